@@ -1,0 +1,56 @@
+"""What a hypervisor driver must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from slipway.model import DhcpOption, Domain, PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class DomainInfo:
+    """A domain that bears our tag, as the hypervisor has it."""
+
+    instance_id: str
+    name: str
+    state: PowerState
+    vcpus: int
+    memory: int
+
+
+class ComputeDriver(Protocol):
+    """One hypervisor. Every call is safe to repeat; a domain is found by its instance's id, never by guess.
+
+    Raises `HypervisorUnavailable` when it cannot be asked, `ComputeError` and its subclasses for what it refuses.
+    """
+
+    local: ClassVar[bool]
+
+    def spawn(self, domain: Domain) -> None:
+        """Define the domain and start it; when the start fails, undefine it. Running already: nothing happens."""
+
+    def destroy(self, instance_id: str) -> None:
+        """Stop the domain at once and undefine it. Absent: nothing happens."""
+
+    def power_state(self, instance_id: str) -> PowerState:
+        """What the domain does now. Raises `DomainNotFound`."""
+
+    def list_domains(self) -> Sequence[DomainInfo]:
+        """All domains that bear our tag."""
+
+    def write_definition(self, instance_id: str, xml: str) -> str:
+        """Keep the domain XML in a file of the instance's, mode 0600, replaced as a whole; gives its path."""
+
+    def delete_definition(self, instance_id: str) -> None:
+        """Delete that file. Absent: nothing happens."""
+
+    def list_definitions(self) -> Sequence[str]:
+        """The ids of all instances whose domain XML is kept for this host."""
+
+    def macs_for_instance(self, instance_id: str) -> frozenset[str] | None:
+        """The MAC addresses that the instance must use, or None where any will do (Nova: `macs_for_instance`)."""
+
+    def dhcp_options_for_instance(self, instance_id: str) -> tuple[DhcpOption, ...]:
+        """DHCP options for the instance's ports, for network boot (Nova: `dhcp_options_for_instance`)."""

@@ -1,0 +1,36 @@
+"""What a disk driver must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from slipway.model import Disk, DiskRequest
+
+
+@dataclass(frozen=True, slots=True)
+class DiskInfo:
+    """A disk that bears our tag, as it lies there; `size` in bytes."""
+
+    instance_id: str
+    slot: int
+    size: int
+
+
+class DiskDriver(Protocol):
+    """The disks of one host's instances. Every call is safe to repeat; a disk is found by instance and slot.
+
+    Raises `DiskError` for what this host cannot do, `ImageUnacceptable` for an image that nobody could use.
+    """
+
+    local: ClassVar[bool]
+
+    def create_disk(self, request: DiskRequest) -> Disk:
+        """Make the disk, or give the one that was made before. An image in `request` is what it starts from."""
+
+    def delete_disk(self, instance_id: str, slot: int) -> None:
+        """Delete the disk. Absent: nothing happens."""
+
+    def list_disks(self) -> Sequence[DiskInfo]:
+        """All disks that bear our tag."""

@@ -1,0 +1,84 @@
+"""What a network driver must do for a build. Arguments are named as Neutron's API attributes are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from slipway.model import Context, Network, Port, SecurityGroup, Subnet
+from slipway.states.store import Transaction
+
+
+class NetworkDriver(Protocol):
+    """A network service. A local one (`local` true) keeps rows in our own database and takes the open transaction.
+
+    `tx`: the transaction to work in; None: a local driver opens one of its own, a foreign one ignores it always.
+    Raises the `NetworkError` of Neutron's name; what may pass is a `TransientNetworkError`. A look-up that fails
+    raises, and is never taken for "absent".
+    """
+
+    local: ClassVar[bool]
+
+    def list_networks(
+        self, context: Context, *, name: str | None = None, tx: Transaction | None = None
+    ) -> Sequence[Network]:
+        """The networks that the project may use, its own and shared ones, ordered by name."""
+
+    def show_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> Network:
+        """One network by id. Raises `NetworkNotFound`."""
+
+    def list_subnets(
+        self, context: Context, *, network_id: str | None = None, name: str | None = None, tx: Transaction | None = None
+    ) -> Sequence[Subnet]:
+        """Subnets, of one network if wanted, in the order in which they were made."""
+
+    def list_ports(
+        self,
+        context: Context,
+        *,
+        device_id: str | None = None,
+        network_id: str | None = None,
+        name: str | None = None,
+        ip_address: str | None = None,
+        tx: Transaction | None = None,
+    ) -> Sequence[Port]:
+        """Ports that match all that is given; with `ip_address` those that hold that address."""
+
+    def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
+        """One port by id. Raises `PortNotFound`."""
+
+    def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
+        """The port that `create_port` made with this key, None when it is certain that there is none."""
+
+    def list_security_groups(
+        self, context: Context, *, name: str | None = None, tx: Transaction | None = None
+    ) -> Sequence[SecurityGroup]:
+        """The project's security groups, `default` among them."""
+
+    def create_port(
+        self,
+        context: Context,
+        *,
+        network_id: str,
+        key: str | None = None,
+        name: str = "",
+        fixed_ips: Sequence[Mapping[str, str]] | None = None,
+        mac_address: str | None = None,
+        device_id: str = "",
+        device_owner: str = "",
+        admin_state_up: bool = True,
+        security_groups: Sequence[str] | None = None,
+        extra_dhcp_opts: Sequence[Mapping[str, Any]] | None = None,
+        project_id: str | None = None,
+        tx: Transaction | None = None,
+    ) -> Port:
+        """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first."""
+
+    def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
+        """Change what is named, `binding_host_id` among it (binds, "" unbinds).
+
+        A binding that fails leaves `binding_vif_type` "binding_failed" in the answer, as Neutron does, and no error.
+        """
+
+    def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a port and give its addresses back. Raises `PortNotFound`."""

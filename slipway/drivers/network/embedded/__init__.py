@@ -1,0 +1,1 @@
+"""Networks as rows of our own database, with Neutron's rules."""

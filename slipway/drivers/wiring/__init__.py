@@ -1,0 +1,1 @@
+"""What connects a port to its host: bridges and taps."""

@@ -1,0 +1,28 @@
+"""No wiring: for simulated hosts, where a tap would have no other end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from slipway.model import Host, Vif
+
+
+class NullWiring:
+    """Has no effect outside the record, so that its `done` needs one commit only."""
+
+    local: ClassVar[bool] = True
+
+    def __init__(self, host: Host, state: Path) -> None:
+        """Take what every driver of a host is given, and use none of it."""
+
+    def plug(self, instance_id: str, vif: Vif) -> None:
+        """Do nothing."""
+
+    def unplug(self, instance_id: str, devname: str) -> None:
+        """Do nothing."""
+
+    def list_taps(self) -> Sequence[str]:
+        """None: there are no taps."""
+        return ()

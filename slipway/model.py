@@ -1,0 +1,476 @@
+"""The frozen dataclasses that cross every boundary. Sizes are bytes, times are aware UTC datetimes, addresses are text.
+
+Their fields are plain enough for the one codec of `slipway.states.codec` to store them and give them back as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+# --- what the user asks for ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """The size of an instance: vCPUs, memory and root disk in bytes."""
+
+    name: str
+    vcpus: int
+    memory: int
+    disk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes."""
+
+    name: str
+    path: str | None = None
+    format: str | None = None
+    sha256: str | None = None
+    kernel: str | None = None
+    initrd: str | None = None
+    cmdline: str | None = None
+    min_disk: int = 0
+    min_memory: int = 0
+    size: int = 0
+    status: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """Instances that are to be kept together or apart; `policy` is one of Nova's four."""
+
+    name: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRequest:
+    """One NIC as asked for: a network (name or id), with an address if wanted, or a port (name or id) brought along."""
+
+    network: str | None = None
+    fixed_ip: str | None = None
+    port: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRequest:
+    """All that the user said about one instance. It is stored as it is and never changed by a build.
+
+    `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
+    """
+
+    name: str
+    project: str
+    flavor: Flavor
+    image: Image
+    networks: tuple[NetworkRequest, ...] | None = None
+    security_groups: tuple[str, ...] = ()
+    group: ServerGroup | None = None
+    user_data: str | None = None
+    zone: str | None = None
+    host: str | None = None
+    disks: tuple[int, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    keypairs: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """How a simulated host behaves: seconds that each call takes, calls that fail, MACs and DHCP options it dictates."""
+
+    delay: float = 0.0
+    fail: tuple[str, ...] = ()
+    macs: tuple[str, ...] | None = None
+    dhcp_options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out."""
+
+    name: str
+    vcpus: int
+    memory: int
+    disk: int
+    compute: str = "sim"
+    wiring: str = "null"
+    disks: str = "sim"
+    zone: str = "nova"
+    enabled: bool = True
+    cpu_ratio: float = 4.0
+    memory_ratio: float = 1.0
+    disk_ratio: float = 1.0
+    uri: str | None = None
+    netns: str | None = None
+    physical_nic: str | None = None
+    simulate: Simulation = Simulation()
+
+
+# --- networks, as Neutron shapes them -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """On whose behalf a network call is made. What belongs to another project is not found, but for administrators."""
+
+    project_id: str
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIp:
+    """One address of a port."""
+
+    subnet_id: str
+    ip_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationPool:
+    """The first and the last address that may be handed out automatically."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPair:
+    """An address that may be a source on a port besides its own."""
+
+    ip_address: str
+    mac_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpOption:
+    """A DHCP option of a port, by name."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network; attributes as in Neutron's API."""
+
+    id: str
+    name: str
+    project_id: str
+    admin_state_up: bool = True
+    mtu: int = 1500
+    port_security_enabled: bool = True
+    shared: bool = False
+    router_external: bool = False
+    provider_network_type: str | None = None
+    provider_physical_network: str | None = None
+    provider_segmentation_id: int | None = None
+    subnets: tuple[str, ...] = ()
+    status: str = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class HostRoute:
+    """A route that DHCP hands out."""
+
+    destination: str
+    nexthop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet; attributes as in Neutron's API."""
+
+    id: str
+    name: str
+    network_id: str
+    project_id: str
+    ip_version: int
+    cidr: str
+    gateway_ip: str | None
+    allocation_pools: tuple[AllocationPool, ...]
+    enable_dhcp: bool = True
+    ipv6_ra_mode: str | None = None
+    ipv6_address_mode: str | None = None
+    dns_nameservers: tuple[str, ...] = ()
+    host_routes: tuple[HostRoute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`."""
+
+    id: str
+    name: str
+    network_id: str
+    project_id: str
+    mac_address: str
+    fixed_ips: tuple[FixedIp, ...] = ()
+    device_id: str = ""
+    device_owner: str = ""
+    status: str = "DOWN"
+    admin_state_up: bool = True
+    security_groups: tuple[str, ...] = ()
+    port_security_enabled: bool = True
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    dns_name: str = ""
+    binding_host_id: str = ""
+    binding_vif_type: str = "unbound"
+    binding_vnic_type: str = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroupRule:
+    """A rule of a security group; attributes as in Neutron's API."""
+
+    id: str
+    security_group_id: str
+    project_id: str
+    direction: str
+    ethertype: str
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A security group with its rules; attributes as in Neutron's API."""
+
+    id: str
+    name: str
+    project_id: str
+    description: str = ""
+    rules: tuple[SecurityGroupRule, ...] = ()
+
+
+# --- what a build makes -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PortRequest:
+    """One NIC, resolved and checked: the network, the address, or the port brought along. `slot` counts from 0."""
+
+    slot: int
+    network_id: str
+    fixed_ip: str | None = None
+    port_id: str | None = None
+    security_groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What allocate-network found out: the NICs to make, in the order in which they were asked for."""
+
+    requests: tuple[PortRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The hosts that fit, best first: the one to try and its alternates."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an instance takes from a host; memory and disk in bytes."""
+
+    instance_id: str
+    host: str
+    vcpus: int
+    memory: int
+    disk: int
+
+
+class DiskRole(StrEnum):
+    """What a disk is for."""
+
+    ROOT = "root"
+    DATA = "data"
+    SEED = "seed"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRequest:
+    """One disk to make, size in bytes. The seed bears the cloud-init user data."""
+
+    instance_id: str
+    slot: int
+    role: DiskRole
+    size: int
+    image: Image | None = None
+    hostname: str = ""
+    user_data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that exists: where, in which format, and the guest's name for it."""
+
+    instance_id: str
+    slot: int
+    role: DiskRole
+    path: str
+    format: str
+    size: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vif:
+    """A NIC of an instance on its host, ready for the domain XML (I2). `devname` is `tap` and 11 characters of the port."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac_address: str
+    devname: str
+    bridge: str
+    mtu: int
+    vif_type: str
+    vnic_type: str
+    fixed_ips: tuple[FixedIp, ...]
+    subnets: tuple[Subnet, ...]
+    active: bool
+    preserve_on_delete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """All that a hypervisor needs to make the machine: its id, name, size, generation, and the XML that says the rest."""
+
+    instance_id: str
+    name: str
+    vcpus: int
+    memory: int
+    generation: int
+    xml: str
+
+
+class PowerState(StrEnum):
+    """What a hypervisor says of a domain."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUTDOWN = "shutdown"
+    CRASHED = "crashed"
+
+
+# --- what is on record --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a build or a life-cycle step failed: the class and text of the first error, and the step where it was."""
+
+    type: str
+    message: str
+    step: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as it is on record."""
+
+    id: str
+    name: str
+    project: str
+    vm_state: str
+    task_state: str | None
+    generation: int
+    request: InstanceRequest
+    host: str | None
+    fault: Fault | None
+    attempt: int
+    created_at: datetime
+    launched_at: datetime | None = None
+    addresses: tuple[str, ...] = ()
+    access_ipv4: str | None = None
+    access_ipv6: str | None = None
+
+
+class EffectState(StrEnum):
+    """Where an effect stands in the ledger."""
+
+    INTENDED = "intended"
+    DONE = "done"
+    UNDONE = "undone"
+    STUCK = "stuck"
+
+
+class Scope(StrEnum):
+    """What an effect belongs to: the instance (kept on a reschedule) or the host (undone before the next one)."""
+
+    INSTANCE = "instance"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded."""
+
+    key: str
+    instance_id: str
+    attempt: int
+    step: str
+    slot: int
+    kind: str
+    scope: Scope
+    host: str | None
+    state: EffectState
+    args: bytes
+    result: bytes | None = None
+    error: str | None = None
+    held_by: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    undone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One thing that happened to an instance: a change of state or an attempt's end."""
+
+    at: datetime
+    event: str
+    vm_state: str
+    task_state: str | None
+    detail: str = ""
+
+
+# --- what is told -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that `on_event` is told while it happens.
+
+    `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
+    `instance.delete.end`, `instance.delete.error`, `state` (a new phase), `step.start`, `step.end`, `step.error`,
+    `step.undo`, or `reschedule`.
+    """
+
+    type: str
+    at: datetime
+    instance_id: str
+    name: str
+    image: str = ""
+    step: str = ""
+    slot: int = 0
+    host: str | None = None
+    vm_state: str = ""
+    task_state: str | None = None
+    attempt: int = 1
+    message: str = ""
+    addresses: tuple[str, ...] = field(default=())

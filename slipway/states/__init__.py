@@ -1,0 +1,1 @@
+"""The record: what is so, and how it may change."""

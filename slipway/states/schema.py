@@ -1,0 +1,127 @@
+"""The tables of the record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+"""Raised by one with each change of the tables, together with a migration."""
+
+metadata = sa.MetaData()
+
+
+class UtcTime(sa.TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as microseconds since 1970: exact, sortable, and cheap to read back."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Any) -> int | None:
+        """Microseconds for the database."""
+        return None if value is None else round(value.timestamp() * 1_000_000)
+
+    def process_result_value(self, value: int | None, _dialect: Any) -> datetime | None:
+        """The datetime again."""
+        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+
+
+meta = sa.Table("meta", metadata, sa.Column("schema_version", sa.Integer, nullable=False))
+
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("spec", sa.LargeBinary, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("vcpus_limit", sa.BigInteger, nullable=False),
+    sa.Column("memory_limit", sa.BigInteger, nullable=False),
+    sa.Column("disk_limit", sa.BigInteger, nullable=False),
+    sa.Column("vcpus_used", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("memory_used", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("disk_used", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("failed_builds", sa.Integer, nullable=False, server_default="0"),
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("project", sa.String, nullable=False),
+    sa.Column("idempotency_key", sa.String),
+    sa.Column("vm_state", sa.String, nullable=False),
+    sa.Column("task_state", sa.String),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("worker", sa.String),
+    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("group_name", sa.String),
+    sa.Column("host", sa.String),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.String),
+    sa.Column("fault", sa.LargeBinary),
+    sa.Column("addresses", sa.LargeBinary),
+    sa.Column("access_ipv4", sa.String),
+    sa.Column("access_ipv6", sa.String),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("launched_at", UtcTime),
+    sa.Column("deleted_at", UtcTime),
+)
+# A name is free again once its instance is gone; what is not at rest is found without reading the finished ones.
+_live = instances.c.vm_state != "DELETED"
+sa.Index("instances_name", instances.c.project, instances.c.name, unique=True, sqlite_where=_live, postgresql_where=_live)
+sa.Index("instances_idempotency", instances.c.project, instances.c.idempotency_key, unique=True)
+_busy = instances.c.task_state.is_not(None)
+sa.Index("instances_busy", instances.c.task_state, sqlite_where=_busy, postgresql_where=_busy)
+_placed = sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None))
+sa.Index(
+    "instances_group", instances.c.project, instances.c.group_name, sqlite_where=_placed, postgresql_where=_placed
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("instance_id", sa.ForeignKey("instances.id"), primary_key=True),
+    sa.Column("host", sa.ForeignKey("hosts.name"), nullable=False, index=True),
+    sa.Column("vcpus", sa.BigInteger, nullable=False),
+    sa.Column("memory", sa.BigInteger, nullable=False),
+    sa.Column("disk", sa.BigInteger, nullable=False),
+)
+
+effects = sa.Table(
+    "effects",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.String, nullable=False, unique=True),
+    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False, index=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("step", sa.String, nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("scope", sa.String, nullable=False),
+    sa.Column("host", sa.String),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("args", sa.LargeBinary, nullable=False),
+    sa.Column("result", sa.LargeBinary),
+    sa.Column("error", sa.String),
+    sa.Column("held_by", sa.String),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("deadline", UtcTime),
+    sa.Column("started_at", UtcTime, nullable=False),
+    sa.Column("finished_at", UtcTime),
+    sa.Column("undone_at", UtcTime),
+)
+
+history = sa.Table(
+    "history",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False, index=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("event", sa.String, nullable=False),
+    sa.Column("vm_state", sa.String, nullable=False),
+    sa.Column("task_state", sa.String),
+    sa.Column("detail", sa.String, nullable=False, server_default=""),
+)

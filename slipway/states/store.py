@@ -1,0 +1,130 @@
+"""The database: one engine, transactions for reading and for writing, and its errors in our own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from slipway import errors
+from slipway.states.schema import SCHEMA_VERSION, meta, metadata
+
+Transaction: TypeAlias = sa.Connection
+"""An open transaction. Those who do not import SQLAlchemy pass it on and look at nothing in it."""
+
+BUSY_TIMEOUT = 30.0
+"""Seconds that a writer waits for another one."""
+
+
+class Store:
+    """A database of Slipway's, made on first use.
+
+    `url` is an SQLAlchemy URL. SQLite runs in WAL mode with `BEGIN IMMEDIATE` for writes: a deferred begin that
+    turns into a write fails at once with "database is locked" beside a second writer.
+
+    Raises `DatabaseUnavailable`, `DatabaseReadOnly`, `DatabaseTooNew` when it cannot be used.
+    """
+
+    def __init__(self, url: str, *, synchronous: str = "FULL") -> None:
+        self.url = url
+        self._sqlite = url.startswith("sqlite")
+        try:
+            self.engine = self._make_engine(synchronous)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+            raise errors.DatabaseUnavailable(f"{url}: not a database URL that can be used: {error}") from error
+        self._prepare()
+
+    def _make_engine(self, synchronous: str) -> sa.Engine:
+        if not self._sqlite:
+            return sa.create_engine(self.url)
+        engine = sa.create_engine(
+            self.url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+        )
+        path = engine.url.database
+        if path and path != ":memory:" and not Path(path).parent.is_dir():
+            raise errors.DatabaseUnavailable(f"{path}: the directory does not exist")
+
+        @event.listens_for(engine, "connect")
+        def _on_connect(connection: Any, _record: object) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute(f"PRAGMA synchronous = {synchronous}")
+            cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def _on_begin(connection: sa.Connection) -> None:
+            reading = connection.get_execution_options().get("slipway_read", False)
+            connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+        return engine
+
+    def _prepare(self) -> None:
+        with self.read() as tx:
+            found = tx.dialect.has_table(tx, meta.name) and tx.scalar(sa.select(meta.c.schema_version))
+        if not found:
+            with self.write() as tx:
+                metadata.create_all(tx)
+                if tx.scalar(sa.select(meta.c.schema_version)) is None:
+                    tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION))
+        elif found > SCHEMA_VERSION:
+            raise errors.DatabaseTooNew(
+                f"{self.engine.url.render_as_string()}: written by a newer Slipway (schema {found}, this one knows "
+                f"{SCHEMA_VERSION}); upgrade Slipway"
+            )
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that only reads, and sees one moment."""
+        with self._translated(), self.engine.connect().execution_options(slipway_read=True) as tx, tx.begin():
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that is committed at the end, or rolled back when an error leaves it.
+
+        Raises a `StoreError` when it cannot begin, write or commit.
+        """
+        with self._translated(), self.engine.connect() as tx:
+            with tx.begin():
+                yield tx
+            for call in tx.info.pop("after_commit", ()):
+                call()
+
+    def after_commit(self, tx: Transaction, call: Callable[[], None]) -> None:
+        """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""
+        tx.info.setdefault("after_commit", []).append(call)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise _translate(error, self.engine.url.render_as_string()) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise errors.DatabaseUnavailable(f"{self.engine.url.render_as_string()}: {error.orig}") from error
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _translate(error: OperationalError, url: str) -> errors.StoreError:
+    """Our class for SQLite's result code (PostgreSQL: everything operational is `DatabaseUnavailable`)."""
+    name = getattr(error.orig, "sqlite_errorname", "") or ""
+    for prefix, kind, what in (
+        ("SQLITE_BUSY", errors.DatabaseLocked, "another process holds it"),
+        ("SQLITE_LOCKED", errors.DatabaseLocked, "another connection holds it"),
+        ("SQLITE_READONLY", errors.DatabaseReadOnly, "it may not be written"),
+        ("SQLITE_FULL", errors.DatabaseFull, "no space is left on its disk"),
+    ):
+        if name.startswith(prefix):
+            return kind(f"{url}: {what} ({error.orig})")
+    return errors.DatabaseUnavailable(f"{url}: {error.orig}")
