@@ -75,7 +75,6 @@ class InstanceRequest:
     host: str | None = None
     disks: tuple[int, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
-    keypairs: tuple[str, ...] = ()
     idempotency_key: str | None = None
 
 
