@@ -162,6 +162,14 @@ class UnsupportedHardware(RescheduleBuild):
     """The host cannot give the hardware that was asked for."""
 
 
+class InvalidDomainXml(AbortBuild):
+    """What was asked for cannot be said in a domain's XML."""
+
+
+class WorldTooNew(SlipwayError):
+    """The simulator's world was written by a newer Slipway."""
+
+
 class StepTimeout(RescheduleBuild):
     """A step was over its deadline."""
 
@@ -223,6 +231,16 @@ class InvalidInput(BadRequest):
     """The attributes make no sense together."""
 
 
+class Forbidden(NetworkError, AbortBuild):
+    """The project may not do this."""
+
+    status = 403
+
+
+class PolicyNotAuthorized(Forbidden):
+    """An attribute or a call is for administrators only."""
+
+
 class NetworkNotFound(NotFound):
     """No such network."""
 
@@ -239,6 +257,10 @@ class SecurityGroupNotFound(NotFound):
     """No such security group."""
 
 
+class SecurityGroupRuleNotFound(NotFound):
+    """No such security group rule."""
+
+
 class InvalidIpForNetwork(BadRequest):
     """The address lies in none of the network's subnets."""
 
@@ -247,8 +269,120 @@ class InvalidIpForSubnet(BadRequest):
     """The address does not lie in the subnet, or is its network or broadcast address."""
 
 
+class AllocationOnAutoAddressSubnet(InvalidInput):
+    """An address was asked for on a subnet whose addresses come from the MAC."""
+
+
+class InvalidAllocationPool(BadRequest):
+    """The allocation pool is no range of addresses of the subnet's IP version."""
+
+
+class OutOfBoundsAllocationPool(BadRequest):
+    """The allocation pool reaches beyond the subnet's addresses."""
+
+
+class DNSNameServersExhausted(BadRequest):
+    """The subnet has too many name servers."""
+
+
+class HostRoutesExhausted(BadRequest):
+    """The subnet has too many host routes."""
+
+
+class AllowedAddressPairExhausted(BadRequest):
+    """The port has too many allowed address pairs."""
+
+
+class AllowedAddressPairsMissingIP(InvalidInput):
+    """An allowed address pair has no IP address."""
+
+
+class DuplicateAddressPairInRequest(InvalidInput):
+    """An allowed address pair is named twice."""
+
+
+class PortSecurityAndIPRequiredForSecurityGroups(InvalidInput):
+    """The port has security groups, but not the port security that they need."""
+
+
+class UnsupportedPortDeviceOwner(Conflict):
+    """The port's device owner does not allow this."""
+
+
 class IpAddressInUse(Conflict):
     """The address is taken."""
+
+
+class IpAddressAlreadyAllocated(IpAddressInUse):
+    """The address that was asked for is taken. Neutron's name of today."""
+
+
+class IpamValueInvalid(Conflict):
+    """A subnet's address, such as the default gateway, cannot be what it is to be."""
+
+
+class GatewayConflictWithAllocationPools(Conflict):
+    """The gateway lies in an allocation pool."""
+
+
+class GatewayIpInUse(Conflict):
+    """The gateway address is a router port's and cannot be changed."""
+
+
+class OverlappingAllocationPools(Conflict):
+    """Two allocation pools of a subnet overlap."""
+
+
+class NetworkMTUSubnetConflict(Conflict):
+    """The network's MTU is below what IPv6 needs."""
+
+
+class PortBound(Conflict):
+    """The port is bound, so its MAC address stays."""
+
+
+class NetworkInUse(Conflict):
+    """The network has ports."""
+
+
+class SubnetInUse(Conflict):
+    """Ports have addresses of the subnet."""
+
+
+class VlanIdInUse(Conflict):
+    """The VLAN is another network's."""
+
+
+class FlatNetworkInUse(Conflict):
+    """The physical network is another flat network's."""
+
+
+class TunnelIdInUse(Conflict):
+    """The VNI is another network's."""
+
+
+class PortSecurityPortHasSecurityGroup(Conflict):
+    """Port security cannot be switched off while the port has security groups."""
+
+
+class AddressPairAndPortSecurityRequired(Conflict):
+    """Allowed address pairs need port security."""
+
+
+class SecurityGroupInUse(Conflict):
+    """Ports use the security group, or it is the project's default one."""
+
+
+class SecurityGroupDefaultAlreadyExists(Conflict):
+    """The default security group is there already, and may not be made by hand."""
+
+
+class SecurityGroupRuleExists(Conflict):
+    """The security group has this rule already."""
+
+
+class MechanismDriverError(NetworkError, RescheduleBuild):
+    """A mechanism driver failed; what it was told about was taken back."""
 
 
 class FixedIpAlreadyInUse(IpAddressInUse):

@@ -1,0 +1,56 @@
+"""The domain XML of each instance as a file: `instances/<host>/<instance id>.xml` in the state directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.drivers.files import file_name, locked, make_directories, remove, replace, text_of
+from slipway.errors import ComputeError
+
+_SUFFIX = ".xml"
+
+
+class Definitions:
+    """The files of one host's instances; mode 0600 in directories of mode 0700, for they say how a guest is reached.
+
+    Raises `ComputeError` when the files cannot be used.
+    """
+
+    def __init__(self, host: str, state: Path) -> None:
+        self._host = host
+        self._directory = state.absolute() / "instances" / file_name(host)
+
+    def write(self, instance_id: str, xml: str) -> str:
+        """Keep the XML, in place of what was there; gives the file's path."""
+        path = self._path(instance_id)
+        with self._translated():
+            make_directories(self._directory)
+            with locked(self._directory):
+                replace(path, xml.encode())
+        return path
+
+    def delete(self, instance_id: str) -> None:
+        """Delete the file. Absent: nothing happens."""
+        with self._translated():
+            if self._directory.is_dir():
+                with locked(self._directory):
+                    remove(self._path(instance_id))
+
+    def list(self) -> Sequence[str]:
+        """The ids of the instances that have a file, sorted."""
+        with self._translated():
+            if not self._directory.is_dir():
+                return ()
+            return tuple(sorted(text_of(path.stem) for path in self._directory.glob(f"*{_SUFFIX}")))
+
+    def _path(self, instance_id: str) -> str:
+        return f"{self._directory}/{file_name(instance_id)}{_SUFFIX}"
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ComputeError(f"{self._host}: the instances' XML files cannot be used: {error}") from error

@@ -1,0 +1,175 @@
+"""The libvirt domain XML of an instance; the same for every hypervisor driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from slipway.errors import InvalidDomainXml, PortBindingFailed
+from slipway.model import Disk, DiskRole, Host, Image, Instance, Vif
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+NAMESPACE = "urn:slipway:instance:1"
+"""Of our element in the domain's metadata. A domain without it is not ours."""
+
+OWNER = "slipway"
+"""The text of that element's `owner`."""
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def domain_name(instance: Instance) -> str:
+    """The domain's name: the instance's, as far as a file's name takes it, and the start of its id.
+
+    An instance's name is unique in its project only, a domain's on its whole host; libvirt names logs after it.
+    """
+    return f"{_NO_NAME.sub('-', instance.name).lstrip('.-')[:48]}-{instance.id[:8]}".lstrip("-")
+
+
+def build_domain_xml(
+    instance: Instance, host: Host, disks: Sequence[Disk], vifs: Sequence[Vif], *, console_log: str | None = None
+) -> str:
+    """The XML of a domain with these disks and NICs, in their order, valid for libvirt's schema.
+
+    `console_log`: the absolute path of a file that gets what the guest writes to its first serial port.
+    Raises `InvalidDomainXml` for what XML or libvirt cannot say, `PortBindingFailed` for a VIF that is not bound.
+    """
+    from lxml import etree
+
+    request = instance.request
+    domain = etree.Element("domain", type="qemu")
+    _add(domain, "name", text=domain_name(instance))
+    _add(domain, "uuid", text=instance.id)
+    _add(domain, "title", text=_line("the instance's name", instance.name))
+    _add_metadata(domain, instance)
+    _add(domain, "memory", {"unit": "KiB"}, str(-(-request.flavor.memory // 1024)))
+    _add(domain, "vcpu", {"placement": "static"}, str(request.flavor.vcpus))
+    _add_boot(domain, request.image)
+    features = _add(domain, "features")
+    _add(features, "acpi")
+    _add(features, "apic")
+    cpu = _add(domain, "cpu", {"mode": "custom", "match": "exact", "check": "none"})
+    _add(cpu, "model", {"fallback": "allow"}, "qemu64")
+    clock = _add(domain, "clock", {"offset": "utc"})
+    _add(clock, "timer", {"name": "rtc", "tickpolicy": "catchup"})
+    _add(clock, "timer", {"name": "pit", "tickpolicy": "delay"})
+    _add(clock, "timer", {"name": "hpet", "present": "no"})
+    _add(domain, "on_poweroff", text="destroy")
+    _add(domain, "on_reboot", text="restart")
+    _add(domain, "on_crash", text="destroy")
+    devices = _add(domain, "devices")
+    for disk in disks:
+        _add_disk(devices, disk)
+    for vif in vifs:
+        _add_interface(devices, host, vif)
+    _add_consoles(devices, console_log)
+    _add_helpers(devices)
+    return etree.tostring(domain, encoding="unicode", pretty_print=True)
+
+
+def _add(parent: _Element, tag: str, attributes: dict[str, str] | None = None, text: str | None = None) -> _Element:
+    from lxml import etree
+
+    try:
+        element = etree.SubElement(parent, tag, attributes)
+        element.text = text
+    except ValueError as error:
+        value = text if text is not None else attributes
+        raise InvalidDomainXml(f"<{tag}> cannot hold {value!r}: it has a character that XML does not allow") from error
+    return element
+
+
+def _line(what: str, text: str) -> str:
+    if not text or "\n" in text:
+        raise InvalidDomainXml(f"{what} must be one line of text, not {text!r}")
+    return text
+
+
+def _path(what: str, path: str) -> str:
+    if not _line(what, path).startswith("/") or path == "/":
+        raise InvalidDomainXml(f"{what} must be the absolute path of a file, not {path!r}")
+    return path
+
+
+def _add_metadata(domain: _Element, instance: Instance) -> None:
+    from lxml import etree
+
+    request = instance.request
+    ours = etree.SubElement(_add(domain, "metadata"), f"{{{NAMESPACE}}}instance", nsmap={"slipway": NAMESPACE})
+    for tag, text in (
+        ("owner", OWNER),
+        ("name", instance.name),
+        ("project", instance.project),
+        ("flavor", request.flavor.name),
+        ("image", request.image.name),
+        ("generation", str(instance.generation)),
+    ):
+        _add(ours, f"{{{NAMESPACE}}}{tag}", text=text)
+
+
+def _add_boot(domain: _Element, image: Image) -> None:
+    """Nova's order: an image with a kernel is booted directly, any other from its first disk."""
+    boot = _add(domain, "os")
+    _add(boot, "type", {"arch": "x86_64", "machine": "q35"}, "hvm")
+    if image.kernel is None:
+        _add(boot, "boot", {"dev": "hd"})
+        return
+    _add(boot, "kernel", text=_path("the image's kernel", image.kernel))
+    if image.initrd is not None:
+        _add(boot, "initrd", text=_path("the image's initrd", image.initrd))
+    # Without this a guest says nothing on the port that its console log is taken from.
+    _add(boot, "cmdline", text="console=ttyS0" if image.cmdline is None else image.cmdline)
+
+
+def _add_disk(devices: _Element, disk: Disk) -> None:
+    seed = disk.role is DiskRole.SEED
+    element = _add(devices, "disk", {"type": "file", "device": "cdrom" if seed else "disk"})
+    driver = {"name": "qemu", "type": disk.format}
+    _add(element, "driver", driver if seed else driver | {"cache": "none", "discard": "unmap"})
+    _add(element, "source", {"file": _path(f"disk {disk.slot}", disk.path)})
+    _add(element, "target", {"dev": disk.device, "bus": "sata" if seed else "virtio"})
+    if seed:
+        _add(element, "readonly")
+
+
+def _add_interface(devices: _Element, host: Host, vif: Vif) -> None:
+    """libvirt makes the tap where there is no wiring; a tap made beforehand is refused in an interface of a bridge."""
+    if vif.vif_type in ("", "unbound", "binding_failed"):
+        raise PortBindingFailed(
+            f"{host.name}: port {vif.port_id} is not bound to the host ({vif.vif_type or 'no type'})"
+        )
+    plugged = host.wiring != "null"
+    element = _add(devices, "interface", {"type": "ethernet" if plugged else "bridge"})
+    _add(element, "mac", {"address": vif.mac_address})
+    if not plugged:
+        _add(element, "source", {"bridge": vif.bridge})
+    _add(element, "target", {"dev": vif.devname} | ({"managed": "no"} if plugged else {}))
+    _add(element, "model", {"type": "virtio"})
+    # Nova: without KVM there is no vhost, the device's other half is in QEMU.
+    _add(element, "driver", {"name": "qemu"})
+    if vif.mtu > 0:
+        _add(element, "mtu", {"size": str(vif.mtu)})
+
+
+def _add_consoles(devices: _Element, console_log: str | None) -> None:
+    serial = _add(devices, "serial", {"type": "pty"})
+    if console_log is not None:
+        # Begun anew with each start, so that nobody takes an older boot's lines for this one's.
+        _add(serial, "log", {"file": _path("the console's log", console_log), "append": "off"})
+    _add(serial, "target", {"port": "0"})
+    _add(_add(devices, "console", {"type": "pty"}), "target", {"type": "serial", "port": "0"})
+    graphics = _add(devices, "graphics", {"type": "vnc", "port": "-1", "autoport": "yes"})
+    _add(graphics, "listen", {"type": "address", "address": "127.0.0.1"})
+    _add(_add(devices, "video"), "model", {"type": "vga"})
+
+
+def _add_helpers(devices: _Element) -> None:
+    """Randomness, the balloon, and the channel of the guest agent, which does nothing in a guest without one."""
+    channel = _add(devices, "channel", {"type": "unix"})
+    _add(channel, "target", {"type": "virtio", "name": "org.qemu.guest_agent.0"})
+    rng = _add(devices, "rng", {"model": "virtio"})
+    _add(rng, "backend", {"model": "random"}, "/dev/urandom")
+    _add(_add(devices, "memballoon", {"model": "virtio"}), "stats", {"period": "10"})

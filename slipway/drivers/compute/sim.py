@@ -1,0 +1,175 @@
+"""A simulated hypervisor. It refuses what a real one would; its world is on disk, see `slipway.drivers.simworld`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from uuid import UUID
+
+from slipway.drivers.compute.base import DomainInfo
+from slipway.drivers.compute.definitions import Definitions
+from slipway.drivers.simulation import Calls
+from slipway.drivers.simworld import OWNER, Shelf
+from slipway.errors import ComputeError, DomainNotFound
+from slipway.model import DhcpOption, Domain, Host, PowerState
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_STOPPED = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+
+@dataclass(frozen=True, slots=True)
+class SimDomain:
+    """A domain as the world has it; memory in bytes. The last three are read from its XML: addresses, taps, files."""
+
+    instance_id: str
+    name: str
+    owner: str
+    state: PowerState
+    vcpus: int
+    memory: int
+    generation: int
+    macs: tuple[str, ...]
+    taps: tuple[str, ...]
+    disks: tuple[str, ...]
+
+
+class SimCompute:
+    """The hypervisor of one simulated host; may be used by many threads and processes at once."""
+
+    local: ClassVar[bool] = False
+
+    def __init__(self, host: Host, state: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._host = host
+        self._calls = Calls(host, "hypervisor", ComputeError, sleep)
+        self._domains = Shelf(state, host.name, "domains", SimDomain, ComputeError)
+        self._definitions = Definitions(host.name, state)
+
+    def spawn(self, domain: Domain) -> None:
+        """Make the domain and start it. Running already: nothing happens.
+
+        Raises `ComputeError` for XML that does not parse or does not fit the domain, a name or id that another domain
+        has (libvirt: code 9), and a host without memory for it.
+        """
+        self._calls.enter("spawn")
+        made = self._read(domain)
+        with self._domains.locked():
+            present = self._domains.get(domain.instance_id)
+            if present is None:
+                self._check_fits(made)
+                self._domains.put(domain.instance_id, made)
+            elif present.owner != OWNER:
+                raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
+            elif present.state in _STOPPED:
+                self._domains.put(domain.instance_id, replace(present, state=PowerState.RUNNING))
+
+    def destroy(self, instance_id: str) -> None:
+        """Take the domain away. Absent: nothing happens."""
+        self._calls.enter("destroy")
+        with self._domains.locked():
+            present = self._domains.get(instance_id)
+            if present is None or present.owner == OWNER:
+                self._domains.remove(instance_id)
+
+    def power_state(self, instance_id: str) -> PowerState:
+        """What the domain does now. Raises `DomainNotFound`."""
+        self._calls.enter("power_state")
+        domain = self._domains.get(instance_id)
+        if domain is None or domain.owner != OWNER:
+            raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
+        return domain.state
+
+    def list_domains(self) -> Sequence[DomainInfo]:
+        """All domains that bear our tag."""
+        self._calls.enter("list_domains")
+        return tuple(
+            DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory)
+            for domain in self._domains.all()
+            if domain.owner == OWNER
+        )
+
+    def write_definition(self, instance_id: str, xml: str) -> str:
+        """Keep the domain XML in a file; gives its path."""
+        self._calls.enter("write_definition")
+        return self._definitions.write(instance_id, xml)
+
+    def delete_definition(self, instance_id: str) -> None:
+        """Delete that file. Absent: nothing happens."""
+        self._calls.enter("delete_definition")
+        self._definitions.delete(instance_id)
+
+    def list_definitions(self) -> Sequence[str]:
+        """The ids of all instances whose domain XML is kept for this host."""
+        self._calls.enter("list_definitions")
+        return self._definitions.list()
+
+    def macs_for_instance(self, instance_id: str) -> frozenset[str] | None:  # noqa: ARG002
+        """The host's MAC addresses, those in use among them: the caller takes a free one. None: any will do."""
+        self._calls.enter("macs_for_instance")
+        macs = self._host.simulate.macs
+        return None if macs is None else frozenset(macs)
+
+    def dhcp_options_for_instance(self, instance_id: str) -> tuple[DhcpOption, ...]:  # noqa: ARG002
+        """The DHCP options that the host was given."""
+        self._calls.enter("dhcp_options_for_instance")
+        return tuple(DhcpOption(name, value) for name, value in self._host.simulate.dhcp_options)
+
+    def _read(self, domain: Domain) -> SimDomain:
+        """The domain that the XML describes, running. Raises `ComputeError` where the XML does not fit."""
+        from lxml import etree
+
+        where = f"{self._host.name}: the XML of instance {domain.instance_id}"
+        try:
+            root = etree.fromstring(domain.xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+        except etree.XMLSyntaxError as error:
+            raise ComputeError(f"{where} is malformed: {error}") from error
+        if root.tag != "domain":
+            raise ComputeError(f"{where} is of a {root.tag}, not of a domain")
+        if not _same_uuid(root.findtext("uuid"), domain.instance_id):
+            raise ComputeError(f"{where} has the uuid {root.findtext('uuid')!r}; it must be the instance's id")
+        if root.findtext("name") != domain.name:
+            raise ComputeError(f"{where} has the name {root.findtext('name')!r}; it must be {domain.name!r}")
+        devices = root.find("devices")
+        found = () if devices is None else tuple(devices)
+        return SimDomain(
+            instance_id=domain.instance_id,
+            name=domain.name,
+            owner=OWNER,
+            state=PowerState.RUNNING,
+            vcpus=domain.vcpus,
+            memory=domain.memory,
+            generation=domain.generation,
+            macs=_attributes(found, "interface", "mac", "address"),
+            taps=_attributes(found, "interface", "target", "dev"),
+            disks=_attributes(found, "disk", "source", "file"),
+        )
+
+    def _check_fits(self, made: SimDomain) -> None:
+        used = 0
+        for domain in self._domains.seen():
+            used += domain.memory
+            if domain.name == made.name:
+                raise ComputeError(f"{self._host.name}: a domain with the name {made.name!r} exists already")
+        limit = int(self._host.memory * self._host.memory_ratio)
+        if used + made.memory > limit:
+            raise ComputeError(
+                f"{self._host.name}: no memory for domain {made.name!r}: it needs {made.memory} bytes, "
+                f"{used} of {limit} are in use"
+            )
+
+
+def _same_uuid(found: str | None, wanted: str) -> bool:
+    try:
+        return found is not None and UUID(found.strip()) == UUID(wanted)
+    except ValueError:
+        return False
+
+
+def _attributes(devices: Sequence[_Element], kind: str, child: str, attribute: str) -> tuple[str, ...]:
+    """The attribute of the child of each device of this kind, in their order, where it has one."""
+    found = (device.find(child) for device in devices if device.tag == kind)
+    return tuple(value for element in found if element is not None and (value := element.get(attribute)) is not None)
