@@ -58,7 +58,7 @@ def replace(path: str, content: bytes) -> None:
     """Write the file with mode 0600 in one step: a reader sees the old content or the new. Needs `locked`."""
     temporary = path + TEMPORARY
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb", buffering=0) as file:
+    with open(fd, "wb") as file:
         file.write(content)
     os.rename(temporary, path)
 

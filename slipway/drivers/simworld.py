@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +33,13 @@ OWNER = "slipway"
 _SUFFIX = ".json"
 
 Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """The content of `version.json`."""
+
+    version: int
 
 
 class Shelf(Generic[Record]):
@@ -122,7 +130,7 @@ class Shelf(Generic[Record]):
         if not self._ready:
             with locked(self._world):
                 if not self._check_version():
-                    replace(f"{self._world}/version.json", _json({"version": WORLD_VERSION}))
+                    replace(f"{self._world}/version.json", _json(_World(WORLD_VERSION)))
             self._ready = True
 
     def _check_version(self) -> bool:
@@ -131,10 +139,10 @@ class Shelf(Generic[Record]):
             return True
         path = self._world / "version.json"
         try:
-            found: int = msgspec.json.decode(path.read_bytes(), type=dict[str, int])["version"]
+            found = msgspec.json.decode(path.read_bytes(), type=_World).version
         except FileNotFoundError:
             return False
-        except (msgspec.MsgspecError, KeyError) as error:
+        except msgspec.MsgspecError as error:
             raise self._error(f"{path} is damaged: {error}") from error
         if found > WORLD_VERSION:
             raise WorldTooNew(

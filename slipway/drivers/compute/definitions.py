@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from slipway.drivers.files import file_name, locked, make_directories, remove, replace, text_of
@@ -33,17 +34,17 @@ class Definitions:
 
     def delete(self, instance_id: str) -> None:
         """Delete the file. Absent: nothing happens."""
-        with self._translated():
-            if self._directory.is_dir():
-                with locked(self._directory):
-                    remove(self._path(instance_id))
+        with self._translated(), suppress(FileNotFoundError), locked(self._directory):
+            remove(self._path(instance_id))
 
     def list(self) -> Sequence[str]:
         """The ids of the instances that have a file, sorted."""
         with self._translated():
-            if not self._directory.is_dir():
+            try:
+                names = os.listdir(self._directory)
+            except FileNotFoundError:
                 return ()
-            return tuple(sorted(text_of(path.stem) for path in self._directory.glob(f"*{_SUFFIX}")))
+            return tuple(sorted(text_of(name.removesuffix(_SUFFIX)) for name in names if name.endswith(_SUFFIX)))
 
     def _path(self, instance_id: str) -> str:
         return f"{self._directory}/{file_name(instance_id)}{_SUFFIX}"

@@ -83,7 +83,7 @@ def _add(parent: _Element, tag: str, attributes: dict[str, str] | None = None, t
 
 
 def _line(what: str, text: str) -> str:
-    if not text or "\n" in text:
+    if not text or "\n" in text or "\r" in text:
         raise InvalidDomainXml(f"{what} must be one line of text, not {text!r}")
     return text
 

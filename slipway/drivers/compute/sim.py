@@ -107,13 +107,13 @@ class SimCompute:
         self._calls.enter("list_definitions")
         return self._definitions.list()
 
-    def macs_for_instance(self, instance_id: str) -> frozenset[str] | None:  # noqa: ARG002
+    def macs_for_instance(self, instance_id: str) -> frozenset[str] | None:
         """The host's MAC addresses, those in use among them: the caller takes a free one. None: any will do."""
         self._calls.enter("macs_for_instance")
         macs = self._host.simulate.macs
         return None if macs is None else frozenset(macs)
 
-    def dhcp_options_for_instance(self, instance_id: str) -> tuple[DhcpOption, ...]:  # noqa: ARG002
+    def dhcp_options_for_instance(self, instance_id: str) -> tuple[DhcpOption, ...]:
         """The DHCP options that the host was given."""
         self._calls.enter("dhcp_options_for_instance")
         return tuple(DhcpOption(name, value) for name, value in self._host.simulate.dhcp_options)

@@ -1,0 +1,224 @@
+"""What every hypervisor driver guarantees. A new driver: a class like `SimHypervisor`, and a line in `HYPERVISORS`."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from slipway.drivers.compute.base import ComputeDriver, DomainInfo
+from slipway.drivers.compute.sim import SimCompute
+from slipway.errors import ComputeError, DomainNotFound
+from slipway.model import Domain, Host, PowerState
+
+HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
+
+
+class Hypervisor(Protocol):
+    """A hypervisor under test and the means to do to it what the driver cannot."""
+
+    def driver(self) -> ComputeDriver:
+        """A new driver object of the same hypervisor, as after a restart."""
+
+    def plant(self, instance_id: str, name: str) -> None:
+        """Make a domain that is not ours."""
+
+    def names(self) -> set[str]:
+        """The names of all domains, ours and others', without the driver."""
+
+
+class SimHypervisor:
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.domains = state / "world" / HOST.name / "domains"
+
+    def driver(self) -> SimCompute:
+        return SimCompute(HOST, self.state)
+
+    def plant(self, instance_id: str, name: str) -> None:
+        self.domains.mkdir(parents=True, exist_ok=True)
+        content = {"instance_id": instance_id, "name": name, "owner": "somebody", "state": "running", "vcpus": 1}
+        content |= {"memory": 1 << 20, "generation": 1, "macs": [], "taps": [], "disks": []}
+        (self.domains / f"{instance_id}.json").write_text(json.dumps(content))
+
+    def names(self) -> set[str]:
+        return {json.loads(path.read_text())["name"] for path in self.domains.glob("*.json")}
+
+
+HYPERVISORS: dict[str, Callable[[Path], Hypervisor]] = {
+    "sim": SimHypervisor,
+}
+
+
+@pytest.fixture(params=HYPERVISORS)
+def hypervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Hypervisor:
+    return HYPERVISORS[request.param](tmp_path)
+
+
+def test_spawn_makes_a_running_domain(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain()
+    hypervisor.driver().spawn(domain)
+    assert hypervisor.names() == {domain.name}
+    assert hypervisor.driver().power_state(domain.instance_id) is PowerState.RUNNING
+    assert list(hypervisor.driver().list_domains()) == [
+        DomainInfo(domain.instance_id, domain.name, PowerState.RUNNING, domain.vcpus, domain.memory)
+    ]
+
+
+def test_spawn_twice_is_spawn_once(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain()
+    driver = hypervisor.driver()
+    driver.spawn(domain)
+    driver.spawn(domain)
+    hypervisor.driver().spawn(domain)
+    assert len(driver.list_domains()) == 1
+
+
+def test_destroy_twice_and_before_spawn(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain, other = make_domain("web-1"), make_domain("web-2")
+    driver = hypervisor.driver()
+    driver.destroy(domain.instance_id)
+    driver.spawn(domain)
+    driver.spawn(other)
+    driver.destroy(domain.instance_id)
+    driver.destroy(domain.instance_id)
+    assert hypervisor.names() == {other.name}
+
+
+def test_spawn_again_after_destroy(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain()
+    driver = hypervisor.driver()
+    driver.spawn(domain)
+    driver.destroy(domain.instance_id)
+    driver.spawn(domain)
+    assert driver.power_state(domain.instance_id) is PowerState.RUNNING
+
+
+def test_power_state_of_none(hypervisor: Hypervisor) -> None:
+    with pytest.raises(DomainNotFound, match=r"node-1: there is no domain of instance nobody"):
+        hypervisor.driver().power_state("nobody")
+
+
+def test_a_name_that_another_domain_has_is_refused(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain, other = make_domain("web-1"), make_domain("web-2")
+    clash = replace(other, name=domain.name, xml=other.xml.replace(other.name, domain.name))
+    hypervisor.driver().spawn(domain)
+    with pytest.raises(ComputeError, match="exists already"):
+        hypervisor.driver().spawn(clash)
+    assert [info.instance_id for info in hypervisor.driver().list_domains()] == [domain.instance_id]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("</domain>", ""),
+        ("<domain ", "<network "),
+        ("<uuid>", "<uuid>0"),
+        ("<name>", "<name>another-"),
+        ("<uuid>", "<genid>"),
+    ],
+    ids=["malformed", "no domain", "not a uuid", "another name", "no uuid"],
+)
+def test_xml_that_does_not_fit_is_refused(
+    hypervisor: Hypervisor, make_domain: Callable[..., Domain], old: str, new: str
+) -> None:
+    domain = make_domain()
+    xml = domain.xml.replace(old, new, 1).replace("</domain>", "</network>" if "network" in new else "</domain>")
+    xml = xml.replace("</uuid>", "</genid>") if "genid" in new else xml
+    with pytest.raises(ComputeError):
+        hypervisor.driver().spawn(replace(domain, xml=xml))
+    assert list(hypervisor.driver().list_domains()) == []
+
+
+def test_xml_of_another_instance_is_refused(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain()
+    with pytest.raises(ComputeError, match="uuid"):
+        hypervisor.driver().spawn(replace(domain, instance_id=str(uuid.uuid4())))
+    assert list(hypervisor.driver().list_domains()) == []
+
+
+def test_what_is_not_ours_is_left_alone(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain()
+    hypervisor.plant(domain.instance_id, "not-ours")
+    driver = hypervisor.driver()
+    assert list(driver.list_domains()) == []
+    with pytest.raises(DomainNotFound):
+        driver.power_state(domain.instance_id)
+    with pytest.raises(ComputeError):
+        driver.spawn(domain)
+    driver.destroy(domain.instance_id)
+    assert hypervisor.names() == {"not-ours"}
+
+
+def test_spawns_at_once(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    """Each domain is asked for by two threads, each with a driver of its own."""
+    domains = [make_domain(f"web-{number}") for number in range(10)]
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(hypervisor.driver().spawn, domain) for domain in domains * 2]:
+            future.result()
+    assert hypervisor.names() == {domain.name for domain in domains}
+
+
+def test_one_of_two_with_one_name_wins(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    first, second = make_domain("web-1"), make_domain("web-2")
+    clash = replace(second, name=first.name, xml=second.xml.replace(second.name, first.name))
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(hypervisor.driver().spawn, domain) for domain in (first, clash)]
+        errors = [future.exception() for future in futures]
+    assert [type(error) for error in errors if error is not None] == [ComputeError]
+    assert len(hypervisor.driver().list_domains()) == 1
+
+
+# --- the instances' XML files ---------------------------------------------------------------------------------------
+
+
+def test_a_definition_is_kept_and_replaced(hypervisor: Hypervisor) -> None:
+    driver = hypervisor.driver()
+    path = driver.write_definition("one", "<domain>old</domain>")
+    assert driver.write_definition("one", "<domain>ü</domain>") == path
+    assert Path(path).read_text(encoding="utf-8") == "<domain>ü</domain>"
+    assert list(hypervisor.driver().list_definitions()) == ["one"]
+
+
+def test_a_definition_is_private_under_any_umask(hypervisor: Hypervisor) -> None:
+    before = os.umask(0)
+    try:
+        path = Path(hypervisor.driver().write_definition("one", "<domain/>"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+
+
+def test_delete_definition_twice_and_before_write(hypervisor: Hypervisor) -> None:
+    driver = hypervisor.driver()
+    driver.delete_definition("one")
+    path = driver.write_definition("one", "<domain/>")
+    driver.write_definition("two", "<domain/>")
+    driver.delete_definition("one")
+    driver.delete_definition("one")
+    assert not Path(path).exists()
+    assert list(driver.list_definitions()) == ["two"]
+
+
+def test_no_id_leads_out_of_the_directory(hypervisor: Hypervisor) -> None:
+    driver = hypervisor.driver()
+    ids = ["../../up", "..", "/etc/passwd", "a b", "ü"]
+    parents = {Path(driver.write_definition(instance_id, "<domain/>")).resolve().parent for instance_id in ids}
+    assert len(parents) == 1
+    assert sorted(driver.list_definitions()) == sorted(ids)
+
+
+def test_any_mac_will_do_unless_the_host_says_otherwise(hypervisor: Hypervisor) -> None:
+    """N1."""
+    assert hypervisor.driver().macs_for_instance("one") is None
+    assert hypervisor.driver().dhcp_options_for_instance("one") == ()

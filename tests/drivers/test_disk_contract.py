@@ -1,0 +1,138 @@
+"""What every disk driver guarantees. A new driver: a class like `SimDiskStore`, and a line in `STORES`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from slipway.drivers.disk.base import DiskDriver, DiskInfo
+from slipway.drivers.disk.devices import device_name
+from slipway.drivers.disk.sim import SimDisk
+from slipway.errors import DiskError
+from slipway.model import DiskRequest, DiskRole, Host
+
+HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
+GIB = 1 << 30
+ROOT = DiskRequest("one", 0, DiskRole.ROOT, 2 * GIB)
+DATA = DiskRequest("one", 1, DiskRole.DATA, GIB)
+SEED = DiskRequest("one", 2, DiskRole.SEED, 0, hostname="web-1", user_data="#cloud-config\npassword: secret-word\n")
+
+
+class DiskStore(Protocol):
+    """The disks of a host under test and the means to do to them what the driver cannot."""
+
+    def driver(self) -> DiskDriver:
+        """A new driver object of the same disks, as after a restart."""
+
+    def plant(self, instance_id: str, slot: int) -> None:
+        """Put something that is not ours where this disk would be."""
+
+    def count(self) -> int:
+        """How many disks there are, ours and others', without the driver."""
+
+
+class SimDiskStore:
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.disks = state / "world" / HOST.name / "disks"
+
+    def driver(self) -> SimDisk:
+        return SimDisk(HOST, self.state)
+
+    def plant(self, instance_id: str, slot: int) -> None:
+        self.disks.mkdir(parents=True, exist_ok=True)
+        content = {"instance_id": instance_id, "slot": slot, "owner": "somebody", "role": "data", "size": 1}
+        content |= {"image": None, "user_data_sha256": None}
+        (self.disks / f"{instance_id}-{slot}.json").write_text(json.dumps(content))
+
+    def count(self) -> int:
+        return len(list(self.disks.glob("*.json")))
+
+
+STORES: dict[str, Callable[[Path], DiskStore]] = {
+    "sim": SimDiskStore,
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> DiskStore:
+    return STORES[request.param](tmp_path)
+
+
+def test_a_disk_is_made_once(store: DiskStore) -> None:
+    disk = store.driver().create_disk(ROOT)
+    assert (disk.instance_id, disk.slot, disk.role, disk.size) == ("one", 0, DiskRole.ROOT, 2 * GIB)
+    assert (disk.format, disk.device) == ("qcow2", "vda")
+    assert Path(disk.path).is_file()
+    assert store.driver().create_disk(ROOT) == disk
+    assert store.count() == 1
+
+
+def test_each_role_has_its_device(store: DiskStore) -> None:
+    """L1: virtio disks in slot order, the seed a CD-ROM."""
+    disks = [store.driver().create_disk(request) for request in (ROOT, DATA, SEED)]
+    assert [disk.device for disk in disks] == ["vda", "vdb", "sdc"]
+    assert [disk.format for disk in disks] == ["qcow2", "qcow2", "raw"]
+    assert len({disk.path for disk in disks}) == 3
+
+
+def test_list_disks(store: DiskStore) -> None:
+    assert list(store.driver().list_disks()) == []
+    store.driver().create_disk(DATA)
+    store.driver().create_disk(ROOT)
+    assert list(store.driver().list_disks()) == [DiskInfo("one", 0, 2 * GIB), DiskInfo("one", 1, GIB)]
+
+
+def test_delete_twice_and_before_create(store: DiskStore) -> None:
+    driver = store.driver()
+    driver.delete_disk("one", 0)
+    path = driver.create_disk(ROOT).path
+    driver.create_disk(DATA)
+    driver.delete_disk("one", 0)
+    driver.delete_disk("one", 0)
+    assert not Path(path).exists()
+    assert [info.slot for info in driver.list_disks()] == [1]
+
+
+def test_what_is_not_ours_is_left_alone(store: DiskStore) -> None:
+    store.plant("one", 0)
+    driver = store.driver()
+    assert list(driver.list_disks()) == []
+    with pytest.raises(DiskError):
+        driver.create_disk(ROOT)
+    driver.delete_disk("one", 0)
+    assert store.count() == 1
+
+
+def test_disks_at_once(store: DiskStore) -> None:
+    requests = [DiskRequest("one", slot, DiskRole.DATA, GIB) for slot in range(10)]
+    with ThreadPoolExecutor(8) as pool:
+        disks = [f.result() for f in [pool.submit(store.driver().create_disk, request) for request in requests * 2]]
+    assert disks[:10] == disks[10:]
+    assert store.count() == 10
+
+
+def test_user_data_are_in_no_file_that_others_may_read(store: DiskStore, tmp_path: Path) -> None:
+    store.driver().create_disk(SEED)
+    bearing = [path for path in tmp_path.rglob("*") if path.is_file() and b"secret-word" in path.read_bytes()]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in bearing)
+
+
+@pytest.mark.parametrize(
+    ("role", "slot", "device"),
+    [
+        (DiskRole.ROOT, 0, "vda"),
+        (DiskRole.DATA, 25, "vdz"),
+        (DiskRole.DATA, 26, "vdaa"),
+        (DiskRole.DATA, 701, "vdzz"),
+        (DiskRole.DATA, 702, "vdaaa"),
+        (DiskRole.SEED, 1, "sdb"),
+    ],
+)
+def test_device_names(role: DiskRole, slot: int, device: str) -> None:
+    assert device_name(role, slot) == device

@@ -1,0 +1,287 @@
+"""The domain XML, held against libvirt's own schema."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from slipway.drivers.compute.domain_xml import NAMESPACE, build_domain_xml, domain_name
+from slipway.drivers.disk.devices import device_name
+from slipway.errors import AbortBuild, InvalidDomainXml, PortBindingFailed
+from slipway.model import Disk, DiskRole, Host, Image, Instance, Vif
+
+NULL = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
+WIRED = replace(NULL, name="node-2", wiring="linuxbridge")
+KERNEL = Image("tiny", kernel="/images/vmlinux", initrd="/images/initrd.gz")
+OURS = f"{{{NAMESPACE}}}"
+SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
+
+needs_libvirt = pytest.mark.skipif(
+    shutil.which("virt-xml-validate") is None, reason="virt-xml-validate (libvirt-clients) is not installed"
+)
+
+
+def a_disk(slot: int, role: DiskRole, path: str = "/instances/disk") -> Disk:
+    form = "raw" if role is DiskRole.SEED else "qcow2"
+    return Disk("one", slot, role, f"{path}-{slot}", form, 1 << 30, device_name(role, slot))
+
+
+DISKS = (a_disk(0, DiskRole.ROOT), a_disk(1, DiskRole.DATA), a_disk(2, DiskRole.SEED))
+
+
+def validate(xml: str, directory: Path) -> None:
+    """Ask libvirt's own tool."""
+    path = directory / "domain.xml"
+    path.write_text(xml, encoding="utf-8")
+    done = subprocess.run(["virt-xml-validate", path, "domain"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{xml}"
+
+
+@cache
+def schema() -> etree.RelaxNG:
+    """The schema that the tool uses, for many documents."""
+    return etree.RelaxNG(file=str(SCHEMA))
+
+
+def one(root: etree._Element, path: str) -> etree._Element:
+    found = root.findall(path)
+    assert len(found) == 1, path
+    return found[0]
+
+
+# --- the schema -----------------------------------------------------------------------------------------------------
+
+
+@needs_libvirt
+@pytest.mark.parametrize("host", [NULL, WIRED], ids=["null", "linuxbridge"])
+@pytest.mark.parametrize("count", range(4))
+@pytest.mark.parametrize("image", [Image("disk"), KERNEL], ids=["disk", "kernel"])
+def test_the_schema_holds(
+    tmp_path: Path,
+    make_instance: Callable[..., Instance],
+    make_vif: Callable[..., Vif],
+    host: Host,
+    count: int,
+    image: Image,
+) -> None:
+    vifs = [make_vif(slot, mtu=1450 * (slot % 2)) for slot in range(count)]
+    log = "/instances/console.log" if count else None
+    validate(build_domain_xml(make_instance(image=image), host, DISKS[:count], vifs, console_log=log), tmp_path)
+
+
+HOSTILE = [
+    "</name><x>",
+    "a & b",
+    "<!--",
+    "]]>",
+    "\"'",
+    "日本語",
+    "‮web",
+    "../../etc",
+    "&#0;",
+    "%s{}",
+    " ",
+    "-",
+    "x" * 300,
+]
+
+
+@needs_libvirt
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names(tmp_path: Path, make_instance: Callable[..., Instance], name: str) -> None:
+    instance = make_instance(name, project=name, flavor=name, image=Image(name, kernel=f"/{name}", cmdline=name))
+    xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{name}")], [], console_log=f"/{name}")
+    validate(xml, tmp_path)
+    root = etree.fromstring(xml)
+    assert root.findtext("title") == name
+    for tag in ("name", "project", "flavor", "image"):
+        assert root.findtext(f"metadata/{OURS}instance/{OURS}{tag}") == name
+    assert root.findtext("os/cmdline") == name
+    assert one(root, "devices/disk/source").get("file") == f"/{name}-0"
+
+
+TEXT = st.text(st.characters(), max_size=20)
+
+
+@needs_libvirt
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=TEXT, other=TEXT, path=TEXT)
+@example(name="a\0b", other="", path="x")
+@example(name="a\nb", other="", path="x")
+@example(name="a", other="\ud800", path="x")
+@example(name="a", other="￾", path="x")
+@example(name="a", other="a", path="\r")
+def test_any_text_gives_valid_xml_or_our_error(
+    make_instance: Callable[..., Instance], name: str, other: str, path: str
+) -> None:
+    image = Image(other, kernel=f"/{path}", initrd=f"/{other}", cmdline=other)
+    instance = make_instance(name, project=other, flavor=other, image=image)
+    try:
+        xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{path}")], [], console_log=f"/{other}")
+    except InvalidDomainXml:
+        return
+    root = etree.fromstring(xml.encode())
+    assert schema().validate(root), schema().error_log
+    assert root.findtext("title") == name
+    assert root.findtext(f"metadata/{OURS}instance/{OURS}project") == other
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1b", "\ud800", "￾", "￿"])
+def test_what_xml_cannot_hold_aborts_the_build(make_instance: Callable[..., Instance], character: str) -> None:
+    with pytest.raises(AbortBuild, match="it has a character that XML does not allow") as caught:
+        build_domain_xml(make_instance(project=f"de{character}mo"), NULL, [], [])
+    assert isinstance(caught.value, InvalidDomainXml)
+
+
+@pytest.mark.parametrize("path", ["", "vmlinux", "./vmlinux", "/"])
+def test_a_kernel_needs_an_absolute_path(make_instance: Callable[..., Instance], path: str) -> None:
+    with pytest.raises(InvalidDomainXml, match="the image's kernel must be"):
+        build_domain_xml(make_instance(image=Image("tiny", kernel=path)), NULL, [], [])
+
+
+# --- what it says ---------------------------------------------------------------------------------------------------
+
+
+def test_the_domain_is_the_instance(make_instance: Callable[..., Instance]) -> None:
+    """L2: name, id, size and whose it is."""
+    instance = make_instance(memory=(512 << 20) + 1)
+    root = etree.fromstring(build_domain_xml(instance, NULL, [], []))
+    assert root.get("type") == "qemu"
+    assert root.findtext("name") == domain_name(instance) == f"web-1-{instance.id[:8]}"
+    assert root.findtext("uuid") == instance.id
+    assert root.findtext("title") == "web-1"
+    assert (one(root, "memory").get("unit"), root.findtext("memory")) == ("KiB", str(512 * 1024 + 1))
+    assert root.findtext("vcpu") == "1"
+    assert {element.tag.removeprefix(OURS): element.text for element in one(root, f"metadata/{OURS}instance")} == {
+        "owner": "slipway",
+        "name": "web-1",
+        "project": "demo",
+        "flavor": "small",
+        "image": "tiny",
+        "generation": "3",
+    }
+
+
+def test_instances_of_one_name_have_domains_of_two(make_instance: Callable[..., Instance]) -> None:
+    """A name is unique in its project; two projects may meet on one host."""
+    assert domain_name(make_instance("web", project="a")) != domain_name(make_instance("web", project="b"))
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "", ".", "a\0b"])
+def test_a_domain_name_may_be_the_name_of_a_file(make_instance: Callable[..., Instance], name: str) -> None:
+    instance = replace(make_instance(name), id=str(uuid.UUID(int=1)))
+    made = domain_name(instance)
+    assert made.endswith("00000000")
+    assert len(made) < 64
+    assert not made.startswith((".", "-"))
+    assert made.isascii()
+    assert "/" not in made
+
+
+def test_an_image_boots_from_its_disk(make_instance: Callable[..., Instance]) -> None:
+    root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], []))
+    assert one(root, "os/boot").get("dev") == "hd"
+    assert root.find("os/kernel") is None
+
+
+def test_a_kernel_is_booted_directly(make_instance: Callable[..., Instance]) -> None:
+    root = etree.fromstring(build_domain_xml(make_instance(image=KERNEL), NULL, [], []))
+    assert root.find("os/boot") is None
+    assert [root.findtext(f"os/{tag}") for tag in ("kernel", "initrd", "cmdline")] == [
+        "/images/vmlinux",
+        "/images/initrd.gz",
+        "console=ttyS0",
+    ]
+    own = make_instance(image=replace(KERNEL, initrd=None, cmdline=""))
+    root = etree.fromstring(build_domain_xml(own, NULL, [], []))
+    assert root.find("os/initrd") is None
+    assert root.find("os/cmdline") is not None
+    assert not root.findtext("os/cmdline")
+
+
+def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:
+    """L1."""
+    root = etree.fromstring(build_domain_xml(make_instance(), NULL, DISKS, []))
+    disks = root.findall("devices/disk")
+    assert [disk.get("device") for disk in disks] == ["disk", "disk", "cdrom"]
+    assert [dict(one(disk, "target").items()) for disk in disks] == [
+        {"dev": "vda", "bus": "virtio"},
+        {"dev": "vdb", "bus": "virtio"},
+        {"dev": "sdc", "bus": "sata"},
+    ]
+    assert dict(one(disks[0], "driver").items()) == {
+        "name": "qemu",
+        "type": "qcow2",
+        "cache": "none",
+        "discard": "unmap",
+    }
+    assert dict(one(disks[2], "driver").items()) == {"name": "qemu", "type": "raw"}
+    assert [disk.find("readonly") is not None for disk in disks] == [False, False, True]
+
+
+def test_without_wiring_libvirt_makes_the_tap(
+    make_instance: Callable[..., Instance], make_vif: Callable[..., Vif]
+) -> None:
+    """I2, L2, and Nova's bridge interface."""
+    vifs = [make_vif(0), make_vif(1, mtu=0)]
+    root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], vifs))
+    first, second = root.findall("devices/interface")
+    assert first.get("type") == "bridge"
+    assert {child.tag: dict(child.items()) for child in first} == {
+        "mac": {"address": vifs[0].mac_address},
+        "source": {"bridge": vifs[0].bridge},
+        "target": {"dev": vifs[0].devname},
+        "model": {"type": "virtio"},
+        "driver": {"name": "qemu"},
+        "mtu": {"size": "1450"},
+    }
+    assert second.find("mtu") is None
+
+
+def test_a_tap_made_beforehand_is_not_libvirts(
+    make_instance: Callable[..., Instance], make_vif: Callable[..., Vif]
+) -> None:
+    vif = make_vif()
+    interface = one(
+        etree.fromstring(build_domain_xml(make_instance(), WIRED, [], [vif])), "devices/interface[@type='ethernet']"
+    )
+    assert dict(one(interface, "target").items()) == {"dev": vif.devname, "managed": "no"}
+    assert interface.find("source") is None
+
+
+@pytest.mark.parametrize("vif_type", ["unbound", "binding_failed", ""])
+def test_a_vif_must_be_bound(
+    make_instance: Callable[..., Instance], make_vif: Callable[..., Vif], vif_type: str
+) -> None:
+    """Nova: an unknown or missing vif_type fails when the XML is made."""
+    with pytest.raises(PortBindingFailed, match=r"node-1: port .* is not bound"):
+        build_domain_xml(make_instance(), NULL, [], [make_vif(vif_type=vif_type)])
+
+
+def test_consoles_are_not_open_to_the_network(make_instance: Callable[..., Instance]) -> None:
+    root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], [], console_log="/instances/one.log"))
+    assert one(root, "devices/graphics/listen").get("address") == "127.0.0.1"
+    assert one(root, "devices/serial/log").get("file") == "/instances/one.log"
+    assert etree.fromstring(build_domain_xml(make_instance(), NULL, [], [])).find("devices/serial/log") is None
+
+
+def test_it_is_quick(make_instance: Callable[..., Instance], make_vif: Callable[..., Vif]) -> None:
+    """At most 0.4 ms for one NIC and one disk; the best of many, for the machine may be busy."""
+    instance, disks, vifs = make_instance(), DISKS[:1], [make_vif()]
+    times = []
+    for _ in range(100):
+        begin = time.perf_counter()
+        build_domain_xml(instance, NULL, disks, vifs)
+        times.append(time.perf_counter() - begin)
+    assert min(times) < 0.0004

@@ -1,0 +1,124 @@
+"""The simulator's world and the instances' files under kill -9 and beside other processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from slipway.drivers.compute.sim import SimCompute
+from slipway.drivers.disk.sim import SimDisk
+from slipway.drivers.files import TEMPORARY
+from slipway.errors import ComputeError
+from slipway.model import DiskRequest, DiskRole, Domain, Host, PowerState
+
+HOST = Host("node-1", vcpus=8, memory=1 << 40, disk=1 << 40)
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do the work in a forked process; gives its id. It ends with status 0 when the work did not raise."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def leftovers(state: Path) -> list[Path]:
+    return [path for path in state.rglob("*") if path.name.endswith(TEMPORARY)]
+
+
+def test_kill_9_leaves_a_world_that_can_be_read(tmp_path: Path, make_domain: Callable[..., Domain]) -> None:
+    domains = [make_domain(f"web-{number}") for number in range(3)]
+    chance = random.Random(1)
+
+    def churn() -> None:
+        compute, disks = SimCompute(HOST, tmp_path), SimDisk(HOST, tmp_path)
+        while True:
+            for domain in domains:
+                compute.spawn(domain)
+                compute.write_definition(domain.instance_id, domain.xml)
+                disks.create_disk(DiskRequest(domain.instance_id, 0, DiskRole.ROOT, 1))
+            for domain in domains:
+                disks.delete_disk(domain.instance_id, 0)
+                compute.delete_definition(domain.instance_id)
+                compute.destroy(domain.instance_id)
+
+    compute, disks = SimCompute(HOST, tmp_path), SimDisk(HOST, tmp_path)
+    found = 0
+    for _ in range(60):
+        pid = in_child(churn)
+        time.sleep(chance.uniform(0.001, 0.012))
+        os.kill(pid, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        found += len(compute.list_domains()) + len(disks.list_disks()) + len(compute.list_definitions())
+        for path in tmp_path.rglob("*.json"):
+            json.loads(path.read_bytes())
+        for path in tmp_path.rglob("*.xml"):
+            assert path.read_text() in [domain.xml for domain in domains]
+    assert found > 0
+
+    # Undoing is repeated after a crash, whatever there is: nothing may be left then.
+    for domain in domains:
+        disks.delete_disk(domain.instance_id, 0)
+        compute.delete_definition(domain.instance_id)
+        compute.destroy(domain.instance_id)
+    assert leftovers(tmp_path) == []
+    assert list(compute.list_domains()) == []
+    assert list(disks.list_disks()) == []
+    assert list(compute.list_definitions()) == []
+
+
+def test_a_kill_between_write_and_rename(
+    tmp_path: Path, make_domain: Callable[..., Domain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The torn temporary file is no domain, blocks nobody, and goes with the next spawn on that host."""
+    torn, other = make_domain("web-1"), make_domain("web-2")
+
+    def killed() -> None:
+        monkeypatch.setattr(os, "rename", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        SimCompute(HOST, tmp_path).spawn(torn)
+
+    compute = SimCompute(HOST, tmp_path)
+    compute.spawn(make_domain("web-0"))
+    os.waitpid(in_child(killed), 0)
+    assert len(leftovers(tmp_path)) == 1
+    assert torn.instance_id not in [info.instance_id for info in compute.list_domains()]
+    compute.spawn(other)
+    assert leftovers(tmp_path) == []
+
+
+def test_processes_at_once(tmp_path: Path, make_domain: Callable[..., Domain]) -> None:
+    """Four processes want all of the same domains, in orders of their own, on a host that takes 40 of them."""
+    host = Host("node-1", vcpus=8, memory=40 << 20, disk=1 << 40)
+    domains = [make_domain(f"web-{number}", memory=1 << 20) for number in range(60)]
+    start, release = os.pipe()
+
+    def spawn_all(seed: int) -> None:
+        os.close(release)
+        os.read(start, 1)
+        compute = SimCompute(host, tmp_path)
+        for domain in random.Random(seed).sample(domains, len(domains)):
+            with suppress(ComputeError):
+                compute.spawn(domain)
+
+    pids = [in_child(partial(spawn_all, seed)) for seed in range(4)]
+    os.close(release)
+    os.close(start)
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    present = SimCompute(host, tmp_path).list_domains()
+    assert len(present) == 40
+    assert {info.state for info in present} == {PowerState.RUNNING}
+    assert leftovers(tmp_path) == []
