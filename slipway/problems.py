@@ -1,0 +1,51 @@
+"""The mistakes in a file: where each one is, what is wrong, and what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Position(NamedTuple):
+    """A place in a file; line and column count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake; `wrong` and `known` are the word that was written and those that could have been meant."""
+
+    position: Position | None
+    text: str
+    wrong: str = ""
+    known: tuple[str, ...] = ()
+
+    def render(self, name: str) -> str:
+        """`file:line:column: what, did you mean ...`, all in one line."""
+        where = f"{name}:{self.position.line}:{self.position.column}" if self.position else name
+        return f"{where}: {self.text}{did_you_mean(self.wrong, self.known)}"
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """`, did you mean "..."?` with the nearest of the known words, or nothing."""
+    import difflib
+
+    if not wrong or len(wrong) > 64:
+        return ""
+    near = difflib.get_close_matches(wrong, known, n=1)
+    return f", did you mean {quoted(near[0])}?" if near else ""
+
+
+def quoted(value: object) -> str:
+    """A value of a file for a message: as it would be written there, printable and cut short."""
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "empty", True: "true", False: "false"}[value]
+    if not isinstance(value, str):
+        return str(value)
+    text = value if len(value) <= 60 else f"{value[:57]}..."
+    return f'"{text}"' if text.isprintable() else ascii(text)

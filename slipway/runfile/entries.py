@@ -1,0 +1,97 @@
+"""What a run file says, where `slipway.model` has no word for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.model import AllocationPool, Host, HostRoute, InstanceRequest
+from slipway.settings import Settings
+
+DEFAULT_GATEWAY = "default"
+"""The gateway of a subnet about which the file says nothing: the network driver chooses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetEntry:
+    """A subnet. `gateway_ip` None: none; `DEFAULT_GATEWAY`: left to the driver. No `pools`: all but the gateway."""
+
+    name: str
+    cidr: str
+    gateway_ip: str | None = DEFAULT_GATEWAY
+    pools: tuple[AllocationPool, ...] = ()
+    dns: tuple[str, ...] = ()
+    ipv6_ra_mode: str | None = None
+    ipv6_address_mode: str | None = None
+    enable_dhcp: bool = True
+    host_routes: tuple[HostRoute, ...] = ()
+
+    @property
+    def ip_version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.cidr else 4
+
+
+@dataclass(frozen=True, slots=True)
+class PortEntry:
+    """A port made beforehand. `security_groups` (names or ids) None: the project's group `default`."""
+
+    name: str
+    fixed_ip: str | None = None
+    mac_address: str | None = None
+    security_groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEntry:
+    """A network with its subnets and the ports made beforehand."""
+
+    name: str
+    mtu: int = 1500
+    shared: bool = False
+    port_security_enabled: bool = True
+    subnets: tuple[SubnetEntry, ...] = ()
+    ports: tuple[PortEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """A rule of a security group; attributes as in Neutron's API."""
+
+    direction: str
+    ethertype: str
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroupEntry:
+    """A security group with its rules."""
+
+    name: str
+    rules: tuple[RuleEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEntry:
+    """One instance (one of several where the entry has `count`), the names of those built before it, and its place."""
+
+    request: InstanceRequest
+    depends_on: tuple[str, ...]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """All that a run file says; `workflow` is a known name or the absolute path of a workflow file."""
+
+    path: Path
+    project: str
+    workflow: str
+    settings: Settings
+    hosts: tuple[Host, ...]
+    networks: tuple[NetworkEntry, ...]
+    security_groups: tuple[SecurityGroupEntry, ...]
+    instances: tuple[InstanceEntry, ...]

@@ -1,0 +1,150 @@
+"""Checks of what instances refer to: flavors, images, networks, ports, groups, hosts, files and each other."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from slipway.document import Document, NodePath
+from slipway.problems import quoted
+from slipway.runfile.references import References
+
+MAX_INSTANCES = 10_000
+MAX_USER_DATA = 64 * 1024
+_NAME_LENGTH = 63
+_MAX_CIRCLES = 10
+
+
+def names_of(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
+    """The instances that an entry stands for: itself, or with `count` NAME-1 and so on."""
+    if "count" not in entry:
+        return (name,)
+    return tuple(f"{name}-{number}" for number in range(1, entry["count"] + 1))
+
+
+def check_instances(document: Document, references: References) -> None:
+    """Note what is wrong with the instances, and put the text of user data files in place of their paths."""
+    instances: dict[str, dict[str, Any]] = document.value.get("instances", {})
+    total = sum(entry.get("count", 1) for entry in instances.values())
+    if total > MAX_INSTANCES:
+        text = f"{total} instances are too many for one file: at most {MAX_INSTANCES}"
+        document.problem(("instances",), text, key=True)
+        return
+    _check_names(document, instances)
+    brought: dict[str, NodePath] = {}
+    for name, entry in instances.items():
+        path = ("instances", name)
+        for key in ("flavor", "image", "group", "host"):
+            if key in entry:
+                references.check(document, (*path, key), key, entry[key])
+        for index, group in enumerate(entry.get("security_groups", ())):
+            references.check(document, (*path, "security_groups", index), "security group", group)
+        for index, nic in enumerate(entry.get("networks", ())):
+            _check_nic(document, references, (*path, "networks", index), nic, entry.get("count", 1), brought)
+        _read_user_data(document, (*path, "user_data"), entry)
+    _check_order(document, instances, references)
+
+
+def _check_names(document: Document, instances: dict[str, dict[str, Any]]) -> None:
+    owners: dict[str, str] = {}
+    for entry_name, entry in instances.items():
+        names = names_of(entry_name, entry)
+        if len(names[-1]) > _NAME_LENGTH and "count" in entry:
+            text = f"with a number {quoted(entry_name)} is longer than {_NAME_LENGTH} characters"
+            document.problem(("instances", entry_name), text, key=True)
+        clash = next((name for name in names if name in owners), None)
+        if clash is not None:
+            line = document.key_position(("instances", owners[clash])).line
+            text = f"{quoted(entry_name)} makes a second instance {quoted(clash)}; the first is in line {line}"
+            document.problem(("instances", entry_name), text, key=True)
+        owners.update(dict.fromkeys(names, entry_name))
+
+
+def _check_nic(
+    document: Document, references: References, path: NodePath, nic: Any, count: int, brought: dict[str, NodePath]
+) -> None:
+    if nic is None:
+        return
+    if isinstance(nic, str):
+        references.check(document, path, "network", nic)
+        return
+    if "network" in nic:
+        references.check(document, (*path, "network"), "network", nic["network"])
+    if "port" in nic:
+        _check_port(document, references, (*path, "port"), nic, count, brought)
+    elif "network" not in nic and not document.dropped & {(*path, "network"), (*path, "port")}:
+        document.problem(path, "a NIC needs network or port")
+    if "fixed_ip" in nic and count > 1:
+        document.problem((*path, "fixed_ip"), f"fixed_ip cannot be given to {count} instances (count)")
+
+
+def _check_port(
+    document: Document,
+    references: References,
+    path: NodePath,
+    nic: dict[str, Any],
+    count: int,
+    brought: dict[str, NodePath],
+) -> None:
+    port = nic["port"]
+    references.check(document, path, "port", port)
+    for key in ("network", "fixed_ip"):
+        if key in nic:
+            document.problem((*path[:-1], key), f"{key} and port exclude each other: the port has its own", key=True)
+    if count > 1:
+        document.problem(path, f"port {quoted(port)} cannot be brought along by {count} instances (count)")
+    if port in brought:
+        line = document.position(brought[port]).line
+        document.problem(path, f"port {quoted(port)} is brought along already, in line {line}")
+    brought.setdefault(port, path)
+
+
+def _read_user_data(document: Document, path: NodePath, entry: dict[str, Any]) -> None:
+    data = entry.get("user_data")
+    content = data.encode() if isinstance(data, str) else b""
+    if isinstance(data, dict) and "file" in data:
+        path = (*path, "file")
+        file = resolve(document, data["file"])
+        try:
+            with open(file, "rb") as stream:
+                content = stream.read(MAX_USER_DATA + 1)
+            entry["user_data"] = content.decode(errors="ignore" if len(content) > MAX_USER_DATA else "strict")
+        except OSError as error:
+            document.problem(path, f"user_data file {quoted(file)} cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            document.problem(path, f"user_data file {quoted(file)} is not UTF-8")
+    if len(content) > MAX_USER_DATA:
+        document.problem(path, f"user_data is larger than {MAX_USER_DATA // 1024} KiB")
+
+
+def resolve(document: Document, file: str) -> str:
+    """The absolute path of a file that is named relative to the run file."""
+    return os.path.abspath(Path(document.name).parent / file)
+
+
+def _check_order(document: Document, instances: dict[str, dict[str, Any]], references: References) -> None:
+    """Note unknown dependencies, and each circle once, where its first instance stands."""
+    entry_of = {name: entry for entry in instances for name in (entry, *names_of(entry, instances[entry]))}
+    graph: dict[str, dict[str, NodePath]] = defaultdict(dict)
+    for name, entry in instances.items():
+        for index, other in enumerate(entry.get("depends_on", ())):
+            path: NodePath = ("instances", name, "depends_on", index)
+            if other in entry_of:
+                graph[name][entry_of[other]] = path
+            else:
+                references.check(document, path, "instance", other)
+    for _ in range(_MAX_CIRCLES):
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            circle = error.args[1][::-1]
+        else:
+            return
+        first = min(range(len(circle) - 1), key=lambda at: document.position(("instances", circle[at])))
+        circle = [*circle[first:-1], *circle[: first + 1]]
+        shown = [*circle[:8], "..."] if len(circle) > 9 else circle
+        path = graph[circle[0]].pop(circle[1])
+        document.problem(path, f"depends_on goes in a circle: {' -> '.join(shown)}")

@@ -1,0 +1,76 @@
+"""Reads a run file: its YAML, its shape, what it refers to, and at last the dataclasses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from slipway.document import Document, parse, read
+from slipway.problems import quoted
+from slipway.runfile.build import build
+from slipway.runfile.entries import RunFile
+from slipway.runfile.instances import check_instances, resolve
+from slipway.runfile.networks import check_networks
+from slipway.runfile.references import References
+from slipway.runfile.security import check_security_groups
+from slipway.runfile.shape import check_shape
+
+WORKFLOWS = ("build-instance",)
+"""The workflows that are known by name; the first is the default."""
+
+
+def load(path: Path) -> RunFile:
+    """Read a run file. Raises `InvalidFile` with all that is wrong with it."""
+    return _load(read(path))
+
+
+def loads(text: str, name: str) -> RunFile:
+    """Read the text of a run file that is called `name`; paths in it are relative to that name's directory."""
+    return _load(parse(text, name))
+
+
+def _load(document: Document) -> RunFile:
+    references = References(document.value if isinstance(document.value, dict) else {})
+    check_shape(document)
+    if not isinstance(document.value, dict):
+        raise document.error()
+    check_networks(document)
+    check_security_groups(document)
+    _check_hosts_and_images(document, references)
+    check_instances(document, references)
+    workflow = _workflow(document)
+    document.finish()
+    return build(document, workflow)
+
+
+def _check_hosts_and_images(document: Document, references: References) -> None:
+    tree: dict[str, Any] = document.value
+    network = tree.get("settings", {}).get("default_access_network")
+    references.check(document, ("settings", "default_access_network"), "network", network)
+    for name, host in tree.get("hosts", {}).items():
+        if "simulate" in host and host.get("compute", "sim") != "sim":
+            document.problem(("hosts", name, "simulate"), "simulate is for hosts with compute: sim", key=True)
+    for name, entry in tree.get("networks", {}).items():
+        for port, settings in entry.get("ports", {}).items():
+            for index, group in enumerate(settings.get("security_groups", ())):
+                place = ("networks", name, "ports", port, "security_groups", index)
+                references.check(document, place, "security group", group)
+    for name, image in tree.get("images", {}).items():
+        path = ("images", name)
+        if not {"path", "kernel"} & image.keys() and not document.dropped & {(*path, "path"), (*path, "kernel")}:
+            document.problem(path, f"{quoted(name)} needs path or kernel", key=True)
+        for key, owner in (("initrd", "kernel"), ("cmdline", "kernel"), ("format", "path"), ("sha256", "path")):
+            if key in image and owner not in image and (*path, owner) not in document.dropped:
+                document.problem((*path, key), f"{key} needs {owner}", key=True)
+
+
+def _workflow(document: Document) -> str:
+    workflow: str = document.value.get("workflow", WORKFLOWS[0])
+    if workflow in WORKFLOWS:
+        return workflow
+    path = Path(resolve(document, workflow))
+    if not path.is_file():
+        known = () if "/" in workflow else WORKFLOWS
+        text = f"unknown workflow {quoted(workflow)}: neither a known name nor a file"
+        document.problem(("workflow",), text, wrong=workflow, known=known)
+    return str(path)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from slipway.drivers.compute.base import ComputeDriver
+from slipway.drivers.disk.base import DiskDriver
+from slipway.model import AllocationPool, Host, NetworkRequest, ServerGroup
+from slipway.runfile import DEFAULT_GATEWAY, RunFile, load, loads
+from slipway.settings import Settings
+
+DEMO = """\
+schema: 1
+
+hosts:
+  node-1: {vcpus: 8, memory: 32GiB, disk: 500GB, compute: sim, ratios: {cpu: 2}}
+  node-2:
+    vcpus: 8
+    memory: 32GiB
+    disk: 500GB
+    zone: rack-b
+    wiring: null
+    simulate: {delay: 200ms, fail: [spawn], macs: ["FA-16-3E-00-00-01"], dhcp_options: {bootfile-name: x}}
+
+networks:
+  demo-net:
+    subnets:
+      demo-subnet:
+        cidr: 192.168.0.0/24
+        gateway: 192.168.0.1
+        pools: [192.168.0.2-192.168.0.254]
+        dns: [192.168.0.1]
+      demo-v6: {cidr: "2001:DB8::/64", ipv6_ra_mode: slaac, ipv6_address_mode: slaac}
+      lonely: {cidr: 10.0.0.0/24, gateway: null}
+    ports:
+      web-port: {fixed_ip: 192.168.0.20, mac_address: 52:54:00:12:34:56}
+
+flavors:
+  small: {vcpus: 1, memory: 512MiB, disk: 2GiB}
+
+images:
+  tiny: {kernel: ./vmlinux, initrd: ./initrd.gz}
+
+server_groups:
+  web: {policy: anti-affinity}
+
+security_groups:
+  web: {rules: [{protocol: tcp, ports: 80, from: 0.0.0.0/0}, {to: "2001:db8::/64", protocol: udp, ports: 53-54}]}
+
+instances:
+  web-1:
+    flavor: small
+    image: tiny
+    networks:
+      - {network: demo-net, fixed_ip: 192.168.0.10}
+    security_groups: [web]
+    group: web
+    user_data: {file: ./web.cloud-init}
+    metadata: {answer: no}
+  worker: {flavor: small, image: tiny, networks: [demo-net], count: 3, group: web}
+  gate: {flavor: small, image: tiny, networks: [{port: web-port}], depends_on: [web-1, worker]}
+  quiet: {flavor: small, image: tiny, networks: [], disks: [1GiB, 1GB]}
+
+settings: {max_attempts: 5, step_timeout: 2m, poll_interval: 50ms, cpu_ratio: 3, base_mac: "FA:16:3E:00:00:00"}
+project: demo
+"""
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> RunFile:
+    (tmp_path / "demo.yaml").write_text(DEMO)
+    (tmp_path / "web.cloud-init").write_text("#cloud-config\n")
+    return load(tmp_path / "demo.yaml")
+
+
+def test_hosts_have_sizes_in_bytes_and_ratios_from_the_settings(demo: RunFile) -> None:
+    first, second = demo.hosts
+    assert first == Host("node-1", 8, 32 * 2**30, 500 * 10**9, cpu_ratio=2.0)
+    assert (second.cpu_ratio, second.zone, second.wiring) == (3.0, "rack-b", "null")
+    assert second.simulate.delay == 0.2
+    assert second.simulate.macs == ("fa:16:3e:00:00:01",)
+    assert second.simulate.dhcp_options == (("bootfile-name", "x"),)
+
+
+def test_networks_have_their_subnets_and_ports(demo: RunFile) -> None:
+    (network,) = demo.networks
+    v4, v6, lonely = network.subnets
+    assert (v4.gateway_ip, v4.pools) == ("192.168.0.1", (AllocationPool("192.168.0.2", "192.168.0.254"),))
+    assert (v6.cidr, v6.gateway_ip, v6.ip_version) == ("2001:db8::/64", DEFAULT_GATEWAY, 6)
+    assert lonely.gateway_ip is None
+    assert network.ports[0].mac_address == "52:54:00:12:34:56"
+
+
+def test_rules_are_completed(demo: RunFile) -> None:
+    first, second = demo.security_groups[0].rules
+    assert (first.direction, first.ethertype, first.port_range_min, first.port_range_max) == ("ingress", "IPv4", 80, 80)
+    assert (second.direction, second.ethertype, second.port_range_min, second.port_range_max) == (
+        "egress",
+        "IPv6",
+        53,
+        54,
+    )
+
+
+def test_instances_are_numbered_where_a_count_is_given(demo: RunFile, tmp_path: Path) -> None:
+    by_name = {entry.request.name: entry for entry in demo.instances}
+    assert list(by_name) == ["web-1", "worker-1", "worker-2", "worker-3", "gate", "quiet"]
+    assert by_name["gate"].depends_on == ("web-1", "worker-1", "worker-2", "worker-3")
+    web = by_name["web-1"].request
+    assert web.networks == (NetworkRequest("demo-net", "192.168.0.10"),)
+    assert web.group == ServerGroup("web", "anti-affinity")
+    assert web.user_data == "#cloud-config\n"
+    assert web.metadata == (("answer", "no"),)
+    assert web.image.kernel == str(tmp_path / "vmlinux")
+    assert by_name["gate"].request.networks == (NetworkRequest(port="web-port"),)
+    assert by_name["quiet"].request.networks == ()
+    assert by_name["quiet"].request.disks == (2**30, 10**9)
+    assert (
+        by_name["worker-2"].position
+        == f"{tmp_path / 'demo.yaml'}:{1 + DEMO[: DEMO.index('  worker:')].count(chr(10))}:3"
+    )
+
+
+def test_settings_are_read_with_their_units(demo: RunFile) -> None:
+    expected = Settings(
+        max_attempts=5, step_timeout=120.0, poll_interval=0.05, cpu_ratio=3.0, base_mac="fa:16:3e:00:00:00"
+    )
+    assert demo.settings == expected
+
+
+def test_the_least_file_has_defaults() -> None:
+    least = loads("schema: 1\n", "demo.yaml")
+    assert (least.project, least.workflow, least.settings) == ("default", "build-instance", Settings())
+    assert least.instances == ()
+
+
+def test_count_of_one_is_numbered_too() -> None:
+    text = (
+        "schema: 1\nflavors: {f: {vcpus: 1, memory: 1GiB, disk: 0B}}\nimages: {i: {path: a}}\n"
+        "instances: {w: {flavor: f, image: i, count: 1}}\n"
+    )
+    assert [entry.request.name for entry in loads(text, "demo.yaml").instances] == ["w-1"]
+
+
+def test_the_schema_is_valid_and_knows_every_setting_and_driver_call() -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(resources.files("slipway.runfile").joinpath("schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    assert set(schema["$defs"]["settings"]["properties"]) == {field.name for field in fields(Settings)}
+    calls = {name for driver in (ComputeDriver, DiskDriver) for name in vars(driver) if name[0] != "_"} - {"local"}
+    assert set(schema["$defs"]["simulation"]["properties"]["fail"]["items"]["enum"]) == calls
