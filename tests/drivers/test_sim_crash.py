@@ -81,22 +81,54 @@ def test_kill_9_leaves_a_world_that_can_be_read(tmp_path: Path, make_domain: Cal
     assert list(compute.list_definitions()) == []
 
 
-def test_a_kill_between_write_and_rename(
+def killed_before_rename(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    def child() -> None:
+        monkeypatch.setattr(os, "rename", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        work()
+
+    assert os.WIFSIGNALED(os.waitpid(in_child(child), 0)[1])
+
+
+def test_a_torn_domain_goes_with_the_next_spawn(
     tmp_path: Path, make_domain: Callable[..., Domain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The torn temporary file is no domain, blocks nobody, and goes with the next spawn on that host."""
+    """It is no domain and blocks nobody."""
     torn, other = make_domain("web-1"), make_domain("web-2")
-
-    def killed() -> None:
-        monkeypatch.setattr(os, "rename", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-        SimCompute(HOST, tmp_path).spawn(torn)
-
     compute = SimCompute(HOST, tmp_path)
-    compute.spawn(make_domain("web-0"))
-    os.waitpid(in_child(killed), 0)
+    killed_before_rename(partial(compute.spawn, torn), monkeypatch)
     assert len(leftovers(tmp_path)) == 1
-    assert torn.instance_id not in [info.instance_id for info in compute.list_domains()]
+    assert list(compute.list_domains()) == []
     compute.spawn(other)
+    assert leftovers(tmp_path) == []
+    assert [info.instance_id for info in compute.list_domains()] == [other.instance_id]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["undo", "again"])
+@pytest.mark.parametrize("what", ["domain", "definition", "disk"])
+def test_what_a_kill_tore_is_undone_or_made_again(
+    tmp_path: Path, make_domain: Callable[..., Domain], monkeypatch: pytest.MonkeyPatch, what: str, again: bool
+) -> None:
+    domain = make_domain()
+    compute, disks = SimCompute(HOST, tmp_path), SimDisk(HOST, tmp_path)
+    calls: dict[str, tuple[Callable[[], object], Callable[[], None]]] = {
+        "domain": (partial(compute.spawn, domain), partial(compute.destroy, domain.instance_id)),
+        "definition": (
+            partial(compute.write_definition, domain.instance_id, domain.xml),
+            partial(compute.delete_definition, domain.instance_id),
+        ),
+        "disk": (
+            partial(disks.create_disk, DiskRequest(domain.instance_id, 0, DiskRole.ROOT, 1)),
+            partial(disks.delete_disk, domain.instance_id, 0),
+        ),
+    }
+    do, undo = calls[what]
+    killed_before_rename(do, monkeypatch)
+    assert len(leftovers(tmp_path)) == 1
+    assert (list(compute.list_domains()), list(compute.list_definitions()), list(disks.list_disks())) == ([], [], [])
+    if again:
+        do()
+        assert leftovers(tmp_path) == []
+    undo()
     assert leftovers(tmp_path) == []
 
 
