@@ -80,7 +80,7 @@ class InstanceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """How a simulated host behaves: seconds that each call takes, calls that fail, MACs and DHCP options it dictates."""
+    """How a simulated host behaves: seconds a call takes, calls that fail, MACs and DHCP options that it dictates."""
 
     delay: float = 0.0
     fail: tuple[str, ...] = ()
@@ -171,6 +171,7 @@ class Network:
     provider_segmentation_id: int | None = None
     subnets: tuple[str, ...] = ()
     status: str = "ACTIVE"
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +199,13 @@ class Subnet:
     ipv6_address_mode: str | None = None
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[HostRoute, ...] = ()
+    service_types: tuple[str, ...] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`."""
+    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text."""
 
     id: str
     name: str
@@ -222,6 +225,8 @@ class Port:
     binding_host_id: str = ""
     binding_vif_type: str = "unbound"
     binding_vnic_type: str = "normal"
+    binding_profile: str = "{}"
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +276,14 @@ class Allocation:
     """What allocate-network found out: the NICs to make, in the order in which they were asked for."""
 
     requests: tuple[PortRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A port that the instance has; one that existed before (`preexisting`) is given back, never deleted."""
+
+    port: Port
+    preexisting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +340,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Vif:
-    """A NIC of an instance on its host, ready for the domain XML (I2). `devname` is `tap` and 11 characters of the port."""
+    """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id."""
 
     port_id: str
     network_id: str
@@ -346,7 +359,7 @@ class Vif:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """All that a hypervisor needs to make the machine: its id, name, size, generation, and the XML that says the rest."""
+    """All that a hypervisor needs to make the machine: id, name, size, generation, and the XML that says the rest."""
 
     instance_id: str
     name: str
@@ -370,12 +383,16 @@ class PowerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a build or a life-cycle step failed: the class and text of the first error, and the step where it was."""
+    """Why a build or a life-cycle step failed: the class and text of the first error, and the step where it was.
+
+    `later` has what went wrong on the hosts that were tried after that, a line an attempt.
+    """
 
     type: str
     message: str
     step: str
     at: datetime
+    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,14 +71,14 @@ instances = sa.Table(
 )
 # A name is free again once its instance is gone; what is not at rest is found without reading the finished ones.
 _live = instances.c.vm_state != "DELETED"
-sa.Index("instances_name", instances.c.project, instances.c.name, unique=True, sqlite_where=_live, postgresql_where=_live)
+sa.Index(
+    "instances_name", instances.c.project, instances.c.name, unique=True, sqlite_where=_live, postgresql_where=_live
+)
 sa.Index("instances_idempotency", instances.c.project, instances.c.idempotency_key, unique=True)
 _busy = instances.c.task_state.is_not(None)
 sa.Index("instances_busy", instances.c.task_state, sqlite_where=_busy, postgresql_where=_busy)
 _placed = sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None))
-sa.Index(
-    "instances_group", instances.c.project, instances.c.group_name, sqlite_where=_placed, postgresql_where=_placed
-)
+sa.Index("instances_group", instances.c.project, instances.c.group_name, sqlite_where=_placed, postgresql_where=_placed)
 
 claims = sa.Table(
     "claims",

@@ -1,1 +1,35 @@
 """The steps of a build, one task each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from slipway.flows.tasks.base import Task
+from slipway.flows.tasks.claim import ClaimHost
+from slipway.flows.tasks.disks import CreateDisk, MapDisks
+from slipway.flows.tasks.domain import BuildXml, Plug, Spawn, Wait
+from slipway.flows.tasks.finish import Finish
+from slipway.flows.tasks.network import AllocateNetwork, BindPort, CreatePort
+from slipway.flows.tasks.schedule import Schedule
+
+_ALL: tuple[type[Task], ...] = (
+    Schedule,
+    ClaimHost,
+    AllocateNetwork,
+    CreatePort,
+    BindPort,
+    MapDisks,
+    CreateDisk,
+    BuildXml,
+    Plug,
+    Spawn,
+    Wait,
+    Finish,
+)
+
+CATALOG: Mapping[str, Task] = MappingProxyType({task.name: task() for task in _ALL})
+"""Every task by the name that a workflow uses."""
+
+BY_KIND: Mapping[str, Task] = MappingProxyType({task.kind: task for task in CATALOG.values()})
+"""Every task by the kind of its effect, for those who undo what the ledger has."""

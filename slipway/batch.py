@@ -1,0 +1,79 @@
+"""Several instances in the order of their dependencies, side by side where an executor is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from slipway.model import Effect, Instance
+
+
+class Status(StrEnum):
+    """How it ended with one instance."""
+
+    BUILT = "built"
+    RESUMED = "resumed"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"
+
+
+GOOD = frozenset({Status.BUILT, Status.RESUMED, Status.UNCHANGED})
+"""With these the instances that depend on it may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended with one instance, what its failure undid and left stuck, and how long it took in seconds."""
+
+    name: str
+    status: Status
+    instance: Instance | None = None
+    message: str = ""
+    undone: tuple[Effect, ...] = ()
+    stuck: tuple[Effect, ...] = ()
+    seconds: float = 0.0
+
+
+def run_in_order(
+    needs: Mapping[str, Sequence[str]],
+    one: Callable[[str], Ended],
+    *,
+    executor: Executor | None,
+    stopping: Callable[[], bool],
+) -> tuple[Ended, ...]:
+    """Do `one` for each name once those that it needs ended well; gives how each ended, in the order of `needs`.
+
+    Those whose needs failed are skipped; those not begun when `stopping` became true are interrupted.
+    """
+    sorter: TopologicalSorter[str] = TopologicalSorter(needs)
+    sorter.prepare()
+    ended: dict[str, Ended] = {}
+    running: dict[Future[Ended], str] = {}
+
+    def end(result: Ended) -> None:
+        ended[result.name] = result
+        sorter.done(result.name)
+
+    while sorter.is_active():
+        for name in sorted(sorter.get_ready(), key=list(needs).index):
+            failed = [need for need in needs[name] if ended[need].status not in GOOD]
+            if stopping():
+                end(Ended(name, Status.INTERRUPTED, message="not begun"))
+            elif failed:
+                end(Ended(name, Status.SKIPPED, message=f"it depends on {', '.join(failed)}"))
+            elif executor is None:
+                end(one(name))
+            else:
+                running[executor.submit(one, name)] = name
+        if running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                del running[future]
+                end(future.result())
+    return tuple(ended[name] for name in needs)

@@ -1,0 +1,257 @@
+"""The record against reality, both ways: what the ledger says is there, and what every driver says it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slipway.drivers.registry import Drivers
+from slipway.errors import StoreError
+from slipway.flows.tasks import BY_KIND
+from slipway.model import Claim, Context, Effect, EffectState, Host, Instance, Nic, PowerState, Vif
+from slipway.states import codec, hosts, instances, ledger
+from slipway.states.hosts import HostUsage
+from slipway.states.machines import State
+from slipway.states.store import Store
+
+_ADMIN = Context("", is_admin=True)
+
+
+class Difference(StrEnum):
+    """How the record and reality differ."""
+
+    MISSING = "missing"
+    """On record as done, and not there."""
+    ORPHANED = "orphaned"
+    """There, with our tag, and not on record."""
+    DIFFERENT = "different"
+    """There and on record, but not alike."""
+    STUCK = "stuck"
+    """Could not be undone; the record says why."""
+    UNREACHABLE = "unreachable"
+    """Could not be asked, so nothing is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference: of which kind of thing, which one, on which host, of whose instance, and in words."""
+
+    difference: Difference
+    kind: str
+    name: str
+    host: str | None
+    instance_id: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """Something a driver holds, as found there or as the ledger expects it; all four tell it from others."""
+
+    kind: str
+    host: str | None
+    instance_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PlugArguments:
+    vif: Vif
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The record at one moment."""
+
+    instances: Mapping[str, Instance]
+    effects: Sequence[Effect]
+    usages: Sequence[HostUsage]
+    claims: Sequence[Claim]
+
+
+def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
+    """All differences. Instances that are worked on, or were while the drivers were asked, are left out.
+
+    Safe at any time: it changes nothing.
+    """
+    before = _read(store)
+    held, silent = _held(before.usages, drivers)
+    after = _read(store)
+    moving = _moving(before, after)
+    unasked = {(finding.kind, finding.host) for finding in silent}
+    findings = [*silent, *_stuck(after), *_counters(after)]
+    findings += _effects(after, held, unasked, drivers, moving)
+    findings += _claims(after, moving)
+    return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
+
+
+def _read(store: Store) -> _Record:
+    with store.read() as tx:
+        known = {instance.id: instance for instance in instances.listed(tx)}
+        return _Record(known, ledger.standing(tx), hosts.usages(tx), hosts.all_claims(tx))
+
+
+def _moving(before: _Record, after: _Record) -> set[str]:
+    """The instances that were not at rest all the time."""
+
+    def moment(record: _Record, instance_id: str) -> tuple[str, str | None, int] | None:
+        found = record.instances.get(instance_id)
+        return (found.vm_state, found.task_state, found.generation) if found else None
+
+    def resting(record: _Record, instance_id: str) -> bool:
+        found = record.instances.get(instance_id)
+        return found is None or State(found.vm_state, found.task_state).at_rest
+
+    return {
+        i
+        for i in {*before.instances, *after.instances}
+        if moment(before, i) != moment(after, i) or not resting(after, i)
+    }
+
+
+def _effects(
+    record: _Record,
+    held: Mapping[_Thing, str],
+    unasked: set[tuple[str, str | None]],
+    drivers: Drivers,
+    moving: set[str],
+) -> Iterator[Finding]:
+    expected = {_thing(e): e for e in record.effects if e.kind in _NAMED}
+    local_wiring = {u.host.name for u in record.usages if drivers.on(u.host).wiring.local}
+    for thing, effect in expected.items():
+        skipped = (thing.kind, thing.host) in unasked or (thing.kind == "vif" and thing.host in local_wiring)
+        if effect.state is not EffectState.DONE or effect.instance_id in moving or skipped:
+            continue
+        if thing not in held:
+            yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there")
+        elif thing.kind == "domain" and held[thing] != PowerState.RUNNING:
+            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and the domain is {held[thing]}")
+    for thing in set(held) - set(expected):
+        if thing.instance_id not in moving:
+            yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record")
+
+
+def _finding(difference: Difference, thing: _Thing, detail: str) -> Finding:
+    return Finding(difference, thing.kind, thing.name, thing.host, thing.instance_id or None, detail)
+
+
+def _port_name(effect: Effect) -> str:
+    return codec.decode(effect.result, Nic).port.id if effect.result else effect.key
+
+
+def _binding_name(effect: Effect) -> str:
+    return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
+
+
+_NAMED = {
+    "domain": lambda effect: effect.instance_id,
+    "definition": lambda effect: effect.instance_id,
+    "disk": lambda effect: str(effect.slot),
+    "port": _port_name,
+    "binding": _binding_name,
+    "vif": lambda effect: codec.decode(effect.args, _PlugArguments).vif.devname,
+}
+"""The kinds that a driver lists, and by which name."""
+
+
+def _thing(effect: Effect) -> _Thing:
+    """What a driver would list for the effect; a port belongs to no host, a tap says nothing of its instance."""
+    host = None if effect.kind == "port" else effect.host
+    return _Thing(effect.kind, host, "" if effect.kind == "vif" else effect.instance_id, _NAMED[effect.kind](effect))
+
+
+def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
+    """What every driver holds, each with its state where it has one, and who could not be asked."""
+    things: dict[_Thing, str] = {}
+    silent: list[Finding] = []
+    for kinds, host, answer in _questions([usage.host for usage in usages], drivers):
+        try:
+            things.update(answer)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is "cannot be asked", never "absent"
+            text = f"{type(error).__name__}: {error}"
+            silent += [Finding(Difference.UNREACHABLE, kind, host or "network", host, None, text) for kind in kinds]
+    return things, silent
+
+
+def _questions(
+    all_hosts: Sequence[Host], drivers: Drivers
+) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[_Thing, str]]]]:
+    """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
+    yield ("port",), None, _ports(drivers)
+    for host in all_hosts:
+        for kind, answer in (("domain", _domains), ("definition", _definitions), ("disk", _disks), ("vif", _taps)):
+            yield (kind,), host.name, answer(host, drivers)
+
+
+def _ports(drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for port in drivers.network.list_ports(_ADMIN):
+        if port.device_id and port.device_owner.partition(":")[0] in ("", "compute"):
+            yield _Thing("port", None, port.device_id, port.id), ""
+            if port.binding_host_id:
+                yield _Thing("binding", port.binding_host_id, port.device_id, port.id), ""
+
+
+def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for domain in drivers.on(host).compute.list_domains():
+        yield _Thing("domain", host.name, domain.instance_id, domain.instance_id), domain.state
+
+
+def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for instance_id in drivers.on(host).compute.list_definitions():
+        yield _Thing("definition", host.name, instance_id, instance_id), ""
+
+
+def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for disk in drivers.on(host).disk.list_disks():
+        yield _Thing("disk", host.name, disk.instance_id, str(disk.slot)), ""
+
+
+def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for tap in drivers.on(host).wiring.list_taps():
+        yield _Thing("vif", host.name, "", tap), ""
+
+
+def _stuck(record: _Record) -> Iterator[Finding]:
+    for effect in record.effects:
+        if effect.state is EffectState.STUCK:
+            text = f"{effect.key}: {effect.error}"
+            yield Finding(Difference.STUCK, effect.kind, effect.key, effect.host, effect.instance_id, text)
+
+
+def _counters(record: _Record) -> Iterator[Finding]:
+    """The hosts' counters against the sum of the claims."""
+    sums: dict[str, Counter[str]] = {}
+    for claim in record.claims:
+        sums.setdefault(claim.host, Counter()).update(vcpus=claim.vcpus, memory=claim.memory, disk=claim.disk)
+    for usage in record.usages:
+        total = sums.get(usage.host.name, Counter())
+        counted = {"vcpus": usage.vcpus_used, "memory": usage.memory_used, "disk": usage.disk_used}
+        for what, value in counted.items():
+            if value != total[what]:
+                detail = f"{what} counted as {value}, the claims' sum is {total[what]}"
+                yield Finding(Difference.DIFFERENT, "counter", what, usage.host.name, None, detail)
+
+
+def _claims(record: _Record, moving: set[str]) -> Iterator[Finding]:
+    expected = {(e.instance_id, e.host) for e in record.effects if e.kind == "claim"}
+    there = {(claim.instance_id, claim.host) for claim in record.claims}
+    for difference, pairs, detail in (
+        (Difference.MISSING, expected - there, "on record as done, and not claimed"),
+        (Difference.ORPHANED, there - expected, "claimed, and not on record"),
+    ):
+        for instance_id, host in pairs:
+            if instance_id not in moving:
+                yield Finding(difference, "claim", instance_id, host, instance_id, detail)
+
+
+def left_over(effects: Sequence[Effect]) -> Sequence[Effect]:
+    """Those effects that are something to undo and are not undone."""
+    return [
+        effect
+        for effect in effects
+        if effect.state is not EffectState.UNDONE and getattr(BY_KIND.get(effect.kind), "undo", True) is not None
+    ]

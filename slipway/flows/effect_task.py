@@ -1,0 +1,122 @@
+"""The one TaskFlow task: it carries out a step by way of the ledger, and takes it back by way of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskflow import task as taskflow_task
+
+from slipway import errors
+from slipway.flows.definition import Reference, Retry, StepDefinition, Value
+from slipway.flows.retries import with_retries
+from slipway.flows.run import Run
+from slipway.flows.tasks.base import Task
+from slipway.model import Effect, Scope
+from slipway.states import codec
+from slipway.states.ledger import Intent
+
+RUN = "run"
+"""The name under which a flow is given its `Run`."""
+
+
+class EffectTask(taskflow_task.Task):  # type: ignore[misc]
+    """One step of a workflow: each item of a `for_each` is an effect of its own.
+
+    It holds nothing of a build, so that one flow serves many, one after the other.
+    """
+
+    def __init__(self, step: StepDefinition, task: Task, timeout: float) -> None:
+        """`timeout`: seconds for each effect, where the step does not say."""
+        needed = {reference.step for reference in step.references if reference.step}
+        super().__init__(
+            name=step.id, provides=step.id, requires=[RUN, *sorted(needed)], revert_requires=[RUN], auto_extract=False
+        )
+        self.step = step
+        self.task = task
+        self.timeout = step.timeout or timeout
+        self._waits = _waits(step.retry) if step.retry else {}
+
+    def execute(self, run: Run, **outputs: Any) -> Any:
+        """Do what is not done yet, and give the results. An error is on record before it leaves."""
+        run.check_stop()
+        try:
+            if self.step.for_each is None:
+                return self._once(run, 0, outputs, None)
+            items = resolve(self.step.for_each, run, outputs, None)
+            if not items and self.task.enters is not None:
+                run.ledger.enter(self.task.enters)
+            return tuple(self._once(run, slot, outputs, item) for slot, item in enumerate(items))
+        except (errors.StaleWorker, errors.StoreError) as error:
+            raise errors.BuildInterrupted(str(error)) from error
+        except Exception as error:
+            try:
+                run.failed(self.step.id, error)
+            except (errors.StaleWorker, errors.StoreError) as second:
+                raise errors.BuildInterrupted(str(second)) from error
+            raise
+
+    def revert(self, run: Run, **_given: Any) -> None:
+        """Undo what the step did, newest first; never raises, also where the step never ran."""
+        for effect in run.ledger.effects(self.step.id):
+            run.undo(effect)
+
+    def _once(self, run: Run, slot: int, outputs: Mapping[str, Any], item: Any) -> Any:
+        given = {name: resolve(value, run, outputs, item) for name, value in self.step.arguments}
+        host = run.host
+        task = self.task
+        effect_host = host.name if host else None
+
+        def call(effect: Effect, tx: Any) -> Any:
+            return task.do(run.work(effect, host, self.timeout, tx), **given)
+
+        scope = task.scope_of(run.tools, host, run.instance)
+        intent = Intent(
+            step=self.step.id,
+            slot=slot,
+            kind=task.kind,
+            scope=scope,
+            host=effect_host if scope is Scope.HOST else None,
+            args=codec.encode(task.arguments_type(**given)),
+            timeout=self.timeout,
+            enters=task.enters,
+            leads_to=task.leads_to,
+        )
+        run.tell("step.start", step=self.step.id, slot=slot)
+        began = run.tools.clock()
+        retry = self.step.retry
+        result = with_retries(
+            lambda: run.ledger.perform(intent, task.durability(run.tools, host), call, task.result_type),
+            retries=retry.max_attempts - 1 if retry else task.retries(run.tools.settings),
+            sleep=run.tools.sleep,
+            step=self.step.id,
+            **self._waits,
+        )
+        took = (run.tools.clock() - began).total_seconds()
+        if took > self.timeout:
+            raise errors.StepTimeout(f"step {self.step.id} took {took:.1f} s, its deadline was {self.timeout:g} s")
+        run.tell("step.end", step=self.step.id, slot=slot)
+        return result
+
+
+def _waits(retry: Retry) -> dict[str, Any]:
+    waits: dict[str, Any] = {"delay": retry.delay, "backoff": retry.backoff, "max_delay": retry.max_delay}
+    if retry.errors:
+        waits["on"] = tuple(getattr(errors, name) for name in retry.errors)
+    return waits
+
+
+def resolve(value: Value, run: Run, outputs: Mapping[str, Any], item: Any) -> Any:
+    """What a `with` argument stands for; a plain value stands for itself."""
+    if not isinstance(value, Reference):
+        return value
+    head, *rest = value.path
+    if head == "steps":
+        found, rest = outputs[rest[0]], rest[2:]
+    elif head == "inputs":
+        found, rest = run.instance, rest[1:]
+    else:
+        found = item
+    for part in rest:
+        found = found[int(part)] if part.isdigit() else getattr(found, part)
+    return found

@@ -1,0 +1,172 @@
+"""Runs a build to its end: forward by TaskFlow, back by the ledger, on the next host, or on from a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from taskflow.engines.action_engine.engine import ParallelActionEngine, SerialActionEngine
+from taskflow.utils import persistence_utils
+
+from slipway import errors
+from slipway.flows.compiler import compile_flow
+from slipway.flows.definition import Definition
+from slipway.flows.effect_task import RUN
+from slipway.flows.memory import NullBackend
+from slipway.flows.run import Outcome, Run
+from slipway.flows.tasks import CATALOG
+from slipway.flows.tasks.base import Tools
+from slipway.model import Effect, Event, Instance, Scope
+from slipway.states import instances
+from slipway.states.ledger import Ledger
+from slipway.states.machines import Event as Move
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Builds and deletes instances that its caller holds. Starts no thread; keeps one flow for each that calls it."""
+
+    def __init__(self, definition: Definition, tools: Tools, *, executor: Executor | None = None) -> None:
+        """With an `executor` the branches of a flow run side by side in it, one after the other otherwise.
+
+        Builds must not run in the same executor: they would wait for their own tasks.
+        """
+        self.definition = definition
+        self.tools = tools
+        self._executor = executor
+        self._flows = threading.local()
+
+    def build(
+        self,
+        instance: Instance,
+        *,
+        notify: Callable[[Event], None] = lambda _event: None,
+        stopping: Callable[[], bool] = lambda: False,
+        new: bool = False,
+    ) -> Instance:
+        """Bring the instance to rest: ACTIVE, ERROR, or DELETED when a delete came between; gives it as it is then.
+
+        `new`: nothing of it is on record yet but its row. Raises `BuildInterrupted` when it was stopped before it came
+        to rest, or when the record could not be written: then it can be resumed, here or elsewhere.
+        """
+        ledger = Ledger(self.tools.store, instance, clock=self.tools.clock, known=not new)
+        run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)
+        try:
+            if new:
+                run.tell("instance.create.start")
+            else:
+                self._recall(run)
+            while not run.ledger.state.at_rest:
+                if run.outcome is None:
+                    self._forward(run)
+                if run.outcome is not None:
+                    self._back(run)
+        except (errors.StaleWorker, errors.StoreError) as error:
+            raise errors.BuildInterrupted(str(error)) from error
+        finally:
+            self._leave(run)
+        with self.tools.store.read() as tx:
+            return instances.get(tx, instance.id)
+
+    def _recall(self, run: Run) -> None:
+        """Take up what was decided before the crash."""
+        with self.tools.store.read() as tx:
+            outcome = instances.outcome_of(tx, run.instance.id)
+        if run.ledger.state.deleting:
+            run.outcome = Outcome.DELETE
+            run.tell("instance.delete.start")
+        elif outcome is not None:
+            run.outcome = Outcome(outcome)
+
+    # --- forward --------------------------------------------------------------------------------------------------
+
+    def _forward(self, run: Run) -> None:
+        detail = persistence_utils.create_flow_detail(self._flow())
+        options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
+        if self._executor is None:
+            engine = SerialActionEngine(self._flow(), detail, NullBackend(), options)
+        else:
+            engine = ParallelActionEngine(self._flow(), detail, NullBackend(), {**options, "executor": self._executor})
+        engine.storage.inject({RUN: run})
+        try:
+            engine.run()
+        except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
+            run.failed("flow", error)
+        else:
+            run.tell("instance.create.end", message="Success")
+
+    def _flow(self) -> Any:
+        """The compiled flow of this thread: flows must not be shared by engines that run at the same time."""
+        if not hasattr(self._flows, "flow"):
+            self._flows.flow = compile_flow(self.definition, CATALOG, timeout=self.tools.settings.step_timeout)
+        return self._flows.flow
+
+    # --- back -----------------------------------------------------------------------------------------------------
+
+    def _back(self, run: Run) -> None:
+        """Undo what TaskFlow's reverts did not reach, then bring the instance to rest or to its next host."""
+        for effect in run.ledger.effects():
+            run.undo(effect)
+        if run.halted is not None:
+            raise run.halted
+        stuck = run.ledger.stuck()
+        if run.outcome is Outcome.RESCHEDULE and any(effect.scope is Scope.HOST for effect in stuck):
+            run.outcome = Outcome.ABORT
+            run.ledger.decide(run.outcome)
+            return
+        try:
+            _CONCLUDE[run.outcome or Outcome.ABORT](run, stuck)
+        except errors.InstanceDeleting:
+            run.deleted_meanwhile()
+
+    def _leave(self, run: Run) -> None:
+        """Let anybody go on at once with what is not at rest; where even that cannot be written, they must wait."""
+        if not run.ledger.state.at_rest:
+            with contextlib.suppress(errors.StoreError), self.tools.store.write() as tx:
+                instances.leave(tx, run.instance.id, run.ledger.generation)
+
+
+def _reschedule(run: Run, _stuck: list[Effect]) -> None:
+    ledger = run.ledger
+    ledger.conclude(
+        Move.RESCHEDULE, detail=f"attempt {ledger.attempt + 1}", values={"attempt": ledger.attempt + 1, "outcome": None}
+    )
+    ledger.attempt += 1
+    run.next_attempt()
+    run.tell("reschedule", message=_cause(run))
+
+
+def _abort(run: Run, stuck: list[Effect]) -> None:
+    run.ledger.conclude(
+        Move.REVERTED, detail=f"{len(stuck)} stuck" if stuck else "", values={"worker": None, "outcome": None}
+    )
+    run.tell("instance.create.error", message=_cause(run))
+
+
+def _delete(run: Run, stuck: list[Effect]) -> None:
+    building = run.ledger.state.building
+    values = {"worker": None, "outcome": None}
+    if stuck:
+        run.ledger.conclude(Move.DELETE_FAILED, detail=f"{len(stuck)} stuck", values=values)
+        run.tell("instance.delete.error", message=f"{len(stuck)} effects could not be undone")
+    else:
+        run.ledger.conclude(Move.DELETED, values={**values, "deleted_at": run.tools.clock()})
+        run.tell("instance.delete.end")
+    if building:
+        run.tell("instance.create.end", message="the instance was deleted while it was built")
+
+
+_CONCLUDE: dict[Outcome, Callable[[Run, Any], None]] = {
+    Outcome.RESCHEDULE: _reschedule,
+    Outcome.ABORT: _abort,
+    Outcome.DELETE: _delete,
+}
+
+
+def _cause(run: Run) -> str:
+    return f"{run.fault.type}: {run.fault.message}" if run.fault else ""

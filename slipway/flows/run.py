@@ -1,0 +1,241 @@
+"""A build in one worker's hands: where it stands, what was decided when a step failed, and what is undone then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from slipway import errors
+from slipway.flows.retries import with_retries
+from slipway.flows.tasks import BY_KIND
+from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.model import Effect, EffectState, Event, Fault, Host, Instance, Placement, Scope
+from slipway.states import codec, hosts
+from slipway.states.ledger import Durability, Ledger
+from slipway.states.machines import Event as Move
+
+log = logging.getLogger(__name__)
+
+UNDO_RETRIES = 3
+"""How often an undo that failed in passing is tried again (Nova: three, on deallocation)."""
+
+
+class Outcome(StrEnum):
+    """What becomes of the instance after a step failed; on record before the first undo."""
+
+    RESCHEDULE = "reschedule"
+    ABORT = "abort"
+    DELETE = "delete"
+
+
+class Run:
+    """What the steps of one build share while one worker has it."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        ledger: Ledger,
+        tools: Tools,
+        *,
+        notify: Callable[[Event], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        """`notify` is told what happens; `stopping` true: no further step is begun."""
+        self.instance = instance
+        self.ledger = ledger
+        self.tools = tools
+        self.fault = instance.fault
+        self.outcome: Outcome | None = None
+        self.halted: Exception | None = None
+        self._notify = notify
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._hosts: dict[str, Host] = {}
+        self._tried: set[str] = set()
+        self._placement: Placement | None = None
+
+    # --- where it stands ------------------------------------------------------------------------------------------
+
+    @property
+    def placement(self) -> Placement | None:
+        """The hosts that were chosen, as the ledger has them."""
+        if self._placement is None:
+            chosen = next((e for e in self.ledger.effects() if e.kind == "placement" and e.result), None)
+            if chosen is not None and chosen.result is not None:
+                self._placement = codec.decode(chosen.result, Placement)
+        return self._placement
+
+    @property
+    def host(self) -> Host | None:
+        """The host of this attempt, None before one was chosen."""
+        placement = self.placement
+        return self.host_named(placement.hosts[self.ledger.attempt - 1]) if placement else None
+
+    def host_named(self, name: str) -> Host:
+        """A host on record. Raises `ComputeResourcesUnavailable`."""
+        if name not in self._hosts:
+            with self.tools.store.read() as tx:
+                self._hosts[name] = hosts.get(tx, name)
+        return self._hosts[name]
+
+    def check_stop(self) -> None:
+        """Raise `BuildInterrupted` where no further step is to be begun."""
+        if self._stopping():
+            raise errors.BuildInterrupted(f"build of {self.instance.name} stopped before its next step")
+
+    def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> Work:
+        """What a task is given for one effect."""
+        deadline = self.tools.clock() + timedelta(seconds=timeout)
+        return Work(effect, self.instance, self.tools, host, deadline, tx)
+
+    def tell(self, type_: str, *, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
+        """Announce something. A listener that fails is logged and never fails the build."""
+        state, name = self.ledger.state, self.placement
+        event = Event(
+            type=type_,
+            at=self.tools.clock(),
+            instance_id=self.instance.id,
+            name=self.instance.name,
+            image=self.instance.request.image.name,
+            step=step,
+            slot=slot,
+            host=name.hosts[self.ledger.attempt - 1] if name else None,
+            vm_state=state.vm_state,
+            task_state=state.task_state,
+            attempt=self.ledger.attempt,
+            message=message,
+            **more,
+        )
+        log.info("%s", type_, extra={"build": self.instance.id, "step": step, "slot": slot, "detail": message})
+        try:
+            self._notify(event)
+        except Exception:
+            log.exception("a listener failed at %s", type_)
+
+    # --- when a step fails ----------------------------------------------------------------------------------------
+
+    def failed(self, step: str, error: Exception) -> None:
+        """Decide by the error's class what becomes of the instance, and record it before anything is undone.
+
+        The first error is the cause; a second branch's comes too late to change anything.
+        """
+        with self._lock:
+            if self.outcome is not None:
+                return
+            log.info("step %s failed", step, exc_info=error, extra={"build": self.instance.id, "step": step})
+            if isinstance(error, errors.InstanceDeleting):
+                self.deleted_meanwhile()
+                return
+            wanted = self._decide(error)
+            self._remember(step, error)
+            host = self.placement.hosts[self.ledger.attempt - 1] if self.placement else None
+            try:
+                self.ledger.conclude(
+                    Move.FAIL,
+                    detail=f"{step}: {type(error).__name__}: {error}",
+                    values={"outcome": wanted},
+                    fault=self.fault,
+                    also=(lambda tx: hosts.build_failed(tx, host)) if host else None,
+                )
+            except errors.InstanceDeleting:
+                self.deleted_meanwhile()
+                return
+            self.outcome = wanted
+        self.tell("step.error", step=step, message=f"{type(error).__name__}: {error}")
+
+    def deleted_meanwhile(self) -> None:
+        """Somebody deletes the instance: everything is to be undone, and nothing else counts."""
+        self.ledger.refresh()
+        self.outcome = Outcome.DELETE
+        self.ledger.decide(self.outcome)
+
+    def _decide(self, error: Exception) -> Outcome:
+        placement = self.placement
+        alternates = len(placement.hosts) if placement else 0
+        if isinstance(error, errors.AbortBuild) or self.ledger.attempt >= alternates:
+            return Outcome.ABORT
+        return Outcome.RESCHEDULE
+
+    def _remember(self, step: str, error: Exception) -> None:
+        """Keep the first error; later attempts' are added to it and never put in its place."""
+        placement = self.placement
+        where = f" on {placement.hosts[self.ledger.attempt - 1]}" if placement else ""
+        if self.fault is None:
+            message = f"{error}" if str(error) else type(error).__name__
+            self.fault = Fault(type(error).__name__, message, step, self.tools.clock())
+            return
+        later = f"attempt {self.ledger.attempt}{where}, {step}: {type(error).__name__}: {error}"
+        old = self.fault
+        self.fault = Fault(old.type, old.message, old.step, old.at, (*old.later, later))
+
+    # --- undoing --------------------------------------------------------------------------------------------------
+
+    def undo(self, effect: Effect) -> None:
+        """Take one effect back if it is to be; never raises. What failed once in this roll-back is not tried twice."""
+        kept = self.outcome is Outcome.RESCHEDULE and effect.scope is Scope.INSTANCE
+        if self.halted or kept or effect.key in self._tried or effect.state is EffectState.UNDONE:
+            return
+        task = BY_KIND.get(effect.kind)
+        if task is not None and task.undo is None:
+            return
+        self._tried.add(effect.key)
+        try:
+            after = self._undo(effect, task)
+        except Exception as error:  # noqa: BLE001 - a revert never raises; the engine reports it and stops
+            self.halted = error
+            return
+        if after.state is EffectState.STUCK:
+            self.tell("step.undo", step=effect.step, slot=effect.slot, message=f"stuck: {after.error}")
+        else:
+            self.tell("step.undo", step=effect.step, slot=effect.slot)
+
+    def _undo(self, effect: Effect, task: Task | None) -> Effect:
+        undo = task.undo if task is not None else None
+        if task is None or undo is None:
+            return self.ledger.undo(effect, Durability.FOREIGN, _no_task, held_by=None)
+        try:
+            host = self.host_named(effect.host) if effect.host else self.host
+            durability = task.durability(self.tools, host)
+            arguments = codec.decode(effect.args, task.arguments_type)
+            result = codec.decode(effect.result, task.result_type) if effect.result else None
+        except errors.StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is on record as stuck, with this error
+            return self.ledger.undo(effect, Durability.FOREIGN, _failing(error), held_by=None)
+        given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
+
+        def call(effect: Effect, tx: Any) -> None:
+            work = self.work(effect, host, self.tools.settings.step_timeout, tx)
+            retries = 0 if tx is not None else UNDO_RETRIES
+            with_retries(lambda: undo(work, result, **given), retries=retries, sleep=self.tools.sleep, step=effect.step)
+
+        return self.ledger.undo(effect, durability, call, held_by=self._holder(effect))
+
+    def _holder(self, effect: Effect) -> Effect | None:
+        """A stuck effect that still uses this one."""
+        for stuck in self.ledger.stuck():
+            task = BY_KIND.get(stuck.kind)
+            same_slot = task is None or not task.per_slot or stuck.slot == effect.slot
+            if task is not None and effect.kind in task.uses and same_slot and stuck.key != effect.key:
+                return stuck
+        return None
+
+    def next_attempt(self) -> None:
+        """Forget what belongs to the attempt that ended."""
+        self.outcome = None
+        self._tried.clear()
+
+
+def _no_task(effect: Effect, _tx: Any) -> None:
+    raise errors.UnknownTask(f"no task undoes '{effect.kind}': is the package that brought it still installed?")
+
+
+def _failing(error: Exception) -> Callable[[Effect, Any], None]:
+    def call(_effect: Effect, _tx: Any) -> None:
+        raise error
+
+    return call

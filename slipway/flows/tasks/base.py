@@ -1,0 +1,121 @@
+"""What a task of a build is: what it does, how it is undone, and what it may use for either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from inspect import signature
+from typing import Any, ClassVar, get_type_hints
+
+import msgspec
+
+from slipway.drivers.registry import Drivers, HostDrivers
+from slipway.flows.definition import TaskSignature
+from slipway.model import Context, Effect, Host, Instance, Scope
+from slipway.settings import Settings
+from slipway.states.ledger import Durability
+from slipway.states.machines import Event
+from slipway.states.store import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the steps of all builds share, passed in so that nothing is global."""
+
+    store: Store
+    drivers: Drivers
+    settings: Settings
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One effect to be done or undone, with all that a task may use for it.
+
+    `tx` is open where the effect is in our own database, and None elsewhere. `host` is None before one was chosen.
+    """
+
+    effect: Effect
+    instance: Instance
+    tools: Tools
+    host: Host | None
+    deadline: datetime
+    tx: Transaction | None = None
+
+    @property
+    def on_host(self) -> HostDrivers:
+        """The drivers of the host that the effect belongs to."""
+        if self.host is None:
+            raise LookupError(f"{self.effect.key}: no host was chosen before this step")
+        return self.tools.drivers.on(self.host)
+
+    @property
+    def context(self) -> Context:
+        """The user on whose behalf networks are used (Nova: ordinary calls go as the user)."""
+        return Context(self.instance.project)
+
+    @property
+    def admin(self) -> Context:
+        """The administrator, who alone may bind ports (Neutron: the binding extension)."""
+        return Context(self.instance.project, is_admin=True)
+
+
+class Task:
+    """One kind of step. A subclass says in `do` what it does and in `undo` how that is taken back.
+
+    The arguments of `do` after `work` are what a workflow passes in `with`; their annotations and that of its result
+    are how both are recorded. `undo` gets the same arguments, and the result where one was recorded; it must do
+    nothing when there is nothing to undo, since the effect may never have happened.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    scope: ClassVar[Scope] = Scope.INSTANCE
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """The kinds of effects that stay held while one of this kind is stuck."""
+    per_slot: ClassVar[bool] = False
+    """Whether it uses only what has its own slot: NIC 1's tap uses NIC 1's port."""
+    enters: ClassVar[Event | None] = None
+    """The phase that begins with this step's first commit."""
+    leads_to: ClassVar[Event | None] = None
+    """The phase that begins when this step is done, in the same commit."""
+
+    do: Callable[..., Any]
+    undo: Callable[..., None] | None = None
+    """Takes the effect back; absent is not an error. None where there is nothing to take back."""
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """How the step gets on record; it depends on the driver where there is one."""
+        raise NotImplementedError
+
+    def scope_of(self, tools: Tools, host: Host | None, instance: Instance) -> Scope:
+        """What this effect belongs to."""
+        return self.scope
+
+    def retries(self, settings: Settings) -> int:
+        """How often a transient error is tried again where the workflow does not say."""
+        return 0
+
+    @cached_property
+    def arguments_type(self) -> type[msgspec.Struct]:
+        """The record of what `do` takes besides `work`, made from its annotations."""
+        hints = get_type_hints(type(self).do)
+        return msgspec.defstruct(
+            f"{type(self).__name__}Arguments", [(name, hints[name]) for name in self._parameters()]
+        )
+
+    @cached_property
+    def result_type(self) -> Any:
+        """What `do` gives."""
+        return get_type_hints(type(self).do)["return"]
+
+    @property
+    def signature(self) -> TaskSignature:
+        """What a workflow passes to the task."""
+        return TaskSignature(frozenset(self._parameters()))
+
+    def _parameters(self) -> list[str]:
+        return list(signature(type(self).do).parameters)[2:]

@@ -1,0 +1,46 @@
+"""Take from a host what the instance needs."""
+
+from __future__ import annotations
+
+from slipway.errors import GroupAffinityViolation
+from slipway.flows import scheduler
+from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.model import Claim, Host, Placement, Scope
+from slipway.states import hosts
+from slipway.states.ledger import Durability
+from slipway.states.machines import Event
+
+
+class ClaimHost(Task):
+    """Claim vCPUs, memory and disk from the attempt's host, then see that the server group's policy holds there.
+
+    The policy is checked after the claim, as in Nova: only then no other build can get between.
+    """
+
+    name = "claim"
+    kind = "claim"
+    scope = Scope.HOST
+    leads_to = Event.NETWORK
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """Claims are rows of our own."""
+        return Durability.LOCAL
+
+    def do(self, work: Work, placement: Placement) -> Claim:
+        """Raises `ComputeResourcesUnavailable`, `GroupAffinityViolation`."""
+        assert work.tx is not None
+        instance, host = work.instance, placement.hosts[work.effect.attempt - 1]
+        request = instance.request
+        claim = Claim(instance.id, host, request.flavor.vcpus, request.flavor.memory, scheduler.disk_total(request))
+        hosts.claim(work.tx, claim)
+        if request.group:
+            members = hosts.group_hosts(work.tx, request.project, request.group.name, besides=instance.id)
+            refusal = scheduler.group_refusal(request.group.name, request.group.policy, host, members)
+            if refusal:
+                raise GroupAffinityViolation(f"host {host} will not do for {instance.name}: {refusal}")
+        return claim
+
+    def undo(self, work: Work, result: Claim | None, placement: Placement) -> None:
+        """Release it."""
+        assert work.tx is not None
+        hosts.release(work.tx, work.instance.id, placement.hosts[work.effect.attempt - 1])

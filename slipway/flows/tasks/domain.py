@@ -1,0 +1,99 @@
+"""Make the machine itself: its XML, its taps, the domain, and the wait until it runs."""
+
+from __future__ import annotations
+
+from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
+from slipway.errors import ComputeError, StepTimeout
+from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.model import Disk, Domain, Host, PowerState, Scope, Vif
+from slipway.states.ledger import Durability
+from slipway.states.machines import Event
+
+
+class ComputeTask(Task):
+    """A step that the hypervisor carries out."""
+
+    scope = Scope.HOST
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """As the driver says."""
+        return Durability.LOCAL if host and tools.drivers.on(host).compute.local else Durability.FOREIGN
+
+
+class BuildXml(ComputeTask):
+    """Write the libvirt domain XML, whatever the hypervisor (L2)."""
+
+    name = "build-xml"
+    kind = "definition"
+    enters = Event.SPAWN
+
+    def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> Domain:
+        """Raises an `AbortBuild` when a name cannot stand in XML."""
+        assert work.host is not None
+        instance, flavor = work.instance, work.instance.request.flavor
+        xml = build_domain_xml(instance, work.host, disks, vifs)
+        work.on_host.compute.write_definition(instance.id, xml)
+        return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
+
+    def undo(self, work: Work, result: Domain | None, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> None:
+        """Delete the file."""
+        work.on_host.compute.delete_definition(work.instance.id)
+
+
+class Plug(Task):
+    """Plug one VIF: its tap, in its network's bridge (L3)."""
+
+    name = "plug"
+    kind = "vif"
+    scope = Scope.HOST
+    uses = frozenset({"port", "binding"})
+    per_slot = True
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """As the driver says."""
+        return Durability.LOCAL if host and tools.drivers.on(host).wiring.local else Durability.FOREIGN
+
+    def do(self, work: Work, vif: Vif) -> None:
+        """Raises `WiringError`."""
+        work.on_host.wiring.plug(work.instance.id, vif)
+
+    def undo(self, work: Work, result: None, vif: Vif) -> None:
+        """Unplug it."""
+        work.on_host.wiring.unplug(work.instance.id, vif.devname)
+
+
+class Spawn(ComputeTask):
+    """Define the domain and start it. While it may still run, everything that it uses stays held."""
+
+    name = "spawn"
+    kind = "domain"
+    uses = frozenset({"claim", "port", "binding", "disk", "definition", "vif"})
+
+    def do(self, work: Work, definition: Domain) -> None:
+        """Raises `ComputeError` and its subclasses."""
+        work.on_host.compute.spawn(definition)
+
+    def undo(self, work: Work, result: None, definition: Domain) -> None:
+        """Destroy and undefine it."""
+        work.on_host.compute.destroy(definition.instance_id)
+
+
+class Wait(ComputeTask):
+    """Wait until the domain runs, looking every half second (L4). Needs no undo and no record: it only looks."""
+
+    name = "wait"
+    kind = "running"
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A look at the hypervisor, that a resume repeats."""
+        return Durability.PURE
+
+    def do(self, work: Work) -> None:
+        """Raises `ComputeError` when the domain ended, `StepTimeout` when it does not run before the deadline."""
+        tools = work.tools
+        while (state := work.on_host.compute.power_state(work.instance.id)) is not PowerState.RUNNING:
+            if state in (PowerState.CRASHED, PowerState.SHUTDOWN):
+                raise ComputeError(f"the domain of {work.instance.name} is {state} instead of running")
+            if tools.clock() >= work.deadline:
+                raise StepTimeout(f"the domain of {work.instance.name} is {state} and did not run in time")
+            tools.sleep(tools.settings.poll_interval)

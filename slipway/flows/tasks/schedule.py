@@ -1,0 +1,38 @@
+"""Choose the hosts that an instance may go to."""
+
+from __future__ import annotations
+
+from slipway.flows import scheduler
+from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.model import Host, Placement
+from slipway.states import hosts
+from slipway.states.ledger import Durability
+from slipway.states.machines import Event
+
+
+class Schedule(Task):
+    """Check image and flavor, which costs nothing, then filter and weigh the hosts; the first and its alternates.
+
+    Needs no undo: a choice holds nothing. It is recorded, since a resume must go to the same host.
+    """
+
+    name = "schedule"
+    kind = "placement"
+    leads_to = Event.CLAIM
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A result only; reading the hosts and recording the choice are two transactions."""
+        return Durability.RECORDED
+
+    def do(self, work: Work) -> Placement:
+        """The hosts to try, best first, at most `max_attempts` of them. Raises `NoValidHost` with every refusal."""
+        request, settings = work.instance.request, work.tools.settings
+        scheduler.check_request(request)
+        with work.tools.store.read() as tx:
+            usages = hosts.usages(tx)
+            members = (
+                hosts.group_hosts(tx, request.project, request.group.name, besides=work.instance.id)
+                if request.group
+                else ()
+            )
+        return Placement(scheduler.select(request, usages, members)[: settings.max_attempts])

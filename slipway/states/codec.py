@@ -1,0 +1,28 @@
+"""The one codec of what is recorded: JSON with types, so that tuples, enums and times come back as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def encode(value: object) -> bytes:
+    """The value as JSON."""
+    return _encoder.encode(value)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The value again; `kind` is the type that it had. Raises `msgspec.ValidationError` when it does not fit."""
+    return cast("T", _decoder(cast("Hashable", kind)).decode(data))

@@ -1,0 +1,164 @@
+"""The hosts on record, and what instances have claimed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from slipway import errors
+from slipway.model import Claim, Host
+from slipway.states import codec
+from slipway.states.schema import claims, hosts, instances
+from slipway.states.store import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class HostUsage:
+    """A host, what may be given out in all, and what has been; memory and disk in bytes."""
+
+    host: Host
+    vcpus_limit: int
+    memory_limit: int
+    disk_limit: int
+    vcpus_used: int
+    memory_used: int
+    disk_used: int
+    failed_builds: int
+
+
+_LIST = sa.select(hosts).order_by(hosts.c.name)
+_GET = sa.select(hosts.c.spec).where(hosts.c.name == sa.bindparam("name"))
+_TAKE = (
+    hosts.update()
+    .where(
+        hosts.c.name == sa.bindparam("b_name"),
+        hosts.c.enabled,
+        hosts.c.vcpus_used + sa.bindparam("vcpus") <= hosts.c.vcpus_limit,
+        hosts.c.memory_used + sa.bindparam("memory") <= hosts.c.memory_limit,
+        hosts.c.disk_used + sa.bindparam("disk") <= hosts.c.disk_limit,
+    )
+    .values(
+        vcpus_used=hosts.c.vcpus_used + sa.bindparam("vcpus"),
+        memory_used=hosts.c.memory_used + sa.bindparam("memory"),
+        disk_used=hosts.c.disk_used + sa.bindparam("disk"),
+    )
+)
+_PLACE = instances.update().where(instances.c.id == sa.bindparam("b_id")).values(host=sa.bindparam("to_host"))
+_GROUP = sa.select(instances.c.host).where(
+    instances.c.project == sa.bindparam("project"),
+    instances.c.group_name == sa.bindparam("group"),
+    instances.c.group_name.is_not(None),
+    instances.c.host.is_not(None),
+    instances.c.id != sa.bindparam("id"),
+)
+_BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
+
+
+def save(tx: Transaction, host: Host) -> None:
+    """Put the host on record, or change what is known of it; what is claimed from it stays claimed."""
+    values: dict[str, Any] = {
+        "spec": codec.encode(host),
+        "enabled": host.enabled,
+        "vcpus_limit": int(host.vcpus * host.cpu_ratio),
+        "memory_limit": int(host.memory * host.memory_ratio),
+        "disk_limit": int(host.disk * host.disk_ratio),
+    }
+    if tx.execute(hosts.update().where(hosts.c.name == host.name).values(**values)).rowcount == 0:
+        tx.execute(hosts.insert().values(name=host.name, **values))
+
+
+def remove(tx: Transaction, name: str) -> None:
+    """Take the host off the record; the caller has seen that nothing is claimed from it."""
+    tx.execute(hosts.delete().where(hosts.c.name == name))
+
+
+def get(tx: Transaction, name: str) -> Host:
+    """One host by name. Raises `ComputeResourcesUnavailable` when it is not on record."""
+    spec = tx.scalar(_GET, {"name": name})
+    if spec is None:
+        raise errors.ComputeResourcesUnavailable(f"host {name} is not on record")
+    return codec.decode(spec, Host)
+
+
+def usages(tx: Transaction) -> Sequence[HostUsage]:
+    """All hosts with their counters, by name."""
+    return [
+        HostUsage(
+            host=codec.decode(row.spec, Host),
+            vcpus_limit=row.vcpus_limit,
+            memory_limit=row.memory_limit,
+            disk_limit=row.disk_limit,
+            vcpus_used=row.vcpus_used,
+            memory_used=row.memory_used,
+            disk_used=row.disk_used,
+            failed_builds=row.failed_builds,
+        )
+        for row in tx.execute(_LIST)
+    ]
+
+
+def group_hosts(tx: Transaction, project: str, group: str, *, besides: str) -> Sequence[str]:
+    """The hosts on which the group's other members are, one entry a member."""
+    return tx.scalars(_GROUP, {"project": project, "group": group, "id": besides}).all()
+
+
+def claim(tx: Transaction, wanted: Claim) -> None:
+    """Take vCPUs, memory and disk from the host and set the instance's host.
+
+    Raises `ComputeResourcesUnavailable` when the host is off or has not enough left; nothing is taken then.
+    """
+    taken = tx.execute(
+        _TAKE, {"b_name": wanted.host, "vcpus": wanted.vcpus, "memory": wanted.memory, "disk": wanted.disk}
+    )
+    if taken.rowcount != 1:
+        raise errors.ComputeResourcesUnavailable(f"host {wanted.host} is off or has not enough left for the claim")
+    tx.execute(
+        claims.insert(),
+        {
+            "instance_id": wanted.instance_id,
+            "host": wanted.host,
+            "vcpus": wanted.vcpus,
+            "memory": wanted.memory,
+            "disk": wanted.disk,
+        },
+    )
+    tx.execute(_PLACE, {"b_id": wanted.instance_id, "to_host": wanted.host})
+
+
+def release(tx: Transaction, instance_id: str, host: str) -> None:
+    """Give back what the instance claimed from this host. No such claim: nothing happens, so that a late release
+    never frees what another claim holds."""
+    found = tx.execute(
+        sa.select(claims).where(claims.c.instance_id == instance_id, claims.c.host == host).with_for_update()
+    ).one_or_none()
+    if found is None:
+        return
+    tx.execute(claims.delete().where(claims.c.instance_id == instance_id, claims.c.host == host))
+    tx.execute(
+        hosts.update()
+        .where(hosts.c.name == host)
+        .values(
+            vcpus_used=hosts.c.vcpus_used - found.vcpus,
+            memory_used=hosts.c.memory_used - found.memory,
+            disk_used=hosts.c.disk_used - found.disk,
+        )
+    )
+    tx.execute(_PLACE, {"b_id": instance_id, "to_host": None})
+
+
+def all_claims(tx: Transaction) -> Sequence[Claim]:
+    """Every claim on record."""
+    return [Claim(r.instance_id, r.host, r.vcpus, r.memory, r.disk) for r in tx.execute(sa.select(claims))]
+
+
+def build_failed(tx: Transaction, name: str) -> None:
+    """Count a failed build against the host, for the weigher (Nova: BuildFailureWeigher)."""
+    tx.execute(hosts.update().where(hosts.c.name == name).values(failed_builds=hosts.c.failed_builds + 1))
+
+
+def build_succeeded(tx: Transaction, name: str) -> None:
+    """Forget the host's failed builds."""
+    tx.execute(_BUILT, {"b_name": name})

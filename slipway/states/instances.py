@@ -1,0 +1,263 @@
+"""The rows of instances: made, read, taken over by a worker, and moved from state to state by `advance` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from slipway import errors
+from slipway.model import Fault, Instance, InstanceRequest
+from slipway.states import codec, machines
+from slipway.states.machines import Event, State
+from slipway.states.schema import history, instances
+from slipway.states.store import Transaction
+
+_COLUMNS = [
+    c for c in instances.c if c.name not in ("idempotency_key", "group_name", "deleted_at", "worker", "outcome")
+]
+_BY_ID = sa.select(*_COLUMNS).where(instances.c.id == sa.bindparam("id"))
+_STATE = (
+    sa.select(instances.c.vm_state, instances.c.task_state, instances.c.generation)
+    .where(instances.c.id == sa.bindparam("id"))
+    .with_for_update()
+)
+_MOVE = (
+    instances.update()
+    .where(
+        instances.c.id == sa.bindparam("b_id"),
+        instances.c.generation == sa.bindparam("b_generation"),
+        instances.c.vm_state == sa.bindparam("b_vm_state"),
+        instances.c.task_state.is_not_distinct_from(sa.bindparam("b_task_state", type_=sa.String)),
+    )
+    .values(vm_state=sa.bindparam("to_vm_state"), task_state=sa.bindparam("to_task_state"))
+)
+_LAUNCHED = (
+    instances.update()
+    .where(instances.c.id == sa.bindparam("b_id"))
+    .values(
+        {c: sa.bindparam(c) for c in ("launched_at", "addresses", "access_ipv4", "access_ipv6")}
+        | {"worker": None, "outcome": None, "fault": None}
+    )
+)
+_REMEMBER = history.insert()
+
+
+def _instance(row: Any) -> Instance:
+    return Instance(
+        id=row.id,
+        name=row.name,
+        project=row.project,
+        vm_state=row.vm_state,
+        task_state=row.task_state,
+        generation=row.generation,
+        request=codec.decode(row.request, InstanceRequest),
+        host=row.host,
+        fault=codec.decode(row.fault, Fault) if row.fault else None,
+        attempt=row.attempt,
+        created_at=row.created_at,
+        launched_at=row.launched_at,
+        addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
+        access_ipv4=row.access_ipv4,
+        access_ipv6=row.access_ipv6,
+    )
+
+
+def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worker: str, at: datetime) -> Instance:
+    """Put a new instance on record, in the first phase, held by `worker`. Raises `InstanceExists`."""
+    found = tx.scalar(
+        sa.select(instances.c.id).where(
+            instances.c.project == request.project,
+            instances.c.name == request.name,
+            instances.c.vm_state != machines.VmState.DELETED,
+        )
+    )
+    if found:
+        raise errors.InstanceExists(f"instance {request.name} exists in project {request.project}: {found}")
+    state = machines.INITIAL
+    tx.execute(
+        instances.insert(),
+        {
+            "id": instance_id,
+            "name": request.name,
+            "project": request.project,
+            "idempotency_key": request.idempotency_key,
+            "vm_state": state.vm_state,
+            "task_state": state.task_state,
+            "generation": 1,
+            "worker": worker,
+            "request": codec.encode(request),
+            "group_name": request.group.name if request.group else None,
+            "attempt": 1,
+            "created_at": at,
+        },
+    )
+    _remember(tx, instance_id, at, "create", state, "")
+    return Instance(
+        instance_id, request.name, request.project, state.vm_state, state.task_state, 1, request, None, None, 1, at
+    )
+
+
+def get(tx: Transaction, instance_id: str) -> Instance:
+    """One instance by id, also a deleted one. Raises `InstanceNotFound`."""
+    row = tx.execute(_BY_ID, {"id": instance_id}).one_or_none()
+    if row is None:
+        raise errors.InstanceNotFound(f"no instance {instance_id} is on record")
+    return _instance(row)
+
+
+def find(tx: Transaction, name: str, project: str | None = None) -> Instance | None:
+    """The instance of that name (or id) that is not deleted, or None. Without a project the name must be unique."""
+    query = sa.select(*_COLUMNS).where(
+        sa.or_(instances.c.name == name, instances.c.id == name), instances.c.vm_state != machines.VmState.DELETED
+    )
+    rows = tx.execute(query if project is None else query.where(instances.c.project == project)).all()
+    if len(rows) > 1:
+        found = ", ".join(f"{row.id} in project {row.project}" for row in rows)
+        raise errors.InstanceNotFound(f"several instances are called {name}: {found}; name one by its id")
+    return _instance(rows[0]) if rows else None
+
+
+def find_by_key(tx: Transaction, request: InstanceRequest) -> Instance | None:
+    """The instance that was requested before with the request's idempotency key, deleted or not; None without one."""
+    if request.idempotency_key is None:
+        return None
+    query = sa.select(*_COLUMNS).where(
+        instances.c.project == request.project, instances.c.idempotency_key == request.idempotency_key
+    )
+    row = tx.execute(query).one_or_none()
+    return _instance(row) if row else None
+
+
+def listed(tx: Transaction, *, project: str | None = None, unfinished: bool = False) -> Sequence[Instance]:
+    """All instances that are not deleted, by name; `unfinished`: only those with something going on."""
+    query = sa.select(*_COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
+    if project is not None:
+        query = query.where(instances.c.project == project)
+    if unfinished:
+        query = query.where(instances.c.task_state.is_not(None))
+    return [_instance(row) for row in tx.execute(query.order_by(instances.c.project, instances.c.name))]
+
+
+def worker_of(tx: Transaction, instance_id: str) -> str | None:
+    """Who works on the instance."""
+    return tx.scalar(sa.select(instances.c.worker).where(instances.c.id == instance_id))
+
+
+def outcome_of(tx: Transaction, instance_id: str) -> str | None:
+    """What was decided when the attempt under way failed; None while it goes forward."""
+    return tx.scalar(sa.select(instances.c.outcome).where(instances.c.id == instance_id))
+
+
+def take_over(tx: Transaction, instance: Instance, *, worker: str) -> int:
+    """Become the instance's worker. Gives the new generation, which makes every write of the old one refused.
+
+    Raises `StaleWorker` when somebody else was quicker.
+    """
+    generation = instance.generation + 1
+    taken = tx.execute(
+        instances.update()
+        .where(instances.c.id == instance.id, instances.c.generation == instance.generation)
+        .values(generation=generation, worker=worker)
+    )
+    if taken.rowcount != 1:
+        raise errors.StaleWorker(f"instance {instance.name}: another worker took it over first")
+    return generation
+
+
+def leave(tx: Transaction, instance_id: str, generation: int) -> None:
+    """Stop being the instance's worker, so that anybody may go on at once."""
+    tx.execute(
+        instances.update()
+        .where(instances.c.id == instance_id, instances.c.generation == generation)
+        .values(worker=None)
+    )
+
+
+def launched(
+    tx: Transaction,
+    instance_id: str,
+    *,
+    at: datetime,
+    addresses: tuple[str, ...],
+    access: tuple[str | None, str | None],
+) -> None:
+    """Write what is known of an instance once it runs; nobody works on it any more."""
+    tx.execute(
+        _LAUNCHED,
+        {
+            "b_id": instance_id,
+            "launched_at": at,
+            "addresses": codec.encode(addresses),
+            "access_ipv4": access[0],
+            "access_ipv6": access[1],
+        },
+    )
+
+
+def fence(tx: Transaction, instance_id: str, generation: int, *, going_on: bool) -> None:
+    """Refuse a worker that was replaced (`StaleWorker`) and, if it is `going_on`, one whose instance is being deleted.
+
+    The row is locked until the transaction ends, so that what was true here is true at the commit.
+    """
+    row = tx.execute(_STATE, {"id": instance_id}).one()
+    if row.generation != generation:
+        raise errors.StaleWorker(
+            f"instance {instance_id}: another worker took it over (generation {row.generation}, ours is {generation})"
+        )
+    if going_on and State(row.vm_state, row.task_state).deleting:
+        raise errors.InstanceDeleting(f"instance {instance_id} is being deleted")
+
+
+def advance(
+    tx: Transaction,
+    instance_id: str,
+    generation: int,
+    source: State,
+    event: Event,
+    at: datetime,
+    *,
+    detail: str = "",
+    values: dict[str, Any] | None = None,
+) -> State:
+    """Move the instance from `source` to where `event` leads, and write `values` with it; a compare-and-swap.
+
+    Raises `UnexpectedState` (with both states), `StaleWorker`, or `InstanceDeleting` when the row is not as expected.
+    """
+    to = machines.target(event, source)
+    statement = _MOVE.values(**values) if values else _MOVE
+    moved = tx.execute(
+        statement,
+        {
+            "b_id": instance_id,
+            "b_generation": generation,
+            "b_vm_state": source.vm_state,
+            "b_task_state": source.task_state,
+            "to_vm_state": to.vm_state,
+            "to_task_state": to.task_state,
+        },
+    )
+    if moved.rowcount != 1:
+        fence(tx, instance_id, generation, going_on=not source.deleting)
+        row = tx.execute(_STATE, {"id": instance_id}).one()
+        raise errors.UnexpectedState(
+            f"instance {instance_id}: expected {source} for '{event}', found {State(row.vm_state, row.task_state)}"
+        )
+    _remember(tx, instance_id, at, event.value, to, detail)
+    return to
+
+
+def _remember(tx: Transaction, instance_id: str, at: datetime, event: str, state: State, detail: str) -> None:
+    tx.execute(
+        _REMEMBER,
+        {
+            "instance_id": instance_id,
+            "at": at,
+            "event": event,
+            "vm_state": state.vm_state,
+            "task_state": state.task_state,
+            "detail": detail,
+        },
+    )

@@ -1,0 +1,354 @@
+"""The ledger: what was done is on record before it is done, and `perform` and `undo` are the only ways to an effect.
+
+A `Ledger` is one build in the hands of one worker. Every write of its carries the worker's generation, so that a
+worker that was replaced is refused (`StaleWorker`); no transaction is open while anything outside our database is
+called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from slipway.errors import StaleWorker, StoreError
+from slipway.model import Effect, EffectState, Fault, Instance, Scope
+from slipway.states import codec, instances, machines
+from slipway.states.machines import Event, State
+from slipway.states.schema import effects
+from slipway.states.schema import instances as instances_table
+from slipway.states.store import Store, Transaction
+
+R = TypeVar("R")
+
+
+class Durability(Enum):
+    """How a step gets on record."""
+
+    LOCAL = auto()
+    """Its effect is rows of our own database: they and `done` are one commit."""
+    FOREIGN = auto()
+    """Its effect is elsewhere: `intended` is committed before it, `done` after it."""
+    RECORDED = auto()
+    """It has no effect; its result is committed, since a resume must find the same one."""
+    PURE = auto()
+    """It has no effect and can be repeated: nothing is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be done: the row to be. `args` is all that its undo will need."""
+
+    step: str
+    slot: int
+    kind: str
+    scope: Scope
+    host: str | None
+    args: bytes
+    timeout: float
+    enters: Event | None = None
+    leads_to: Event | None = None
+
+
+_INSERT = effects.insert()
+_UPDATE = effects.update().where(effects.c.key == sa.bindparam("b_key"))
+_INTENDED_AGAIN = _UPDATE.values(
+    {c: sa.bindparam(c) for c in ("state", "args", "generation", "deadline", "started_at")}
+)
+_DONE = _UPDATE.values({c: sa.bindparam(c) for c in ("state", "result", "finished_at", "deadline")})
+_UNDONE = _UPDATE.values({c: sa.bindparam(c) for c in ("state", "error", "held_by", "undone_at")})
+_OF_INSTANCE = sa.select(effects).where(effects.c.instance_id == sa.bindparam("id")).order_by(effects.c.seq)
+
+
+def _effect(row: Any) -> Effect:
+    return Effect(
+        key=row.key,
+        instance_id=row.instance_id,
+        attempt=row.attempt,
+        step=row.step,
+        slot=row.slot,
+        kind=row.kind,
+        scope=Scope(row.scope),
+        host=row.host,
+        state=EffectState(row.state),
+        args=row.args,
+        result=row.result,
+        error=row.error,
+        held_by=row.held_by,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        undone_at=row.undone_at,
+    )
+
+
+def effects_of(tx: Transaction, instance_id: str) -> Sequence[Effect]:
+    """The instance's effects, oldest first."""
+    return [_effect(row) for row in tx.execute(_OF_INSTANCE, {"id": instance_id})]
+
+
+def standing(tx: Transaction) -> Sequence[Effect]:
+    """Every effect of every instance that is not undone: what ought to be there, or may be."""
+    return [_effect(r) for r in tx.execute(sa.select(effects).where(effects.c.state != EffectState.UNDONE))]
+
+
+def last_deadline(tx: Transaction, instance_id: str) -> datetime | None:
+    """When the worker should have written again at the latest."""
+    query = sa.select(sa.func.max(effects.c.deadline)).where(effects.c.instance_id == instance_id)
+    found: datetime | None = tx.scalar(query)
+    return found
+
+
+class Ledger:
+    """The effects of one instance, held by one worker; may be used by several threads of it."""
+
+    def __init__(self, store: Store, instance: Instance, *, clock: Callable[[], datetime], known: bool = True) -> None:
+        """`known` False spares the look-up for an instance that was just made."""
+        self._store = store
+        self._clock = clock
+        self._lock = threading.RLock()
+        self.instance_id = instance.id
+        self.generation = instance.generation
+        self.attempt = instance.attempt
+        self.state = State(instance.vm_state, instance.task_state)
+        self._effects: dict[str, Effect] = {}
+        if known:
+            with store.read() as tx:
+                self._effects = {e.key: e for e in effects_of(tx, instance.id)}
+
+    def key(self, intent: Intent) -> str:
+        """The effect's key: from its owner and slot, and from attempt and host as well where it belongs to a host."""
+        key = f"{self.instance_id}/{intent.step}/{intent.slot}"
+        return key if intent.scope is Scope.INSTANCE else f"{key}/{self.attempt}/{intent.host}"
+
+    def effects(self, step: str | None = None) -> Sequence[Effect]:
+        """The effects on record, newest first, of one step if wanted."""
+        with self._lock:
+            return [e for e in reversed(self._effects.values()) if step is None or e.step == step]
+
+    def stuck(self) -> Sequence[Effect]:
+        """What could not be undone, oldest first."""
+        return [e for e in reversed(self.effects()) if e.state is EffectState.STUCK]
+
+    # --- doing ----------------------------------------------------------------------------------------------------
+
+    def perform(
+        self,
+        intent: Intent,
+        durability: Durability,
+        call: Callable[[Effect, Transaction | None], R],
+        result_type: type[R],
+    ) -> R:
+        """Have an effect, once: what is `done` gives its recorded result, what is `intended` is done again.
+
+        Raises what `call` raises, `StaleWorker`, `InstanceDeleting`, and `StoreError` when it could not be recorded.
+        """
+        effect = self._planned(intent)
+        if effect.state is EffectState.DONE and effect.result is not None:
+            return codec.decode(effect.result, result_type)
+        if durability is Durability.PURE:
+            return call(effect, None)
+        if durability is Durability.LOCAL:
+            with self._store.write() as tx:
+                result = call(effect, tx)
+                done = self._write_done(tx, effect, intent, codec.encode(result), new=True)
+        else:
+            if durability is Durability.FOREIGN:
+                self._intend(effect, intent)
+            result = call(effect, None)
+            with self._store.write() as tx:
+                new = durability is Durability.RECORDED
+                done = self._write_done(tx, effect, intent, codec.encode(result), new=new)
+        self._keep(done)
+        return result
+
+    def enter(self, event: Event) -> None:
+        """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
+        with self._lock, self._store.write() as tx:
+            self._advance(tx, event)
+
+    def _planned(self, intent: Intent) -> Effect:
+        key = self.key(intent)
+        known = self._effects.get(key)
+        if known is not None and known.state is not EffectState.UNDONE:
+            return known
+        return Effect(
+            key=key,
+            instance_id=self.instance_id,
+            attempt=self.attempt,
+            step=intent.step,
+            slot=intent.slot,
+            kind=intent.kind,
+            scope=intent.scope,
+            host=intent.host,
+            state=EffectState.INTENDED,
+            args=intent.args,
+            started_at=self._clock(),
+        )
+
+    def _intend(self, effect: Effect, intent: Intent) -> None:
+        deadline = self._clock() + timedelta(seconds=intent.timeout)
+        with self._store.write() as tx:
+            self._move_or_fence(tx, intent.enters)
+            if effect.key in self._effects:
+                values = {"args": effect.args, "started_at": effect.started_at, "deadline": deadline}
+                tx.execute(
+                    _INTENDED_AGAIN,
+                    {"b_key": effect.key, "state": effect.state, "generation": self.generation, **values},
+                )
+            else:
+                tx.execute(_INSERT, self._row(effect, deadline))
+        self._keep(effect)
+
+    def _write_done(self, tx: Transaction, effect: Effect, intent: Intent, result: bytes, *, new: bool) -> Effect:
+        now = self._clock()
+        done = replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
+        deadline = now + timedelta(seconds=intent.timeout)
+        if new:
+            self._move_or_fence(tx, intent.enters)
+        if intent.leads_to is not None:
+            self._advance(tx, intent.leads_to)
+        elif not new:
+            # What was done is recorded even when a delete came meanwhile: its undo needs the result.
+            instances.fence(tx, self.instance_id, self.generation, going_on=False)
+        if new and effect.key not in self._effects:
+            tx.execute(_INSERT, self._row(done, deadline))
+        else:
+            values = {"state": done.state, "result": result, "finished_at": now, "deadline": deadline}
+            tx.execute(_DONE, {"b_key": effect.key, **values})
+        return done
+
+    def _row(self, effect: Effect, deadline: datetime) -> dict[str, Any]:
+        return {
+            "key": effect.key,
+            "instance_id": effect.instance_id,
+            "attempt": effect.attempt,
+            "step": effect.step,
+            "slot": effect.slot,
+            "kind": effect.kind,
+            "scope": effect.scope,
+            "host": effect.host,
+            "state": effect.state,
+            "args": effect.args,
+            "result": effect.result,
+            "generation": self.generation,
+            "deadline": deadline,
+            "started_at": effect.started_at,
+            "finished_at": effect.finished_at,
+        }
+
+    def _keep(self, effect: Effect) -> None:
+        with self._lock:
+            self._effects[effect.key] = effect
+
+    # --- undoing --------------------------------------------------------------------------------------------------
+
+    def undo(
+        self,
+        effect: Effect,
+        durability: Durability,
+        call: Callable[[Effect, Transaction | None], None],
+        *,
+        held_by: Effect | None,
+    ) -> Effect:
+        """Take an effect back, once, and say on record how that ended; absent is not an error.
+
+        A failure of `call` makes it `stuck`; so does `held_by`, a stuck effect that still uses this one.
+        Raises only `StaleWorker` and `StoreError`: then this worker must touch nothing more.
+        """
+        if effect.state is EffectState.UNDONE:
+            return effect
+        try:
+            if held_by is not None:
+                return self._write_undone(effect, EffectState.STUCK, f"held by {held_by.key}", held_by.key)
+            if durability is Durability.LOCAL:
+                with self._store.write() as tx:
+                    instances.fence(tx, self.instance_id, self.generation, going_on=False)
+                    call(effect, tx)
+                    undone = self._mark(tx, effect, EffectState.UNDONE, None, None)
+                self._keep(undone)
+                return undone
+            if durability is Durability.FOREIGN:
+                call(effect, None)
+            return self._write_undone(effect, EffectState.UNDONE, None, None)
+        except (StaleWorker, StoreError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, the roll-back goes on
+            return self._write_undone(effect, EffectState.STUCK, f"{type(error).__name__}: {error}", None)
+
+    def _write_undone(self, effect: Effect, state: EffectState, error: str | None, held_by: str | None) -> Effect:
+        with self._store.write() as tx:
+            instances.fence(tx, self.instance_id, self.generation, going_on=False)
+            undone = self._mark(tx, effect, state, error, held_by)
+        self._keep(undone)
+        return undone
+
+    def _mark(
+        self, tx: Transaction, effect: Effect, state: EffectState, error: str | None, held_by: str | None
+    ) -> Effect:
+        now = self._clock()
+        values = {"state": state, "error": error, "held_by": held_by, "undone_at": now}
+        tx.execute(_UNDONE, {"b_key": effect.key, **values})
+        return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
+
+    def refresh(self) -> State:
+        """See the instance's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
+        with self._lock, self._store.read() as tx:
+            instances.fence(tx, self.instance_id, self.generation, going_on=False)
+            row = instances.get(tx, self.instance_id)
+            self.state = State(row.vm_state, row.task_state)
+        return self.state
+
+    # --- the instance's state -------------------------------------------------------------------------------------
+
+    def conclude(
+        self,
+        event: Event,
+        *,
+        detail: str = "",
+        values: dict[str, Any] | None = None,
+        fault: Fault | None = None,
+        also: Callable[[Transaction], None] | None = None,
+    ) -> State:
+        """Move the instance, with the columns and rows (`also`) that go with it, in a commit of its own."""
+        if fault is not None:
+            values = {**(values or {}), "fault": codec.encode(fault)}
+        with self._lock, self._store.write() as tx:
+            if also is not None:
+                also(tx)
+            return self._advance(tx, event, detail=detail, values=values)
+
+    def decide(self, outcome: str | None, *, fault: Fault | None = None) -> None:
+        """Record what is to become of the instance without moving it (a delete has moved it already)."""
+        values: dict[str, Any] = {"outcome": outcome}
+        if fault is not None:
+            values["fault"] = codec.encode(fault)
+        with self._store.write() as tx:
+            instances.fence(tx, self.instance_id, self.generation, going_on=False)
+            tx.execute(instances_table.update().where(instances_table.c.id == self.instance_id).values(**values))
+
+    def _move_or_fence(self, tx: Transaction, event: Event | None) -> None:
+        """Enter a phase where a step begins one (a step is not the first one twice), and see that we may go on."""
+        if event is not None and machines.may(event, self.state):
+            self._advance(tx, event)
+        else:
+            instances.fence(tx, self.instance_id, self.generation, going_on=True)
+
+    def _advance(
+        self, tx: Transaction, event: Event, *, detail: str = "", values: dict[str, Any] | None = None
+    ) -> State:
+        self.state = instances.advance(
+            tx,
+            self.instance_id,
+            self.generation,
+            self.state,
+            event,
+            self._clock(),
+            detail=detail,
+            values=values,
+        )
+        return self.state

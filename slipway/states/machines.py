@@ -1,0 +1,159 @@
+"""The states of an instance and the one table of how they change. `advance` asks it; diagrams are drawn from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, NamedTuple
+
+from transitions import Machine
+
+from slipway.errors import UnexpectedState
+
+
+class VmState(StrEnum):
+    """What an instance is, for its user."""
+
+    BUILDING = "BUILDING"
+    ACTIVE = "ACTIVE"
+    ERROR = "ERROR"
+    DELETED = "DELETED"
+
+
+class TaskState(StrEnum):
+    """What is being done to an instance; none when it is at rest."""
+
+    SCHEDULING = "SCHEDULING"
+    CLAIMING = "CLAIMING"
+    NETWORKING = "NETWORKING"
+    BLOCK_DEVICE_MAPPING = "BLOCK_DEVICE_MAPPING"
+    SPAWNING = "SPAWNING"
+    REVERTING = "REVERTING"
+    DELETING = "DELETING"
+
+
+class State(NamedTuple):
+    """A state as Nova has it: the instance's and the task's."""
+
+    vm_state: str
+    task_state: str | None
+
+    def __str__(self) -> str:
+        """`BUILDING/CLAIMING`, or `ACTIVE/-` at rest."""
+        return f"{self.vm_state}/{self.task_state or '-'}"
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is going on."""
+        return self.task_state is None
+
+    @property
+    def building(self) -> bool:
+        """Whether the instance never ran and is not given up."""
+        return self.vm_state == VmState.BUILDING
+
+    @property
+    def deleting(self) -> bool:
+        """Whether a delete was asked for and has not ended."""
+        return self.task_state == TaskState.DELETING
+
+
+class Event(StrEnum):
+    """What moves an instance from state to state."""
+
+    CLAIM = "claim"
+    NETWORK = "network"
+    MAP_DISKS = "map_disks"
+    SPAWN = "spawn"
+    FINISH = "finish"
+    FAIL = "fail"
+    RESCHEDULE = "reschedule"
+    REVERTED = "reverted"
+    DELETE = "delete"
+    DELETED = "deleted"
+    DELETE_FAILED = "delete_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row of the table: in which states an event may come, where it leads, and why."""
+
+    event: Event
+    sources: tuple[State, ...]
+    target: State
+    why: str
+
+
+def _building(task_state: TaskState) -> State:
+    return State(VmState.BUILDING, task_state)
+
+
+INITIAL = _building(TaskState.SCHEDULING)
+ACTIVE = State(VmState.ACTIVE, None)
+ERROR = State(VmState.ERROR, None)
+DELETED = State(VmState.DELETED, None)
+PHASES = tuple(
+    _building(task)
+    for task in (
+        TaskState.SCHEDULING,
+        TaskState.CLAIMING,
+        TaskState.NETWORKING,
+        TaskState.BLOCK_DEVICE_MAPPING,
+        TaskState.SPAWNING,
+    )
+)
+REVERTING = _building(TaskState.REVERTING)
+
+
+def _deleting(vm_state: VmState) -> State:
+    return State(vm_state, TaskState.DELETING)
+
+
+DELETING = tuple(_deleting(vm) for vm in (VmState.BUILDING, VmState.ACTIVE, VmState.ERROR))
+
+TRANSITIONS = (
+    Transition(Event.CLAIM, (PHASES[0],), PHASES[1], "a host was chosen: take what the flavor needs from it"),
+    Transition(Event.NETWORK, (PHASES[1],), PHASES[2], "the claim holds: ports may be made"),
+    Transition(Event.MAP_DISKS, (PHASES[2],), PHASES[3], "disks begin, whether or not the ports are all made"),
+    Transition(Event.SPAWN, (PHASES[3],), PHASES[4], "ports and disks are there: the domain can be made"),
+    Transition(Event.FINISH, (PHASES[4],), ACTIVE, "the domain runs"),
+    Transition(Event.FAIL, PHASES, REVERTING, "a step failed: what it and the steps before it did is undone"),
+    Transition(Event.RESCHEDULE, (REVERTING,), PHASES[1], "the host's part is undone: the next alternate is tried"),
+    Transition(Event.REVERTED, (REVERTING,), ERROR, "the last undo ended, and no other host is to be tried"),
+    *(
+        Transition(Event.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
+        for vm, sources in (
+            (VmState.BUILDING, (*PHASES, REVERTING, _deleting(VmState.BUILDING))),
+            (VmState.ACTIVE, (ACTIVE, _deleting(VmState.ACTIVE))),
+            (VmState.ERROR, (ERROR, _deleting(VmState.ERROR))),
+        )
+    ),
+    Transition(Event.DELETED, DELETING, DELETED, "everything was undone: the name and the addresses are free"),
+    Transition(
+        Event.DELETE_FAILED, DELETING, ERROR, "something is stuck: it stays on record and delete can be repeated"
+    ),
+)
+
+
+@cache
+def _machine() -> Machine:
+    states = sorted({str(s) for t in TRANSITIONS for s in (*t.sources, t.target)})
+    table: list[Any] = [[t.event.value, [str(s) for s in t.sources], str(t.target)] for t in TRANSITIONS]
+    return Machine(model=None, states=states, transitions=table, initial=str(INITIAL), auto_transitions=False)
+
+
+@cache
+def target(event: Event, source: State) -> State:
+    """Where `event` leads from `source`. Raises `UnexpectedState` when it may not come there."""
+    found = _machine().events[event.value].transitions.get(str(source))
+    if not found:
+        allowed = ", ".join(str(s) for t in TRANSITIONS if t.event is event for s in t.sources)
+        raise UnexpectedState(f"'{event}' may not come in {source}, only in {allowed}")
+    vm_state, _, task_state = str(found[0].dest).partition("/")
+    return State(vm_state, None if task_state == "-" else task_state)
+
+
+def may(event: Event, source: State) -> bool:
+    """Whether `event` may come in `source`."""
+    return any(t.event is event and source in t.sources for t in TRANSITIONS)
