@@ -72,6 +72,10 @@ class InstanceDeleting(SlipwayError):
     """The instance is being deleted: the build stops, undoes what it did, and is not rescheduled."""
 
 
+class AttemptEnded(SlipwayError):
+    """A step is not begun, since one of the other branch has failed: no error of its own."""
+
+
 class InstanceBusy(SlipwayError):
     """Another worker is going on with the instance and did not end in time."""
 
@@ -98,6 +102,10 @@ class InstanceNotFound(SlipwayError):
 
 class InstanceExists(SlipwayError):
     """An instance of this name exists in the project."""
+
+
+class UnknownTask(SlipwayError):
+    """No task of this name, or of this kind of effect, is installed."""
 
 
 class UnknownDriver(SlipwayError):
@@ -341,6 +349,10 @@ class PortBound(Conflict):
     """The port is bound, so its MAC address stays."""
 
 
+class InvalidSharedSetting(Conflict):
+    """Other projects use the shared network, so it stays shared."""
+
+
 class NetworkInUse(Conflict):
     """The network has ports."""
 
@@ -373,6 +385,10 @@ class SecurityGroupInUse(Conflict):
     """Ports use the security group, or it is the project's default one."""
 
 
+class SecurityGroupCannotRemoveDefault(SecurityGroupInUse):
+    """The project's default security group stays."""
+
+
 class SecurityGroupDefaultAlreadyExists(Conflict):
     """The default security group is there already, and may not be made by hand."""
 
@@ -397,12 +413,22 @@ class IpAddressGenerationFailure(Conflict):
     """No address is left in the network's pools."""
 
 
+class IpAddressGenerationFailureNoMatchingSubnet(IpAddressGenerationFailure):
+    """The network has subnets, but none for ports of this device owner."""
+
+
 class NoMoreFixedIps(IpAddressGenerationFailure):
     """No address is left for the instance. Nova's name."""
 
 
 class MacAddressGenerationFailure(NetworkError, AbortBuild):
     """No free MAC address was found in the number of tries that is allowed."""
+
+    status = 503
+
+
+class NoNetworkAvailable(NetworkError, AbortBuild):
+    """No VLAN or VNI is left."""
 
     status = 503
 

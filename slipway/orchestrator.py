@@ -18,7 +18,7 @@ from slipway.batch import Ended, Status, run_in_order
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
 from slipway.flows.engine import Engine
-from slipway.flows.loader import load_definition
+from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
 from slipway.model import Claim, Effect, EffectState, Event, Fault, HistoryEntry, Instance, InstanceRequest
@@ -98,7 +98,8 @@ class Orchestrator:
         self._store = store(db or f"sqlite:///{self._state / 'slipway.db'}")
         made = make_drivers(self._store, self._settings, self._state)
         self._tools = Tools(self._store, made, self._settings, clock, sleep)
-        definition = load_definition(workflow, {name: task.signature for name, task in CATALOG.items()})
+        catalog = {name: task.signature for name, task in CATALOG.items()}
+        definition = load_definition(find_definition(workflow), catalog)
         self._engine = Engine(definition, self._tools, executor=executor)
 
     def __enter__(self) -> Self:

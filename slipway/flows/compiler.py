@@ -9,18 +9,18 @@ from taskflow.patterns import linear_flow, unordered_flow
 
 from slipway.errors import SlipwayError
 from slipway.flows.definition import Definition, StepDefinition
-from slipway.flows.effect_task import EffectTask
+from slipway.flows.effect_task import EffectTask, Seat
 from slipway.flows.tasks.base import Task
 
 
-def compile_flow(definition: Definition, catalog: Mapping[str, Task], *, timeout: float) -> Any:
+def compile_flow(definition: Definition, catalog: Mapping[str, Task], seat: Seat, *, timeout: float) -> Any:
     """The flow of the definition's steps, in the order in which they need each other.
 
     TaskFlow is safe with what this makes, and with little else: linear flows, and one unordered group of them.
     Raises `SlipwayError` where the steps' needs are of another shape.
     """
     seconds = definition.timeout or timeout
-    tasks = {step.id: EffectTask(step, catalog[step.uses], seconds) for step in definition.steps}
+    tasks = {step.id: EffectTask(step, catalog[step.uses], seconds, seat) for step in definition.steps}
     before, branches, after = shape(definition.steps)
     flow = linear_flow.Flow(definition.name)
     flow.add(*(tasks[step] for step in before))

@@ -15,7 +15,7 @@ from taskflow.utils import persistence_utils
 from slipway import errors
 from slipway.flows.compiler import compile_flow
 from slipway.flows.definition import Definition
-from slipway.flows.effect_task import RUN
+from slipway.flows.effect_task import Seat
 from slipway.flows.memory import NullBackend
 from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks import CATALOG
@@ -86,13 +86,14 @@ class Engine:
     # --- forward --------------------------------------------------------------------------------------------------
 
     def _forward(self, run: Run) -> None:
-        detail = persistence_utils.create_flow_detail(self._flow())
+        flow, seat = self._flow()
+        seat.run = run
+        detail = persistence_utils.create_flow_detail(flow)
         options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
         if self._executor is None:
-            engine = SerialActionEngine(self._flow(), detail, NullBackend(), options)
+            engine = SerialActionEngine(flow, detail, NullBackend(), options)
         else:
-            engine = ParallelActionEngine(self._flow(), detail, NullBackend(), {**options, "executor": self._executor})
-        engine.storage.inject({RUN: run})
+            engine = ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": self._executor})
         try:
             engine.run()
         except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
@@ -100,11 +101,14 @@ class Engine:
         else:
             run.tell("instance.create.end", message="Success")
 
-    def _flow(self) -> Any:
-        """The compiled flow of this thread: flows must not be shared by engines that run at the same time."""
-        if not hasattr(self._flows, "flow"):
-            self._flows.flow = compile_flow(self.definition, CATALOG, timeout=self.tools.settings.step_timeout)
-        return self._flows.flow
+    def _flow(self) -> tuple[Any, Seat]:
+        """The flow of this thread: flows must not be shared by engines that run at the same time."""
+        if not hasattr(self._flows, "made"):
+            seat = Seat()
+            flow = compile_flow(self.definition, CATALOG, seat, timeout=self.tools.settings.step_timeout)
+            self._flows.made = flow, seat
+        made: tuple[Any, Seat] = self._flows.made
+        return made
 
     # --- back -----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class Run:
         self.fault = instance.fault
         self.outcome: Outcome | None = None
         self.halted: Exception | None = None
+        self.outputs: dict[str, Any] = {}
         self._notify = notify
         self._stopping = stopping
         self._lock = threading.Lock()
@@ -82,10 +83,12 @@ class Run:
                 self._hosts[name] = hosts.get(tx, name)
         return self._hosts[name]
 
-    def check_stop(self) -> None:
-        """Raise `BuildInterrupted` where no further step is to be begun."""
+    def check_going_on(self) -> None:
+        """Raise `BuildInterrupted` where no further step is to be begun, `AttemptEnded` where the other branch failed."""
         if self._stopping():
             raise errors.BuildInterrupted(f"build of {self.instance.name} stopped before its next step")
+        if self.outcome is not None:
+            raise errors.AttemptEnded(f"build of {self.instance.name}: another step has failed")
 
     def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> Work:
         """What a task is given for one effect."""
@@ -227,6 +230,7 @@ class Run:
     def next_attempt(self) -> None:
         """Forget what belongs to the attempt that ended."""
         self.outcome = None
+        self.outputs.clear()
         self._tried.clear()
 
 
