@@ -19,6 +19,7 @@ class Settings:
     poll_interval: float = 0.5
     default_access_network: str | None = None
     base_mac: str = "fa:16:3e:00:00:00"
+    physical_networks: tuple[str, ...] = ("physnet1",)
     mac_generation_retries: int = 16
     max_fixed_ips_per_port: int | None = None
     quota_network: int = 100

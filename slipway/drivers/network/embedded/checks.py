@@ -1,0 +1,141 @@
+"""The checks and conversions of single values, as Neutron's API makes them.
+
+Each takes the value and the attribute's name for the message, and gives the value as it is kept. What is of the wrong
+form raises `HTTPBadRequest`; where Neutron's converters complain instead of its validators it is `InvalidInput`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, TypeAlias
+
+from slipway import errors
+from slipway.drivers.network.embedded.schema import IpAddress
+
+Check: TypeAlias = Callable[[Any, str], Any]
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
+
+_TRUE = ("1", "t", "true", "on", "y", "yes")
+_FALSE = ("0", "f", "false", "off", "n", "no")
+
+
+def bad(name: str, why: str) -> errors.HTTPBadRequest:
+    """The error for an attribute of the wrong form."""
+    return errors.HTTPBadRequest(f"{name}: {why}")
+
+
+def text(limit: int = 255) -> Check:
+    """A string of at most so many characters."""
+
+    def check(value: Any, name: str) -> str:
+        if not isinstance(value, str):
+            raise bad(name, f"{value!r} is not a string")
+        if len(value) > limit:
+            raise bad(name, f"{value!r} is longer than {limit} characters")
+        return value
+
+    return check
+
+
+def boolean(value: Any, name: str) -> bool:
+    """A truth value in any of the spellings that Neutron knows."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word not in _TRUE and word not in _FALSE:
+        raise errors.InvalidInput(f"{name}: {value!r} cannot be converted to boolean")
+    return word in _TRUE
+
+
+def integer(value: Any, name: str) -> int:
+    """A whole number, or its digits."""
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidInput(f"{name}: {value!r} is not an integer") from error
+
+
+def one_of(*values: Any) -> Check:
+    """One of these."""
+
+    def check(value: Any, name: str) -> Any:
+        if value not in values:
+            raise bad(name, f"{value!r} is none of {', '.join(map(repr, values))}")
+        return value
+
+    return check
+
+
+def uuid_text(value: Any, name: str) -> str:
+    """A UUID, in its usual form."""
+    try:
+        return str(uuid.UUID(value))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise bad(name, f"{value!r} is not a valid UUID") from error
+
+
+def uuid_list(value: Any, name: str) -> tuple[str, ...]:
+    """A list of different UUIDs; None is an empty one."""
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise bad(name, f"{value!r} is not a list of UUIDs")
+    ids = tuple(uuid_text(item, name) for item in value)
+    if len(set(ids)) != len(ids):
+        raise bad(name, f"duplicate items in {', '.join(ids)}")
+    return ids
+
+
+def address(value: Any, name: str) -> IpAddress:
+    """An IP address written in full: no short forms, spaces, prefix lengths, zones or leading zeros."""
+    try:
+        if isinstance(value, str) and "%" not in value:
+            return _address(value)
+    except ValueError:
+        pass
+    raise bad(name, f"{value!r} is not a valid IP address")
+
+
+_address = lru_cache(1024)(ip_address)
+
+
+def network(value: Any, name: str) -> IpNetwork:
+    """An IP network with its prefix length or netmask; bits beyond the prefix are cut off."""
+    if isinstance(value, str) and not any(character.isspace() for character in value) and "%" not in value:
+        try:
+            return ip_network(value, strict=False)
+        except ValueError:
+            pass
+    raise bad(name, f"{value!r} is not a valid IP subnet")
+
+
+def optional(check: Check) -> Check:
+    """None, or what passes the check."""
+
+    def checked(value: Any, name: str) -> Any:
+        return None if value is None else check(value, name)
+
+    return checked
+
+
+def items(value: Any, name: str) -> list[Any]:
+    """A list; None is an empty one."""
+    if value is None:
+        return []
+    if not isinstance(value, (list, tuple)):
+        raise bad(name, f"{value!r} is not a list")
+    return list(value)
+
+
+def mapping(value: Any, name: str, required: tuple[str, ...], others: tuple[str, ...] = ()) -> Mapping[str, Any]:
+    """A mapping that has these keys, and no others but those."""
+    if not isinstance(value, Mapping):
+        raise bad(name, f"{value!r} is not a mapping with {', '.join(required + others)}")
+    if missing := [key for key in required if key not in value]:
+        raise bad(name, f"{missing[0]!r} is missing in {dict(value)!r}")
+    if unknown := [key for key in value if key not in required + others]:
+        raise bad(name, f"unrecognized {unknown[0]!r} in {dict(value)!r}")
+    return value

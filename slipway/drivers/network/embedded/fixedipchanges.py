@@ -1,0 +1,75 @@
+"""What becomes of a port's addresses when `fixed_ips` or the MAC change (Neutron: `_get_changed_ips_for_port`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from slipway.drivers.network.embedded import fixedips
+from slipway.drivers.network.embedded.addresses import is_eui64
+from slipway.drivers.network.embedded.fixedips import Candidate, Holder, Taken, Wanted
+from slipway.drivers.network.embedded.owners import ROUTER_INTERFACES_SNAT
+from slipway.states.store import Transaction
+
+
+@dataclass(slots=True)
+class _Changes:
+    keep: list[Taken] = field(default_factory=list)
+    add: list[Wanted] = field(default_factory=list)
+    remove: list[Taken] = field(default_factory=list)
+
+
+def apply(
+    tx: Transaction,
+    holder: Holder,
+    subnets: Sequence[Candidate],
+    current: Sequence[Taken],
+    wanted: Sequence[Wanted] | None,
+    *,
+    mac_changed: bool,
+) -> list[Taken]:
+    """Bring the port's addresses in line with `wanted` (None: as they are); gives them as they are then.
+
+    An address that is asked for again stays, and one asked for by subnet alone is one that the port has there; SLAAC
+    addresses stay whatever is asked, and are made anew for a new MAC. Raises as `fixedips.asked_for` and `take`.
+    """
+    autos = {each.id for each in subnets if each.is_auto}
+    stale = [each for each in current if mac_changed and each.subnet_id in autos and is_eui64(each.address)]
+    left = [each for each in current if each not in stale]
+    if wanted is None:
+        wanted = [Wanted(each.subnet_id, each.address) for each in left]
+    gone = {each.address for each in stale}
+    changes = _compare(left, [each for each in wanted if each.address not in gone], holder, subnets)
+    picks = fixedips.asked_for(tx, holder, subnets, changes.add)
+    fixedips.give_back(tx, [*stale, *changes.remove])
+    handled = {each.subnet_id for each in (*changes.keep, *changes.remove)}
+    handled.update(pick.subnets[0].id for pick in picks)
+    picks += fixedips.from_mac(holder, subnets, handled)
+    start = max((each.position for each in changes.keep), default=-1) + 1
+    return sorted(changes.keep, key=lambda each: each.position) + fixedips.take(tx, holder, picks, start)
+
+
+def _compare(
+    current: Sequence[Taken], wanted: Sequence[Wanted], holder: Holder, subnets: Sequence[Candidate]
+) -> _Changes:
+    changes = _Changes()
+    by_address = {each.address: each for each in current}
+    for entry in wanted:
+        if entry.address is not None and (same := by_address.pop(entry.address, None)):
+            changes.keep.append(same)
+        elif entry.address is not None:
+            changes.add.append(entry)
+    leftover = list(by_address.values())
+    for entry in wanted:
+        if entry.address is None:
+            there = next((each for each in reversed(leftover) if each.subnet_id == entry.subnet_id), None)
+            if there is None or is_eui64(there.address):
+                changes.add.append(entry)
+            else:
+                leftover.remove(there)
+                changes.keep.append(there)
+    autos = {each.id for each in subnets if each.is_auto}
+    for each in leftover:
+        stays = each.subnet_id in autos and holder.device_owner not in ROUTER_INTERFACES_SNAT
+        (changes.keep if stays else changes.remove).append(each)
+    return changes

@@ -1,0 +1,53 @@
+"""MAC addresses: read in any spelling, drawn at random below `base_mac`."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from slipway import errors
+
+# Six groups of octets, three as Cisco writes them, two as PostgreSQL does, or none; one separator throughout.
+_FORMS = tuple(
+    re.compile(re.escape(separator).join([f"([0-9a-f]{{{digits}}})"] * groups))
+    for separators, digits, groups in ((":-", "1,2", 6), (":-.", "1,4", 3), (":-", "5,6", 2), ("-", "11,12", 1))
+    for separator in separators
+)
+
+
+def canonical(text: object) -> str:
+    """The MAC address in lower case with colons, however it was spelled.
+
+    Neutron stores MACs as spelled, and so gives one MAC out twice; here a MAC is one MAC. Raises `HTTPBadRequest` for
+    what is none, for all zeros (as Neutron) and for group addresses, which no NIC can have.
+    """
+    for form in _FORMS:
+        if isinstance(text, str) and (match := form.fullmatch(text.lower())):
+            groups = match.groups()
+            digits = "".join(group.zfill(12 // len(groups)) for group in groups)
+            octets = bytes.fromhex(digits)
+            if any(octets) and not octets[0] & 1:
+                return octets.hex(":")
+    raise errors.HTTPBadRequest(f"mac_address: {text!r} is not a valid MAC address of a NIC")
+
+
+class MacGenerator:
+    """Draws MACs from `base_mac`: three fixed octets, or four where the fourth is not 00 (Neutron).
+
+    Raises `HTTPBadRequest` when `base_mac` is no MAC address, or a group address.
+    """
+
+    def __init__(self, base_mac: str, rng: random.Random) -> None:
+        try:
+            octets = canonical(base_mac)
+        except errors.HTTPBadRequest as error:
+            raise errors.HTTPBadRequest(
+                f"base_mac: {base_mac!r} is not a MAC address that a NIC can have; give six octets, the first even"
+            ) from error
+        self._fixed = octets[: 9 if octets[9:11] == "00" else 12]
+        self._free = 6 - len(self._fixed) // 3
+        self._rng = rng
+
+    def draw(self) -> str:
+        """One MAC at random; whether it is free is for the database to say."""
+        return self._fixed + self._rng.randbytes(self._free).hex(":")

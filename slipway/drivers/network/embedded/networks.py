@@ -1,0 +1,126 @@
+"""Networks: made, changed, deleted, shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from slipway import errors
+from slipway.drivers.network.embedded import listing, segments
+from slipway.drivers.network.embedded.attributes import NETWORK
+from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.schema import networks, ports, subnets
+from slipway.drivers.network.embedded.segments import Segment
+from slipway.drivers.network.embedded.services import Services
+from slipway.model import Context, Network
+from slipway.states.store import Transaction
+
+MTU = 1500
+VXLAN_OVERHEAD = 50
+
+_subnet_ids = (
+    sa.select(sa.func.aggregate_strings(subnets.c.id, " "))
+    .where(subnets.c.network_id == networks.c.id)
+    .scalar_subquery()
+    .label("subnet_ids")
+)
+_SELECT = sa.select(networks, _subnet_ids)
+_SHOW = _SELECT.where(networks.c.id == sa.bindparam("id"))
+_INSERT = insert(networks).on_conflict_do_nothing()
+_USERS = sa.select(ports.c.project_id).where(
+    ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.not_like("network:%")
+)
+
+
+def visible(context: Context) -> sa.ColumnElement[bool]:
+    """Whether the project may see a network: its own, shared and external ones; administrators see all."""
+    if context.is_admin:
+        return sa.true()
+    return sa.or_(networks.c.project_id == context.project_id, networks.c.shared, networks.c.router_external)
+
+
+def _network(row: sa.Row[Any]) -> Network:
+    values = dict(row._mapping)
+    del values["created_at"]
+    return Network(subnets=tuple(sorted((values.pop("subnet_ids") or "").split())), **values)
+
+
+class Networks:
+    """The networks in the database."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> Network:
+        """Make a network. Raises what `NETWORK` finds wrong, `OverQuota`, `VlanIdInUse` and the like."""
+        values = NETWORK.for_create(given)
+        values["project_id"] = project = values["project_id"] or context.project_id
+        segment = segments.requested(values, self._services.settings)
+        self._services.quotas.reserve(tx, project, "network")
+        values |= {"id": self._services.new_id(), "created_at": self._services.clock(), "mtu": _mtu(values)}
+        self._insert(tx, values, segment)
+        return self.show(tx, context, values["id"])
+
+    def _insert(self, tx: Transaction, values: dict[str, Any], segment: Segment) -> None:
+        while True:
+            chosen = segments.complete(tx, segment)
+            values["provider_physical_network"] = chosen.physical
+            values["provider_segmentation_id"] = chosen.id
+            if tx.execute(_INSERT, values).rowcount:
+                return
+            if chosen == segment:
+                raise segments.in_use(segment)
+
+    def update(self, tx: Transaction, context: Context, network_id: str, given: Mapping[str, Any]) -> Network:
+        """Change a network. Raises `NetworkNotFound` and what `NETWORK` finds wrong."""
+        values = NETWORK.for_update(given)
+        network = self.own(tx, context, network_id)
+        if "mtu" in values:
+            values["mtu"] = _mtu(values | {"provider_network_type": network.provider_network_type})
+        if values.get("shared") is False and network.shared:
+            self._check_no_other_users(tx, network)
+        if values:
+            tx.execute(networks.update().where(networks.c.id == network.id).values(values))
+        return self.show(tx, context, network.id)
+
+    def _check_no_other_users(self, tx: Transaction, network: Network) -> None:
+        if any(project != network.project_id for project in tx.scalars(_USERS, {"id": network.id})):
+            raise errors.InvalidSharedSetting(
+                f"network {network.name or network.id}: other projects have ports on it, so it stays shared"
+            )
+
+    def remove(self, tx: Transaction, network: Network) -> None:
+        """Delete the row of a network that has no ports and no subnets any more."""
+        tx.execute(networks.delete().where(networks.c.id == network.id))
+        self._services.quotas.release(tx, network.project_id, "network")
+
+    def show(self, tx: Transaction, context: Context, network_id: str) -> Network:
+        """One network by id. Raises `NetworkNotFound` when it is not there, or not to be seen by the project."""
+        row = tx.execute(_SHOW.where(visible(context)), {"id": network_id}).first()
+        if row is None:
+            raise errors.NetworkNotFound(f"network {network_id}: not found")
+        return _network(row)
+
+    def own(self, tx: Transaction, context: Context, network_id: str) -> Network:
+        """A network that the project may change: its own one; an administrator any one."""
+        network = self.show(tx, context, network_id)
+        if not context.is_admin and network.project_id != context.project_id:
+            raise errors.PolicyNotAuthorized(f"network {network_id}: belongs to another project")
+        return network
+
+    def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Network]:
+        """The networks that the project may see and that match all filters."""
+        query = _SELECT.where(visible(context), *listing.matching(networks, filters))
+        return tuple(map(_network, listing.fetch(tx, query, networks, page)))
+
+
+def _mtu(values: Mapping[str, Any]) -> int:
+    """The MTU to keep: 0 asks for the largest one. Raises `InvalidInput` when it is too big."""
+    largest = MTU - (VXLAN_OVERHEAD if values["provider_network_type"] == "vxlan" else 0)
+    mtu: int = values["mtu"] or largest
+    if mtu > largest:
+        raise errors.InvalidInput(f"mtu: {mtu} is too big, the largest is {largest}")
+    return mtu

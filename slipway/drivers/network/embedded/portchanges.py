@@ -1,0 +1,149 @@
+"""Changing a port: every attribute, its addresses, groups, options and binding, in one go or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from slipway import errors
+from slipway.drivers.network.embedded import (
+    binding,
+    fixedipchanges,
+    fixedips,
+    policy,
+    portrows,
+    portsecurity,
+)
+from slipway.drivers.network.embedded.attributes import PORT
+from slipway.drivers.network.embedded.binding import UNBOUND, UNPLUGGED, Mechanisms
+from slipway.drivers.network.embedded.fixedips import Holder, Taken
+from slipway.drivers.network.embedded.mechanisms import PortChange
+from slipway.drivers.network.embedded.owners import is_trusted
+from slipway.drivers.network.embedded.ports import Ports
+from slipway.drivers.network.embedded.schema import ports
+from slipway.drivers.network.embedded.services import Services
+from slipway.model import Context
+from slipway.states.store import Transaction
+
+_PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner", "dns_name", "port_security_enabled")
+
+
+class PortChanges:
+    """Changes the ports in the database."""
+
+    def __init__(self, services: Services, ports: Ports, mechanisms: Mechanisms) -> None:
+        self._services = services
+        self._ports = ports
+        self._mechanisms = mechanisms
+
+    def update(self, tx: Transaction, context: Context, port_id: str, given: Mapping[str, Any]) -> PortChange:
+        """Change what is given; gives the port before and after.
+
+        Raises what `PORT` finds wrong, `PortNotFound`, `PolicyNotAuthorized`, `PortBound`, `MacAddressInUse`, what
+        `fixedips` and `portsecurity` raise, `MechanismDriverError`.
+        """
+        values = PORT.for_update(given)
+        row = self._ports.row(tx, context, port_id)
+        if not context.is_admin and row.project_id != context.project_id:
+            raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
+        policy.check_port(context, PORT, values, row, create=False)
+        bound_anew = binding.changed(values, row)
+        mac = _new_mac(values, row)
+        columns = {name: values[name] for name in _PLAIN if name in values} | bound_anew
+        taken = self._readdress(tx, values, row, mac)
+        if mac:
+            columns["mac_address"] = mac
+        merged = dict(row._mapping) | columns
+        portsecurity.check_changed(
+            merged["port_security_enabled"], values, row.allowed_address_pairs, portrows.groups_of(row)
+        )
+        if "allowed_address_pairs" in values:
+            pairs = portsecurity.with_own_mac(values["allowed_address_pairs"], merged["mac_address"])
+            columns["allowed_address_pairs"] = pairs
+        if values.get("extra_dhcp_opts"):
+            columns["extra_dhcp_opts"] = _merge_options(row.extra_dhcp_opts or (), values["extra_dhcp_opts"])
+        groups = self._regroup(tx, context, values, row)
+        if bound_anew:
+            columns |= {"status": "DOWN", "binding_vif_type": UNBOUND}
+        return self._store(tx, row, columns, taken, groups)
+
+    def _store(
+        self, tx: Transaction, row: sa.Row[Any], columns: dict[str, Any], taken: list[Taken], groups: tuple[str, ...]
+    ) -> PortChange:
+        port = portrows.build(dict(row._mapping) | columns, taken, groups)
+        if port.binding_host_id and port.binding_vif_type in UNPLUGGED:
+            columns["binding_vif_type"] = self._mechanisms.bind(tx, port, row)
+            port = portrows.build(dict(row._mapping) | columns, taken, groups)
+        if columns:
+            self._write(tx, row, columns)
+        change = PortChange("update", port, portrows.from_row(row))
+        self._mechanisms.precommit(tx, change)
+        return change
+
+    def _write(self, tx: Transaction, row: sa.Row[Any], columns: dict[str, Any]) -> None:
+        statement = ports.update().where(ports.c.id == row.id).values(columns)
+        if "mac_address" not in columns:
+            tx.execute(statement)
+            return
+        try:
+            with tx.begin_nested():
+                tx.execute(statement)
+        except IntegrityError as error:
+            raise errors.MacAddressInUse(
+                f"network {row.network_id}: MAC address {columns['mac_address']} is in use"
+            ) from error
+
+    def _readdress(self, tx: Transaction, values: Mapping[str, Any], row: sa.Row[Any], mac: str | None) -> list[Taken]:
+        current = portrows.taken(row)
+        if "fixed_ips" not in values and mac is None:
+            return current
+        wanted = values.get("fixed_ips")
+        owner = values.get("device_owner", row.device_owner)
+        holder = Holder(row.id, row.network_id, owner, mac or row.mac_address)
+        fixedips.check_number(wanted, holder, self._services.settings.max_fixed_ips_per_port)
+        site = tx.execute(portrows.SUBNETS, {"network": row.network_id}).all()
+        subnets = fixedips.candidates(portrows.with_subnets(site), row.network_id, owner)
+        return fixedipchanges.apply(tx, holder, subnets, current, wanted, mac_changed=mac is not None)
+
+    def _regroup(
+        self, tx: Transaction, context: Context, values: Mapping[str, Any], row: sa.Row[Any]
+    ) -> tuple[str, ...]:
+        current = portrows.groups_of(row)
+        groups: tuple[str, ...] = values.get("security_groups", current)
+        if groups == current:
+            return current
+        if is_trusted(values.get("device_owner", "")):
+            groups = ()
+        portsecurity.check_groups(tx, context, row.project_id, groups)
+        portsecurity.set_groups(tx, row.id, groups)
+        return groups
+
+
+def _new_mac(values: Mapping[str, Any], row: sa.Row[Any]) -> str | None:
+    """The MAC that the port is to have from now on, None: the one that it has.
+
+    Raises `PortBound`, and `UnsupportedPortDeviceOwner` for the network's own ports.
+    """
+    mac: str | None = values.get("mac_address")
+    if mac is None or mac == row.mac_address:
+        return None
+    if row.binding_vif_type not in UNPLUGGED:
+        raise errors.PortBound(f"port {row.id}: is bound to {row.binding_host_id}, so its MAC address stays")
+    if is_trusted(values.get("device_owner") or row.device_owner):
+        raise errors.UnsupportedPortDeviceOwner(f"port {row.id}: the MAC address of {row.device_owner} ports stays")
+    return mac
+
+
+def _merge_options(current: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Neutron: options that are not named stay; a value of None takes the option away."""
+    options = {(option["opt_name"], option["ip_version"]): option for option in current}
+    for option in given:
+        key = option["opt_name"], option["ip_version"]
+        if option["opt_value"] is None:
+            options.pop(key, None)
+        elif option["opt_value"]:
+            options[key] = option
+    return list(options.values())

@@ -1,0 +1,177 @@
+"""Ports: made, deleted, shown; each call is one transaction's part (S1). Changing them is in `portchanges`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from slipway import errors
+from slipway.drivers.network.embedded import binding, fixedips, listing, policy, portrows, portsecurity
+from slipway.drivers.network.embedded.attributes import PORT
+from slipway.drivers.network.embedded.binding import UNBOUND, Mechanisms
+from slipway.drivers.network.embedded.fixedips import Holder, Taken, Wanted
+from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.mechanisms import PortChange
+from slipway.drivers.network.embedded.owners import is_trusted
+from slipway.drivers.network.embedded.schema import allocations, port_security_groups, ports
+from slipway.drivers.network.embedded.securitygroups import SecurityGroups
+from slipway.drivers.network.embedded.services import Services
+from slipway.model import Context, Port
+from slipway.states.store import Transaction
+
+KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")
+"""The namespace of the ids of ports that were made with a key."""
+
+_INSERT = insert(ports).on_conflict_do_nothing()
+_BIND = ports.update().where(ports.c.id == sa.bindparam("port")).values(binding_vif_type=sa.bindparam("vif_type"))
+_DELETE = ports.delete().where(ports.c.id == sa.bindparam("port"))
+
+
+def id_of(key: str) -> str:
+    """The id of the port with this key."""
+    return str(uuid.uuid5(KEYS, key))
+
+
+class Ports:
+    """The ports in the database."""
+
+    def __init__(self, services: Services, groups: SecurityGroups, mechanisms: Mechanisms) -> None:
+        self._services = services
+        self._groups = groups
+        self._mechanisms = mechanisms
+
+    def find(self, tx: Transaction, context: Context, port_id: str) -> sa.Row[Any] | None:
+        """The row of one port, or None when it is not there, or not to be seen by the project."""
+        return tx.execute(portrows.SHOW, {"id": port_id} | portrows.viewer(context)).first()
+
+    def row(self, tx: Transaction, context: Context, port_id: str) -> sa.Row[Any]:
+        """The row of one port. Raises `PortNotFound`."""
+        row = self.find(tx, context, port_id)
+        if row is None:
+            raise errors.PortNotFound(f"port {port_id}: not found")
+        return row
+
+    def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Port]:
+        """The ports that the project may see and that match all filters; `ip_address`, `subnet_id` and
+        `security_group` are those of any of the port's.
+        """
+        others = dict(filters)
+        conditions = [make(others.pop(name)) for name, make in _ABOUT.items() if others.get(name) is not None]
+        conditions += listing.matching(ports, {name: value for name, value in others.items() if name not in _ABOUT})
+        query = portrows.SELECT.where(*conditions).params(**portrows.viewer(context))
+        return tuple(map(portrows.from_row, listing.fetch(tx, query, ports, page)))
+
+    def create(
+        self, tx: Transaction, context: Context, port_id: str | None, given: Mapping[str, Any]
+    ) -> tuple[Port, bool]:
+        """Make a port; with the `port_id` of one that is there, give that one. Says also whether it is new.
+
+        Raises what `PORT` finds wrong, `PolicyNotAuthorized`, `OverQuota`, `NetworkNotFound`, `MacAddressInUse`,
+        `MacAddressGenerationFailure`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
+        """
+        values = PORT.for_create(given)
+        project = values["project_id"] = values["project_id"] or context.project_id
+        values["id"] = port_id or self._services.new_id()
+        site = self._site(tx, context, values)
+        if site and site[0].existing:
+            return portrows.from_row(self.row(tx, context, values["id"])), False
+        if site:
+            policy.check_port(context, PORT, values, site[0], create=True)
+        self._services.quotas.reserve(tx, project, "port")
+        if not site:
+            raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
+        return self._make(tx, context, values, site), True
+
+    def _site(self, tx: Transaction, context: Context, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+        parameters = {"network": values["network_id"], "port": values["id"], "project": values["project_id"]}
+        return tx.execute(portrows.SITE, parameters | portrows.viewer(context)).all()
+
+    def _make(self, tx: Transaction, context: Context, values: dict[str, Any], site: Sequence[sa.Row[Any]]) -> Port:
+        network, owner = site[0], values["device_owner"]
+        values["port_security_enabled"] = portsecurity.is_enabled(
+            owner, values["port_security_enabled"], network.network_port_security
+        )
+        values["extra_dhcp_opts"] = [option for option in values["extra_dhcp_opts"] if option["opt_value"]]
+        values |= {"status": "DOWN", "binding_vif_type": UNBOUND, "created_at": self._services.clock()}
+        self._insert(tx, values)
+        holder = Holder(values["id"], values["network_id"], owner, values["mac_address"])
+        taken = self._allocate(tx, holder, site, values["fixed_ips"])
+        portsecurity.check_new(values)
+        groups = self._choose_groups(tx, context, values, network.default_group)
+        portsecurity.set_groups(tx, values["id"], groups, new=True)
+        binding.check_profile(values["binding_profile"])
+        port = portrows.build(values, taken, groups)
+        if port.binding_host_id:
+            vif_type = self._mechanisms.bind(tx, port, network)
+            tx.execute(_BIND, {"port": port.id, "vif_type": vif_type})
+            port = replace(port, binding_vif_type=vif_type)
+        self._mechanisms.precommit(tx, PortChange("create", port))
+        return port
+
+    def _insert(self, tx: Transaction, values: dict[str, Any]) -> None:
+        """Insert the row with the MAC that was asked for, or with one that is drawn until it is free (S4)."""
+        wanted, pairs = values["mac_address"], values["allowed_address_pairs"]
+        for _ in range(1 if wanted else max(1, self._services.settings.mac_generation_retries)):
+            values["mac_address"] = wanted or self._services.macs.draw()
+            values["allowed_address_pairs"] = portsecurity.with_own_mac(pairs, values["mac_address"])
+            if tx.execute(_INSERT, values).rowcount:
+                return
+        if wanted:
+            raise errors.MacAddressInUse(f"network {values['network_id']}: MAC address {wanted} is in use")
+        raise errors.MacAddressGenerationFailure(
+            f"network {values['network_id']}: no free MAC address was found below "
+            f"{self._services.settings.base_mac} in {self._services.settings.mac_generation_retries} tries"
+        )
+
+    def _allocate(
+        self, tx: Transaction, holder: Holder, site: Sequence[sa.Row[Any]], wanted: Sequence[Wanted] | None
+    ) -> Sequence[Taken]:
+        """Take the addresses of a new port (A1, A2)."""
+        fixedips.check_number(wanted, holder, self._services.settings.max_fixed_ips_per_port)
+        subnets = fixedips.candidates(portrows.with_subnets(site), holder.network_id, holder.device_owner)
+        picks = fixedips.automatic(subnets) if wanted is None else fixedips.asked_for(tx, holder, subnets, wanted)
+        return fixedips.take(tx, holder, picks + fixedips.from_mac(holder, subnets))
+
+    def _choose_groups(
+        self, tx: Transaction, context: Context, values: Mapping[str, Any], default: str | None
+    ) -> tuple[str, ...]:
+        groups: tuple[str, ...] | None = values["security_groups"]
+        if is_trusted(values["device_owner"]) or not values["port_security_enabled"]:
+            return ()
+        if groups is None:
+            return (default or self._groups.default(tx, values["project_id"]),)
+        portsecurity.check_groups(tx, context, values["project_id"], groups)
+        return groups
+
+    def delete(self, tx: Transaction, context: Context, port_id: str) -> Port:
+        """Delete a port and give its addresses back; gives the port as it was. Raises `PortNotFound`."""
+        row = self.row(tx, context, port_id)
+        port = portrows.from_row(row)
+        self._mechanisms.precommit(tx, PortChange("delete", port, port))
+        fixedips.give_back(tx, portrows.taken(row))
+        portsecurity.set_groups(tx, port_id, ())
+        tx.execute(_DELETE, {"port": port_id})
+        self._services.quotas.release(tx, port.project_id, "port")
+        return port
+
+
+def _has_address(value: Any) -> sa.ColumnElement[bool]:
+    return ports.c.id.in_(sa.select(allocations.c.port_id).where(allocations.c.address == ip_address(value)))
+
+
+def _has_subnet(value: Any) -> sa.ColumnElement[bool]:
+    return ports.c.id.in_(sa.select(allocations.c.port_id).where(allocations.c.subnet_id == value))
+
+
+def _has_group(value: Any) -> sa.ColumnElement[bool]:
+    members = port_security_groups.c
+    return ports.c.id.in_(sa.select(members.port_id).where(members.security_group_id == value))
+
+
+_ABOUT = {"ip_address": _has_address, "subnet_id": _has_subnet, "security_group": _has_group}

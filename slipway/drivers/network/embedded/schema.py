@@ -1,0 +1,226 @@
+"""The tables of the embedded network. Importing this module puts them on the record's metadata."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+
+from slipway.states.schema import UtcTime, metadata
+
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+
+
+class Address(sa.TypeDecorator[IpAddress]):
+    """An IP address as lower-case hexadecimal digits of fixed width: 8 for IPv4, 32 for IPv6.
+
+    So the text of one subnet's addresses sorts as the addresses do, and an index serves ranges.
+    """
+
+    impl = sa.String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: IpAddress | None, _dialect: Any) -> str | None:
+        """The digits for the database."""
+        return None if value is None else value.packed.hex()
+
+    def process_result_value(self, value: str | None, _dialect: Any) -> IpAddress | None:
+        """The address again."""
+        return None if value is None else from_hex(value)
+
+
+def from_hex(digits: str) -> IpAddress:
+    """The address that `Address` stored as these digits."""
+    return IPv4Address(int(digits, 16)) if len(digits) == 8 else IPv6Address(int(digits, 16))
+
+
+class Json(sa.TypeDecorator[Any]):
+    """A small value that nothing is looked up by, as JSON text."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Any) -> str:
+        """The text for the database."""
+        return msgspec.json.encode(value).decode() if value else ""
+
+    def process_result_value(self, value: str | None, _dialect: Any) -> Any:
+        """The value again; nothing was stored for an empty one."""
+        return msgspec.json.decode(value) if value else None
+
+
+networks = sa.Table(
+    "networks",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("mtu", sa.Integer, nullable=False),
+    sa.Column("port_security_enabled", sa.Boolean, nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("router_external", sa.Boolean, nullable=False),
+    sa.Column("provider_network_type", sa.String(32)),
+    sa.Column("provider_physical_network", sa.String(64)),
+    sa.Column("provider_segmentation_id", sa.Integer),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+# One segment is one network's: a VLAN on its physical network, a VNI anywhere, a flat network its physical one.
+sa.Index(
+    "networks_segment",
+    networks.c.provider_network_type,
+    sa.func.coalesce(networks.c.provider_physical_network, ""),
+    sa.func.coalesce(networks.c.provider_segmentation_id, 0),
+    unique=True,
+    sqlite_where=networks.c.provider_network_type.in_(("flat", "vlan", "vxlan")),
+    postgresql_where=networks.c.provider_network_type.in_(("flat", "vlan", "vxlan")),
+)
+
+subnets = sa.Table(
+    "subnets",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("ip_version", sa.Integer, nullable=False),
+    sa.Column("cidr", sa.String(64), nullable=False),
+    sa.Column("gateway_ip", Address),
+    sa.Column("enable_dhcp", sa.Boolean, nullable=False),
+    sa.Column("ipv6_ra_mode", sa.String(16)),
+    sa.Column("ipv6_address_mode", sa.String(16)),
+    sa.Column("dns_nameservers", Json, nullable=False),
+    sa.Column("host_routes", Json, nullable=False),
+    sa.Column("service_types", Json, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("network_id", "position"),
+)
+
+allocation_pools = sa.Table(
+    "allocation_pools",
+    metadata,
+    sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
+    sa.Column("first", Address, primary_key=True),
+    sa.Column("last", Address, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
+# What is free within the pools. Ranges of a subnet never touch each other: neighbours are merged.
+free_ranges = sa.Table(
+    "free_ranges",
+    metadata,
+    sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
+    sa.Column("first", Address, primary_key=True),
+    sa.Column("last", Address, nullable=False),
+    sa.UniqueConstraint("subnet_id", "last"),
+    sqlite_with_rowid=False,
+)
+
+ports = sa.Table(
+    "ports",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("mac_address", sa.String(17), nullable=False),
+    sa.Column("device_id", sa.String(255), nullable=False, index=True),
+    sa.Column("device_owner", sa.String(255), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("port_security_enabled", sa.Boolean, nullable=False),
+    sa.Column("dns_name", sa.String(255), nullable=False),
+    sa.Column("allowed_address_pairs", Json, nullable=False),
+    sa.Column("extra_dhcp_opts", Json, nullable=False),
+    sa.Column("binding_host_id", sa.String(255), nullable=False),
+    sa.Column("binding_vif_type", sa.String(64), nullable=False),
+    sa.Column("binding_vnic_type", sa.String(64), nullable=False),
+    sa.Column("binding_profile", Json, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("network_id", "mac_address"),
+)
+
+allocations = sa.Table(
+    "allocations",
+    metadata,
+    sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
+    sa.Column("address", Address, primary_key=True, index=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+security_groups = sa.Table(
+    "security_groups",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+sa.Index("security_groups_project", security_groups.c.project_id, security_groups.c.name)
+sa.Index(
+    "security_groups_default",
+    security_groups.c.project_id,
+    unique=True,
+    sqlite_where=security_groups.c.name == "default",
+    postgresql_where=security_groups.c.name == "default",
+)
+
+security_group_rules = sa.Table(
+    "security_group_rules",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("security_group_id", sa.ForeignKey("security_groups.id"), nullable=False, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("project_id", sa.String(255), nullable=False),
+    sa.Column("direction", sa.String(8), nullable=False),
+    sa.Column("ethertype", sa.String(8), nullable=False),
+    sa.Column("protocol", sa.String(32)),
+    sa.Column("port_range_min", sa.Integer),
+    sa.Column("port_range_max", sa.Integer),
+    sa.Column("remote_ip_prefix", sa.String(64)),
+    sa.Column("remote_group_id", sa.ForeignKey("security_groups.id"), index=True),
+    sa.Column("description", sa.String(255), nullable=False),
+)
+
+port_security_groups = sa.Table(
+    "port_security_groups",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("security_group_id", sa.ForeignKey("security_groups.id"), primary_key=True, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a project has of each resource, kept in the transaction that makes or deletes it; `hard_limit` overrides
+# the setting.
+quotas = sa.Table(
+    "quotas",
+    metadata,
+    sa.Column("project_id", sa.String(255), primary_key=True),
+    sa.Column("resource", sa.String(32), primary_key=True),
+    sa.Column("used", sa.Integer, nullable=False),
+    sa.Column("hard_limit", sa.Integer),
+    sqlite_with_rowid=False,
+)
+
+TABLES = (
+    networks,
+    subnets,
+    allocation_pools,
+    free_ranges,
+    ports,
+    allocations,
+    security_groups,
+    security_group_rules,
+    port_security_groups,
+    quotas,
+)

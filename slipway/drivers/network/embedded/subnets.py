@@ -1,0 +1,211 @@
+"""Subnets with their pools: made, changed, deleted, shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import sqlalchemy as sa
+
+from slipway import errors
+from slipway.drivers.network.embedded import listing, subnetrules
+from slipway.drivers.network.embedded.addresses import Range, gaps
+from slipway.drivers.network.embedded.attributes import SUBNET
+from slipway.drivers.network.embedded.checks import IpNetwork
+from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.networks import Networks
+from slipway.drivers.network.embedded.owners import ROUTER_INTERFACES
+from slipway.drivers.network.embedded.resource import UNSET
+from slipway.drivers.network.embedded.schema import (
+    Address,
+    allocation_pools,
+    allocations,
+    free_ranges,
+    from_hex,
+    networks,
+    ports,
+    subnets,
+)
+from slipway.drivers.network.embedded.services import Services
+from slipway.model import AllocationPool, Context, HostRoute, Subnet
+from slipway.states.store import Transaction
+
+_pool_texts = (
+    sa.select(
+        sa.func.aggregate_strings(
+            sa.type_coerce(allocation_pools.c.first, sa.String)
+            + "-"
+            + sa.type_coerce(allocation_pools.c.last, sa.String)
+            + "-"
+            + sa.cast(allocation_pools.c.position, sa.String),
+            " ",
+        )
+    )
+    .where(allocation_pools.c.subnet_id == subnets.c.id)
+    .scalar_subquery()
+    .label("pools")
+)
+_SELECT = sa.select(subnets, _pool_texts).join(networks)
+_OTHERS = sa.select(subnets.c.cidr, subnets.c.position).where(subnets.c.network_id == sa.bindparam("network"))
+_TAKEN = (
+    sa.select(allocations.c.address)
+    .where(allocations.c.subnet_id == sa.bindparam("subnet"))
+    .order_by(allocations.c.address)
+)
+_GATEWAY_PORT = (
+    sa.select(allocations.c.port_id)
+    .join(ports)
+    .where(
+        allocations.c.subnet_id == sa.bindparam("subnet"),
+        allocations.c.address == sa.bindparam("address", type_=Address),
+        ports.c.device_owner.in_(ROUTER_INTERFACES),
+    )
+)
+
+
+def _visible(context: Context) -> sa.ColumnElement[bool]:
+    if context.is_admin:
+        return sa.true()
+    return sa.or_(subnets.c.project_id == context.project_id, networks.c.shared)
+
+
+def _pools(text: str | None) -> list[Range]:
+    parts = sorted((item.split("-") for item in (text or "").split()), key=lambda part: int(part[2]))
+    return [Range(from_hex(first), from_hex(last)) for first, last, _ in parts]
+
+
+def _subnet(row: sa.Row[Any]) -> Subnet:
+    pools = tuple(AllocationPool(str(pool.first), str(pool.last)) for pool in _pools(row.pools))
+    return Subnet(
+        id=row.id,
+        name=row.name,
+        network_id=row.network_id,
+        project_id=row.project_id,
+        ip_version=row.ip_version,
+        cidr=row.cidr,
+        gateway_ip=None if row.gateway_ip is None else str(row.gateway_ip),
+        allocation_pools=pools,
+        enable_dhcp=row.enable_dhcp,
+        ipv6_ra_mode=row.ipv6_ra_mode,
+        ipv6_address_mode=row.ipv6_address_mode,
+        dns_nameservers=tuple(row.dns_nameservers or ()),
+        host_routes=tuple(HostRoute(*route) for route in row.host_routes or ()),
+        service_types=tuple(row.service_types or ()),
+        description=row.description,
+    )
+
+
+class Subnets:
+    """The subnets in the database."""
+
+    def __init__(self, services: Services, networks: Networks) -> None:
+        self._services = services
+        self._networks = networks
+
+    def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> Subnet:
+        """Make a subnet with its pools. Raises what `subnetrules` finds wrong, `OverQuota`, `NetworkNotFound`."""
+        values = SUBNET.for_create(given)
+        values["project_id"] = project = values["project_id"] or context.project_id
+        self._services.quotas.reserve(tx, project, "subnet")
+        cidr, version = values["cidr"], values["ip_version"]
+        if cidr is UNSET:
+            raise errors.BadRequest("subnet: a cidr must be given")
+        subnetrules.check(values, version, cidr)
+        subnetrules.check_modes(values, version, cidr)
+        network = self._networks.own(tx, context, values["network_id"])
+        subnetrules.check_mtu(network, version)
+        gateway = subnetrules.choose_gateway(values["gateway_ip"], cidr)
+        pools = subnetrules.choose_pools(values.pop("allocation_pools"), cidr, gateway)
+        others = tx.execute(_OTHERS, {"network": network.id}).all()
+        subnetrules.check_overlap(cidr, network.id, [ip_network(row.cidr) for row in others])
+        subnet_id = self._services.new_id()
+        position = 1 + max((row.position for row in others), default=0)
+        values |= {"id": subnet_id, "gateway_ip": gateway, "position": position, "created_at": self._services.clock()}
+        tx.execute(subnets.insert(), values | _columns(values))
+        self._store_pools(tx, subnet_id, pools, ())
+        return self.show(tx, context, subnet_id)
+
+    def _store_pools(self, tx: Transaction, subnet_id: str, pools: Sequence[Range], taken: Sequence[Any]) -> None:
+        rows = [
+            {"subnet_id": subnet_id, "first": pool.first, "last": pool.last, "position": position}
+            for position, pool in enumerate(pools)
+        ]
+        tx.execute(allocation_pools.insert(), rows)
+        free = [{"subnet_id": subnet_id, "first": gap.first, "last": gap.last} for gap in gaps(pools, taken)]
+        if free:
+            tx.execute(free_ranges.insert(), free)
+
+    def update(self, tx: Transaction, context: Context, subnet_id: str, given: Mapping[str, Any]) -> Subnet:
+        """Change a subnet; the addresses that its ports have stay. Raises what `subnetrules` finds wrong.
+
+        Raises `GatewayIpInUse` while a router port has the gateway address that would change.
+        """
+        values = SUBNET.for_update(given)
+        subnet = self.own(tx, context, subnet_id)
+        cidr = ip_network(subnet.cidr)
+        self._check_update(tx, subnet, cidr, values)
+        pools = values.pop("allocation_pools", None)
+        if values:
+            tx.execute(subnets.update().where(subnets.c.id == subnet.id).values(values | _columns(values)))
+        if pools is not None:
+            taken = tx.scalars(_TAKEN, {"subnet": subnet.id}).all()
+            tx.execute(allocation_pools.delete().where(allocation_pools.c.subnet_id == subnet.id))
+            tx.execute(free_ranges.delete().where(free_ranges.c.subnet_id == subnet.id))
+            self._store_pools(tx, subnet.id, pools, taken)
+        return self.show(tx, context, subnet.id)
+
+    def _check_update(self, tx: Transaction, subnet: Subnet, cidr: IpNetwork, values: Mapping[str, Any]) -> None:
+        subnetrules.check(values, subnet.ip_version, cidr, dhcp_was_on=subnet.enable_dhcp)
+        if values.get("enable_dhcp") is False and (subnet.ipv6_ra_mode or subnet.ipv6_address_mode):
+            raise errors.InvalidInput("enable_dhcp: cannot be switched off where IPv6 modes are set")
+        current = [Range(ip_address(pool.start), ip_address(pool.end)) for pool in subnet.allocation_pools]
+        pools = values.get("allocation_pools")
+        gateway = values.get("gateway_ip", UNSET)
+        old = None if subnet.gateway_ip is None else ip_address(subnet.gateway_ip)
+        if gateway is not UNSET and gateway != old and old is not None:
+            port = tx.scalar(_GATEWAY_PORT, {"subnet": subnet.id, "address": old})
+            if port is not None:
+                raise errors.GatewayIpInUse(f"gateway_ip: {old} is the address of router port {port}")
+        if pools is not None:
+            subnetrules.check_pools(pools, cidr)
+        if pools is not None or (gateway is not UNSET and gateway != old):
+            chosen = old if gateway is UNSET else gateway
+            subnetrules.check_gateway_outside(chosen, current if pools is None else pools)
+
+    def remove(self, tx: Transaction, subnet: Subnet) -> None:
+        """Delete a subnet that has no allocations any more."""
+        for table in (free_ranges, allocation_pools):
+            tx.execute(table.delete().where(table.c.subnet_id == subnet.id))
+        tx.execute(subnets.delete().where(subnets.c.id == subnet.id))
+        self._services.quotas.release(tx, subnet.project_id, "subnet")
+
+    def show(self, tx: Transaction, context: Context, subnet_id: str) -> Subnet:
+        """One subnet by id. Raises `SubnetNotFound` when it is not there, or not to be seen by the project."""
+        row = tx.execute(_SELECT.where(subnets.c.id == subnet_id, _visible(context))).first()
+        if row is None:
+            raise errors.SubnetNotFound(f"subnet {subnet_id}: not found")
+        return _subnet(row)
+
+    def own(self, tx: Transaction, context: Context, subnet_id: str) -> Subnet:
+        """A subnet that the project may change: one of its own networks; an administrator any one."""
+        subnet = self.show(tx, context, subnet_id)
+        self._networks.own(tx, context, subnet.network_id)
+        return subnet
+
+    def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Subnet]:
+        """The subnets that the project may see and that match all filters."""
+        query = _SELECT.where(_visible(context), *listing.matching(subnets, filters))
+        return tuple(map(_subnet, listing.fetch(tx, query, subnets, page)))
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values whose column holds another form: text and lists of text."""
+    columns: dict[str, Any] = {}
+    if "cidr" in values:
+        columns["cidr"] = str(values["cidr"])
+    if "dns_nameservers" in values:
+        columns["dns_nameservers"] = [str(server) for server in values["dns_nameservers"]]
+    if "host_routes" in values:
+        columns["host_routes"] = [(str(destination), str(nexthop)) for destination, nexthop in values["host_routes"]]
+    return columns
