@@ -23,6 +23,7 @@ from slipway.units import LARGEST
 MAX_SIZE = 1024 * 1024
 MAX_DEPTH = 32
 MAX_PROBLEMS = 100
+_LONGEST_NUMBER = 64
 
 NodePath: TypeAlias = tuple[str | int, ...]
 """Where a value stands in the tree: keys and list indexes, from the root."""
@@ -205,6 +206,8 @@ class _Reader:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             position = Position(mark.line + 1, mark.column + 1) if mark else None
             what = getattr(error, "problem", None) or str(error)
+            if mark and text[mark.index : mark.index + 1] == "\t":
+                what += " (a tab: indent with spaces)"
             raise self.document.fatal(position, f"not valid YAML: {what}") from error
         if self.document.value is None and not self.document.unusable:
             raise self.document.fatal(None, "the file is empty")
@@ -245,42 +248,35 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return -position.line
         key: str = event.value
-        self._check_characters(key, position)
-        if key == "<<" and event.implicit[0]:
-            self._note(position, "merge keys (<<) are not allowed: write the values out")
-            return -position.line
-        if key in top.value:
-            first = self.document.key_position((*top.path, key)).line
-            self._note(position, f"{quoted(key)} is given twice, first in line {first}")
+        try:
+            _check_characters(key)
+            if key == "<<" and event.implicit[0]:
+                raise ValueError("merge keys (<<) are not allowed: write the values out")
+            if key in top.value:
+                first = self.document.key_position((*top.path, key)).line
+                raise ValueError(f"{quoted(key)} is given twice, first in line {first}")
+        except ValueError as error:
+            self._note(position, str(error))
             return -position.line
         self.document.mark_key((*top.path, key), position)
         return key
 
     def _value(self, event: Any, path: NodePath, position: Position) -> Any:
-        if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, path, position)
+        if isinstance(event, yaml.AliasEvent) or event.tag:
+            self.document.unusable.add(path)
+        if isinstance(event, yaml.CollectionStartEvent):
+            if len(self.stack) >= MAX_DEPTH:
+                raise self.document.fatal(position, f"nested more than {MAX_DEPTH} levels deep")
+            return {} if isinstance(event, yaml.MappingStartEvent) else []
         if isinstance(event, yaml.AliasEvent):
-            self.document.unusable.add(path)
             return None
-        if len(self.stack) >= MAX_DEPTH:
-            raise self.document.fatal(position, f"nested more than {MAX_DEPTH} levels deep")
-        return {} if isinstance(event, yaml.MappingStartEvent) else []
-
-    def _scalar(self, event: yaml.ScalarEvent, path: NodePath, position: Position) -> Any:
-        text: str = event.value
-        self._check_characters(text, position)
-        if not event.implicit[0] or event.tag:
-            return text
         try:
-            return _resolve(text)
+            _check_characters(event.value)
+            return _resolve(event.value) if event.implicit[0] else event.value
         except ValueError as error:
-            self._note(position, f"{quoted(text)} {error}")
+            self._note(position, str(error))
             self.document.unusable.add(path)
             return None
-
-    def _check_characters(self, text: str, position: Position) -> None:
-        if bad := _BAD_IN_VALUE.search(text):
-            self._note(position, f"character U+{ord(bad[0]):04X} is not allowed in a text")
 
     def _note(self, position: Position, text: str) -> None:
         self.document.problems.append(Problem(position, text))
@@ -288,6 +284,11 @@ class _Reader:
 
 def _position(event: Any) -> Position:
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _check_characters(text: str) -> None:
+    if bad := _BAD_IN_VALUE.search(text):
+        raise ValueError(f"character U+{ord(bad[0]):04X} is not allowed in a text")
 
 
 def _resolve(text: str) -> Any:
@@ -298,13 +299,13 @@ def _resolve(text: str) -> Any:
         return text[0] in "tT"
     if _INT.fullmatch(text):
         # Python reads 0o17 and 0x1F with base 0, but takes a leading zero for a mistake there.
-        number = int(text, 0 if text[1:2] in ("o", "x") else 10) if len(text) <= 64 else LARGEST + 1
+        number = int(text, 0 if text[1:2] in ("o", "x") else 10) if len(text) <= _LONGEST_NUMBER else LARGEST + 1
         if not -LARGEST <= number <= LARGEST:
-            raise ValueError(f"is out of bounds: integers go to {LARGEST}")
+            raise ValueError(f"{quoted(text)} is out of bounds: integers go to {LARGEST}")
         return number
     if _FLOAT.fullmatch(text):
-        value = float(text.replace(".inf", "inf").replace(".nan", "nan")) if len(text) <= 64 else math.inf
+        value = float(text) if text[-1] in "0123456789." and len(text) <= _LONGEST_NUMBER else math.inf
         if not math.isfinite(value):
-            raise ValueError("is not a finite number")
+            raise ValueError(f"{quoted(text)} is not a finite number")
         return value
     return text

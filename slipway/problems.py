@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -48,4 +49,4 @@ def quoted(value: object) -> str:
     if not isinstance(value, str):
         return str(value)
     text = value if len(value) <= 60 else f"{value[:57]}..."
-    return f'"{text}"' if text.isprintable() else ascii(text)
+    return f'"{text}"' if text.isprintable() else json.dumps(text)

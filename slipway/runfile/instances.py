@@ -15,6 +15,7 @@ from slipway.runfile.references import References
 MAX_INSTANCES = 10_000
 MAX_USER_DATA = 64 * 1024
 _NAME_LENGTH = 63
+_KINDS = {"flavor": "flavor", "image": "image", "group": "server group", "host": "host"}
 _MAX_CIRCLES = 10
 
 
@@ -37,9 +38,9 @@ def check_instances(document: Document, references: References) -> None:
     brought: dict[str, NodePath] = {}
     for name, entry in instances.items():
         path = ("instances", name)
-        for key in ("flavor", "image", "group", "host"):
+        for key, kind in _KINDS.items():
             if key in entry:
-                references.check(document, (*path, key), key, entry[key])
+                references.check(document, (*path, key), kind, entry[key])
         for index, group in enumerate(entry.get("security_groups", ())):
             references.check(document, (*path, "security_groups", index), "security group", group)
         for index, nic in enumerate(entry.get("networks", ())):
@@ -113,9 +114,9 @@ def _read_user_data(document: Document, path: NodePath, entry: dict[str, Any]) -
                 content = stream.read(MAX_USER_DATA + 1)
             entry["user_data"] = content.decode(errors="ignore" if len(content) > MAX_USER_DATA else "strict")
         except OSError as error:
-            document.problem(path, f"user_data file {quoted(file)} cannot be read: {error.strerror}")
+            document.problem(path, f"user_data file {quoted(data['file'])} cannot be read: {error.strerror}")
         except UnicodeDecodeError:
-            document.problem(path, f"user_data file {quoted(file)} is not UTF-8")
+            document.problem(path, f"user_data file {quoted(data['file'])} is not UTF-8")
     if len(content) > MAX_USER_DATA:
         document.problem(path, f"user_data is larger than {MAX_USER_DATA // 1024} KiB")
 

@@ -21,6 +21,14 @@ class _Subnet(NamedTuple):
     auto_address: bool
 
 
+class _Pool(NamedTuple):
+    version: int
+    start: int
+    end: int
+    index: int
+    text: str
+
+
 @dataclass(slots=True)
 class _Network:
     """What is known of a network. Not `complete`: a subnet could not be read, so nothing is said to lie outside."""
@@ -34,9 +42,9 @@ class _Network:
 def check_networks(document: Document) -> None:
     """Note what is wrong with the networks, and with the addresses that ports and instances want in them."""
     tree = document.value
-    damaged = {path[1] for path in document.dropped if path[0] == "networks" and path[2:3] in ((), ("subnets",))}
+    damaged = {path[1:2] for path in document.dropped if path[:1] == ("networks",) and path[2:3] in ((), ("subnets",))}
     networks = {
-        name: _check_network(document, name, entry, complete=name not in damaged)
+        name: _check_network(document, name, entry, complete=(name,) not in damaged)
         for name, entry in tree.get("networks", {}).items()
     }
     for path, network, address in _fixed_ips(tree):
@@ -80,13 +88,14 @@ def _check_subnet(document: Document, subnet: _Subnet, entry: dict[str, Any]) ->
 
 def _check_modes(document: Document, subnet: _Subnet, entry: dict[str, Any]) -> None:
     modes = {key: entry[key] for key in ("ipv6_ra_mode", "ipv6_address_mode") if key in entry}
-    for key, mode in modes.items():
+    for key in modes:
         if subnet.cidr.version == 4:
             document.problem((*subnet.path, key), f"{key} is for IPv6 subnets only", key=True)
         elif not entry.get("enable_dhcp", True):
             document.problem((*subnet.path, key), f"{key} needs enable_dhcp: true", key=True)
-        elif mode in _AUTO_ADDRESS_MODES and subnet.cidr.prefixlen != 64:
-            document.problem((*subnet.path, "cidr"), f"{key}: {mode} needs a /64, not {subnet.cidr}")
+    auto = next((mode for mode in modes.values() if mode in _AUTO_ADDRESS_MODES), None)
+    if auto and subnet.cidr.version == 6 and subnet.cidr.prefixlen != 64:
+        document.problem((*subnet.path, "cidr"), f"{auto} needs a /64, not {subnet.cidr}")
     if len(set(modes.values())) > 1:
         document.problem((*subnet.path, "ipv6_address_mode"), "ipv6_ra_mode and ipv6_address_mode must be the same")
 
@@ -120,7 +129,7 @@ def _check_pools(document: Document, subnet: _Subnet, entry: dict[str, Any], gat
     cidr = subnet.cidr
     ends = 1 if cidr.version == 4 and cidr.prefixlen < 31 else 0
     lowest, highest = int(cidr.network_address) + ends, int(cidr.broadcast_address) - ends
-    seen: list[tuple[int, int, str]] = []
+    pools = []
     for index, text in enumerate(entry.get("pools", ())):
         if text is None:
             continue
@@ -130,10 +139,11 @@ def _check_pools(document: Document, subnet: _Subnet, entry: dict[str, Any], gat
             document.problem(path, f"pool {text} is not within the addresses of {cidr}")
         elif gateway is not None and start.version == gateway.version and int(start) <= int(gateway) <= int(end):
             document.problem(path, f"pool {text} has the gateway {gateway} in it")
-        for first, last, other in seen:
-            if int(start) <= last and first <= int(end):
-                document.problem(path, f"pool {text} overlaps pool {other}")
-        seen.append((int(start), int(end), text))
+        pools.append(_Pool(start.version, int(start), int(end), index, text))
+    for before, after in pairwise(sorted(pools)):
+        if before.version == after.version and after.start <= before.end:
+            first, second = sorted((before, after), key=lambda pool: pool.index)
+            document.problem((*subnet.path, "pools", second.index), f"pool {second.text} overlaps pool {first.text}")
 
 
 def _check_overlaps(document: Document, network: _Network) -> None:

@@ -13,7 +13,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SECTIONS = {
     "flavor": "flavors",
     "image": "images",
-    "group": "server_groups",
+    "server group": "server_groups",
     "host": "hosts",
     "security group": "security_groups",
     "network": "networks",

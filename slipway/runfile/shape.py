@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.document import Document, NodePath
@@ -47,27 +47,29 @@ def _translate(document: Document, path: NodePath, error: Any) -> Iterator[NodeP
     if "propertyNames" in error.absolute_schema_path:
         document.problem((*path, instance), f"{quoted(instance)} is not {schema['title']}", key=True)
     elif error.validator == "additionalProperties":
-        known = [key for key in schema["properties"] if key not in instance]
-        for key in [key for key in instance if key not in schema["properties"]]:
+        known = schema["properties"]
+        for key in [key for key in instance if key not in known]:
             document.problem((*path, key), f"unknown key {quoted(key)}", key=True, wrong=key, known=known)
             yield (*path, key)
     elif error.validator == "required":
         # One error a key that is missing; the text is the same for all of them and is kept once.
         missing = [key for key in rule if key not in instance]
-        document.problem(path, f"{label(path)} needs {' and '.join(missing)}", key=True)
+        document.problem(path, f"{_label(path)} needs {', '.join(missing)}", key=True)
     else:
         known = [str(value) for value in rule] if error.validator == "enum" else []
         wrong = instance if isinstance(instance, str) else ""
-        document.problem(path, f"{label(path)} {_words(error)}", wrong=wrong, known=known)
+        document.problem(path, f"{_label(path)} {_words(error)}", wrong=wrong, known=known)
         yield path
 
 
-def label(path: NodePath) -> str:
+def _label(path: NodePath) -> str:
     """What a message calls the value: its key, with the index in a list."""
     if not path:
         return "the file"
     last = path[-1]
-    return str(last) if isinstance(last, str) else f"{label(path[:-1])}[{last}]"
+    if isinstance(last, int):
+        return f"{_label(path[:-1])}[{last}]"
+    return last if re.fullmatch(r"[\w.-]{1,63}", last, re.ASCII) else quoted(last)
 
 
 def _words(error: Any) -> str:
@@ -82,7 +84,8 @@ def _words(error: Any) -> str:
         case "pattern" | "format":
             suggest = SUGGESTIONS.get(schema.get("format", ""))
             meant = suggest(error.instance) if suggest else None
-            return f"must be {schema['title']}, not {found}" + (f", did you mean {meant}?" if meant else "")
+            ending = f", did you mean {meant}?" if meant and meant != error.instance else ""
+            return f"must be {schema['title']}, not {found}{ending}"
         case "const":
             return f"must be {rule}, the version that this Slipway reads, not {found}"
         case "enum":
@@ -130,7 +133,7 @@ def _validator() -> Validator:
         "integer", lambda _checker, value: isinstance(value, int) and not isinstance(value, bool)
     )
     checks = {"pattern": pattern, "uniqueItems": unique}
-    schema = json.loads(resources.files("slipway.runfile").joinpath("schema.json").read_text())
+    schema = json.loads(Path(__file__).with_name("schema.json").read_text())
     kind: Any = extend(Draft202012Validator, checks, type_checker=types)  # type: ignore[no-untyped-call]
     validator: Validator = kind(schema, format_checker=formats)
     return validator
