@@ -25,7 +25,7 @@ class _Pool(NamedTuple):
     version: int
     start: int
     end: int
-    index: int
+    at: int
     text: str
 
 
@@ -142,8 +142,8 @@ def _check_pools(document: Document, subnet: _Subnet, entry: dict[str, Any], gat
         pools.append(_Pool(start.version, int(start), int(end), index, text))
     for before, after in pairwise(sorted(pools)):
         if before.version == after.version and after.start <= before.end:
-            first, second = sorted((before, after), key=lambda pool: pool.index)
-            document.problem((*subnet.path, "pools", second.index), f"pool {second.text} overlaps pool {first.text}")
+            first, second = sorted((before, after), key=lambda pool: pool.at)
+            document.problem((*subnet.path, "pools", second.at), f"pool {second.text} overlaps pool {first.text}")
 
 
 def _check_overlaps(document: Document, network: _Network) -> None:
