@@ -1,0 +1,255 @@
+"""Requests and what a real Neutron answered to them; where a case has "ours", that is what the embedded network does.
+
+`SLIPWAY_NEUTRON_CASES` names another file of the same form.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway import errors
+from slipway.drivers.network.embedded.addresses import eui64
+from slipway.drivers.network.embedded.driver import EmbeddedNetwork
+from slipway.model import Context, Network, Port, Subnet
+from slipway.settings import Settings
+from slipway.states.schema import hosts
+from slipway.states.store import Store, Transaction
+
+FILE = Path(os.environ.get("SLIPWAY_NEUTRON_CASES", Path(__file__).with_name("neutron-port-cases.json")))
+CASES = json.loads(FILE.read_text())["cases"]
+
+_quotas: dict[str, Any] = {field.name: -1 for field in fields(Settings) if field.name.startswith("quota_")}
+UNLIMITED = Settings(**_quotas)
+NOT_OURS = ("binding:vif_details", "mac_given")
+"""What the outcomes say besides: details that no part of Slipway asks for, and what the oracle itself found out."""
+
+
+@pytest.fixture(scope="module")
+def cases_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('cases') / 'slipway.db'}", synchronous="OFF")
+    EmbeddedNetwork(store, UNLIMITED)
+    host = {"name": "host1", "spec": b"", "enabled": True, "vcpus_limit": 0, "memory_limit": 0, "disk_limit": 0}
+    with store.write() as tx:
+        tx.execute(hosts.insert(), host)
+    yield store
+    store.close()
+
+
+class RolledBack(Exception):
+    """Each case leaves the database as it was."""
+
+
+class Case:
+    """Runs the operations of one case in one transaction, and describes what came of them as the oracle does."""
+
+    def __init__(self, store: Store, tx: Transaction) -> None:
+        self.store, self.tx = store, tx
+        self.settings = UNLIMITED
+        self.driver = EmbeddedNetwork(store, UNLIMITED)
+        self.project = "case"
+        self.names: dict[str, str] = {}
+        self.bodies: dict[str, Any] = {}
+
+    def run(self, op: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"ok": True, "result": self._run(op)}
+        except errors.NetworkError as error:
+            return {"ok": False, "error": type(error).__name__, "status": error.status}
+
+    def _run(self, op: dict[str, Any]) -> Any:
+        kind = op["op"]
+        if kind == "config":
+            self.settings = replace(self.settings, **{op["key"]: op["value"]})
+            self.driver = EmbeddedNetwork(self.store, self.settings)
+            return None
+        if kind == "set_quota":
+            for resource, limit in op["body"].items():
+                self.driver.set_quota(self.project, resource, limit, tx=self.tx)
+            return None
+        if kind in ("repeat", "fill_subnet"):
+            return self._repeat(op)
+        context = Context(op.get("project", self.project), is_admin=not op.get("member", False))
+        if kind == "bulk_create_port":
+            made = self.driver.create_ports(context, [self._attributes(body) for body in op["bodies"]], tx=self.tx)
+            return [self._describe(port, {}) for port in made]
+        if kind == "bind_port":
+            body = {"binding:host_id": op["host"]}
+            body |= {key: op[key] for key in ("device_id", "device_owner", "binding:vnic_type") if key in op}
+            op, kind = op | {"body": body}, "update_port"
+        return self._call(kind, op, context)
+
+    def _call(self, kind: str, op: dict[str, Any], context: Context) -> Any:
+        verb, _, resource = kind.partition("_")
+        body = self._attributes(op.get("body", {}))
+        if verb == "list":
+            found = getattr(self.driver, f"list_{resource}s")(context, tx=self.tx, **self._attributes(op["filters"]))
+            return {"n": len(found), "items": [self._describe(each, {}) for each in found][:20]}
+        method = getattr(self.driver, ("show" if verb == "get" else verb) + "_" + resource)
+        if verb == "create":
+            body.setdefault("project_id", context.project_id)
+            made = method(context, tx=self.tx, **body)
+        else:
+            made = method(context, self._refer(op["id"]), tx=self.tx, **body)
+        if made is None:
+            return None
+        name = op.get("as") or op.get("id", "").removeprefix("$")
+        self.names[name], self.bodies[name] = made.id, asdict(made)
+        return self._describe(made, body)
+
+    def _repeat(self, op: dict[str, Any]) -> dict[str, Any]:
+        do = op["do"] if op["op"] == "repeat" else {"op": "create_port", "body": {"network_id": op["network"]}}
+        outcomes: dict[str, int] = {}
+        ips: list[str] = []
+        for _ in range(op.get("times", op.get("n", 0))):
+            got = self.run(do)
+            key = "ok" if got["ok"] else got["error"]
+            outcomes[key] = outcomes.get(key, 0) + 1
+            if got["ok"]:
+                ips += [each["ip"] for each in got["result"]["fixed_ips"]]
+        return {"outcomes": outcomes, "ips": len(ips), "distinct_ips": len(set(ips)), "all_ips": sorted(ips)}
+
+    def _attributes(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {key.replace(":", "_"): self._refer(value) for key, value in body.items()}
+
+    def _refer(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._refer(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._refer(each) for each in value]
+        if not isinstance(value, str) or not value.startswith("$"):
+            return value
+        name, *path = value[1:].split(".")
+        if not path:
+            return self.names.get(name, value)
+        found = self.bodies[name]
+        for part in path:
+            found = found[int(part)] if isinstance(found, (list, tuple)) else found[part]
+        return found
+
+    # --- what came of it, in the oracle's words -----------------------------------------------------------------
+
+    def _describe(self, made: Any, sent: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(made, Port):
+            return self._port(made, sent)
+        values = json.loads(json.dumps(asdict(made)))
+        if isinstance(made, Network):
+            values["n_subnets"] = len(made.subnets)
+        return {re.sub("^(provider)_", r"\1:", key): value for key, value in values.items()}
+
+    def _port(self, port: Port, sent: dict[str, Any]) -> dict[str, Any]:
+        asked = [each.get("ip_address") for each in sent.get("fixed_ips") or () if isinstance(each, dict)]
+        values = {
+            re.sub("^(binding)_", r"\1:", key): value for key, value in json.loads(json.dumps(asdict(port))).items()
+        }
+        return values | {
+            "mac": port.mac_address,
+            "binding:profile": json.loads(port.binding_profile),
+            "fixed_ips": [self._address(each.subnet_id, each.ip_address, port, asked) for each in port.fixed_ips],
+            "security_groups": sorted(self._group(group) for group in port.security_groups),
+        }
+
+    def _group(self, group_id: str) -> str:
+        for name, known in self.names.items():
+            if known == group_id:
+                return f"${name}"
+        return self.driver.show_security_group(Context("", is_admin=True), group_id, tx=self.tx).name
+
+    def _address(self, subnet_id: str, text: str, port: Port, asked: list[Any]) -> dict[str, Any]:
+        subnet: Subnet = self.driver.show_subnet(Context("", is_admin=True), subnet_id, tx=self.tx)
+        ip = ipaddress.ip_address(text)
+        pools = [(ipaddress.ip_address(pool.start), ipaddress.ip_address(pool.end)) for pool in subnet.allocation_pools]
+        how = "requested" if any(each and ipaddress.ip_address(each) == ip for each in asked) else "auto"
+        if ip.version == 6 and ip == eui64(str(ipaddress.ip_network((ip, 64), strict=False)), port.mac_address):
+            how = "eui64"
+        return {
+            "subnet": next((f"${name}" for name, known in self.names.items() if known == subnet_id), "<other>"),
+            "ip": text,
+            "in_cidr": ip in ipaddress.ip_network(subnet.cidr),
+            "in_pool": any(int(first) <= int(ip) <= int(last) for first, last in pools),
+            "is_gateway": subnet.gateway_ip is not None and ip == ipaddress.ip_address(subnet.gateway_ip),
+            "how": how,
+        }
+
+
+def same_words(result: Any, expected: Any) -> Any:
+    """The result with only what the expected one says, and both without what is drawn at random."""
+    if isinstance(expected, list):
+        return [same_words(each, other) for each, other in zip(result, expected, strict=False)] + result[
+            len(expected) :
+        ]
+    if not isinstance(expected, dict):
+        return result
+    return {key: same_words(result.get(key), value) for key, value in expected.items()}
+
+
+def without_chance(result: Any, *, keep_mac: bool) -> Any:
+    """The description without what is drawn at random: automatic addresses and MACs."""
+    if isinstance(result, list):
+        return [without_chance(each, keep_mac=keep_mac) for each in result]
+    if not isinstance(result, dict):
+        return result
+    plain = {key: without_chance(value, keep_mac=keep_mac) for key, value in result.items() if key not in NOT_OURS}
+    if isinstance(plain.get("fixed_ips"), list):
+        plain["fixed_ips"] = sorted(plain["fixed_ips"], key=lambda each: (each["how"], each["subnet"], each["ip"]))
+    if plain.get("how") == "auto":
+        plain["ip"] = "*"
+    if "all_ips" in plain and "IpAddressGenerationFailure" not in plain["outcomes"]:
+        del plain["all_ips"]
+    for pair in plain.get("allowed_address_pairs") or ():
+        if pair["mac_address"] == plain["mac"]:
+            pair["mac_address"] = "its own"
+    if not keep_mac:
+        plain.pop("mac", None)
+    for name in ("provider:network_type", "provider:physical_network", "provider:segmentation_id"):
+        plain.pop(name, None)
+    return plain
+
+
+def expected_of(case: dict[str, Any], index: int) -> dict[str, Any]:
+    """The outcome of the case's operation; of the last one that "ours" is about, ours."""
+    outcome: dict[str, Any] = case["outcome"][index]
+    ours, probes = case.get("ours"), [place for place, op in enumerate(case["ops"]) if op.get("probe")]
+    if ours is None or index != probes[0]:
+        return outcome
+    if match := re.match(r"ERR (\d+) (\w+)", ours):
+        return {"ok": False, "status": int(match[1]), "error": match[2]}
+    if match := re.match(r"accepted and stored as (\S+)", ours):
+        return outcome | {"result": outcome["result"] | {"mac": match[1], "mac_given": True}}
+    if ours == "gateway null":
+        return outcome | {"result": outcome["result"] | {"gateway_ip": None}}
+    assert ours.startswith("ok"), ours
+    return {"ok": True}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_case(case: dict[str, Any], cases_store: Store) -> None:
+    if case.get("ours") == "refused when the configuration is read":
+        with pytest.raises(errors.HTTPBadRequest):
+            EmbeddedNetwork(cases_store, replace(UNLIMITED, **{case["ops"][0]["key"]: case["ops"][0]["value"]}))
+        return
+    with suppress(RolledBack), cases_store.write() as tx:
+        runner = Case(cases_store, tx)
+        for index, op in enumerate(case["ops"]):
+            check(runner.run(op), expected_of(case, index), op)
+        raise RolledBack
+
+
+def check(got: dict[str, Any], expected: dict[str, Any], op: dict[str, Any]) -> None:
+    assert got["ok"] == expected["ok"], (op, got, expected)
+    if not got["ok"]:
+        assert (got["error"], got["status"]) == (expected["error"], expected["status"]), op
+    elif "result" in expected and expected["result"] is not None:
+        wanted = expected["result"]
+        keep_mac = isinstance(wanted, dict) and wanted.get("mac_given", False)
+        wanted = without_chance(wanted, keep_mac=keep_mac)
+        assert same_words(without_chance(got["result"], keep_mac=keep_mac), wanted) == wanted
