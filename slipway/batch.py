@@ -24,13 +24,18 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-GOOD = frozenset({Status.BUILT, Status.RESUMED, Status.UNCHANGED})
-"""With these the instances that depend on it may begin."""
+THERE = frozenset({Status.BUILT, Status.RESUMED, Status.UNCHANGED})
+"""After these an instance is there."""
+GONE = frozenset({Status.DELETED, Status.UNCHANGED})
+"""After these an instance that was to go is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended with one instance, what its failure undid and left stuck, and how long it took in seconds."""
+    """How it ended with one instance, what its failure undid and left stuck, and how long it took in seconds.
+
+    `kept`: where the file says other than the instance was built with, and it stays so; a line each for a person.
+    """
 
     name: str
     status: Status
@@ -39,6 +44,7 @@ class Ended:
     undone: tuple[Effect, ...] = ()
     stuck: tuple[Effect, ...] = ()
     seconds: float = 0.0
+    kept: tuple[str, ...] = ()
 
 
 def run_in_order(
@@ -47,10 +53,11 @@ def run_in_order(
     *,
     executor: Executor | None,
     stopping: Callable[[], bool],
+    good: frozenset[Status] = THERE,
 ) -> tuple[Ended, ...]:
     """Do `one` for each name once those that it needs ended well; gives how each ended, in the order of `needs`.
 
-    Those whose needs failed are skipped; those not begun when `stopping` became true are interrupted.
+    Those whose needs did not end `good` are skipped; those not begun when `stopping` became true are interrupted.
     """
     sorter: TopologicalSorter[str] = TopologicalSorter(needs)
     sorter.prepare()
@@ -63,7 +70,7 @@ def run_in_order(
 
     while sorter.is_active():
         for name in sorted(sorter.get_ready(), key=list(needs).index):
-            failed = [need for need in needs[name] if ended[need].status not in GOOD]
+            failed = [need for need in needs[name] if ended[need].status not in good]
             if stopping():
                 end(Ended(name, Status.INTERRUPTED, message="not begun"))
             elif failed:

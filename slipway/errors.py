@@ -80,8 +80,8 @@ class InstanceBusy(SlipwayError):
     """Another worker is going on with the instance and did not end in time."""
 
 
-class UndoFailed(SlipwayError):
-    """Some effects could not be undone; they are on record as stuck."""
+class NotFinished(SlipwayError):
+    """The worker had to stop before the instance came to rest; `resume` goes on with it."""
 
 
 # --- what was asked for -------------------------------------------------------------------------------------------

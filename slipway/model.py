@@ -262,10 +262,10 @@ class SecurityGroup:
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """One NIC, resolved and checked: the network, the address, or the port brought along. `slot` counts from 0."""
+    """One NIC, resolved and checked: the network with its subnets, the address, or the port brought along."""
 
-    slot: int
-    network_id: str
+    network: Network
+    subnets: tuple[Subnet, ...]
     fixed_ip: str | None = None
     port_id: str | None = None
     security_groups: tuple[str, ...] | None = None
@@ -280,10 +280,10 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A port that the instance has; one that existed before (`preexisting`) is given back, never deleted."""
+    """A port that the instance has, and the request that it answers."""
 
     port: Port
-    preexisting: bool
+    request: PortRequest
 
 
 @dataclass(frozen=True, slots=True)

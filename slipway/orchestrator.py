@@ -7,14 +7,14 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from slipway import errors
-from slipway.batch import Ended, Status, run_in_order
+from slipway.batch import GONE, Ended, Status, run_in_order
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
 from slipway.flows.engine import Engine
@@ -151,7 +151,7 @@ class Orchestrator:
             if earlier is not None:
                 return earlier
             instance = self._enter(tx, request)
-        built = self._engine.build(instance, notify=on_event, new=True)
+        built = self._to_rest(instance, on_event, new=True)
         if built.vm_state == VmState.ERROR:
             raise self._failure(built)
         return built
@@ -173,7 +173,8 @@ class Orchestrator:
             found = None
         if found is not None:
             failed = found.vm_state == VmState.ERROR
-            return self._ended(found, Status.FAILED if failed else Status.UNCHANGED, began)
+            ended = self._ended(found, Status.FAILED if failed else Status.UNCHANGED, began)
+            return replace(ended, kept=differences(found.request, request))
         with self._store.write() as tx:
             new = self._enter(tx, request)
         return self._work(new, Status.BUILT, notify, stopping, new=True)
@@ -225,6 +226,13 @@ class Orchestrator:
         seconds = (self._tools.clock() - began).total_seconds()
         return Ended(instance.name, status, instance, "", undone, stuck, seconds)
 
+    def _to_rest(self, instance: Instance, notify: Listener, *, new: bool = False) -> Instance:
+        """Have the engine bring it to rest; what stops it is an ordinary error to our caller."""
+        try:
+            return self._engine.build(instance, notify=notify, new=new)
+        except errors.BuildInterrupted as stop:
+            raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
+
     def _failure(self, instance: Instance) -> BuildFailed:
         with self._store.read() as tx:
             return BuildFailed(instance, ledger.effects_of(tx, instance.id))
@@ -259,7 +267,7 @@ class Orchestrator:
         while True:
             taken = self._take(instance.id)
             if taken is not None:
-                return self._engine.build(taken, notify=on_event)
+                return self._to_rest(taken, on_event)
             instance = self.get(instance.id)
             if State(instance.vm_state, instance.task_state).at_rest:
                 return instance
@@ -282,17 +290,27 @@ class Orchestrator:
                     continue
                 return found
 
-    def destroy(self, file: RunFile, *, on_event: Listener = lambda _event: None) -> tuple[tuple[Ended, ...], Changes]:
+    def destroy(
+        self,
+        file: RunFile,
+        *,
+        on_event: Listener = lambda _event: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[tuple[Ended, ...], Changes]:
         """The inverse of `run`: delete the file's instances, dependants first, then what else it brought about."""
         dependants: dict[str, list[str]] = {entry.request.name: [] for entry in reversed(file.instances)}
         for entry in file.instances:
             for need in entry.depends_on:
                 dependants[need].append(entry.request.name)
         ended = run_in_order(
-            dependants, lambda name: self._remove(name, file.project, on_event), executor=None, stopping=lambda: False
+            dependants,
+            lambda name: self._remove(name, file.project, on_event),
+            executor=None,
+            stopping=stopping,
+            good=GONE,
         )
-        left = [one for one in ended if one.status is Status.FAILED]
-        return ended, take_back(file, self._store, self._tools.drivers) if not left else Changes()
+        all_gone = all(one.status in GONE for one in ended)
+        return ended, take_back(file, self._store, self._tools.drivers) if all_gone else Changes()
 
     def _remove(self, name: str, project: str, notify: Listener) -> Ended:
         began = self._tools.clock()
@@ -328,6 +346,21 @@ class Orchestrator:
     def audit(self) -> tuple[auditing.Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
         return auditing.audit(self._store, self._tools.drivers)
+
+
+def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]:
+    """What another request says differently of an instance that exists, a line each for a person."""
+    lines = []
+    for name in (one.name for one in fields(InstanceRequest)):
+        old, new = getattr(have, name), getattr(want, name)
+        if old == new:
+            continue
+        old_name, new_name = getattr(old, "name", None), getattr(new, "name", None)
+        if old_name != new_name:
+            lines.append(f"instance {have.name}: {name} stays {old_name} (the file says {new_name})")
+        else:
+            lines.append(f"instance {have.name}: {name} stays as it was built (the file differs)")
+    return tuple(lines)
 
 
 def default_drivers(store: Store, settings: Settings, state: Path) -> Drivers:

@@ -194,7 +194,7 @@ def crashed(action: Callable[[], object]) -> bool:
             action()
             status = 0
         except BaseException:  # noqa: BLE001 - the parent is told by the status; nothing may leave the child
-            import traceback  # noqa: PLC0415 - only in a child that is failing
+            import traceback
 
             traceback.print_exc()
         finally:

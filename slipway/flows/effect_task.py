@@ -15,6 +15,7 @@ from slipway.model import Effect, Scope
 from slipway.states import codec
 from slipway.states.ledger import Intent
 
+
 class Seat:
     """The place in a flow that the runs of builds take, one after the other, so that one flow serves many."""
 

@@ -84,7 +84,7 @@ class Run:
         return self._hosts[name]
 
     def check_going_on(self) -> None:
-        """Raise `BuildInterrupted` where no further step is to be begun, `AttemptEnded` where the other branch failed."""
+        """Raise `BuildInterrupted` where no further step may begin, `AttemptEnded` where the other branch failed."""
         if self._stopping():
             raise errors.BuildInterrupted(f"build of {self.instance.name} stopped before its next step")
         if self.outcome is not None:

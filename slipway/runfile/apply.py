@@ -113,7 +113,10 @@ class _Apply:
                 "remote_ip_prefix": rule.remote_ip_prefix,
             }
             self.driver.create_security_group_rule(
-                self.user, security_group_id=group.id, tx=self.tx, **{k: v for k, v in attributes.items() if v is not None}
+                self.user,
+                security_group_id=group.id,
+                tx=self.tx,
+                **{k: v for k, v in attributes.items() if v is not None},
             )
         self.created.append(f"security group {entry.name}")
 

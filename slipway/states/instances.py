@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from slipway import errors
 from slipway.model import Fault, Instance, InstanceRequest
@@ -42,6 +43,7 @@ _LAUNCHED = (
         | {"worker": None, "outcome": None, "fault": None}
     )
 )
+_NEW = instances.insert()
 _REMEMBER = history.insert()
 
 
@@ -67,18 +69,9 @@ def _instance(row: Any) -> Instance:
 
 def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worker: str, at: datetime) -> Instance:
     """Put a new instance on record, in the first phase, held by `worker`. Raises `InstanceExists`."""
-    found = tx.scalar(
-        sa.select(instances.c.id).where(
-            instances.c.project == request.project,
-            instances.c.name == request.name,
-            instances.c.vm_state != machines.VmState.DELETED,
-        )
-    )
-    if found:
-        raise errors.InstanceExists(f"instance {request.name} exists in project {request.project}: {found}")
     state = machines.INITIAL
-    tx.execute(
-        instances.insert(),
+    _insert(
+        tx,
         {
             "id": instance_id,
             "name": request.name,
@@ -98,6 +91,13 @@ def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worke
     return Instance(
         instance_id, request.name, request.project, state.vm_state, state.task_state, 1, request, None, None, 1, at
     )
+
+
+def _insert(tx: Transaction, values: dict[str, Any]) -> None:
+    try:
+        tx.execute(_NEW, values)
+    except IntegrityError as error:
+        raise errors.InstanceExists(f"instance {values['name']} exists in project {values['project']}") from error
 
 
 def get(tx: Transaction, instance_id: str) -> Instance:

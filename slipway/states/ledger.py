@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from slipway.errors import StaleWorker, StoreError
+from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, instances, machines
 from slipway.states.machines import Event, State
@@ -55,13 +55,29 @@ class Intent:
     leads_to: Event | None = None
 
 
-_INSERT = effects.insert()
-_UPDATE = effects.update().where(effects.c.key == sa.bindparam("b_key"))
-_INTENDED_AGAIN = _UPDATE.values(
-    {c: sa.bindparam(c) for c in ("state", "args", "generation", "deadline", "started_at")}
+def _held(*, going_on: bool) -> sa.ColumnElement[bool]:
+    """That the instance is still ours, and, where we are to go on, not being deleted; true until the commit."""
+    ours = sa.select(sa.literal(1)).where(
+        instances_table.c.id == sa.bindparam("b_instance"), instances_table.c.generation == sa.bindparam("b_generation")
+    )
+    if going_on:
+        ours = ours.where(instances_table.c.task_state.is_distinct_from(machines.TaskState.DELETING.value))
+    return sa.exists(ours.with_for_update(read=True))
+
+
+def _update(*columns: str, going_on: bool) -> sa.Update:
+    row = effects.update().where(effects.c.key == sa.bindparam("b_key"), _held(going_on=going_on))
+    return row.values({column: sa.bindparam(column) for column in columns})
+
+
+_COLUMNS = [column for column in effects.c if column.name not in ("seq", "error", "held_by", "undone_at")]
+_INSERT = effects.insert().from_select(
+    [column.name for column in _COLUMNS],
+    sa.select(*(sa.bindparam(c.name, type_=c.type) for c in _COLUMNS)).where(_held(going_on=True)),
 )
-_DONE = _UPDATE.values({c: sa.bindparam(c) for c in ("state", "result", "finished_at", "deadline")})
-_UNDONE = _UPDATE.values({c: sa.bindparam(c) for c in ("state", "error", "held_by", "undone_at")})
+_AGAIN = _update("state", "args", "generation", "deadline", "started_at", "result", going_on=True)
+_DONE = _update("state", "result", "finished_at", "deadline", going_on=False)
+_UNDONE = _update("state", "error", "held_by", "undone_at", going_on=False)
 _OF_INSTANCE = sa.select(effects).where(effects.c.instance_id == sa.bindparam("id")).order_by(effects.c.seq)
 
 
@@ -193,34 +209,35 @@ class Ledger:
     def _intend(self, effect: Effect, intent: Intent) -> None:
         deadline = self._clock() + timedelta(seconds=intent.timeout)
         with self._store.write() as tx:
-            self._move_or_fence(tx, intent.enters)
-            if effect.key in self._effects:
-                values = {"args": effect.args, "started_at": effect.started_at, "deadline": deadline}
-                tx.execute(
-                    _INTENDED_AGAIN,
-                    {"b_key": effect.key, "state": effect.state, "generation": self.generation, **values},
-                )
-            else:
-                tx.execute(_INSERT, self._row(effect, deadline))
+            self._enter_phase(tx, intent.enters)
+            self._write_new(tx, effect, deadline)
         self._keep(effect)
+
+    def _write_new(self, tx: Transaction, effect: Effect, deadline: datetime) -> None:
+        statement = _AGAIN if effect.key in self._effects else _INSERT
+        self._write(tx, statement, {"b_key": effect.key, **self._row(effect, deadline)}, going_on=True)
 
     def _write_done(self, tx: Transaction, effect: Effect, intent: Intent, result: bytes, *, new: bool) -> Effect:
         now = self._clock()
         done = replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
         deadline = now + timedelta(seconds=intent.timeout)
         if new:
-            self._move_or_fence(tx, intent.enters)
+            self._enter_phase(tx, intent.enters)
+            self._write_new(tx, done, deadline)
+        else:
+            # What was done is recorded even when a delete came meanwhile: its undo needs the result.
+            values = {"state": done.state, "result": result, "finished_at": now, "deadline": deadline}
+            self._write(tx, _DONE, {"b_key": effect.key, **values}, going_on=False)
         if intent.leads_to is not None:
             self._advance(tx, intent.leads_to)
-        elif not new:
-            # What was done is recorded even when a delete came meanwhile: its undo needs the result.
-            instances.fence(tx, self.instance_id, self.generation, going_on=False)
-        if new and effect.key not in self._effects:
-            tx.execute(_INSERT, self._row(done, deadline))
-        else:
-            values = {"state": done.state, "result": result, "finished_at": now, "deadline": deadline}
-            tx.execute(_DONE, {"b_key": effect.key, **values})
         return done
+
+    def _write(self, tx: Transaction, statement: sa.Executable, values: dict[str, Any], *, going_on: bool) -> None:
+        """Write a row if the build is still ours; the statement itself sees to it. Raises what `fence` raises."""
+        held = {"b_instance": self.instance_id, "b_generation": self.generation}
+        if tx.execute(statement, {**values, **held}).rowcount != 1:
+            instances.fence(tx, self.instance_id, self.generation, going_on=going_on)
+            raise UnexpectedState(f"the ledger's row {values['b_key']} is not as expected")
 
     def _row(self, effect: Effect, deadline: datetime) -> dict[str, Any]:
         return {
@@ -267,7 +284,6 @@ class Ledger:
                 return self._write_undone(effect, EffectState.STUCK, f"held by {held_by.key}", held_by.key)
             if durability is Durability.LOCAL:
                 with self._store.write() as tx:
-                    instances.fence(tx, self.instance_id, self.generation, going_on=False)
                     call(effect, tx)
                     undone = self._mark(tx, effect, EffectState.UNDONE, None, None)
                 self._keep(undone)
@@ -282,7 +298,6 @@ class Ledger:
 
     def _write_undone(self, effect: Effect, state: EffectState, error: str | None, held_by: str | None) -> Effect:
         with self._store.write() as tx:
-            instances.fence(tx, self.instance_id, self.generation, going_on=False)
             undone = self._mark(tx, effect, state, error, held_by)
         self._keep(undone)
         return undone
@@ -292,7 +307,7 @@ class Ledger:
     ) -> Effect:
         now = self._clock()
         values = {"state": state, "error": error, "held_by": held_by, "undone_at": now}
-        tx.execute(_UNDONE, {"b_key": effect.key, **values})
+        self._write(tx, _UNDONE, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
     def refresh(self) -> State:
@@ -331,12 +346,10 @@ class Ledger:
             instances.fence(tx, self.instance_id, self.generation, going_on=False)
             tx.execute(instances_table.update().where(instances_table.c.id == self.instance_id).values(**values))
 
-    def _move_or_fence(self, tx: Transaction, event: Event | None) -> None:
-        """Enter a phase where a step begins one (a step is not the first one twice), and see that we may go on."""
+    def _enter_phase(self, tx: Transaction, event: Event | None) -> None:
+        """Enter a phase where a step begins one; a later item of the same step finds it entered."""
         if event is not None and machines.may(event, self.state):
             self._advance(tx, event)
-        else:
-            instances.fence(tx, self.instance_id, self.generation, going_on=True)
 
     def _advance(
         self, tx: Transaction, event: Event, *, detail: str = "", values: dict[str, Any] | None = None

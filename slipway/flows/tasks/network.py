@@ -58,10 +58,8 @@ class AllocateNetwork(NetworkTask):
         wanted = request.networks if request.networks is not None else _only_network(work)
         return Allocation(
             tuple(
-                _port_brought_along(work, slot, nic.port)
-                if nic.port is not None
-                else _port_to_make(work, slot, nic, groups)
-                for slot, nic in enumerate(wanted)
+                _port_brought_along(work, nic.port) if nic.port is not None else _port_to_make(work, nic, groups)
+                for nic in wanted
             )
         )
 
@@ -82,13 +80,13 @@ class CreatePort(NetworkTask):
         network = work.tools.drivers.network
         if request.port_id is not None:
             port = network.update_port(work.context, request.port_id, device_id=work.instance.id, tx=work.tx)
-            return Nic(port, preexisting=True)
+            return Nic(port, request)
         options = work.on_host.compute.dhcp_options_for_instance(work.instance.id)
         try:
             port = network.create_port(
                 work.context,
                 key=work.effect.key,
-                network_id=request.network_id,
+                network_id=request.network.id,
                 fixed_ips=[{"ip_address": request.fixed_ip}] if request.fixed_ip else None,
                 mac_address=_free_mac(work),
                 device_id=work.instance.id,
@@ -98,7 +96,7 @@ class CreatePort(NetworkTask):
             )
         except errors.NetworkError as error:
             raise _as_nova(error, request) from error
-        return Nic(port, preexisting=False)
+        return Nic(port, request)
 
     def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
         """Delete the port that was made; give the one brought along back, unless it is somebody else's by now."""
@@ -138,9 +136,7 @@ class BindPort(NetworkTask):
             raise errors.PortInUse(f"port {nic.port.id}: {error}") from error
         if port.binding_vif_type == "binding_failed":
             raise errors.PortBindingFailed(f"port {port.id} could not be bound to host {work.host.name}")
-        home = network.show_network(work.admin, port.network_id, tx=work.tx)
-        subnets = network.list_subnets(work.admin, network_id=port.network_id, tx=work.tx)
-        return _vif(port, home, subnets, preserve=nic.preexisting)
+        return _vif(port, nic.request)
 
     def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
         """Unbind it; its addresses and MAC stay. Gone, or somebody else's by now: nothing to do."""
@@ -185,7 +181,7 @@ def _as_nova(error: errors.NetworkError, request: PortRequest) -> errors.Slipway
         (errors.OverQuota, errors.PortLimitExceeded),
     ):
         if isinstance(error, kind):
-            return nova(f"network {request.network_id}: {error}")
+            return nova(f"network {request.network.name}: {error}")
     return error
 
 
@@ -221,7 +217,7 @@ def _network(work: Work, wanted: str) -> Network:
     return network
 
 
-def _port_to_make(work: Work, slot: int, nic: NetworkRequest, groups: tuple[str, ...] | None) -> PortRequest:
+def _port_to_make(work: Work, nic: NetworkRequest, groups: tuple[str, ...] | None) -> PortRequest:
     driver = work.tools.drivers.network
     assert nic.network is not None
     network = _network(work, nic.network)
@@ -232,7 +228,7 @@ def _port_to_make(work: Work, slot: int, nic: NetworkRequest, groups: tuple[str,
         raise errors.SecurityGroupCannotBeApplied(f"network {network.name} has no subnet: no security groups there")
     if nic.fixed_ip is not None:
         _check_fixed_ip(work, network, subnets, nic.fixed_ip)
-    return PortRequest(slot, network.id, nic.fixed_ip, security_groups=groups)
+    return PortRequest(network, tuple(subnets), nic.fixed_ip, security_groups=groups)
 
 
 def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wanted: str) -> None:
@@ -248,7 +244,7 @@ def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wan
         raise errors.FixedIpAlreadyInUse(f"fixed IP {wanted} of network {network.name} is already in use")
 
 
-def _port_brought_along(work: Work, slot: int, wanted: str) -> PortRequest:
+def _port_brought_along(work: Work, wanted: str) -> PortRequest:
     """A port made beforehand (P3): it must be the project's, free, and fit the hypervisor and the host name."""
     driver, instance = work.tools.drivers.network, work.instance
     named = driver.list_ports(work.context, name=wanted)
@@ -266,23 +262,25 @@ def _port_brought_along(work: Work, slot: int, wanted: str) -> PortRequest:
         raise errors.PortNotUsable(f"port {wanted} has DNS name {port.dns_name}, the instance is {instance.name}")
     if port.binding_vif_type == "binding_failed":
         raise errors.PortBindingFailed(f"port {wanted}: its binding has failed before")
-    return PortRequest(slot, port.network_id, port_id=port.id)
+    network = driver.show_network(work.context, port.network_id)
+    subnets = driver.list_subnets(work.context, network_id=network.id)
+    return PortRequest(network, tuple(subnets), port_id=port.id)
 
 
-def _vif(port: Port, network: Network, subnets: Sequence[Subnet], *, preserve: bool) -> Vif:
+def _vif(port: Port, request: PortRequest) -> Vif:
     """The VIF as Nova models it: names cut as the bridge agent cuts them, admin down counts as active (I2)."""
     return Vif(
         port_id=port.id,
-        network_id=network.id,
-        network_name=network.name,
+        network_id=request.network.id,
+        network_name=request.network.name,
         mac_address=port.mac_address,
         devname=f"tap{port.id}"[:14],
-        bridge=f"brq{network.id}"[:14],
-        mtu=network.mtu,
+        bridge=f"brq{request.network.id}"[:14],
+        mtu=request.network.mtu,
         vif_type=port.binding_vif_type,
         vnic_type=port.binding_vnic_type,
         fixed_ips=port.fixed_ips,
-        subnets=tuple(s for s in subnets if any(ip.subnet_id == s.id for ip in port.fixed_ips)),
+        subnets=tuple(s for s in request.subnets if any(ip.subnet_id == s.id for ip in port.fixed_ips)),
         active=port.status == "ACTIVE" or not port.admin_state_up,
-        preserve_on_delete=preserve,
+        preserve_on_delete=request.port_id is not None,
     )
