@@ -43,7 +43,8 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 def quoted(value: object) -> str:
     """A value of a file for a message: as it would be written there, printable and cut short."""
     if isinstance(value, (dict, list)):
-        return "a mapping" if isinstance(value, dict) else "a list"
+        kind = "mapping" if isinstance(value, dict) else "list"
+        return f"a {kind}" if value else f"an empty {kind}"
     if value is None or isinstance(value, bool):
         return {None: "empty", True: "true", False: "false"}[value]
     if not isinstance(value, str):

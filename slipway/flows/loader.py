@@ -90,7 +90,6 @@ class _Loader:
         step_id = step.get("id", "")
         needs = self._needs(path, step, taken[index - 1] if index else {"id": ""})
         before = frozenset(needs).union(*(self.before[need] for need in needs))
-        self.before.setdefault(step_id, before)
         for_each = self._value((*path, "for_each"), step.get("for_each"), before)
         if for_each is not None and not isinstance(for_each, Reference):
             self.document.problem(
@@ -98,9 +97,11 @@ class _Loader:
             )
             for_each = None
         arguments = step.get("with", {})
-        self._check_arguments(path, step.get("uses"), arguments)
-        each = "for_each" in step
+        if (*path, "with") not in self.document.dropped:
+            self._check_arguments(path, step.get("uses"), arguments)
+        each = "for_each" in step or (*path, "for_each") in self.document.dropped
         values = {key: self._value((*path, "with", key), value, before, each) for key, value in arguments.items()}
+        self.before.setdefault(step_id, before)
         return StepDefinition(
             id=step_id,
             uses=step.get("uses", ""),
@@ -165,14 +166,18 @@ class _Loader:
         known: Iterable[str] = ()
         if head == "item":
             text = "" if each else "item is there only in the with of a step that has for_each"
+        elif head in ("steps", "inputs") and not name:
+            text = f"{head} alone is no value: write {'steps.ID.outputs' if head == 'steps' else 'inputs.NAME'}"
         elif head == "inputs":
             text, known = ("" if name in self.inputs else f"unknown input {quoted(name)}"), self.inputs
         elif head != "steps":
             text, wrong, known = f"unknown name {quoted(head)}", head, ("steps", "inputs", "item")
         elif name not in self.ids:
             text, known = f"unknown step {quoted(name)}", self.ids
+        elif name not in self.before:
+            text = f"step {quoted(name)} does not come before this one"
         elif name not in before:
-            text, wrong = f"step {quoted(name)} is not among those that come before this one: name it in needs", ""
+            text = f"step {quoted(name)} may not have ended when this one begins: name it in needs"
         elif parts[2:3] != ("outputs",):
             text, wrong = f"a step has outputs only: write steps.{name}.outputs", ""
         if text:

@@ -46,7 +46,7 @@ WORKFLOW: Mapping[str, Field] = {
     "name": _NAME,
     "inputs": _MAPPING,
     "defaults": _MAPPING,
-    "steps": ("a list of steps", lambda value: isinstance(value, list) and value != []),
+    "steps": ("a list of at least one step", lambda value: isinstance(value, list) and value != []),
 }
 INPUT: Mapping[str, Field] = {
     "type": ("instance", lambda value: value == "instance"),
@@ -74,7 +74,7 @@ RETRY: Mapping[str, Field] = {
 def take(
     document: Document, path: NodePath, value: Any, fields: Mapping[str, Field], *, required: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """What of a mapping is right; the rest is noted: unknown keys, wrong values, keys that are missing."""
+    """What of a mapping is right; the rest is noted (unknown keys, wrong values, keys that are missing) or dropped."""
     label = path[-1] if path and isinstance(path[-1], str) else "a step" if path else "the file"
     if path in document.unusable:
         return {}
@@ -94,6 +94,7 @@ def take(
             good[key] = value[key]
         else:
             document.problem((*path, key), f"{key} must be {words}, not {quoted(value[key])}")
+            document.drop((*path, key))
     return good
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.document import Document, parse, read
+from slipway.flows.loader import known_workflows
 from slipway.problems import quoted
 from slipway.runfile.build import build
 from slipway.runfile.entries import RunFile
@@ -15,8 +16,7 @@ from slipway.runfile.references import References
 from slipway.runfile.security import check_security_groups
 from slipway.runfile.shape import check_shape
 
-WORKFLOWS = ("build-instance",)
-"""The workflows that are known by name; the first is the default."""
+DEFAULT_WORKFLOW = "build-instance"
 
 
 def load(path: Path) -> RunFile:
@@ -65,12 +65,11 @@ def _check_hosts_and_images(document: Document, references: References) -> None:
 
 
 def _workflow(document: Document) -> str:
-    workflow: str = document.value.get("workflow", WORKFLOWS[0])
-    if workflow in WORKFLOWS:
+    workflow: str = document.value.get("workflow", DEFAULT_WORKFLOW)
+    if workflow == DEFAULT_WORKFLOW or workflow in known_workflows():
         return workflow
     path = Path(resolve(document, workflow))
     if not path.is_file():
-        known = () if "/" in workflow else WORKFLOWS
         text = f"unknown workflow {quoted(workflow)}: neither a known name nor a file"
-        document.problem(("workflow",), text, wrong=workflow, known=known)
+        document.problem(("workflow",), text, wrong=workflow, known=known_workflows())
     return str(path)
