@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench.builds --help`; README.md says what each of them shows."""
