@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
+
+_MOST_KNOWN = 1000
+"""With how many names a wrong one is compared, so that many mistakes in a file of many names do not take minutes."""
 
 
 class Position(NamedTuple):
@@ -36,7 +40,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
     if not wrong or len(wrong) > 64:
         return ""
-    near = difflib.get_close_matches(wrong, known, n=1)
+    near = difflib.get_close_matches(wrong, list(islice(known, _MOST_KNOWN)), n=1)
     return f", did you mean {quoted(near[0])}?" if near else ""
 
 

@@ -57,18 +57,16 @@ def _only(entry: Tree, *keys: str) -> Tree:
 
 
 def build_settings(entry: Tree) -> Settings:
-    """The settings: durations in seconds, ratios as floats, MAC addresses in one spelling."""
-    values = dict(entry)
-    for key in ("step_timeout", "takeover_grace", "poll_interval"):
-        if key in values:
-            values[key] = parse_duration(values[key])
-    for field in fields(Settings):
-        if field.type == "float" and field.name in values:
-            values[field.name] = float(values[field.name])
-    if "base_mac" in values:
-        values["base_mac"] = parse_mac(values["base_mac"])
-    if "physical_networks" in values:
-        values["physical_networks"] = tuple(values["physical_networks"])
+    """The settings: durations in seconds, lists as tuples, MAC addresses in one spelling."""
+    floats = {field.name for field in fields(Settings) if field.type == "float"}
+    values: Tree = {}
+    for key, value in entry.items():
+        if key in floats:
+            values[key] = parse_duration(value) if isinstance(value, str) else float(value)
+        elif key == "base_mac":
+            values[key] = parse_mac(value)
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
     return Settings(**values)
 
 

@@ -9,6 +9,7 @@ from slipway.runfile.entries import RuleEntry, SecurityGroupEntry
 from slipway.runfile.formats import PROTOCOLS, parse_cidr, parse_ports, parse_protocol
 
 _WITH_PORTS = {str(PROTOCOLS[name]) for name in ("tcp", "udp", "dccp", "sctp", "udplite")}
+_IPV6_ONLY = {str(number) for name, number in PROTOCOLS.items() if name.startswith("ipv6-")}
 
 
 def check_security_groups(document: Document) -> None:
@@ -52,8 +53,7 @@ def _ethertype_by(key: str, value: Any) -> str | None:
     if key == "ethertype":
         return str(value)
     if key == "protocol":
-        name = parse_protocol(value)
-        return "IPv6" if name == "icmpv6" or name.startswith("ipv6-") else None
+        return "IPv6" if _number(value) in _IPV6_ONLY else None
     return f"IPv{parse_cidr(value).version}"
 
 

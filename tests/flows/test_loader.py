@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.errors import InvalidFile
@@ -86,6 +86,7 @@ def test_too_many_steps_are_refused(tmp_path: Path) -> None:
         )
 
 
+@settings(deadline=2000)
 @given(st.integers(0, len(BAD)), st.integers(0, 400), st.text('ab1 :-[]{},.$\n"&*!', max_size=5))
 def test_any_text_is_loaded_or_refused(
     tmp_path_factory: pytest.TempPathFactory, start: int, length: int, inserted: str

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import slipway.runfile
@@ -13,6 +13,7 @@ from slipway.runfile import RunFile, loads
 
 SCHEMA = json.loads(Path(slipway.runfile.__file__).with_name("schema.json").read_text())
 BAD = Path(__file__).with_name("bad_run_files.txt").read_text()
+QUICK = settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 JUNK = st.sampled_from(["", "\n", "é", "a b", 0, -1, 2**63, 1.5, True, False, None, [], {}, [1], {"a": 1}])
 NAMES = st.sampled_from(["a", "b", "a-1", "web"])
 BY_FORMAT: dict[str, list[Any]] = {
@@ -74,6 +75,7 @@ def _wanted(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.one_of(choices)
 
 
+@QUICK
 @given(st.text())
 @example("&")
 @example("\ud800")
@@ -84,13 +86,14 @@ def test_any_text(text: str) -> None:
     _loads_or_is_refused(text)
 
 
+@QUICK
 @given(st.integers(0, len(BAD)), st.integers(0, 300), st.text("abc01 :-[]{},\n\t\"'&*!#|>%@?~\x00", max_size=5))
 def test_pieces_of_run_files(start: int, length: int, inserted: str) -> None:
     piece = BAD[start : start + length]
     _loads_or_is_refused(piece[: length // 2] + inserted + piece[length // 2 :])
 
 
+@QUICK
 @given(_like(SCHEMA))
-@settings(max_examples=200, deadline=None)
 def test_trees_that_nearly_fit_the_schema(tree: Any) -> None:
     _loads_or_is_refused(json.dumps(tree))

@@ -154,3 +154,60 @@ def test_the_schema_is_valid_and_knows_every_setting_and_driver_call() -> None:
     assert set(schema["$defs"]["settings"]["properties"]) == {field.name for field in fields(Settings)}
     calls = {name for driver in (ComputeDriver, DiskDriver) for name in vars(driver) if name[0] != "_"} - {"local"}
     assert set(schema["$defs"]["simulation"]["properties"]["fail"]["items"]["enum"]) == calls
+
+
+def test_references_may_be_ids_and_numbered_names(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("")
+    text = """\
+schema: 1
+workflow: my.yaml
+flavors: {f: {vcpus: 1, memory: 1.5GiB, disk: 0B}}
+images: {i: {path: /images/a.qcow2, format: qcow2, kernel: k, initrd: r, min_disk: 1KB, status: queued}}
+networks: {n: {ports: {p: {security_groups: [default]}}}}
+security_groups: {g: {rules: [{protocol: 58}, {protocol: ICMPv6}, {protocol: TCP, ports: "22"}, {}]}}
+instances:
+  a:
+    flavor: f
+    image: i
+    networks: [8b9f2a7e-0000-4000-8000-000000000000, {port: 8b9f2a7e-0000-4000-8000-000000000001}, {port: p}, n, n]
+    security_groups: [default, 8b9f2a7e-0000-4000-8000-000000000002]
+    depends_on: [b-2]
+  b: {flavor: f, image: i, count: 2}
+settings: {default_access_network: n, max_fixed_ips_per_port: null, physical_networks: [a, b]}
+"""
+    loaded = loads(text, str(tmp_path / "demo.yaml"))
+    first = loaded.instances[0]
+    assert loaded.workflow == str(tmp_path / "my.yaml")
+    assert loaded.settings.physical_networks == ("a", "b")
+    assert first.depends_on == ("b-2",)
+    assert first.request.networks is not None
+    assert [nic.network or nic.port for nic in first.request.networks][2:] == ["p", "n", "n"]
+    assert (first.request.flavor.memory, first.request.flavor.disk) == (3 * 2**29, 0)
+    assert (first.request.image.path, first.request.image.kernel) == ("/images/a.qcow2", str(tmp_path / "k"))
+    rules = [(rule.protocol, rule.ethertype, rule.port_range_min) for rule in loaded.security_groups[0].rules]
+    assert rules == [("58", "IPv6", None), ("icmpv6", "IPv6", None), ("tcp", "IPv4", 22), (None, "IPv4", None)]
+
+
+@pytest.mark.parametrize(
+    "subnet",
+    [
+        "{cidr: 10.0.0.0/31, gateway: null, enable_dhcp: false}",
+        "{cidr: 10.0.0.5/32, enable_dhcp: false}",
+        "{cidr: 10.0.0.0/24, gateway: 10.0.0.254, pools: [10.0.0.10-10.0.0.20, 10.0.0.21-10.0.0.30]}",
+        "{cidr: 10.0.0.0/24, gateway: null, pools: [10.0.0.1-10.0.0.20]}",
+        '{cidr: "2001:db8::/64", gateway: "fe80::1"}',
+        '{cidr: "2001:db8::/64", gateway: "2001:db8::", pools: ["2001:db8::10-2001:db8::20"]}',
+        '{cidr: "2001:db8::/64", ipv6_address_mode: slaac}',
+        "{cidr: 169.254.0.0/16, host_routes: [{destination: 10.1.0.0/16, nexthop: 169.254.0.7}]}",
+    ],
+)
+def test_subnets_that_neutron_takes_are_taken(subnet: str) -> None:
+    (network,) = loads(f"schema: 1\nnetworks: {{n: {{subnets: {{s: {subnet}}}}}}}\n", "f").networks
+    assert network.subnets[0].name == "s"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.0", "10.0.0.1"])
+def test_both_addresses_of_a_31_may_be_asked_for(address: str) -> None:
+    subnet = "{cidr: 10.0.0.0/31, gateway: null, enable_dhcp: false}"
+    text = f"schema: 1\nnetworks: {{n: {{subnets: {{s: {subnet}}}, ports: {{p: {{fixed_ip: {address}}}}}}}}}\n"
+    assert loads(text, "f").networks[0].ports[0].fixed_ip == address
