@@ -7,7 +7,6 @@ composed into nodes, so that anchors and tags are seen where they stand and noth
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,26 +17,17 @@ import yaml
 
 from slipway.errors import InvalidFile
 from slipway.problems import Position, Problem, quoted
-from slipway.units import LARGEST
+from slipway.scalars import check_characters, resolve
 
 MAX_SIZE = 1024 * 1024
 MAX_DEPTH = 32
 MAX_PROBLEMS = 100
-_LONGEST_NUMBER = 64
 
 NodePath: TypeAlias = tuple[str | int, ...]
 """Where a value stands in the tree: keys and list indexes, from the root."""
 
-# YAML 1.2, section 10.3.2 (core schema); what matches none of these is a string.
-_NULL = re.compile(r"null|Null|NULL|~|")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-_FLOAT = re.compile(
-    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII
-)
 # Besides control characters: line breaks that only YAML 1.1 knows, the byte order mark, and lone surrogates.
 _BAD_IN_FILE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_BAD_IN_VALUE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -249,7 +239,7 @@ class _Reader:
             return -position.line
         key: str = event.value
         try:
-            _check_characters(key)
+            check_characters(key)
             if key == "<<" and event.implicit[0]:
                 raise ValueError("merge keys (<<) are not allowed: write the values out")
             if key in top.value:
@@ -271,8 +261,8 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return None
         try:
-            _check_characters(event.value)
-            return _resolve(event.value) if event.implicit[0] else event.value
+            check_characters(event.value)
+            return resolve(event.value) if event.implicit[0] else event.value
         except ValueError as error:
             self._note(position, str(error))
             self.document.unusable.add(path)
@@ -284,28 +274,3 @@ class _Reader:
 
 def _position(event: Any) -> Position:
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-def _check_characters(text: str) -> None:
-    if bad := _BAD_IN_VALUE.search(text):
-        raise ValueError(f"character U+{ord(bad[0]):04X} is not allowed in a text")
-
-
-def _resolve(text: str) -> Any:
-    """The value of a plain scalar. Raises `ValueError` for a number out of bounds."""
-    if _NULL.fullmatch(text):
-        return None
-    if _BOOL.fullmatch(text):
-        return text[0] in "tT"
-    if _INT.fullmatch(text):
-        # Python reads 0o17 and 0x1F with base 0, but takes a leading zero for a mistake there.
-        number = int(text, 0 if text[1:2] in ("o", "x") else 10) if len(text) <= _LONGEST_NUMBER else LARGEST + 1
-        if not -LARGEST <= number <= LARGEST:
-            raise ValueError(f"{quoted(text)} is out of bounds: integers go to {LARGEST}")
-        return number
-    if _FLOAT.fullmatch(text):
-        value = float(text) if text[-1] in "0123456789." and len(text) <= _LONGEST_NUMBER else math.inf
-        if not math.isfinite(value):
-            raise ValueError(f"{quoted(text)} is not a finite number")
-        return value
-    return text
