@@ -8,7 +8,8 @@ called.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -169,22 +170,21 @@ class Ledger:
         if durability is Durability.PURE:
             return call(effect, None)
         if durability is Durability.LOCAL:
-            with self._store.write() as tx:
+            with self._writing() as tx:
                 result = call(effect, tx)
-                done = self._write_done(tx, effect, intent, codec.encode(result), new=True)
+                self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=True))
         else:
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
             result = call(effect, None)
-            with self._store.write() as tx:
+            with self._writing() as tx:
                 new = durability is Durability.RECORDED
-                done = self._write_done(tx, effect, intent, codec.encode(result), new=new)
-        self._keep(done)
+                self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=new))
         return result
 
     def enter(self, event: Event) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
-        with self._lock, self._store.write() as tx:
+        with self._writing() as tx:
             self._advance(tx, event)
 
     def _planned(self, intent: Intent) -> Effect:
@@ -208,7 +208,7 @@ class Ledger:
 
     def _intend(self, effect: Effect, intent: Intent) -> None:
         deadline = self._clock() + timedelta(seconds=intent.timeout)
-        with self._store.write() as tx:
+        with self._writing() as tx:
             self._enter_phase(tx, intent.enters)
             self._write_new(tx, effect, deadline)
         self._keep(effect)
@@ -257,6 +257,18 @@ class Ledger:
             "started_at": effect.started_at,
             "finished_at": effect.finished_at,
         }
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        """A transaction that may move the instance; where it is not committed, nothing is remembered of it here."""
+        with self._lock:
+            state, known = self.state, dict(self._effects)
+            try:
+                with self._store.write() as tx:
+                    yield tx
+            except BaseException:
+                self.state, self._effects = state, known
+                raise
 
     def _keep(self, effect: Effect) -> None:
         with self._lock:
@@ -332,7 +344,7 @@ class Ledger:
         """Move the instance, with the columns and rows (`also`) that go with it, in a commit of its own."""
         if fault is not None:
             values = {**(values or {}), "fault": codec.encode(fault)}
-        with self._lock, self._store.write() as tx:
+        with self._writing() as tx:
             if also is not None:
                 also(tx)
             return self._advance(tx, event, detail=detail, values=values)
