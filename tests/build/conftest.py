@@ -1,0 +1,228 @@
+"""What the tests of builds stand on: a world of simulated hosts with a network, a port brought along and a neighbour.
+
+There are two of it. In the `local` one the network is rows of our own database and there are no taps, as a user of
+the simulator has it. In the `remote` one neither the network nor the taps are ours, so that every effect is on record
+before it is done, as with a real Neutron and real bridges.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from slipway.drivers.network.embedded.driver import EmbeddedNetwork
+from slipway.drivers.network.embedded.mechanisms import LinuxBridge
+from slipway.drivers.network.embedded.segments import Segment
+from slipway.drivers.registry import Drivers, HostDrivers
+from slipway.model import Context, Flavor, Host, Image, Instance, InstanceRequest, NetworkRequest, Port, Vif
+from slipway.orchestrator import BuildFailed, Orchestrator
+from slipway.runfile import RunFile, loads
+from slipway.settings import Settings
+from slipway.states.store import Store, Transaction
+from slipway.testing import Fault, Faults
+
+GIB = 1 << 30
+SMALL = Flavor("small", vcpus=1, memory=GIB, disk=2 * GIB)
+TINY = Image("tiny", path="/images/tiny.qcow2", format="qcow2")
+VERBS = {"binding_host_id": ("unbind", "bind"), "device_id": ("give_back", "take")}
+"""What a change of a port is for: the attribute that tells, and the verb where it is emptied and where it is set."""
+
+TABLES = {
+    "claims": "instance_id, host, vcpus, memory, disk",
+    "hosts": "name, vcpus_used, memory_used, disk_used",
+    "ports": "id, mac_address, device_id, device_owner, binding_host_id, binding_vif_type",
+    "allocations": "subnet_id, address, port_id",
+    "free_ranges": "*",
+    "port_security_groups": "*",
+    "quotas": "project_id, resource, used",
+}
+"""What is in the database outside the record of instances and effects."""
+
+
+class Network(EmbeddedNetwork):
+    """The embedded network, with a fault point for each thing that a port is changed for."""
+
+    at: Callable[[str], Any]
+
+    def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
+        name = next(name for name in VERBS if name in attributes)
+        with self.at(VERBS[name][bool(attributes[name])]):
+            return super().update_port(context, port_id, tx=tx, **attributes)
+
+
+class RemoteNetwork(Network):
+    """The same beyond our database: it never has our transaction."""
+
+    local: ClassVar[bool] = False
+
+
+class Bridges(LinuxBridge):
+    """Binds ports on all hosts but those that are `broken`."""
+
+    def __init__(self, settings: Settings, broken: set[str]) -> None:
+        super().__init__(settings)
+        self.broken = broken
+
+    def bind(self, tx: Transaction, port: Port, segment: Segment) -> str | None:
+        return None if port.binding_host_id in self.broken else super().bind(tx, port, segment)
+
+
+class TapWiring:
+    """A tap is a file."""
+
+    local: ClassVar[bool] = False
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+
+    def plug(self, instance_id: str, vif: Vif) -> None:
+        (self._directory / vif.devname).write_text(instance_id)
+
+    def unplug(self, instance_id: str, devname: str) -> None:
+        (self._directory / devname).unlink(missing_ok=True)
+
+    def list_taps(self) -> Sequence[str]:
+        return sorted(file.name for file in self._directory.iterdir())
+
+
+class RemoteDrivers(Drivers):
+    """A host's drivers, none of which keeps anything in our database."""
+
+    def make(self, host: Host) -> HostDrivers:
+        return replace(super().make(host), wiring=TapWiring(self._state / "taps" / host.name))
+
+
+@dataclass
+class World:
+    """A state directory and how to work in it."""
+
+    state: Path
+    file: RunFile
+    remote: bool = False
+    settings: Settings = field(default_factory=Settings)
+    broken: set[str] = field(default_factory=set)
+    """Hosts to which no port can be bound."""
+    slept: list[float] = field(default_factory=list)
+    network: EmbeddedNetwork = field(init=False)
+
+    def drivers(self, store: Store, settings: Settings, state: Path, at: Callable[[str], Any]) -> Drivers:
+        kind = RemoteNetwork if self.remote else Network
+        network = kind(store, settings, mechanisms=(Bridges(settings, self.broken),))
+        network.at = at
+        self.network = network
+        return (RemoteDrivers if self.remote else Drivers)(network, state)
+
+    def faults(self, *faults: Fault, kind: type[Faults] = Faults) -> Faults:
+        def drivers(store: Store, settings: Settings, state: Path) -> Drivers:
+            return self.drivers(store, settings, state, made.at)
+
+        made = kind(*faults, drivers=drivers)
+        return made
+
+    @contextmanager
+    def open(self, *faults: Fault | Faults, **options: Any) -> Iterator[Orchestrator]:
+        """An orchestrator; a waiting driver or retry costs no time."""
+        given = [one for one in faults if isinstance(one, Faults)]
+        wrapped = given[0] if given else self.faults(*(one for one in faults if isinstance(one, Fault)))
+        options = {"settings": self.settings, "sleep": self.slept.append} | options
+        with wrapped.orchestrator(self.state, **options) as orchestrator:
+            yield orchestrator
+
+    def request(self, name: str = "web-1", *networks: NetworkRequest | str, **more: Any) -> InstanceRequest:
+        nics = tuple(NetworkRequest(one) if isinstance(one, str) else one for one in networks or ("net",))
+        return replace(InstanceRequest(name, "demo", SMALL, TINY, nics), **more)
+
+    def ports(self, instance: Instance | None = None) -> Sequence[Port]:
+        """The ports that there are, those of an instance if wanted, whoever may see them; needs an open world."""
+        every = self.network.list_ports(Context("demo", is_admin=True))
+        return [port for port in every if instance is None or port.device_id == instance.id]
+
+    def reality(self) -> frozenset[tuple[str, str]]:
+        """What is there, by the files and rows themselves: no driver, ledger or audit is asked."""
+        found = {
+            (str(file.relative_to(self.state)), file.read_text())
+            for top in ("world", "instances", "taps")
+            for file in (self.state / top).rglob("[!.]*")
+            if file.is_file() and file.name != "version.json"
+        }
+        with closing(sqlite3.connect(self.state / "slipway.db")) as database:
+            for table, columns in TABLES.items():
+                found |= {(table, str(row)) for row in database.execute(f"SELECT {columns} FROM {table}")}
+        return frozenset(found)
+
+
+def neighbours(things: frozenset[tuple[str, str]], instance: Instance) -> frozenset[tuple[str, str]]:
+    """Of the world's things those that belong to one instance alone."""
+    return frozenset(thing for thing in things if instance.id in thing[0] or instance.id in thing[1])
+
+
+def world_text(hosts: int, *, host: str = "vcpus: 8, memory: 16GiB, disk: 100GiB", net: str = "") -> str:
+    entries = "\n".join(f"  h{number}: {{{host}}}" for number in range(1, hosts + 1))
+    return f"""
+schema: 1
+project: demo
+hosts:
+{entries}
+networks:
+  net:
+    subnets:
+      v4: {{cidr: 192.168.0.0/24}}
+    ports:
+      brought: {{fixed_ip: 192.168.0.20}}
+{net}
+"""
+
+
+Maker = Callable[..., World]
+
+
+@pytest.fixture
+def make_world() -> Iterator[Maker]:
+    """Makes worlds, in memory where there is a file system for it."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory, prefix="slipway-") as directory:
+        count = iter(range(10_000))
+
+        def make(text: str | None = None, *, hosts: int = 3, remote: bool = False, **settings: Any) -> World:
+            file = loads(text or world_text(hosts), "world.yaml")
+            state = Path(directory) / str(next(count))
+            world = World(state, file, remote, replace(file.settings, **settings))
+            with world.open() as orchestrator:
+                orchestrator.run(file)
+            return world
+
+        yield make
+
+
+@pytest.fixture
+def failure() -> Callable[..., BuildFailed]:
+    """Builds what must fail, and gives how it did."""
+
+    def build(orchestrator: Orchestrator, request: InstanceRequest, **options: Any) -> BuildFailed:
+        with pytest.raises(BuildFailed) as caught:
+            orchestrator.create(request, **options)
+        return caught.value
+
+    return build
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how our ends compare with Nova's, so that it can be quoted."""
+    tested = [r for reports in terminalreporter.stats.values() for r in reports if isinstance(r, pytest.TestReport)]
+    found = [
+        value for report in tested if report.when == "call" for name, value in report.user_properties if name == "nova"
+    ]
+    if found:
+        same = found.count("same")
+        failed = len([report for report in tested if report.failed and "test_nova_faults" in report.nodeid])
+        terminalreporter.write_line(
+            f"Nova's observed faults: {same} ends the same, {len(found) - same} better by a named rule, {failed} worse"
+        )
