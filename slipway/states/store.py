@@ -41,17 +41,22 @@ class Store:
         try:
             self.engine = self._make_engine(synchronous)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
-            raise errors.DatabaseUnavailable(f"{url}: not a database URL that can be used: {error}") from error
+            raise errors.DatabaseUnavailable(f"{_shown(url)}: not a database URL that can be used: {error}") from error
         self._prepare()
 
     def _make_engine(self, synchronous: str) -> sa.Engine:
+        # Each thread keeps a connection: a bound would make the threads beyond it wait for one for ever.
+        unbounded: dict[str, Any] = {"max_overflow": -1}
         if not self._sqlite:
-            return sa.create_engine(self.url)
+            return sa.create_engine(self.url, **unbounded)
+        path = sa.make_url(self.url).database
+        in_memory = not path or path == ":memory:"
         engine = sa.create_engine(
-            self.url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+            self.url,
+            connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False},
+            **({} if in_memory else unbounded),
         )
-        path = engine.url.database
-        if path and path != ":memory:" and not Path(path).parent.is_dir():
+        if path and not in_memory and not Path(path).parent.is_dir():
             raise errors.DatabaseUnavailable(f"{path}: the directory does not exist")
 
         @event.listens_for(engine, "connect")
@@ -135,7 +140,7 @@ class Store:
         except OperationalError as error:
             raise _translate(error, self.engine.url.render_as_string()) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or getattr(error.orig, "sqlite_errorname", "").startswith(_DAMAGED):
                 raise errors.DatabaseUnavailable(f"{self.engine.url.render_as_string()}: {error.orig}") from error
             raise
 
@@ -145,6 +150,18 @@ class Store:
             connection.close()
         self._all_kept.clear()
         self.engine.dispose()
+
+
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+"""SQLite's result codes for a file that is no database, or is one no longer."""
+
+
+def _shown(url: str) -> str:
+    """The URL for a message, without its password."""
+    try:
+        return sa.make_url(url).render_as_string()
+    except sa.exc.ArgumentError:
+        return url
 
 
 def _translate(error: OperationalError, url: str) -> errors.StoreError:

@@ -1,0 +1,56 @@
+"""`slipway audit`: the record against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from slipway.cli.options import Options, common_options, example, orchestrator
+
+if TYPE_CHECKING:
+    from slipway.flows.audit import Finding
+
+_COLOURS = {"missing": "ERROR", "stuck": "ERROR", "orphaned": "BUILDING", "different": "BUILDING"}
+
+
+@click.command("audit", epilog=example("slipway audit", "slipway audit --output json"))
+@common_options()
+@click.pass_obj
+def command(options: Options) -> int:
+    """Compare the record with what every host and network holds, both ways.
+
+    Changes nothing and is safe at any time; what is being worked on is left out. The exit code is 5 if there are
+    differences.
+    """
+    from dataclasses import asdict
+
+    from slipway.cli.failures import Code
+    from slipway.cli.output import coloured, print_json, table, without_owner, write
+
+    with orchestrator(options) as slipway:
+        findings = slipway.audit()
+        names = {instance.id: instance.name for instance in slipway.list()}
+    if options.json:
+        print_json([{**asdict(f), "instance": names.get(f.instance_id or "")} for f in findings])
+    elif not findings:
+        click.echo("no differences")
+    else:
+        rows = [
+            (
+                coloured(f.difference, _COLOURS.get(f.difference)),
+                f.kind,
+                f.host or "-",
+                _whose(f, names),
+                without_owner(f.detail, f.instance_id),
+            )
+            for f in findings
+        ]
+        write(table(("DIFFERENCE", "KIND", "HOST", "INSTANCE", "DETAIL"), rows, folded=("DETAIL",)))
+    return Code.DIFFERENT if findings else Code.DONE
+
+
+def _whose(finding: Finding, names: Mapping[str, str]) -> str:
+    """The instance's name, or the name of the thing where it belongs to none that is on record."""
+    return names.get(finding.instance_id or "", finding.name)

@@ -1,0 +1,82 @@
+"""How an error ends: one clear line (or a JSON object) and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+
+import click
+
+from slipway.errors import BuildInterrupted, InvalidFile, SlipwayError
+
+
+class Code(IntEnum):
+    """The exit codes."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    FAILED = 3
+    STUCK = 4
+    DIFFERENT = 5
+    INTERRUPTED = 130
+
+
+def report(error: BaseException, argv: Sequence[str]) -> Code:
+    """Tell the user about an error that ended the command; gives the exit code.
+
+    What was typed is looked at again, since a usage error may come before any option was read.
+    """
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone, and the interpreter must not fail when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Code.UNEXPECTED
+    if _verbose(argv) and not isinstance(error, (click.ClickException, click.Abort)):
+        import traceback
+
+        traceback.print_exception(error)
+    if _json(argv):
+        from slipway.cli.output import print_json
+
+        print_json({"error": _described(error)})
+    else:
+        click.echo(_text(error), err=True)
+    if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
+        return Code.INTERRUPTED
+    return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile)) else Code.UNEXPECTED
+
+
+def _described(error: BaseException) -> dict[str, object]:
+    described: dict[str, object] = {"type": type(error).__name__, "message": _message(error)}
+    if isinstance(error, InvalidFile):
+        described["problems"] = error.problems
+    return described
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, InvalidFile):
+        return "\n".join(error.problems)
+    if isinstance(error, click.UsageError) and error.ctx:
+        return f"slipway: {_message(error)} (see '{error.ctx.command_path} --help')"
+    if isinstance(error, (click.ClickException, click.Abort, SlipwayError, BuildInterrupted, KeyboardInterrupt)):
+        return f"slipway: {_message(error)}"
+    return f"slipway: {type(error).__name__}: {_message(error)} (--verbose shows where)"
+
+
+def _message(error: BaseException) -> str:
+    """One line."""
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return "interrupted"
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    return " ".join(text.split()) if text else "no more is known"
+
+
+def _json(argv: Sequence[str]) -> bool:
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    return any(word == "--output=json" or (word, value) == ("--output", "json") for word, value in pairs)
+
+
+def _verbose(argv: Sequence[str]) -> bool:
+    return not {"-v", "--verbose"}.isdisjoint(argv)

@@ -1,0 +1,53 @@
+"""The logs of `--verbose`: structured, on standard error, those of the standard library's loggers too."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+    from slipway.cli.options import Options
+
+
+def set_up(options: Options) -> None:
+    """Send `slipway`'s logs to standard error when they were asked for, and nobody's otherwise."""
+    root = logging.getLogger()
+    root.handlers = [_handler(options) if options.verbose else logging.NullHandler()]
+    logging.getLogger("slipway").setLevel(logging.DEBUG if options.verbose else logging.CRITICAL)
+
+
+def _handler(options: Options) -> logging.Handler:
+    import structlog
+
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    renderer: Any
+    if options.json:
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=colours, pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+        )
+    last = [structlog.processors.dict_tracebacks] if options.json else []
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.stdlib.ExtraAdder(),
+                _without_blanks,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, renderer],
+        )
+    )
+    return handler
+
+
+def _without_blanks(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Leave out what a line does not have: a build's announcements bear no step, for one."""
+    return {name: value for name, value in event.items() if value != ""}

@@ -1,0 +1,88 @@
+"""`slipway`: the commands, each loaded when it is used, and how every error ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from slipway import __version__
+from slipway.cli.options import Options, common_options, example
+from slipway.errors import BuildInterrupted
+
+COMMANDS = {
+    "run": "Bring about what a run file says.",
+    "validate": "Check a run file and change nothing.",
+    "list": "List the instances.",
+    "show": "Show one instance with everything on record about it.",
+    "delete": "Delete instances.",
+    "destroy": "Take back all that a run file brought about.",
+    "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
+    "audit": "Compare the record with what is there.",
+}
+"""Every command and its short help; `slipway.cli.NAME` has the rest and is imported only when it is called."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules, so that `slipway --help` loads none of them."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command's module."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"slipway.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of that name, or a usage error that says which one may have been meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from slipway.problems import did_you_mean
+
+            ctx.fail(f"there is no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands' short help, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
+        """Run a command and leave with its exit code; an error is one line, or JSON where that was asked for."""
+        argv = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(argv, *more, **extra)
+            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt, BuildInterrupted) as error:  # noqa: BLE001 - each is reported
+            from slipway.cli.failures import report
+
+            code = report(error, argv)
+        sys.exit(code)
+
+
+@click.group(
+    "slipway",
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example("slipway run demo.yaml", "slipway list", "slipway show web-1", "slipway COMMAND --help"),
+)
+@click.version_option(__version__, "--version", prog_name="slipway", message="%(prog)s %(version)s")
+@common_options(environment=True)
+@click.pass_context
+def main(ctx: click.Context) -> int | None:
+    """Build virtual machine instances, and take back what was done when a step fails."""
+    ctx.ensure_object(Options)
+    if ctx.invoked_subcommand is not None:
+        return None
+    click.echo(ctx.get_help(), err=True)
+    return 2

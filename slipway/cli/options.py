@@ -1,0 +1,129 @@
+"""The options that every command has, before its name or after it, and what they lead to."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from slipway.orchestrator import Orchestrator
+    from slipway.runfile import RunFile
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
+
+
+@dataclass(slots=True)
+class Options:
+    """What was said before and after the command's name; the latter counts. `typed` is repeated in advice."""
+
+    state: str | None = None
+    db: str | None = None
+    output: str = "text"
+    verbose: bool = False
+    typed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def json(self) -> bool:
+        """Whether the output is for programs."""
+        return self.output == "json"
+
+    def command(self, *words: str) -> str:
+        """A command for the user to type, on the same state directory and database."""
+        places = [word for name, value in self.typed.items() for word in (f"--{name}", value)]
+        return shlex.join(["slipway", *words, *places])
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    name = str(parameter.name)
+    if value is None:
+        return
+    if value == "":
+        raise click.BadParameter("it is empty", ctx, parameter)
+    options = ctx.ensure_object(Options)
+    setattr(options, name, value)
+    if name in VARIABLES and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        options.typed[name] = value
+
+
+def common_options(*, environment: bool = False) -> Callable[[F], F]:
+    """The options of every command. Only the group looks at the environment: what was typed counts more."""
+
+    def variable(name: str) -> str | None:
+        return VARIABLES[name] if environment else None
+
+    def add(command: F) -> F:
+        for option in (
+            click.option(
+                "-v", "--verbose", is_flag=True, default=None, help="Log each step on standard error.", **_KEPT
+            ),
+            click.option(
+                "--output", type=click.Choice(["text", "json"]), help="For people (text) or for programs.", **_KEPT
+            ),
+            click.option(
+                "--db",
+                metavar="URL",
+                envvar=variable("db"),
+                help="The database, an SQLAlchemy URL. [env: SLIPWAY_DB; default: a file in the state directory]",
+                **_KEPT,
+            ),
+            click.option(
+                "--state",
+                metavar="DIR",
+                envvar=variable("state"),
+                help="What this machine keeps. [env: SLIPWAY_STATE; default: ~/.local/state/slipway]",
+                **_KEPT,
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+_KEPT: dict[str, Any] = {"expose_value": False, "callback": _keep}
+
+
+def example(*lines: str) -> str:
+    """The examples that stand below a command's help; \\b keeps the lines as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def default_state() -> str:
+    """Where a user's programs keep what should outlive a restart (XDG base directories; relative paths are ignored)."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return os.path.join(home if os.path.isabs(home) else os.path.expanduser("~/.local/state"), "slipway")
+
+
+@contextmanager
+def orchestrator(
+    options: Options, file: RunFile | None = None, *, sleep: Callable[[float], None] | None = None
+) -> Iterator[Orchestrator]:
+    """An orchestrator on the user's state directory and database, with a run file's settings and workflow.
+
+    Raises a `StoreError` when the directory or the database cannot be used.
+    """
+    from slipway.cli.logs import set_up
+    from slipway.errors import DatabaseUnavailable
+    from slipway.orchestrator import Orchestrator
+
+    set_up(options)
+    state = options.state or default_state()
+    more: dict[str, Any] = {"sleep": sleep} if sleep else {}
+    if file is not None:
+        more |= {"settings": file.settings, "workflow": file.workflow}
+    try:
+        made = Orchestrator(state, db=options.db, **more)
+    except OSError as error:
+        text = f"the state directory {state} cannot be used: {error.strerror or error}; name another one with --state"
+        raise DatabaseUnavailable(text) from error
+    with made:
+        yield made

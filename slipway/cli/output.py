@@ -1,0 +1,190 @@
+"""What goes to standard output: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+    from slipway.model import Effect, Instance
+
+_UNBOUNDED = 100_000
+"""The width of what is no terminal: a line is never cut or folded there, so that it can be searched."""
+
+COLOURS = {
+    "ACTIVE": "green",
+    "ERROR": "red",
+    "BUILDING": "yellow",
+    "DELETED": "dim",
+    "done": "green",
+    "intended": "yellow",
+    "undone": "dim",
+    "stuck": "red",
+}
+
+
+def console() -> Console:
+    """Standard output as rich writes to it: colours only on a terminal, and never where NO_COLOR is set."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def write(*lines: RenderableType) -> None:
+    """Write to standard output; without the blanks at the ends of lines where it is no terminal."""
+    out = console()
+    if out.is_terminal:
+        out.print(*lines, sep="\n")
+        return
+    with out.capture() as captured:
+        out.print(*lines, sep="\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, folded: Sequence[str] = ()) -> Table:
+    """A table without lines. A column whose name ends in `>` is aligned to the right; only those `folded` wrap."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        name = column.rstrip(">")
+        made.add_column(name, justify="right" if name != column else "left", no_wrap=name not in folded)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def labelled(rows: Sequence[tuple[str, str]]) -> RenderableType:
+    """Labels and texts, indented; a long text goes on below its own beginning."""
+    from rich.padding import Padding
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def coloured(text: str, word: str | None = None) -> RenderableType:
+    """The text in the colour of its first word, or of another one."""
+    from rich.text import Text
+
+    return Text(text, style=COLOURS.get(word or text.partition(" ")[0], ""))
+
+
+def state_text(instance: Instance) -> str:
+    """`ACTIVE`, or what is being done as well: `BUILDING (SPAWNING)`."""
+    return instance.vm_state + (f" ({instance.task_state})" if instance.task_state else "")
+
+
+def addresses_text(addresses: Sequence[str]) -> str:
+    """All addresses: a line each on a terminal, in one line elsewhere."""
+    return ("\n" if sys.stdout.isatty() else ", ").join(addresses) or "-"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people: `41 ms`, `3.2 s`, `2 min 03 s`."""
+    if seconds < 0.0005:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"
+
+
+def size_text(size: int) -> str:
+    """A size in the largest unit that keeps it exact to a tenth: `512 MiB`, `1.5 GiB`."""
+    for power, unit in ((5, "PiB"), (4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        value = size / 1024**power
+        if value >= 1:
+            return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{size} B"
+
+
+def time_text(at: datetime) -> str:
+    """A moment in the user's time zone."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def effect_text(effect: Effect) -> str:
+    """`disk 0 on node-1 (attempt 2)`."""
+    where = f" on {effect.host}" if effect.host else ""
+    return f"{effect.kind} {effect.slot}{where}" + (f" (attempt {effect.attempt})" if effect.attempt > 1 else "")
+
+
+def without_owner(text: str | None, instance_id: str | None) -> str:
+    """A text in which effects are named by their keys, without the instance's id where that is known anyway."""
+    return (text or "").replace(f"{instance_id}/", "")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 host`, `3 hosts`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------------
+
+
+def print_json(value: object) -> None:
+    """Write a value in one line. Times become ISO 8601, dataclasses objects."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def instance_json(instance: Instance) -> dict[str, Any]:
+    """An instance for programs."""
+    request = instance.request
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "project": instance.project,
+        "vm_state": instance.vm_state,
+        "task_state": instance.task_state,
+        "host": instance.host,
+        "addresses": instance.addresses,
+        "access_ipv4": instance.access_ipv4,
+        "access_ipv6": instance.access_ipv6,
+        "fault": instance.fault,
+        "flavor": request.flavor,
+        "image": request.image.name,
+        "group": request.group.name if request.group else None,
+        "zone": request.zone,
+        "metadata": dict(request.metadata),
+        "attempt": instance.attempt,
+        "created_at": instance.created_at,
+        "launched_at": instance.launched_at,
+    }
+
+
+_EFFECT_FIELDS = (
+    "key",
+    "step",
+    "slot",
+    "kind",
+    "scope",
+    "host",
+    "attempt",
+    "state",
+    "error",
+    "held_by",
+    "started_at",
+    "finished_at",
+    "undone_at",
+)
+
+
+def effect_json(effect: Effect) -> dict[str, Any]:
+    """An effect for programs, without what only its undo needs."""
+    return {name: getattr(effect, name) for name in _EFFECT_FIELDS}

@@ -1,0 +1,152 @@
+"""What is told while instances are built and deleted: plain lines, or a JSON object an event."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from slipway.cli.options import Options
+from slipway.cli.output import print_json, seconds_text, without_owner
+from slipway.model import Event
+
+
+class Progress:
+    """Listens to events of several threads, one at a time; `seen` has the names of all instances that were told of."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._lock = threading.Lock()
+        self._gone = False
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End; nothing is shown any more."""
+
+    def __call__(self, event: Event) -> None:
+        """Hear of an event. A reader that has gone ends the telling, not the work."""
+        with self._lock:
+            self.seen.add(event.name)
+            if not self._gone:
+                try:
+                    self.tell(event)
+                except BrokenPipeError:
+                    self._gone = True
+
+    def tell(self, event: Event) -> None:
+        """Show the event."""
+
+    def tick(self) -> None:
+        """Called several times a second by the main thread."""
+
+    def announce(self, text: str) -> None:
+        """Tell the user something besides the progress."""
+        click.echo(f"slipway: {text}", err=True)
+
+
+def progress_for(options: Options, names: Collection[str]) -> Progress:
+    """How the user is told: drawn on a terminal, in plain lines elsewhere and beside logs, or as JSON objects.
+
+    `names`: of the instances that are expected to be worked on.
+    """
+    if options.json:
+        return JsonProgress()
+    if options.verbose or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        return PlainProgress(names)
+    from slipway.cli.live import LiveProgress
+
+    return LiveProgress(names)
+
+
+class JsonProgress(Progress):
+    """One JSON object a line on standard output."""
+
+    def tell(self, event: Event) -> None:
+        """Write the event."""
+        print_json(event_json(event))
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event for programs."""
+    return {
+        "event": event.type,
+        "at": event.at,
+        "instance": event.instance_id,
+        "name": event.name,
+        "step": event.step or None,
+        "slot": event.slot if event.step else None,
+        "host": event.host,
+        "vm_state": event.vm_state,
+        "task_state": event.task_state,
+        "attempt": event.attempt,
+        "message": event.message,
+    }
+
+
+class PlainProgress(Progress):
+    """A line for each event that is worth reading: begun, a new phase, a failure, another host, the end."""
+
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """`names`: of the instances that are expected, for the width of the first column."""
+        super().__init__()
+        self._width = max(map(len, names), default=0)
+        self._began: dict[str, datetime] = {}
+        self._phases: dict[str, str | None] = {}
+
+    def tell(self, event: Event) -> None:
+        """Write what is new of the instance."""
+        for text in self._news(event):
+            click.echo(f"{event.name:<{self._width}}  {text}")
+
+    def _news(self, event: Event) -> Iterator[str]:
+        first = event.name not in self._began
+        began = self._began.setdefault(event.name, event.at)
+        ended = end_text(event, (event.at - began).total_seconds())
+        if ended is not None:
+            del self._began[event.name]
+            yield ended
+            return
+        if first:
+            yield BEGINNINGS.get(event.type, "going on")
+        elif told := happened(event):
+            yield told
+        elif event.task_state != self._phases[event.name]:
+            yield f"{event.task_state}" + (f" on {event.host}" if event.task_state == "CLAIMING" else "")
+        self._phases[event.name] = event.task_state
+
+
+BEGINNINGS = {"instance.create.start": "building", "instance.delete.start": "deleting"}
+
+
+def happened(event: Event) -> str | None:
+    """What went wrong, or is tried next, where the event says so."""
+    match event.type:
+        case "step.error":
+            return f"{event.step} failed: {event.message}"
+        case "step.undo" if event.message:
+            return f"{event.step} could not be undone, {without_owner(event.message, event.instance_id)}"
+        case "reschedule":
+            return f"trying {event.host}, attempt {event.attempt}"
+    return None
+
+
+def end_text(event: Event, seconds: float) -> str | None:
+    """How it ended with the instance, where the event is its end: `ACTIVE on node-1 (0.4 s)`."""
+    took = f"({seconds_text(seconds)})"
+    match event.type:
+        case "instance.create.end" if event.vm_state == "ACTIVE":
+            return f"ACTIVE on {event.host} {took}"
+        case "instance.create.error" | "instance.delete.error":
+            return f"ERROR, {event.message} {took}"
+        case "instance.delete.end":
+            return f"DELETED {took}"
+    return None

@@ -1,0 +1,179 @@
+"""`slipway show`: one instance with everything on record about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from slipway.cli.options import Options, common_options, example, orchestrator
+
+if TYPE_CHECKING:
+    from slipway.model import Disk, Nic, Vif
+    from slipway.orchestrator import Details
+
+
+@click.command("show", epilog=example("slipway show web-1", "slipway show web-1 --project demo --output json"))
+@click.argument("name")
+@click.option("--project", metavar="PROJECT", help="The project in which NAME is looked up. [default: all]")
+@common_options()
+@click.pass_obj
+def command(options: Options, name: str, project: str | None) -> None:
+    """Show the instance called NAME (or with this id): its claim, ports, disks, effects, fault and timeline.
+
+    An instance that was deleted is found by its id.
+    """
+    from slipway.cli.output import print_json
+
+    with orchestrator(options) as slipway:
+        details = slipway.show(name, project=project)
+    if options.json:
+        print_json(_json(details))
+    else:
+        _write(details)
+
+
+def _json(details: Details) -> dict[str, Any]:
+    from slipway.cli.output import effect_json, instance_json
+    from slipway.cli.timeline import entry_json, timeline
+
+    return {
+        **instance_json(details.instance),
+        "request": details.instance.request,
+        "claim": details.claim,
+        "ports": [
+            {
+                **_port_json(nic),
+                "brought_along": nic.request.port_id is not None,
+                "interface": vif.devname if vif else None,
+            }
+            for nic, vif in _nics(details)
+        ],
+        "disks": list(_disks(details)),
+        "effects": [effect_json(effect) for effect in details.effects],
+        "timeline": [entry_json(entry) for entry in timeline(details)],
+    }
+
+
+def _port_json(nic: Nic) -> dict[str, Any]:
+    port = nic.port
+    return {
+        "id": port.id,
+        "name": port.name,
+        "network_id": port.network_id,
+        "network": nic.request.network.name,
+        "mac_address": port.mac_address,
+        "addresses": [ip.ip_address for ip in port.fixed_ips],
+    }
+
+
+def _nics(details: Details) -> Iterator[tuple[Nic, Vif | None]]:
+    """The ports that the instance has, each with its interface where it is bound."""
+    from slipway.model import Nic, Vif
+
+    bound = {vif.port_id: vif for vif in _results(details, "binding", Vif)}
+    for nic in _results(details, "port", Nic):
+        yield nic, bound.get(nic.port.id)
+
+
+def _disks(details: Details) -> Iterator[Disk]:
+    from slipway.model import Disk
+
+    return _results(details, "disk", Disk)
+
+
+def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
+    """What the effects of a kind gave that are there now."""
+    from slipway.model import EffectState
+    from slipway.states import codec
+
+    for effect in details.effects:
+        if effect.kind == kind and effect.state is EffectState.DONE and effect.result:
+            yield codec.decode(effect.result, type_)
+
+
+# --- text ---------------------------------------------------------------------------------------------------------
+
+
+def _write(details: Details) -> None:
+    from slipway.cli.output import coloured, labelled, state_text, table, without_owner, write
+    from slipway.cli.timeline import timeline, timeline_rows
+
+    instance = details.instance
+    write(coloured(f"{instance.name}  {state_text(instance)}", instance.vm_state), labelled(list(_facts(details))))
+    nics = [
+        (
+            "\n".join(ip.ip_address for ip in nic.port.fixed_ips) or "-",
+            nic.port.mac_address,
+            nic.request.network.name,
+            vif.devname if vif else "-",
+            nic.port.name or "-",
+        )
+        for nic, vif in _nics(details)
+    ]
+    if nics:
+        write("", table(("ADDRESS", "MAC", "NETWORK", "INTERFACE", "PORT"), nics))
+    disks = [(disk.device, disk.role, _size(disk.size), disk.format, disk.path) for disk in _disks(details)]
+    if disks:
+        write("", table(("DISK", "FOR", "SIZE>", "FORMAT", "PATH"), disks, folded=("PATH",)))
+    effects = [
+        (
+            e.step,
+            str(e.slot),
+            e.kind,
+            coloured(e.state),
+            str(e.attempt),
+            e.host or "-",
+            without_owner(e.error, e.instance_id),
+        )
+        for e in details.effects
+    ]
+    if effects:
+        columns = ("EFFECT", "SLOT>", "KIND", "STATE", "ATTEMPT>", "HOST", "ERROR")
+        errors = any(row[-1] for row in effects)
+        write(
+            "",
+            table(
+                columns if errors else columns[:-1], effects if errors else [e[:-1] for e in effects], folded=("ERROR",)
+            ),
+        )
+    write("", table(("TIME>", "EVENT", "TOOK>", "DETAIL"), timeline_rows(timeline(details)), folded=("DETAIL",)))
+
+
+def _size(size: int) -> str:
+    from slipway.cli.output import size_text
+
+    return size_text(size)
+
+
+def _facts(details: Details) -> Iterator[tuple[str, str]]:
+    from slipway.cli.output import counted, size_text, time_text
+
+    instance, request = details.instance, details.instance.request
+    flavor = request.flavor
+    yield "id", instance.id
+    yield "project", instance.project
+    size = f"{counted(flavor.vcpus, 'vCPU')}, {size_text(flavor.memory)} memory, {size_text(flavor.disk)} disk"
+    yield "flavor", f"{flavor.name}: {size}"
+    yield "image", request.image.name
+    if request.group:
+        yield "group", f"{request.group.name} ({request.group.policy})"
+    yield "host", instance.host or "-"
+    if details.claim:
+        claim = details.claim
+        sizes = f"{size_text(claim.memory)} memory, {size_text(claim.disk)} disk"
+        yield "claim", f"{counted(claim.vcpus, 'vCPU')}, {sizes} on {claim.host}"
+    yield "addresses", ", ".join(instance.addresses) or "-"
+    for key, value in request.metadata:
+        yield "metadata", f"{key}={value}"
+    yield "created", time_text(instance.created_at)
+    if instance.launched_at:
+        yield "launched", time_text(instance.launched_at)
+    if instance.attempt > 1:
+        yield "attempt", str(instance.attempt)
+    if instance.fault:
+        yield "fault", f"{instance.fault.type}: {instance.fault.message}"
+        yield "step", instance.fault.step
+        for later in instance.fault.later:
+            yield "then", later

@@ -1,0 +1,30 @@
+"""`slipway validate`: check a run file and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from slipway.cli.options import Options, common_options, example
+
+
+@click.command("validate", epilog=example("slipway validate demo.yaml", "slipway validate demo.yaml --output json"))
+@click.argument("file", type=click.Path(path_type=Path))
+@common_options()
+@click.pass_obj
+def command(options: Options, file: Path) -> None:
+    """Check FILE and change nothing.
+
+    All mistakes are shown at once, each as file:line:column: what is wrong. The exit code is 2 if there are any.
+    """
+    from slipway.cli.output import counted, print_json
+    from slipway.runfile import load
+
+    run_file = load(file)
+    counts = {kind: len(getattr(run_file, kind)) for kind in ("hosts", "networks", "instances")}
+    if options.json:
+        print_json({"file": str(file), "valid": True, "project": run_file.project, **counts})
+    else:
+        things = ", ".join(counted(number, kind.removesuffix("s")) for kind, number in counts.items())
+        click.echo(f"{file} is valid: {things}")
