@@ -25,14 +25,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from slipway import errors
-from slipway.drivers.registry import Drivers, HostDrivers
+from slipway.drivers.registry import Drivers, HostDrivers, driver_class
 from slipway.model import Host
 from slipway.orchestrator import Orchestrator, default_drivers
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
+
+D = TypeVar("D")
 
 COMMIT = "commit"
 """The name of the fault points that are commits of ours."""
@@ -112,10 +114,12 @@ class Faults:
                 os.kill(os.getpid(), signal.SIGKILL)
             if fault.mode is Mode.ERROR:
                 raise fault.raises()
-        yield
-        for fault in meeting:
-            if fault.mode is Mode.CRASH_AFTER:
+        try:
+            yield
+        finally:
+            if any(fault.mode is Mode.CRASH_AFTER for fault in meeting):
                 os.kill(os.getpid(), signal.SIGKILL)
+        for fault in meeting:
             if fault.mode is Mode.LOST_REPLY:
                 raise fault.raises()
 
@@ -129,6 +133,8 @@ class Faults:
 
     def orchestrator(self, state: Path, **options: Any) -> Orchestrator:
         """An orchestrator on such a store and such drivers; `options` as `Orchestrator` takes them."""
+        # Its tables are made with the others once its module is there: the first run's commits are as the later ones'.
+        driver_class("network", "embedded")
         options.setdefault("sleep", lambda _seconds: None)
         return Orchestrator(state, store=self.store, drivers=self.drivers, **options)
 
@@ -154,13 +160,21 @@ class _FaultyStore(Store):
 
 class _FaultyDrivers(Drivers):
     def __init__(self, inner: Drivers, state: Path, faults: Faults) -> None:
-        super().__init__(_Wrapped(inner.network, faults), state)
+        super().__init__(_wrapped(inner.network, faults), state)
         self._inner = inner
         self._faults = faults
 
     def make(self, host: Host) -> HostDrivers:
         made = self._inner.make(host)
-        return HostDrivers(*(_Wrapped(driver, self._faults) for driver in (made.compute, made.wiring, made.disk)))
+        return HostDrivers(
+            compute=_wrapped(made.compute, self._faults),
+            wiring=_wrapped(made.wiring, self._faults),
+            disk=_wrapped(made.disk, self._faults),
+        )
+
+
+def _wrapped(driver: D, faults: Faults) -> D:
+    return cast("D", _Wrapped(driver, faults))
 
 
 class _Wrapped:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
-from slipway.flows.tasks import BY_KIND
 from slipway.model import Claim, Context, Effect, EffectState, Host, Instance, Nic, PowerState, Vif
 from slipway.states import codec, hosts, instances, ledger
 from slipway.states.hosts import HostUsage
@@ -145,7 +144,7 @@ def _binding_name(effect: Effect) -> str:
     return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
 
 
-_NAMED = {
+_NAMED: Mapping[str, Callable[[Effect], str]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
@@ -247,11 +246,3 @@ def _claims(record: _Record, moving: set[str]) -> Iterator[Finding]:
             if instance_id not in moving:
                 yield Finding(difference, "claim", instance_id, host, instance_id, detail)
 
-
-def left_over(effects: Sequence[Effect]) -> Sequence[Effect]:
-    """Those effects that are something to undo and are not undone."""
-    return [
-        effect
-        for effect in effects
-        if effect.state is not EffectState.UNDONE and getattr(BY_KIND.get(effect.kind), "undo", True) is not None
-    ]

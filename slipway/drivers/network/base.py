@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from slipway.model import Context, Network, Port, SecurityGroup, Subnet
+from slipway.model import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.states.store import Transaction
 
 
@@ -82,3 +82,30 @@ class NetworkDriver(Protocol):
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
+
+    # --- what a run file brings about; attributes as in Neutron's API, what is not given is as Neutron has it ------
+
+    def create_network(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Network:
+        """Make a network."""
+
+    def delete_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a network that no port is on. Raises `NetworkNotFound`, `NetworkInUse`."""
+
+    def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
+        """Make a subnet."""
+
+    def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a subnet that no port has an address of. Raises `SubnetNotFound`, `SubnetInUse`."""
+
+    def create_security_group(
+        self, context: Context, *, tx: Transaction | None = None, **attributes: Any
+    ) -> SecurityGroup:
+        """Make a security group, with the rules that let everything out."""
+
+    def create_security_group_rule(
+        self, context: Context, *, tx: Transaction | None = None, **attributes: Any
+    ) -> SecurityGroupRule:
+        """Add a rule to a security group."""
+
+    def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a security group that no port uses. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""

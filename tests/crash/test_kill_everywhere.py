@@ -1,0 +1,153 @@
+"""kill -9 before and after every effect and at every commit, forward and back; then resume, then look at reality.
+
+What is there is read from the simulator's files and from the database by SQL, not through the code under test.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from slipway import Orchestrator, RunFile
+from slipway.runfile import loads
+from slipway.testing import Fault, Faults, Mode, crashed
+
+TEXT = """
+schema: 1
+hosts:
+  node-1: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim{broken}}}
+  {second}
+networks:
+  a: {{subnets: {{a4: {{cidr: 10.0.0.0/24}}}}, ports: {{mine: {{fixed_ip: 10.0.0.77}}}}}}
+  b: {{subnets: {{b4: {{cidr: 10.1.0.0/24}}, b6: {{cidr: "2001:db8::/64", ipv6_ra_mode: slaac, ipv6_address_mode: slaac}}}}}}
+flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
+images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
+instances:
+  web-1: {{flavor: small, image: tiny, networks: [{{port: mine}}, b], disks: [1GiB], user_data: "#cloud-config"}}
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    broken: str
+    second: str
+    ends: str
+
+    @property
+    def file(self) -> RunFile:
+        return loads(TEXT.format(broken=self.broken, second=self.second), f"{self.name}.yaml")
+
+
+FAILING = ", simulate: {fail: [spawn]}"
+SCENARIOS = (
+    Scenario("forward", "", "", "ACTIVE"),
+    Scenario("back", FAILING, "", "ERROR"),
+    Scenario("reschedule", FAILING, "node-2: {vcpus: 8, memory: 4GiB, disk: 100GiB, compute: sim}", "ACTIVE"),
+)
+
+
+@dataclass(frozen=True)
+class Reality:
+    """What lies in the world and in the database, counted."""
+
+    domains: int
+    disks: int
+    definitions: int
+    ports: tuple[tuple[bool, bool], ...]
+    claims: int
+    used: int
+    addresses: int
+    unsettled: int
+
+    @classmethod
+    def of(cls, state: Path) -> Reality:
+        world = [path for path in (state / "world").rglob("*.json") if path.parent.name in ("domains", "disks")]
+        assert all(json.loads(path.read_text()) for path in world)
+        with sqlite3.connect(state / "slipway.db") as db:
+            (claims,) = db.execute("SELECT count(*) FROM claims").fetchone()
+            (used,) = db.execute("SELECT sum(vcpus_used) FROM hosts").fetchone()
+            (addresses,) = db.execute("SELECT count(*) FROM allocations").fetchone()
+            ports = db.execute("SELECT device_id, binding_host_id FROM ports ORDER BY name DESC").fetchall()
+            unsettled = "SELECT count(*) FROM effects WHERE state IN ('intended', 'stuck')"
+            (left,) = db.execute(unsettled).fetchone()
+        db.close()
+        return cls(
+            domains=sum(path.parent.name == "domains" for path in world),
+            disks=sum(path.parent.name == "disks" for path in world),
+            definitions=len(list((state / "instances").rglob("*.xml"))),
+            ports=tuple((bool(device), bool(host)) for device, host in ports),
+            claims=claims,
+            used=used,
+            addresses=addresses,
+            unsettled=left,
+        )
+
+
+THERE = Reality(1, 3, 1, ((True, True), (True, True)), 1, 1, 3, 0)
+GONE = Reality(0, 0, 0, ((False, False),), 0, 0, 1, 0)
+
+
+def points(scenario: Scenario, state: Path) -> list[Fault]:
+    """Every call and every commit of the run, before and after."""
+    seen = Faults()
+    with seen.orchestrator(state, settings=scenario.file.settings) as orchestrator:
+        (ended,) = orchestrator.run(scenario.file).ended
+    assert ended.instance is not None
+    assert ended.instance.vm_state == scenario.ends
+    assert Reality.of(state) == (THERE if scenario.ends == "ACTIVE" else GONE)
+    both = (Mode.CRASH_BEFORE, Mode.CRASH_AFTER)
+    return [fault for mode in both for commits in (False, True) for fault in seen.possible(mode, commits=commits)]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_nothing_leaks_and_nothing_is_lost(
+    scenario: Scenario, tmp_path: Path, record_property: pytest.RecordProperty
+) -> None:
+    wrong: dict[str, object] = {}
+    ends: Counter[str] = Counter()
+    faults = points(scenario, tmp_path / "seen")
+    for number, fault in enumerate(faults):
+        state = tmp_path / str(number)
+        if not crashed(lambda fault=fault, state=state: _run(scenario, fault, state)):
+            wrong[str(fault)] = "did not fire"
+        problems = _recover(scenario, state, ends)
+        if problems:
+            wrong[str(fault)] = problems
+        shutil.rmtree(state)
+    record_property("points", len(faults))
+    print(f"\n{scenario.name}: {len(faults)} points killed, {len(wrong)} wrong, ends {dict(ends)}")
+    assert not wrong
+
+
+def _run(scenario: Scenario, fault: Fault, state: Path) -> None:
+    with Faults(fault).orchestrator(state, settings=scenario.file.settings) as orchestrator:
+        orchestrator.run(scenario.file)
+
+
+def _recover(scenario: Scenario, state: Path, ends: Counter[str]) -> list[object]:
+    """Resume, audit, run again; then all is as if nothing had happened. Gives what is wrong."""
+    problems: list[object] = []
+    with Orchestrator(state, settings=scenario.file.settings) as orchestrator:
+        orchestrator.resume()
+        problems += orchestrator.audit()
+        problems += [f"{i.name} is left {i.vm_state}/{i.task_state}" for i in orchestrator.list() if i.task_state]
+        (ended,) = orchestrator.run(scenario.file).ended
+        problems += orchestrator.audit()
+    assert ended.instance is not None
+    ends[ended.instance.vm_state] += 1
+    if ended.instance.vm_state != scenario.ends:
+        problems.append(f"ended {ended.instance.vm_state}")
+    fault = ended.instance.fault
+    if scenario.ends == "ERROR" and (fault is None or (fault.type, fault.step) != ("ComputeError", "spawn")):
+        problems.append(f"the first cause is lost: {fault}")
+    reality = Reality.of(state)
+    if reality != (THERE if scenario.ends == "ACTIVE" else GONE):
+        problems.append(reality)
+    return problems
