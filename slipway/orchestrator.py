@@ -175,8 +175,11 @@ class Orchestrator:
             failed = found.vm_state == VmState.ERROR
             ended = self._ended(found, Status.FAILED if failed else Status.UNCHANGED, began)
             return replace(ended, kept=differences(found.request, request))
-        with self._store.write() as tx:
-            new = self._enter(tx, request)
+        try:
+            with self._store.write() as tx:
+                new = self._enter(tx, request)
+        except errors.InstanceExists:
+            return Ended(request.name, Status.BUSY, message="another run began it at the same time")
         return self._work(new, Status.BUILT, notify, stopping, new=True)
 
     def _enter(self, tx: Transaction, request: InstanceRequest) -> Instance:
@@ -258,10 +261,13 @@ class Orchestrator:
         """Delete an instance, by name or id, whatever is going on with it; gives it as it is then.
 
         A live worker is waited for, at most `timeout` seconds (default: a step's deadline and its grace); one that is
-        gone is replaced. What cannot be undone leaves it in ERROR, and delete can be repeated.
+        gone is replaced. Called by a listener of the very build, it returns at once and the build undoes itself.
+        What cannot be undone leaves it in ERROR, and delete can be repeated.
         Raises `InstanceNotFound`, `InstanceBusy`.
         """
         instance = self._mark_deleting(name, project)
+        if instance.id in self._engine.building_here:
+            return self.get(instance.id)
         patience = self._settings.step_timeout + self._settings.takeover_grace if timeout is None else timeout
         give_up = self._tools.clock() + timedelta(seconds=patience)
         while True:

@@ -39,7 +39,7 @@ class Engine:
         self.definition = definition
         self.tools = tools
         self._executor = executor
-        self._flows = threading.local()
+        self._here = threading.local()
 
     def build(
         self,
@@ -56,6 +56,7 @@ class Engine:
         """
         ledger = Ledger(self.tools.store, instance, clock=self.tools.clock, known=not new)
         run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)
+        self._here.building = {*self.building_here, instance.id}
         try:
             if new:
                 run.tell("instance.create.start")
@@ -69,9 +70,16 @@ class Engine:
         except (errors.StaleWorker, errors.StoreError) as error:
             raise errors.BuildInterrupted(str(error)) from error
         finally:
+            self._here.building = self.building_here - {instance.id}
             self._leave(run)
         with self.tools.store.read() as tx:
             return instances.get(tx, instance.id)
+
+    @property
+    def building_here(self) -> set[str]:
+        """The ids of the instances that this thread is building, seen from a listener that is told of them."""
+        building: set[str] = getattr(self._here, "building", set())
+        return building
 
     def _recall(self, run: Run) -> None:
         """Take up what was decided before the crash."""
@@ -103,11 +111,11 @@ class Engine:
 
     def _flow(self) -> tuple[Any, Seat]:
         """The flow of this thread: flows must not be shared by engines that run at the same time."""
-        if not hasattr(self._flows, "made"):
+        if not hasattr(self._here, "made"):
             seat = Seat()
             flow = compile_flow(self.definition, CATALOG, seat, timeout=self.tools.settings.step_timeout)
-            self._flows.made = flow, seat
-        made: tuple[Any, Seat] = self._flows.made
+            self._here.made = flow, seat
+        made: tuple[Any, Seat] = self._here.made
         return made
 
     # --- back -----------------------------------------------------------------------------------------------------

@@ -110,10 +110,11 @@ def get(tx: Transaction, instance_id: str) -> Instance:
 
 def find(tx: Transaction, name: str, project: str | None = None) -> Instance | None:
     """The instance of that name (or id) that is not deleted, or None. Without a project the name must be unique."""
-    query = sa.select(*_COLUMNS).where(
-        sa.or_(instances.c.name == name, instances.c.id == name), instances.c.vm_state != machines.VmState.DELETED
-    )
-    rows = tx.execute(query if project is None else query.where(instances.c.project == project)).all()
+    live = sa.select(*_COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
+    if project is not None:
+        live = live.where(instances.c.project == project)
+    rows = tx.execute(live.where(instances.c.name == name)).all()
+    rows = rows or tx.execute(live.where(instances.c.id == name)).all()
     if len(rows) > 1:
         found = ", ".join(f"{row.id} in project {row.project}" for row in rows)
         raise errors.InstanceNotFound(f"several instances are called {name}: {found}; name one by its id")

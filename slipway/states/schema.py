@@ -72,7 +72,7 @@ instances = sa.Table(
 # A name is free again once its instance is gone; what is not at rest is found without reading the finished ones.
 _live = instances.c.vm_state != "DELETED"
 sa.Index(
-    "instances_name", instances.c.project, instances.c.name, unique=True, sqlite_where=_live, postgresql_where=_live
+    "instances_name", instances.c.name, instances.c.project, unique=True, sqlite_where=_live, postgresql_where=_live
 )
 sa.Index("instances_idempotency", instances.c.project, instances.c.idempotency_key, unique=True)
 _busy = instances.c.task_state.is_not(None)
