@@ -281,6 +281,14 @@ class AllocationOnAutoAddressSubnet(InvalidInput):
     """An address was asked for on a subnet whose addresses come from the MAC."""
 
 
+class InvalidSubnetServiceType(InvalidInput):
+    """A subnet's service type is none of a device owner's forms."""
+
+
+class InvalidInputSubnetServiceType(InvalidInput):
+    """A subnet's service type is not a string."""
+
+
 class InvalidAllocationPool(BadRequest):
     """The allocation pool is no range of addresses of the subnet's IP version."""
 
@@ -331,10 +339,6 @@ class IpamValueInvalid(Conflict):
 
 class GatewayConflictWithAllocationPools(Conflict):
     """The gateway lies in an allocation pool."""
-
-
-class GatewayIpInUse(Conflict):
-    """The gateway address is a router port's and cannot be changed."""
 
 
 class OverlappingAllocationPools(Conflict):
@@ -448,7 +452,7 @@ class NetworkAmbiguous(AbortBuild):
     """Nothing was asked for and the project may use several networks."""
 
 
-class PortInUse(AbortBuild):
+class PortInUse(Conflict):
     """The port that was brought along is in use."""
 
 

@@ -45,6 +45,10 @@ def cases_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
+def in_order(ip: str) -> int:
+    return int(ipaddress.ip_address(ip))
+
+
 class RolledBack(Exception):
     """Each case leaves the database as it was."""
 
@@ -116,7 +120,12 @@ class Case:
             outcomes[key] = outcomes.get(key, 0) + 1
             if got["ok"]:
                 ips += [each["ip"] for each in got["result"]["fixed_ips"]]
-        return {"outcomes": outcomes, "ips": len(ips), "distinct_ips": len(set(ips)), "all_ips": sorted(ips)}
+        return {
+            "outcomes": outcomes,
+            "ips": len(ips),
+            "distinct_ips": len(set(ips)),
+            "all_ips": sorted(ips, key=in_order),
+        }
 
     def _attributes(self, body: dict[str, Any]) -> dict[str, Any]:
         return {key.replace(":", "_"): self._refer(value) for key, value in body.items()}

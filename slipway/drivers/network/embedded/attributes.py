@@ -13,13 +13,15 @@ from typing import Any
 from slipway import errors
 from slipway.drivers.network.embedded import checks
 from slipway.drivers.network.embedded.addresses import Range
-from slipway.drivers.network.embedded.checks import IpNetwork
+from slipway.drivers.network.embedded.checks import Check, IpNetwork
 from slipway.drivers.network.embedded.fixedips import Wanted
 from slipway.drivers.network.embedded.macs import canonical
 from slipway.drivers.network.embedded.resource import REQUIRED, Attribute, Resource
 from slipway.drivers.network.embedded.schema import IpAddress
 
 MAX_ADDRESS_PAIRS = 10
+MAY_BE_BLANK = ("router", "classless-static-route")
+"""DHCP options whose empty value says something."""
 
 
 _name = Attribute(checks.text(), "")
@@ -33,7 +35,7 @@ NETWORK = Resource(
         "admin_state_up": Attribute(_flag, True),
         "project_id": _project,
         "shared": Attribute(_flag, False),
-        "mtu": Attribute(checks.integer, 0),
+        "mtu": Attribute(checks.non_negative, 0),
         "port_security_enabled": Attribute(_flag, True),
         "router_external": Attribute(_flag, False),
         "provider_network_type": Attribute(checks.text(), None, none_is_unset=True),
@@ -50,7 +52,10 @@ def _ip_version(value: Any, name: str) -> Any:
 
 
 def _pools(value: Any, name: str) -> list[Range]:
-    pools = [checks.mapping(item, name, ("start", "end")) for item in checks.items(value, name)]
+    given = [] if value is None else value
+    if not isinstance(given, (list, tuple)) or not all(isinstance(item, Mapping) for item in given):
+        raise errors.InvalidInput(f"{name}: {value!r} is not a list of pools with start and end")
+    pools = [checks.mapping(item, name, ("start", "end")) for item in given]
     return [Range(checks.address(pool["start"], name), checks.address(pool["end"], name)) for pool in pools]
 
 
@@ -66,7 +71,7 @@ def _host_routes(value: Any, name: str) -> list[tuple[IpNetwork, IpAddress]]:
     for item in checks.items(value, name):
         route = checks.mapping(item, name, ("destination", "nexthop"))
         destination = checks.network(route["destination"], name)
-        if "/" not in route["destination"] or destination.is_loopback or _has_host_bits(route["destination"]):
+        if destination.is_loopback or _has_host_bits(route["destination"]):
             raise checks.bad(name, f"{route['destination']!r} is not a valid CIDR of a route")
         routes.append((destination, checks.address(route["nexthop"], name)))
     if len(set(routes)) != len(routes):
@@ -79,7 +84,12 @@ def _has_host_bits(cidr: str) -> bool:
 
 
 def _service_types(value: Any, name: str) -> list[str]:
-    types = [checks.text()(item, name) for item in checks.items(value, name)]
+    types = checks.items(value, name)
+    for item in types:
+        if not isinstance(item, str):
+            raise errors.InvalidInputSubnetServiceType(f"{name}: {item!r} is not a string")
+        if not item.startswith(("compute:", "network:", "neutron:")):
+            raise errors.InvalidSubnetServiceType(f"{name}: {item!r} is no device owner")
     if len(set(types)) != len(types):
         raise checks.bad(name, f"a service type is named twice in {', '.join(types)}")
     return types
@@ -93,7 +103,7 @@ SUBNET = Resource(
         "name": _name,
         "ip_version": Attribute(_ip_version, REQUIRED, put=False),
         "network_id": Attribute(checks.uuid_text, REQUIRED, put=False),
-        "cidr": Attribute(checks.network, put=False),
+        "cidr": Attribute(checks.cidr, put=False),
         "gateway_ip": Attribute(checks.optional(checks.address)),
         "allocation_pools": Attribute(_pools, ()),
         "dns_nameservers": Attribute(_nameservers, ()),
@@ -139,7 +149,7 @@ def _dhcp_options(value: Any, name: str) -> list[dict[str, Any]]:
 
 def _dhcp_option(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     option, value = item["opt_name"], item["opt_value"]
-    may_be_blank = option in ("router", "classless-static-route")
+    may_be_blank = option in MAY_BE_BLANK
     checks.text(64)(option, name)
     if value is not None:
         checks.text()(value, name)
@@ -147,6 +157,11 @@ def _dhcp_option(item: Mapping[str, Any], name: str) -> dict[str, Any]:
         if not part.strip() or len(part.splitlines()) > 1:
             raise checks.bad(name, f"{part!r} is blank or has several lines")
     return {"opt_name": option, "opt_value": value, "ip_version": _ip_version(item.get("ip_version", 4), name)}
+
+
+def says_something(option: Mapping[str, Any]) -> bool:
+    """Whether a DHCP option is to be kept: without a value only where that means something."""
+    return option["opt_value"] is not None and bool(option["opt_value"] or option["opt_name"] in MAY_BE_BLANK)
 
 
 def _list(value: Any, name: str) -> list[Any]:
@@ -176,11 +191,13 @@ def _address_pairs(value: Any, name: str) -> list[dict[str, str]]:
 
 
 def _pair_address(value: Any, name: str) -> str:
-    return str(checks.network(value, name) if "/" in str(value) else checks.address(value, name))
+    check: Check = checks.network if "/" in str(value) else checks.address
+    check(value, name)
+    return str(value)
 
 
-def _mac(value: Any, _name: str) -> str:
-    return canonical(value)
+def _mac(value: Any, _name: str) -> str | None:
+    return None if value is None else canonical(value)
 
 
 def _profile(value: Any, name: str) -> dict[str, Any]:
@@ -193,14 +210,16 @@ def _host(value: Any, name: str) -> str:
     return checks.text()(value, name) if value else ""
 
 
-_LABEL = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
 def _dns_name(value: Any, name: str) -> str:
-    text: str = checks.text()(value or "", name)
-    if text and not all(_LABEL.fullmatch(label) for label in text.rstrip(".").split(".")):
-        raise checks.bad(name, f"{text!r} is not a valid DNS name")
-    return text.lower()
+    if not isinstance(value, str):
+        raise errors.InvalidInput(f"{name}: {value!r} is not a string")
+    labels = value.lower().removesuffix(".").split(".")
+    if value and not (all(map(_LABEL.fullmatch, labels)) and (len(labels) == 1 or not labels[-1].isdigit())):
+        raise checks.bad(name, f"{value!r} is not a valid DNS name")
+    return checks.text(256)(value.lower(), name)  # type: ignore[no-any-return]
 
 
 VNIC_TYPES = (

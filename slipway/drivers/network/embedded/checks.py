@@ -6,6 +6,7 @@ form raises `HTTPBadRequest`; where Neutron's converters complain instead of its
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -48,6 +49,14 @@ def boolean(value: Any, name: str) -> bool:
     if word not in _TRUE and word not in _FALSE:
         raise errors.InvalidInput(f"{name}: {value!r} cannot be converted to boolean")
     return word in _TRUE
+
+
+def non_negative(value: Any, name: str) -> int:
+    """A whole number that is not below 0."""
+    number = integer(value, name)
+    if number < 0:
+        raise bad(name, f"{number} is negative")
+    return number
 
 
 def integer(value: Any, name: str) -> int:
@@ -102,14 +111,33 @@ def address(value: Any, name: str) -> IpAddress:
 _address = lru_cache(1024)(ip_address)
 
 
+def cidr(value: Any, name: str) -> IpNetwork:
+    """An IP network in any form that Neutron takes, such as 10/8 or a netmask, with what is beyond the prefix cut off.
+
+    Raises `InvalidInput` for what is none. Neutron fails with a TypeError for None; here it is a `HTTPBadRequest`.
+    """
+    if value is None:
+        raise bad(name, "None is not a valid IP subnet")
+    base, slash, prefix = str(value).strip().partition("/")
+    if base and ":" not in base:
+        base += ".0" * (3 - base.count("."))
+    try:
+        return ip_network(base + slash + prefix, strict=False)
+    except ValueError as error:
+        raise errors.InvalidInput(f"{name}: {value!r} is not in a CIDR format") from error
+
+
 def network(value: Any, name: str) -> IpNetwork:
-    """An IP network with its prefix length or netmask; bits beyond the prefix are cut off."""
-    if isinstance(value, str) and not any(character.isspace() for character in value) and "%" not in value:
+    """An IP network with its prefix length; bits beyond the prefix are cut off."""
+    if isinstance(value, str) and _NETWORK.fullmatch(value):
         try:
             return ip_network(value, strict=False)
         except ValueError:
             pass
     raise bad(name, f"{value!r} is not a valid IP subnet")
+
+
+_NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
 
 
 def optional(check: Check) -> Check:

@@ -170,7 +170,7 @@ class EmbeddedNetwork:
     def update_subnet(
         self, context: Context, subnet_id: str, *, tx: Transaction | None = None, **attributes: Any
     ) -> Subnet:
-        """Change what is named. Raises as `create_subnet`, `SubnetNotFound`, `GatewayIpInUse`."""
+        """Change what is named. Raises as `create_subnet`, and `SubnetNotFound`."""
         with self._writing(tx) as own:
             subnet = self._subnets.update(own, context, subnet_id, attributes)
             self._tell(own, "subnet.update", subnet)

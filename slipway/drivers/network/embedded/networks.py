@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
-from slipway.drivers.network.embedded import listing, segments
+from slipway.drivers.network.embedded import listing, policy, segments, subnetrules
 from slipway.drivers.network.embedded.attributes import NETWORK
 from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
@@ -30,6 +30,7 @@ _subnet_ids = (
 _SELECT = sa.select(networks, _subnet_ids)
 _SHOW = _SELECT.where(networks.c.id == sa.bindparam("id"))
 _INSERT = insert(networks).on_conflict_do_nothing()
+_VERSIONS = sa.select(subnets.c.ip_version).where(subnets.c.network_id == sa.bindparam("id")).distinct()
 _USERS = sa.select(ports.c.project_id).where(
     ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.not_like("network:%")
 )
@@ -58,8 +59,9 @@ class Networks:
         """Make a network. Raises what `NETWORK` finds wrong, `OverQuota`, `VlanIdInUse` and the like."""
         values = NETWORK.for_create(given)
         values["project_id"] = project = values["project_id"] or context.project_id
-        segment = segments.requested(values, self._services.settings)
         self._services.quotas.reserve(tx, project, "network")
+        policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=True)
+        segment = segments.requested(values, self._services.settings)
         values |= {"id": self._services.new_id(), "created_at": self._services.clock(), "mtu": _mtu(values)}
         self._insert(tx, values, segment)
         return self.show(tx, context, values["id"])
@@ -78,8 +80,11 @@ class Networks:
         """Change a network. Raises `NetworkNotFound` and what `NETWORK` finds wrong."""
         values = NETWORK.for_update(given)
         network = self.own(tx, context, network_id)
+        policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=False)
         if "mtu" in values:
             values["mtu"] = _mtu(values | {"provider_network_type": network.provider_network_type})
+            for version in tx.scalars(_VERSIONS, {"id": network.id}):
+                subnetrules.check_mtu(network.name or network.id, values["mtu"], version)
         if values.get("shared") is False and network.shared:
             self._check_no_other_users(tx, network)
         if values:

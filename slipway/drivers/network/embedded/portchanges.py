@@ -17,7 +17,7 @@ from slipway.drivers.network.embedded import (
     portrows,
     portsecurity,
 )
-from slipway.drivers.network.embedded.attributes import PORT
+from slipway.drivers.network.embedded.attributes import PORT, says_something
 from slipway.drivers.network.embedded.binding import UNBOUND, UNPLUGGED, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken
 from slipway.drivers.network.embedded.mechanisms import PortChange
@@ -51,7 +51,7 @@ class PortChanges:
             raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
         policy.check_port(context, PORT, values, row, create=False)
         bound_anew = binding.changed(values, row)
-        mac = _new_mac(values, row)
+        mac = self._new_mac(values, row)
         columns = {name: values[name] for name in _PLAIN if name in values} | bound_anew
         taken = self._readdress(tx, values, row, mac)
         if mac:
@@ -96,6 +96,19 @@ class PortChanges:
                 f"network {row.network_id}: MAC address {columns['mac_address']} is in use"
             ) from error
 
+    def _new_mac(self, values: Mapping[str, Any], row: sa.Row[Any]) -> str | None:
+        """The MAC that the port is to have from now on (None asks for a random one), None: the one that it has.
+
+        Raises `PortBound`, and `UnsupportedPortDeviceOwner` for the network's own ports.
+        """
+        if "mac_address" not in values or values["mac_address"] == row.mac_address:
+            return None
+        if row.binding_vif_type not in UNPLUGGED:
+            raise errors.PortBound(f"port {row.id}: is bound to {row.binding_host_id}, so its MAC address stays")
+        if is_trusted(values.get("device_owner") or row.device_owner):
+            raise errors.UnsupportedPortDeviceOwner(f"port {row.id}: the MAC address of {row.device_owner} ports stays")
+        return values["mac_address"] or self._services.macs.draw()
+
     def _readdress(self, tx: Transaction, values: Mapping[str, Any], row: sa.Row[Any], mac: str | None) -> list[Taken]:
         current = portrows.taken(row)
         if "fixed_ips" not in values and mac is None:
@@ -122,21 +135,6 @@ class PortChanges:
         return groups
 
 
-def _new_mac(values: Mapping[str, Any], row: sa.Row[Any]) -> str | None:
-    """The MAC that the port is to have from now on, None: the one that it has.
-
-    Raises `PortBound`, and `UnsupportedPortDeviceOwner` for the network's own ports.
-    """
-    mac: str | None = values.get("mac_address")
-    if mac is None or mac == row.mac_address:
-        return None
-    if row.binding_vif_type not in UNPLUGGED:
-        raise errors.PortBound(f"port {row.id}: is bound to {row.binding_host_id}, so its MAC address stays")
-    if is_trusted(values.get("device_owner") or row.device_owner):
-        raise errors.UnsupportedPortDeviceOwner(f"port {row.id}: the MAC address of {row.device_owner} ports stays")
-    return mac
-
-
 def _merge_options(current: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Neutron: options that are not named stay; a value of None takes the option away."""
     options = {(option["opt_name"], option["ip_version"]): option for option in current}
@@ -144,6 +142,6 @@ def _merge_options(current: Sequence[Mapping[str, Any]], given: Sequence[Mapping
         key = option["opt_name"], option["ip_version"]
         if option["opt_value"] is None:
             options.pop(key, None)
-        elif option["opt_value"]:
+        elif says_something(option):
             options[key] = option
     return list(options.values())

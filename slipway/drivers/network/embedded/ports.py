@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
 from slipway.drivers.network.embedded import binding, fixedips, listing, policy, portrows, portsecurity
-from slipway.drivers.network.embedded.attributes import PORT
+from slipway.drivers.network.embedded.attributes import PORT, says_something
 from slipway.drivers.network.embedded.binding import UNBOUND, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken, Wanted
 from slipway.drivers.network.embedded.listing import Page
@@ -81,11 +81,10 @@ class Ports:
         site = self._site(tx, context, values)
         if site and site[0].existing:
             return portrows.from_row(self.row(tx, context, values["id"])), False
-        if site:
-            policy.check_port(context, PORT, values, site[0], create=True)
         self._services.quotas.reserve(tx, project, "port")
         if not site:
             raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
+        policy.check_port(context, PORT, values, site[0], create=True)
         return self._make(tx, context, values, site), True
 
     def _site(self, tx: Transaction, context: Context, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
@@ -97,7 +96,7 @@ class Ports:
         values["port_security_enabled"] = portsecurity.is_enabled(
             owner, values["port_security_enabled"], network.network_port_security
         )
-        values["extra_dhcp_opts"] = [option for option in values["extra_dhcp_opts"] if option["opt_value"]]
+        values["extra_dhcp_opts"] = [option for option in values["extra_dhcp_opts"] if says_something(option)]
         values |= {"status": "DOWN", "binding_vif_type": UNBOUND, "created_at": self._services.clock()}
         self._insert(tx, values)
         holder = Holder(values["id"], values["network_id"], owner, values["mac_address"])

@@ -23,7 +23,7 @@ REQUIRED: Final = Unset()
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute: its check, its default, whether it may be changed later, whether `None` asks for the default."""
+    """One attribute: its check, its default, whether it may be changed later, whether `None` means "not given"."""
 
     check: Check
     default: Any = UNSET
@@ -52,7 +52,8 @@ class Resource:
                 raise errors.HTTPBadRequest(f"{self.name}: required attribute {key!r} is not given")
         if forbidden := self.read_only.intersection(given):
             raise errors.HTTPBadRequest(f"{self.name}: attribute {min(forbidden)!r} cannot be given")
-        return self._defaults | self._checked(given)
+        unset = {key for key, value in given.items() if value is None and self.attributes[key].none_is_unset}
+        return self._defaults | self._checked({key: value for key, value in given.items() if key not in unset})
 
     def for_update(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes to change, checked. Raises `HTTPBadRequest` or `InvalidInput`."""
@@ -70,6 +71,5 @@ class Resource:
         checked = {}
         for key, each in self.attributes.items():
             if key in given:
-                value = given[key]
-                checked[key] = each.default if value is None and each.none_is_unset else each.check(value, key)
+                checked[key] = each.check(given[key], key)
         return checked

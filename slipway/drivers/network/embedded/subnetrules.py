@@ -14,7 +14,6 @@ from slipway.drivers.network.embedded.addresses import Range
 from slipway.drivers.network.embedded.checks import IpNetwork
 from slipway.drivers.network.embedded.resource import UNSET
 from slipway.drivers.network.embedded.schema import IpAddress
-from slipway.model import Network
 
 MAX_DNS_NAMESERVERS = 5
 MAX_HOST_ROUTES = 20
@@ -103,12 +102,11 @@ def check_modes(values: Mapping[str, Any], version: int, cidr: IpNetwork) -> Non
         raise errors.InvalidInput(f"cidr: {cidr}: addresses that are made from the MAC (EUI-64) need a /64")
 
 
-def check_mtu(network: Network, version: int) -> None:
+def check_mtu(network: str, mtu: int, version: int) -> None:
     """Raises `NetworkMTUSubnetConflict` where the network's MTU is below what the IP version needs."""
-    if network.mtu < MIN_MTU[version]:
+    if mtu < MIN_MTU[version]:
         raise errors.NetworkMTUSubnetConflict(
-            f"network {network.name or network.id}: MTU {network.mtu} is below {MIN_MTU[version]}, "
-            f"which IPv{version} needs"
+            f"network {network}: MTU {mtu} is below {MIN_MTU[version]}, which IPv{version} needs"
         )
 
 

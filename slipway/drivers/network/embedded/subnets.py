@@ -9,22 +9,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import listing, subnetrules
+from slipway.drivers.network.embedded import listing, policy, subnetrules
 from slipway.drivers.network.embedded.addresses import Range, gaps
 from slipway.drivers.network.embedded.attributes import SUBNET
 from slipway.drivers.network.embedded.checks import IpNetwork
 from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.networks import Networks
-from slipway.drivers.network.embedded.owners import ROUTER_INTERFACES
 from slipway.drivers.network.embedded.resource import UNSET
 from slipway.drivers.network.embedded.schema import (
-    Address,
     allocation_pools,
     allocations,
     free_ranges,
     from_hex,
     networks,
-    ports,
     subnets,
 )
 from slipway.drivers.network.embedded.services import Services
@@ -52,15 +49,6 @@ _TAKEN = (
     sa.select(allocations.c.address)
     .where(allocations.c.subnet_id == sa.bindparam("subnet"))
     .order_by(allocations.c.address)
-)
-_GATEWAY_PORT = (
-    sa.select(allocations.c.port_id)
-    .join(ports)
-    .where(
-        allocations.c.subnet_id == sa.bindparam("subnet"),
-        allocations.c.address == sa.bindparam("address", type_=Address),
-        ports.c.device_owner.in_(ROUTER_INTERFACES),
-    )
 )
 
 
@@ -108,13 +96,16 @@ class Subnets:
         values = SUBNET.for_create(given)
         values["project_id"] = project = values["project_id"] or context.project_id
         self._services.quotas.reserve(tx, project, "subnet")
+        policy.check_admin_only(context, SUBNET, values, policy.SUBNET_ADMIN, create=True)
+        if not context.is_admin:
+            self._networks.own(tx, context, values["network_id"])
         cidr, version = values["cidr"], values["ip_version"]
         if cidr is UNSET:
             raise errors.BadRequest("subnet: a cidr must be given")
         subnetrules.check(values, version, cidr)
         subnetrules.check_modes(values, version, cidr)
         network = self._networks.own(tx, context, values["network_id"])
-        subnetrules.check_mtu(network, version)
+        subnetrules.check_mtu(network.name or network.id, network.mtu, version)
         gateway = subnetrules.choose_gateway(values["gateway_ip"], cidr)
         pools = subnetrules.choose_pools(values.pop("allocation_pools"), cidr, gateway)
         others = tx.execute(_OTHERS, {"network": network.id}).all()
@@ -131,20 +122,19 @@ class Subnets:
             {"subnet_id": subnet_id, "first": pool.first, "last": pool.last, "position": position}
             for position, pool in enumerate(pools)
         ]
-        tx.execute(allocation_pools.insert(), rows)
+        if rows:
+            tx.execute(allocation_pools.insert(), rows)
         free = [{"subnet_id": subnet_id, "first": gap.first, "last": gap.last} for gap in gaps(pools, taken)]
         if free:
             tx.execute(free_ranges.insert(), free)
 
     def update(self, tx: Transaction, context: Context, subnet_id: str, given: Mapping[str, Any]) -> Subnet:
-        """Change a subnet; the addresses that its ports have stay. Raises what `subnetrules` finds wrong.
-
-        Raises `GatewayIpInUse` while a router port has the gateway address that would change.
-        """
+        """Change a subnet; the addresses that its ports have stay. Raises what `subnetrules` finds wrong."""
         values = SUBNET.for_update(given)
         subnet = self.own(tx, context, subnet_id)
+        policy.check_admin_only(context, SUBNET, values, policy.SUBNET_ADMIN, create=False)
         cidr = ip_network(subnet.cidr)
-        self._check_update(tx, subnet, cidr, values)
+        self._check_update(subnet, cidr, values)
         pools = values.pop("allocation_pools", None)
         if values:
             tx.execute(subnets.update().where(subnets.c.id == subnet.id).values(values | _columns(values)))
@@ -155,7 +145,7 @@ class Subnets:
             self._store_pools(tx, subnet.id, pools, taken)
         return self.show(tx, context, subnet.id)
 
-    def _check_update(self, tx: Transaction, subnet: Subnet, cidr: IpNetwork, values: Mapping[str, Any]) -> None:
+    def _check_update(self, subnet: Subnet, cidr: IpNetwork, values: Mapping[str, Any]) -> None:
         subnetrules.check(values, subnet.ip_version, cidr, dhcp_was_on=subnet.enable_dhcp)
         if values.get("enable_dhcp") is False and (subnet.ipv6_ra_mode or subnet.ipv6_address_mode):
             raise errors.InvalidInput("enable_dhcp: cannot be switched off where IPv6 modes are set")
@@ -163,10 +153,6 @@ class Subnets:
         pools = values.get("allocation_pools")
         gateway = values.get("gateway_ip", UNSET)
         old = None if subnet.gateway_ip is None else ip_address(subnet.gateway_ip)
-        if gateway is not UNSET and gateway != old and old is not None:
-            port = tx.scalar(_GATEWAY_PORT, {"subnet": subnet.id, "address": old})
-            if port is not None:
-                raise errors.GatewayIpInUse(f"gateway_ip: {old} is the address of router port {port}")
         if pools is not None:
             subnetrules.check_pools(pools, cidr)
         if pools is not None or (gateway is not UNSET and gateway != old):
@@ -188,9 +174,10 @@ class Subnets:
         return _subnet(row)
 
     def own(self, tx: Transaction, context: Context, subnet_id: str) -> Subnet:
-        """A subnet that the project may change: one of its own networks; an administrator any one."""
+        """A subnet that the project may change: its own one, or one of its networks; an administrator any one."""
         subnet = self.show(tx, context, subnet_id)
-        self._networks.own(tx, context, subnet.network_id)
+        if subnet.project_id != context.project_id:
+            self._networks.own(tx, context, subnet.network_id)
         return subnet
 
     def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Subnet]:
