@@ -263,11 +263,15 @@ class Ledger:
         """A transaction that may move the instance; where it is not committed, nothing is remembered of it here."""
         with self._lock:
             state, known = self.state, dict(self._effects)
+            committed: list[bool] = []
             try:
                 with self._store.write() as tx:
+                    self._store.after_commit(tx, lambda: committed.append(True))
                     yield tx
             except BaseException:
-                self.state, self._effects = state, known
+                # What is called after the commit (a network's postcommit) may fail as well: then it was committed.
+                if not committed:
+                    self.state, self._effects = state, known
                 raise
 
     def _keep(self, effect: Effect) -> None:

@@ -25,7 +25,10 @@ hosts:
   {second}
 networks:
   a: {{subnets: {{a4: {{cidr: 10.0.0.0/24}}}}, ports: {{mine: {{fixed_ip: 10.0.0.77}}}}}}
-  b: {{subnets: {{b4: {{cidr: 10.1.0.0/24}}, b6: {{cidr: "2001:db8::/64", ipv6_ra_mode: slaac, ipv6_address_mode: slaac}}}}}}
+  b:
+    subnets:
+      b4: {{cidr: 10.1.0.0/24}}
+      b6: {{cidr: "2001:db8::/64", ipv6_ra_mode: slaac, ipv6_address_mode: slaac}}
 flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
 images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
 instances:

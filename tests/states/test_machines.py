@@ -1,0 +1,68 @@
+"""The table of states: every state is reached, none is a dead end, and each -ING state has all its exits."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway.errors import UnexpectedState
+from slipway.states import machines
+from slipway.states.machines import DELETED, INITIAL, TRANSITIONS, Event, State, TaskState, VmState
+
+STATES = {INITIAL} | {state for row in TRANSITIONS for state in (*row.sources, row.target)}
+BUSY = sorted((state for state in STATES if not state.at_rest), key=str)
+
+
+def leads_to(source: State) -> dict[Event, State]:
+    return {row.event: row.target for row in TRANSITIONS if source in row.sources}
+
+
+def test_every_state_is_reached_from_the_first() -> None:
+    reached, new = {INITIAL}, {INITIAL}
+    while new:
+        new = {target for state in new for target in leads_to(state).values()} - reached
+        reached |= new
+    assert reached == STATES
+
+
+def test_every_named_state_is_in_the_table() -> None:
+    assert {state.vm_state for state in STATES} == set(VmState)
+    assert {state.task_state for state in STATES} - {None} == set(TaskState)
+
+
+def test_only_deleted_is_an_end() -> None:
+    assert {state for state in STATES if not leads_to(state)} == {DELETED}
+
+
+@pytest.mark.parametrize("state", BUSY, ids=str)
+def test_a_busy_state_has_exits_for_success_failure_delete_and_recovery(state: State) -> None:
+    """A crash is recovered from by the same events: the one that goes on, or the one that goes back."""
+    exits = leads_to(state)
+    assert Event.DELETE in exits, "delete wins from every state"
+    if state.deleting:
+        assert {Event.DELETED, Event.DELETE_FAILED} <= set(exits)
+    elif state == machines.REVERTING:
+        assert {Event.REVERTED, Event.RESCHEDULE} <= set(exits)
+    else:
+        onward = set(exits) - {Event.FAIL, Event.DELETE}
+        assert len(onward) == 1, "one way on"
+        assert Event.FAIL in exits
+
+
+@pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: row.event)
+def test_the_machine_is_the_table(row: machines.Transition) -> None:
+    assert row.why
+    for source in row.sources:
+        assert machines.target(row.event, source) == row.target
+        assert machines.may(row.event, source)
+    for other in STATES - {s for r in TRANSITIONS if r.event is row.event for s in r.sources}:
+        assert not machines.may(row.event, other)
+        with pytest.raises(UnexpectedState, match=str(other)):
+            machines.target(row.event, other)
+
+
+def test_phases_follow_each_other_as_in_nova() -> None:
+    state = INITIAL
+    for event in (Event.CLAIM, Event.NETWORK, Event.MAP_DISKS, Event.SPAWN, Event.FINISH):
+        assert state.building
+        state = machines.target(event, state)
+    assert str(state) == "ACTIVE/-"
