@@ -29,10 +29,10 @@ DISK = Path("/var/tmp")
 RUN_FILE = """
 schema: 1
 hosts:
-  node-1: {vcpus: 4000, memory: 4096GiB, disk: 90000GiB, compute: sim}
-  node-2: {vcpus: 4000, memory: 4096GiB, disk: 90000GiB, compute: sim}
-  node-3: {vcpus: 4000, memory: 4096GiB, disk: 90000GiB, compute: sim}
-  node-4: {vcpus: 4000, memory: 4096GiB, disk: 90000GiB, compute: sim}
+  node-1: {vcpus: 40000, memory: 4096GiB, disk: 90000GiB, compute: sim}
+  node-2: {vcpus: 40000, memory: 4096GiB, disk: 90000GiB, compute: sim}
+  node-3: {vcpus: 40000, memory: 4096GiB, disk: 90000GiB, compute: sim}
+  node-4: {vcpus: 40000, memory: 4096GiB, disk: 90000GiB, compute: sim}
 networks:
   net: {subnets: {subnet: {cidr: 10.0.0.0/16}}}
 flavors: {small: {vcpus: 1, memory: 64MiB, disk: 1GiB}}
@@ -57,7 +57,10 @@ class Builder:
     def build(self, count: int = 1) -> None:
         for _ in range(count):
             self.built += 1
-            self.orchestrator.create(replace(self.request, name=f"vm-{self.built}"))
+            self.build_one(f"vm-{self.built}")
+
+    def build_one(self, name: str) -> None:
+        self.orchestrator.create(replace(self.request, name=name))
 
 
 @contextmanager
