@@ -215,14 +215,15 @@ def failure() -> Callable[..., BuildFailed]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how our ends compare with Nova's, so that it can be quoted."""
+    """Say how our ends compare with Nova's and how many faults were tried, so that it can be quoted."""
     tested = [r for reports in terminalreporter.stats.values() for r in reports if isinstance(r, pytest.TestReport)]
-    found = [
-        value for report in tested if report.when == "call" for name, value in report.user_properties if name == "nova"
-    ]
+    noted = [one for report in tested if report.when == "call" for one in report.user_properties]
+    found = [value for name, value in noted if name == "nova"]
     if found:
         same = found.count("same")
         failed = len([report for report in tested if report.failed and "test_nova_faults" in report.nodeid])
         terminalreporter.write_line(
             f"Nova's observed faults: {same} ends the same, {len(found) - same} better by a named rule, {failed} worse"
         )
+    if tried := sum(value for name, value in noted if name == "faults" and isinstance(value, int)):
+        terminalreporter.write_line(f"Faults at every driver call: {tried} tried, one at a time")

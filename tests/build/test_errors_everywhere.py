@@ -1,0 +1,314 @@
+"""An error, or a lost reply, at every driver call of a build, of its roll-back and of a delete, one at a time.
+
+The calls are found by running. The instance brings a port along and gets a second one, two disks and user data; beside
+it runs a neighbour that nothing may touch.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slipway import errors
+from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest
+from slipway.orchestrator import BuildFailed, Listener, Orchestrator
+from slipway.testing import COMMIT, Fault, Mode
+
+if TYPE_CHECKING:
+    from tests.build.conftest import Maker, World
+
+Things = frozenset[tuple[str, str]]
+
+Record = Callable[[str, object], None]
+
+MODES = (Mode.ERROR, Mode.LOST_REPLY)
+INNER = ("bind", "unbind", "take", "give_back")
+"""Fault points within a call that is one itself."""
+
+HELD_BY = {
+    "domain": ("claim", "port", "binding", "disk", "definition", "vif"),
+    "vif": ("port", "binding"),
+    "binding": ("port",),
+    "disk": ("claim",),
+}
+"""What must stay while an effect of this kind may still be there."""
+
+FOUND_AS = {
+    "domain": "domains",
+    "definition": "instances",
+    "disk": "disks",
+    "vif": "taps",
+    "binding": "ports",
+    "port": "ports",
+    "claim": "claims",
+}
+"""Where the world has what an effect of this kind made."""
+
+PER_SLOT = ("vif", "binding")
+"""These hold what has their own slot only."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A world with a neighbour in it, from which each trial begins anew."""
+
+    template: World
+    before: Things
+    neighbour: Things
+    request: InstanceRequest
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        """A copy of the template, for one trial."""
+        with tempfile.TemporaryDirectory(dir=self.template.state.parent) as directory:
+            state = Path(directory) / "state"
+            shutil.copytree(self.template.state, state)
+            yield replace(self.template, state=state, broken=set(), slept=[])
+
+
+@pytest.fixture(params=[False, True], ids=["local", "remote"])
+def stage(request: pytest.FixtureRequest, make_world: Maker) -> Stage:
+    return make_stage(make_world(hosts=2, remote=request.param))
+
+
+@pytest.fixture
+def remote_stage(make_world: Maker) -> Stage:
+    return make_stage(make_world(hosts=2, remote=True))
+
+
+def make_stage(world: World) -> Stage:
+    with world.open() as orchestrator:
+        neighbour = orchestrator.create(world.request("neighbour"))
+    things = world.reality()
+    wanted = world.request(
+        "web-1", NetworkRequest(port="brought"), "net", disks=(1 << 30,), user_data="#cloud-config\n{}\n"
+    )
+    return Stage(world, things, of(neighbour, things), wanted)
+
+
+def of(instance: Instance, things: Things) -> Things:
+    """What bears the instance's id, in its name or in itself."""
+    return frozenset(thing for thing in things if instance.id in thing[0] or instance.id in thing[1])
+
+
+def kinds(things: Things) -> Counter[str]:
+    """How many there are of each kind: files by their directory, rows by their table; the host does not count."""
+    return Counter(name.split("/")[2 if name.startswith("world/") else 0] for name, _ in things)
+
+
+def driver_calls(calls: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
+    return [(call, nth) for call, nth in calls if call != COMMIT and call not in INNER]
+
+
+def faults_at(points: Sequence[tuple[str, int]], kind: type[Exception]) -> Sequence[Fault]:
+    return [Fault(call, mode, nth, lambda: kind("injected")) for call, nth in points for mode in MODES]
+
+
+# --- doing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [errors.BadRequest, errors.ComputeError, errors.TransientNetworkError])
+def test_every_call_of_a_build(kind: type[Exception], stage: Stage, record_property: Record) -> None:
+    """It ends as the error's class says, and leaves neither a thing too many nor one too few."""
+    with stage.world() as world:
+        seen = world.faults()
+        with world.open(seen) as orchestrator:
+            whole = kinds(of(orchestrator.create(stage.request), world.reality()))
+    points = driver_calls(seen.calls)
+    problems: list[str] = []
+    for fault in faults_at(points, kind):
+        with stage.world() as world:
+            problems += (f"{fault}: {problem}" for problem in build_with(fault, kind, stage, world, whole))
+    assert len(points) > 20
+    assert problems == []
+    record_property("faults", len(points) * len(MODES))
+
+
+def build_with(fault: Fault, kind: type[Exception], stage: Stage, world: World, whole: Counter[str]) -> Iterator[str]:
+    """What is wrong after a build with this fault, and after a delete."""
+    faults = world.faults(fault)
+    with world.open(faults) as orchestrator:
+        try:
+            instance = orchestrator.create(stage.request)
+        except BuildFailed as failed:
+            instance = failed.instance
+        details = orchestrator.show(instance.id)
+        there = world.reality()
+        if not faults.fired:
+            yield "the fault did not go off"
+        yield from (f"audit: {finding}" for finding in orchestrator.audit())
+        if not stage.neighbour <= there:
+            yield f"the neighbour changed: {stage.neighbour - there}"
+        failures = [entry for entry in details.history if entry.event == "fail"]
+        if failures and not failures[0].detail.endswith(f"{kind.__name__}: injected"):
+            yield f"the first cause on record is {failures[0].detail}"
+        if kind is errors.BadRequest:
+            if (instance.vm_state, instance.attempt) != ("ERROR", 1):
+                yield f"{instance.vm_state} after attempt {instance.attempt}"
+            if instance.fault is None or (instance.fault.type, instance.fault.message) != (kind.__name__, "injected"):
+                yield f"the fault is {instance.fault}"
+            if there != stage.before:
+                yield f"left: {there - stage.before}, lost: {stage.before - there}"
+        else:
+            expected = {1} if not failures else {2}
+            if instance.vm_state != "ACTIVE" or instance.attempt not in expected:
+                yield f"{instance.vm_state} after attempt {instance.attempt}"
+            if failures and kind is errors.TransientNetworkError and "port" in fault.call:
+                yield "what passes was not tried again on the spot"
+            if kinds(of(instance, there)) != whole:
+                yield f"there is {kinds(of(instance, there))} instead of {whole}"
+        orchestrator.delete(instance.id)
+        yield from (f"audit after delete: {finding}" for finding in orchestrator.audit())
+        if world.reality() != stage.before:
+            yield f"left by delete: {world.reality() - stage.before}, lost: {stage.before - world.reality()}"
+
+
+# --- undoing ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [errors.BadRequest, errors.ComputeError], ids=["abort", "reschedule"])
+def test_every_call_of_a_roll_back(kind: type[Exception], stage: Stage, record_property: Record) -> None:
+    """A roll-back goes on past what fails, and a host that keeps something is not left for the next one."""
+    first = Fault("power_state", Mode.ERROR, raises=lambda: kind("first"))
+
+    def fail(orchestrator: Orchestrator, listen: Listener) -> Instance:
+        with pytest.raises(BuildFailed) as caught:
+            orchestrator.create(stage.request, on_event=listen)
+        return caught.value.instance
+
+    def look(orchestrator: Orchestrator, listen: Listener) -> None:
+        try:
+            orchestrator.create(stage.request, on_event=listen)
+        except BuildFailed:
+            return
+
+    with stage.world() as world:
+        points = calls_between(world, look, (first,), "step.error", ("reschedule", "instance.create.error"))
+    problems: list[str] = []
+    for fault in faults_at(points, RuntimeError):
+        with stage.world() as world:
+            problems += (f"{fault}: {problem}" for problem in stuck_after(world, fail, (first, fault), stage))
+    assert len(points) > 8
+    assert problems == []
+    record_property("faults", len(points) * len(MODES))
+
+
+def test_every_call_of_a_delete(stage: Stage, record_property: Record) -> None:
+    """A delete goes on past what fails, says what is stuck, and can be repeated."""
+    problems: list[str] = []
+    points = calls_of_a_delete(stage)
+    for fault in faults_at(points, RuntimeError):
+        with built(stage) as world:
+            problems += (f"{fault}: {problem}" for problem in stuck_after(world, delete, (fault,), stage))
+    assert len(points) > 8
+    assert problems == []
+    record_property("faults", len(points) * len(MODES))
+
+
+def test_what_passes_is_undone_all_the_same(remote_stage: Stage) -> None:
+    """An undo that fails in passing is tried again (Nova: three times) and leaves nothing stuck."""
+    for fault in faults_at(calls_of_a_delete(remote_stage), errors.TransientNetworkError):
+        with built(remote_stage) as world:
+            faults = world.faults(fault)
+            with world.open(faults) as orchestrator:
+                assert orchestrator.delete("web-1").vm_state == "DELETED", fault
+                assert faults.fired
+                assert orchestrator.audit() == ()
+            assert world.reality() == remote_stage.before
+            assert world.slept == [1.0]
+
+
+def delete(orchestrator: Orchestrator, listen: Listener) -> Instance:
+    return orchestrator.delete("web-1", on_event=listen)
+
+
+@contextmanager
+def built(stage: Stage) -> Iterator[World]:
+    """A world in which the instance runs."""
+    with stage.world() as world:
+        with world.open() as orchestrator:
+            orchestrator.create(stage.request)
+        yield world
+
+
+def calls_of_a_delete(stage: Stage) -> Sequence[tuple[str, int]]:
+    with built(stage) as world:
+        return calls_between(world, delete, (), "instance.delete.start", ("instance.delete.end",))
+
+
+def calls_between(
+    world: World,
+    act: Callable[[Orchestrator, Listener], object],
+    given: Sequence[Fault],
+    start: str,
+    ends: Sequence[str],
+) -> Sequence[tuple[str, int]]:
+    """The driver calls from the event `start` to the first of `ends`."""
+    seen = world.faults(*given)
+    marks: dict[str, int] = {}
+
+    def mark(event: Event) -> None:
+        marks.setdefault(event.type, len(seen.calls))
+
+    with world.open(seen) as orchestrator:
+        act(orchestrator, mark)
+    end = min(marks[name] for name in ends if name in marks)
+    return driver_calls(seen.calls[marks[start] : end])
+
+
+def stuck_after(
+    world: World, act: Callable[[Orchestrator, Listener], Instance], given: Sequence[Fault], stage: Stage
+) -> Iterator[str]:
+    """What is wrong with what is left after an undo failed, and after a delete once the fault is gone."""
+    faults = world.faults(*given)
+    with world.open(faults) as orchestrator:
+        instance = act(orchestrator, lambda _event: None)
+        effects = orchestrator.show(instance.id).effects
+        found = {(f.difference.value, f.kind, f.name) for f in orchestrator.audit()}
+    there = world.reality()
+    stuck = [effect for effect in effects if effect.state is EffectState.STUCK]
+    if not faults.fired:
+        yield "the fault did not go off"
+    if (instance.vm_state, instance.task_state, instance.attempt) != ("ERROR", None, 1):
+        yield f"{instance.vm_state}/{instance.task_state} after attempt {instance.attempt}"
+    if len(given) > 1 and (instance.fault is None or instance.fault.message != "first"):
+        yield f"the first cause is lost: {instance.fault}"
+    yield from wrongly_stuck(effects, stuck)
+    if found != {("stuck", effect.kind, effect.key) for effect in stuck}:
+        yield f"audit: {found}"
+    if not stage.neighbour <= there:
+        yield f"the neighbour changed: {stage.neighbour - there}"
+    if loose := set(kinds(of(instance, there))) - {FOUND_AS[effect.kind] for effect in stuck}:
+        yield f"left without being on record: {loose}"
+    with world.open() as orchestrator:
+        if orchestrator.delete(instance.id).vm_state != "DELETED":
+            yield f"delete left {orchestrator.show(instance.id).effects}"
+        yield from (f"audit after delete: {finding}" for finding in orchestrator.audit())
+    if world.reality() != stage.before:
+        yield f"left by delete: {world.reality() - stage.before}, lost: {stage.before - world.reality()}"
+
+
+def wrongly_stuck(effects: Sequence[Effect], stuck: Sequence[Effect]) -> Iterator[str]:
+    """One undo failed; what that effect uses is held by it, and all else is undone."""
+    roots = [effect for effect in stuck if effect.held_by is None]
+    if len(roots) != 1 or roots[0].error != "RuntimeError: injected":
+        yield f"stuck are {[(effect.key, effect.error) for effect in roots]}"
+        return
+    (root,) = roots
+    used = HELD_BY.get(root.kind, ())
+    for effect in effects:
+        if effect.kind not in FOUND_AS or effect is root:
+            continue
+        held = effect.kind in used and (root.kind not in PER_SLOT or root.slot == effect.slot)
+        if (effect.state is EffectState.STUCK) is not held:
+            yield f"{effect.key} is {effect.state}, {root.key} is stuck"
+        if held and effect.error != f"held by {effect.held_by}":
+            yield f"{effect.key} says {effect.error}"
