@@ -210,7 +210,7 @@ def without_chance(result: Any, *, keep_mac: bool) -> Any:
     plain = {key: without_chance(value, keep_mac=keep_mac) for key, value in result.items() if key not in NOT_OURS}
     if isinstance(plain.get("fixed_ips"), list):
         plain["fixed_ips"] = sorted(plain["fixed_ips"], key=lambda each: (each["how"], each["subnet"], each["ip"]))
-    if plain.get("how") == "auto":
+    if plain.get("how") == "auto" or (plain.get("how") == "eui64" and not keep_mac):
         plain["ip"] = "*"
     if "all_ips" in plain and "IpAddressGenerationFailure" not in plain["outcomes"]:
         del plain["all_ips"]

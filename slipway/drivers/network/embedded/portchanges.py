@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,17 @@ from slipway.model import Context
 from slipway.states.store import Transaction
 
 _PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner", "dns_name", "port_security_enabled")
+_CHANGED = (
+    *_PLAIN,
+    *("mac_address", "status", "allowed_address_pairs", "extra_dhcp_opts"),
+    *("binding_host_id", "binding_vif_type", "binding_vnic_type", "binding_profile"),
+)
+# All columns that can change at once: a statement that is always the same is compiled once.
+_UPDATE = (
+    ports.update()
+    .where(ports.c.id == sa.bindparam("port"))
+    .values({ports.c[name]: sa.bindparam(f"new_{name}", type_=ports.c[name].type) for name in _CHANGED})
+)
 
 
 class PortChanges:
@@ -46,54 +58,51 @@ class PortChanges:
         `fixedips` and `portsecurity` raise, `MechanismDriverError`.
         """
         values = PORT.for_update(given)
-        row = self._ports.row(tx, context, port_id)
+        row = self._ports.row(tx, context, port_id, lock=True)
         if not context.is_admin and row.project_id != context.project_id:
             raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
         policy.check_port(context, PORT, values, row, create=False)
-        bound_anew = binding.changed(values, row)
+        new = dict(row._mapping)
+        if bound_anew := binding.changed(values, row):
+            new |= bound_anew | {"status": "DOWN", "binding_vif_type": UNBOUND}
         mac = self._new_mac(values, row)
-        columns = {name: values[name] for name in _PLAIN if name in values} | bound_anew
+        new["mac_address"] = mac or row.mac_address
         taken = self._readdress(tx, values, row, mac)
-        if mac:
-            columns["mac_address"] = mac
-        merged = dict(row._mapping) | columns
+        new |= {name: values[name] for name in _PLAIN if name in values}
         portsecurity.check_changed(
-            merged["port_security_enabled"], values, row.allowed_address_pairs, portrows.groups_of(row)
+            new["port_security_enabled"], values, row.allowed_address_pairs, portrows.groups_of(row)
         )
         if "allowed_address_pairs" in values:
-            pairs = portsecurity.with_own_mac(values["allowed_address_pairs"], merged["mac_address"])
-            columns["allowed_address_pairs"] = pairs
+            pairs = portsecurity.with_own_mac(values["allowed_address_pairs"], new["mac_address"])
+            new["allowed_address_pairs"] = pairs
         if values.get("extra_dhcp_opts"):
-            columns["extra_dhcp_opts"] = _merge_options(row.extra_dhcp_opts or (), values["extra_dhcp_opts"])
+            new["extra_dhcp_opts"] = _merge_options(row.extra_dhcp_opts or (), values["extra_dhcp_opts"])
         groups = self._regroup(tx, context, values, row)
-        if bound_anew:
-            columns |= {"status": "DOWN", "binding_vif_type": UNBOUND}
-        return self._store(tx, row, columns, taken, groups)
+        return self._store(tx, row, new, taken, groups)
 
     def _store(
-        self, tx: Transaction, row: sa.Row[Any], columns: dict[str, Any], taken: list[Taken], groups: tuple[str, ...]
+        self, tx: Transaction, row: sa.Row[Any], new: dict[str, Any], taken: list[Taken], groups: tuple[str, ...]
     ) -> PortChange:
-        port = portrows.build(dict(row._mapping) | columns, taken, groups)
+        port = portrows.build(new, taken, groups)
         if port.binding_host_id and port.binding_vif_type in UNPLUGGED:
-            columns["binding_vif_type"] = self._mechanisms.bind(tx, port, row)
-            port = portrows.build(dict(row._mapping) | columns, taken, groups)
-        if columns:
-            self._write(tx, row, columns)
+            new["binding_vif_type"] = vif_type = self._mechanisms.bind(tx, port, row)
+            port = replace(port, binding_vif_type=vif_type)
+        self._write(tx, row, new)
         change = PortChange("update", port, portrows.from_row(row))
         self._mechanisms.precommit(tx, change)
         return change
 
-    def _write(self, tx: Transaction, row: sa.Row[Any], columns: dict[str, Any]) -> None:
-        statement = ports.update().where(ports.c.id == row.id).values(columns)
-        if "mac_address" not in columns:
-            tx.execute(statement)
+    def _write(self, tx: Transaction, row: sa.Row[Any], new: Mapping[str, Any]) -> None:
+        values = {f"new_{name}": new[name] for name in _CHANGED} | {"port": row.id}
+        if new["mac_address"] == row.mac_address:
+            tx.execute(_UPDATE, values)
             return
         try:
             with tx.begin_nested():
-                tx.execute(statement)
+                tx.execute(_UPDATE, values)
         except IntegrityError as error:
             raise errors.MacAddressInUse(
-                f"network {row.network_id}: MAC address {columns['mac_address']} is in use"
+                f"network {row.network_id}: MAC address {new['mac_address']} is in use"
             ) from error
 
     def _new_mac(self, values: Mapping[str, Any], row: sa.Row[Any]) -> str | None:

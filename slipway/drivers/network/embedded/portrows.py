@@ -63,6 +63,7 @@ _seen = sa.or_(
 )
 SELECT = sa.select(ports, _addresses, _groups, *_segment).join(networks).where(_seen)
 SHOW = SELECT.where(ports.c.id == sa.bindparam("id"))
+SHOW_LOCKED = SHOW.with_for_update(of=ports)
 
 # The network of a new port, a row for each of its subnets; whether the port is there already, and the project's
 # default security group, come along.

@@ -50,9 +50,10 @@ class Ports:
         """The row of one port, or None when it is not there, or not to be seen by the project."""
         return tx.execute(portrows.SHOW, {"id": port_id} | portrows.viewer(context)).first()
 
-    def row(self, tx: Transaction, context: Context, port_id: str) -> sa.Row[Any]:
-        """The row of one port. Raises `PortNotFound`."""
-        row = self.find(tx, context, port_id)
+    def row(self, tx: Transaction, context: Context, port_id: str, *, lock: bool = False) -> sa.Row[Any]:
+        """The row of one port, locked against other writers if wanted. Raises `PortNotFound`."""
+        statement = portrows.SHOW_LOCKED if lock else portrows.SHOW
+        row = tx.execute(statement, {"id": port_id} | portrows.viewer(context)).first()
         if row is None:
             raise errors.PortNotFound(f"port {port_id}: not found")
         return row
@@ -150,7 +151,7 @@ class Ports:
 
     def delete(self, tx: Transaction, context: Context, port_id: str) -> Port:
         """Delete a port and give its addresses back; gives the port as it was. Raises `PortNotFound`."""
-        row = self.row(tx, context, port_id)
+        row = self.row(tx, context, port_id, lock=True)
         port = portrows.from_row(row)
         self._mechanisms.precommit(tx, PortChange("delete", port, port))
         fixedips.give_back(tx, portrows.taken(row))
