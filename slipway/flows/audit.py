@@ -245,4 +245,3 @@ def _claims(record: _Record, moving: set[str]) -> Iterator[Finding]:
         for instance_id, host in pairs:
             if instance_id not in moving:
                 yield Finding(difference, "claim", instance_id, host, instance_id, detail)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Builds and deletes instances that its caller holds. Starts no thread; keeps one flow for each that calls it."""
+    """Builds and deletes instances that its caller holds. Starts no thread; uses its flows again."""
 
     def __init__(self, definition: Definition, tools: Tools, *, executor: Executor | None = None) -> None:
         """With an `executor` the branches of a flow run side by side in it, one after the other otherwise.
@@ -40,6 +40,7 @@ class Engine:
         self.tools = tools
         self._executor = executor
         self._here = threading.local()
+        self._free_flows: list[tuple[Any, Seat]] = []
 
     def build(
         self,
@@ -94,29 +95,34 @@ class Engine:
     # --- forward --------------------------------------------------------------------------------------------------
 
     def _forward(self, run: Run) -> None:
-        flow, seat = self._flow()
-        seat.run = run
-        detail = persistence_utils.create_flow_detail(flow)
         options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
-        if self._executor is None:
-            engine = SerialActionEngine(flow, detail, NullBackend(), options)
-        else:
-            engine = ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": self._executor})
-        try:
-            engine.run()
-        except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
-            run.failed("flow", error)
-        else:
-            run.tell("instance.create.end", message="Success")
+        with self._flow(run) as flow:
+            detail = persistence_utils.create_flow_detail(flow)
+            if self._executor is None:
+                engine = SerialActionEngine(flow, detail, NullBackend(), options)
+            else:
+                engine = ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": self._executor})
+            try:
+                engine.run()
+            except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
+                run.failed("flow", error)
+            else:
+                run.tell("instance.create.end", message="Success")
 
-    def _flow(self) -> tuple[Any, Seat]:
-        """The flow of this thread: flows must not be shared by engines that run at the same time."""
-        if not hasattr(self._here, "made"):
+    @contextlib.contextmanager
+    def _flow(self, run: Run) -> Iterator[Any]:
+        """A flow that is this run's alone: neither another thread nor a build begun by a listener has it meanwhile."""
+        try:
+            flow, seat = self._free_flows.pop()
+        except IndexError:
             seat = Seat()
-            flow = compile_flow(self.definition, CATALOG, seat, timeout=self.tools.settings.step_timeout)
-            self._here.made = flow, seat
-        made: tuple[Any, Seat] = self._here.made
-        return made
+            seconds, branching = self.tools.settings.step_timeout, self._executor is not None
+            flow = compile_flow(self.definition, CATALOG, seat, timeout=seconds, branching=branching)
+        seat.run = run
+        try:
+            yield flow
+        finally:
+            self._free_flows.append((flow, seat))
 
     # --- back -----------------------------------------------------------------------------------------------------
 
@@ -164,8 +170,11 @@ def _delete(run: Run, stuck: list[Effect]) -> None:
     building = run.ledger.state.building
     values = {"worker": None, "outcome": None}
     if stuck:
-        run.ledger.conclude(Move.DELETE_FAILED, detail=f"{len(stuck)} stuck", values=values)
-        run.tell("instance.delete.error", message=f"{len(stuck)} effects could not be undone")
+        root = next((effect for effect in stuck if effect.held_by is None), stuck[0])
+        error = errors.UndoFailed(f"{len(stuck)} effects could not be undone, the first is {root.key}: {root.error}")
+        run.remember(root.step, error)
+        run.ledger.conclude(Move.DELETE_FAILED, detail=f"{len(stuck)} stuck", values=values, fault=run.fault)
+        run.tell("instance.delete.error", message=str(error))
     else:
         run.ledger.conclude(Move.DELETED, values={**values, "deleted_at": run.tools.clock()})
         run.tell("instance.delete.end")

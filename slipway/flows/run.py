@@ -134,7 +134,7 @@ class Run:
                 self.deleted_meanwhile()
                 return
             wanted = self._decide(error)
-            self._remember(step, error)
+            self.remember(step, error)
             host = self.placement.hosts[self.ledger.attempt - 1] if self.placement else None
             try:
                 self.ledger.conclude(
@@ -163,7 +163,7 @@ class Run:
             return Outcome.ABORT
         return Outcome.RESCHEDULE
 
-    def _remember(self, step: str, error: Exception) -> None:
+    def remember(self, step: str, error: Exception) -> None:
         """Keep the first error; later attempts' are added to it and never put in its place."""
         placement = self.placement
         where = f" on {placement.hosts[self.ledger.attempt - 1]}" if placement else ""
