@@ -84,6 +84,10 @@ class NotFinished(SlipwayError):
     """The worker had to stop before the instance came to rest; `resume` goes on with it."""
 
 
+class UndoFailed(SlipwayError):
+    """A delete could not undo everything; what is left is on record as stuck."""
+
+
 # --- what was asked for -------------------------------------------------------------------------------------------
 
 
