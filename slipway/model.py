@@ -279,6 +279,14 @@ class Allocation:
 
 
 @dataclass(frozen=True, slots=True)
+class VifRequirements:
+    """What a hypervisor dictates for an instance's NICs: these MACs and no others (None: any), DHCP options."""
+
+    macs: tuple[str, ...] | None
+    dhcp_options: tuple[DhcpOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Nic:
     """A port that the instance has, and the request that it answers."""
 

@@ -9,7 +9,9 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -111,14 +113,14 @@ def points(scenario: Scenario, state: Path) -> list[Fault]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_nothing_leaks_and_nothing_is_lost(
-    scenario: Scenario, tmp_path: Path, record_property: pytest.RecordProperty
+    scenario: Scenario, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     wrong: dict[str, object] = {}
     ends: Counter[str] = Counter()
     faults = points(scenario, tmp_path / "seen")
     for number, fault in enumerate(faults):
         state = tmp_path / str(number)
-        if not crashed(lambda fault=fault, state=state: _run(scenario, fault, state)):
+        if not crashed(partial(_run, scenario, fault, state)):
             wrong[str(fault)] = "did not fire"
         problems = _recover(scenario, state, ends)
         if problems:

@@ -10,12 +10,13 @@ from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.disks import CreateDisk, MapDisks
 from slipway.flows.tasks.domain import BuildXml, Plug, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
-from slipway.flows.tasks.network import AllocateNetwork, BindPort, CreatePort
+from slipway.flows.tasks.network import AllocateNetwork, BindPort, CreatePort, RequireVifs
 from slipway.flows.tasks.schedule import Schedule
 
 _ALL: tuple[type[Task], ...] = (
     Schedule,
     ClaimHost,
+    RequireVifs,
     AllocateNetwork,
     CreatePort,
     BindPort,

@@ -91,8 +91,8 @@ class Task:
         """How the step gets on record; it depends on the driver where there is one."""
         raise NotImplementedError
 
-    def scope_of(self, tools: Tools, host: Host | None, instance: Instance) -> Scope:
-        """What this effect belongs to."""
+    def scope_of(self, **arguments: Any) -> Scope:
+        """What the effect of these arguments belongs to."""
         return self.scope
 
     def retries(self, settings: Settings) -> int:

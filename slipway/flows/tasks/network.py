@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from typing import Any
 
 from slipway import errors
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model import (
     Allocation,
     Host,
-    Instance,
     Network,
     NetworkRequest,
     Nic,
@@ -19,6 +19,7 @@ from slipway.model import (
     Scope,
     Subnet,
     Vif,
+    VifRequirements,
 )
 from slipway.settings import Settings
 from slipway.states.ledger import Durability
@@ -36,6 +37,27 @@ class NetworkTask(Task):
         return settings.network_allocate_retries
 
 
+class RequireVifs(Task):
+    """Ask the hypervisor which MACs and DHCP options it dictates (N1).
+
+    Needs no undo and no record. A step of its own, so that the hypervisor is not asked inside a transaction.
+    """
+
+    name = "vif-requirements"
+    kind = "requirements"
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A look at the hypervisor, that a resume repeats."""
+        return Durability.PURE
+
+    def do(self, work: Work) -> VifRequirements:
+        """Raises `ComputeError`."""
+        compute = work.on_host.compute
+        macs = compute.macs_for_instance(work.instance.id)
+        options = compute.dhcp_options_for_instance(work.instance.id)
+        return VifRequirements(None if macs is None else tuple(sorted(macs)), options)
+
+
 class AllocateNetwork(NetworkTask):
     """Resolve the NICs that were asked for to networks and ports, and check all of it before anything is made.
 
@@ -49,7 +71,7 @@ class AllocateNetwork(NetworkTask):
         """A result only, whatever the driver."""
         return Durability.RECORDED
 
-    def do(self, work: Work) -> Allocation:
+    def do(self, work: Work, requirements: VifRequirements) -> Allocation:
         """Raises the `AbortBuild` that Nova names: `NetworkAmbiguous`, `PortInUse`, `FixedIpAlreadyInUse`, others."""
         request = work.instance.request
         if not request.project:
@@ -58,7 +80,9 @@ class AllocateNetwork(NetworkTask):
         wanted = request.networks if request.networks is not None else _only_network(work)
         return Allocation(
             tuple(
-                _port_brought_along(work, nic.port) if nic.port is not None else _port_to_make(work, nic, groups)
+                _port_to_make(work, nic, groups)
+                if nic.port is None
+                else _port_brought_along(work, nic.port, requirements)
                 for nic in wanted
             )
         )
@@ -70,25 +94,25 @@ class CreatePort(NetworkTask):
     name = "create-port"
     kind = "port"
 
-    def scope_of(self, tools: Tools, host: Host | None, instance: Instance) -> Scope:
+    def scope_of(self, *, requirements: VifRequirements, **_arguments: Any) -> Scope:
         """A port stays on a reschedule, unless its MAC is one that this host dictates."""
-        dictated = host is not None and tools.drivers.on(host).compute.macs_for_instance(instance.id) is not None
-        return Scope.HOST if dictated else Scope.INSTANCE
+        return Scope.INSTANCE if requirements.macs is None else Scope.HOST
 
-    def do(self, work: Work, request: PortRequest) -> Nic:
+    def do(self, work: Work, request: PortRequest, requirements: VifRequirements) -> Nic:
         """Raises `NoMoreFixedIps`, `FixedIpAlreadyInUse`, `PortLimitExceeded`, `PortNotFree`, or the service's."""
         network = work.tools.drivers.network
         if request.port_id is not None:
             port = network.update_port(work.context, request.port_id, device_id=work.instance.id, tx=work.tx)
+            _check_mac(port, requirements)
             return Nic(port, request)
-        options = work.on_host.compute.dhcp_options_for_instance(work.instance.id)
+        options = requirements.dhcp_options
         try:
             port = network.create_port(
                 work.context,
                 key=work.effect.key,
                 network_id=request.network.id,
                 fixed_ips=[{"ip_address": request.fixed_ip}] if request.fixed_ip else None,
-                mac_address=_free_mac(work),
+                mac_address=_free_mac(work, requirements.macs),
                 device_id=work.instance.id,
                 security_groups=request.security_groups,
                 extra_dhcp_opts=[{"opt_name": o.opt_name, "opt_value": o.opt_value} for o in options] or None,
@@ -98,7 +122,7 @@ class CreatePort(NetworkTask):
             raise _as_nova(error, request) from error
         return Nic(port, request)
 
-    def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
+    def undo(self, work: Work, result: Nic | None, request: PortRequest, requirements: VifRequirements) -> None:
         """Delete the port that was made; give the one brought along back, unless it is somebody else's by now."""
         network = work.tools.drivers.network
         if request.port_id is None:
@@ -156,17 +180,17 @@ def _owned(work: Work, port_id: str) -> Port | None:
     return port if port.device_id == work.instance.id else None
 
 
-def _dictated_macs(work: Work) -> frozenset[str] | None:
-    return work.on_host.compute.macs_for_instance(work.instance.id)
+def _check_mac(port: Port, requirements: VifRequirements) -> None:
+    if requirements.macs is not None and port.mac_address not in requirements.macs:
+        raise errors.PortNotUsable(f"port {port.name or port.id}: the host does not allow its MAC {port.mac_address}")
 
 
-def _free_mac(work: Work) -> str | None:
+def _free_mac(work: Work, macs: Sequence[str] | None) -> str | None:
     """One of the hypervisor's MACs that no port of the instance has yet; None where any will do."""
-    macs = _dictated_macs(work)
     if macs is None:
         return None
     ports = work.tools.drivers.network.list_ports(work.admin, device_id=work.instance.id, tx=work.tx)
-    left = sorted(macs - {port.mac_address for port in ports})
+    left = sorted(set(macs) - {port.mac_address for port in ports})
     if not left:
         raise errors.PortNotFree(f"instance {work.instance.name}: none of the host's {len(macs)} MAC addresses is left")
     return left[0]
@@ -244,7 +268,7 @@ def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wan
         raise errors.FixedIpAlreadyInUse(f"fixed IP {wanted} of network {network.name} is already in use")
 
 
-def _port_brought_along(work: Work, wanted: str) -> PortRequest:
+def _port_brought_along(work: Work, wanted: str, requirements: VifRequirements) -> PortRequest:
     """A port made beforehand (P3): it must be the project's, free, and fit the hypervisor and the host name."""
     driver, instance = work.tools.drivers.network, work.instance
     named = driver.list_ports(work.context, name=wanted)
@@ -255,9 +279,7 @@ def _port_brought_along(work: Work, wanted: str) -> PortRequest:
         raise errors.PortNotUsable(f"port {wanted} belongs to another project")
     if port.device_id not in ("", instance.id):
         raise errors.PortInUse(f"port {wanted} is in use by {port.device_id}")
-    macs = _dictated_macs(work)
-    if macs is not None and port.mac_address not in macs:
-        raise errors.PortNotUsable(f"port {wanted}: the host does not allow its MAC address {port.mac_address}")
+    _check_mac(port, requirements)
     if port.dns_name and port.dns_name != instance.name:
         raise errors.PortNotUsable(f"port {wanted} has DNS name {port.dns_name}, the instance is {instance.name}")
     if port.binding_vif_type == "binding_failed":
