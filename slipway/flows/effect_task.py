@@ -75,7 +75,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         def call(effect: Effect, tx: Any) -> Any:
             return task.do(run.work(effect, host, self.timeout, tx), **given)
 
-        scope = task.scope_of(**given)
+        scope = task.scope_of(given)
         intent = Intent(
             step=self.step.id,
             slot=slot,

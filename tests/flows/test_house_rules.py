@@ -65,7 +65,9 @@ def test_no_transaction_is_open_across_a_call_to_anything_outside_our_database(t
     calls: list[str] = []
     file = loads(FILE, "rules.yaml")
     with Orchestrator(
-        tmp_path, settings=file.settings, drivers=lambda *given: WatchedDrivers(*given, calls=calls)
+        tmp_path,
+        settings=file.settings,
+        drivers=lambda store, settings, state: WatchedDrivers(store, settings, state, calls),
     ) as orchestrator:
         (ended,) = orchestrator.run(file).ended
         assert ended.instance is not None

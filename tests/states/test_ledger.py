@@ -43,7 +43,7 @@ def ledger(store: Store, instance: Instance) -> Ledger:
 
 
 def intent(step: str = "disks", slot: int = 0, **more: Any) -> Intent:
-    values = {"kind": "disk", "scope": Scope.HOST, "host": "node-1", "args": b"{}", "timeout": 10.0}
+    values: dict[str, Any] = {"kind": "disk", "scope": Scope.HOST, "host": "node-1", "args": b"{}", "timeout": 10.0}
     return Intent(step, slot, **(values | more))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -91,7 +91,7 @@ class Task:
         """How the step gets on record; it depends on the driver where there is one."""
         raise NotImplementedError
 
-    def scope_of(self, **arguments: Any) -> Scope:
+    def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
         """What the effect of these arguments belongs to."""
         return self.scope
 

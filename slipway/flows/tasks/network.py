@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway import errors
@@ -94,9 +94,9 @@ class CreatePort(NetworkTask):
     name = "create-port"
     kind = "port"
 
-    def scope_of(self, *, requirements: VifRequirements, **_arguments: Any) -> Scope:
+    def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
         """A port stays on a reschedule, unless its MAC is one that this host dictates."""
-        return Scope.INSTANCE if requirements.macs is None else Scope.HOST
+        return Scope.INSTANCE if arguments["requirements"].macs is None else Scope.HOST
 
     def do(self, work: Work, request: PortRequest, requirements: VifRequirements) -> Nic:
         """Raises `NoMoreFixedIps`, `FixedIpAlreadyInUse`, `PortLimitExceeded`, `PortNotFree`, or the service's."""
