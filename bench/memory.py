@@ -16,14 +16,14 @@ EARLY = 100
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
     parser.add_argument("--builds", type=int, default=500, help="builds to make (default 500)")
-    parser.add_argument("--tmpfs", type=Path, default=TMPFS, help=f"where (default {TMPFS})")
+    parser.add_argument("--directory", type=Path, default=TMPFS, help=f"where (default {TMPFS})")
     parser.add_argument("--tracemalloc", action="store_true", help="print which lines hold what was added (slow)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
     if options.tracemalloc:
-        _trace(options.builds, options.tmpfs)
+        _trace(options.builds, options.directory)
         return
-    results = measure(options.builds, options.tmpfs)
+    results = measure(options.builds, options.directory)
     tell(results, text(results), as_json=options.json)
 
 

@@ -75,17 +75,18 @@ def run_again(record: Record) -> None:
     record.run()
 
 
-def by_name(reason: str, *operations: Callable[[Record], None]) -> list[Any]:
-    mark = pytest.mark.xfail(strict=True, reason=reason)
-    return [pytest.param(one, id=one.__name__, marks=mark) for one in operations]
+def known(operation: Callable[[Record], None], reason: str) -> Any:
+    return pytest.param(operation, id=operation.__name__, marks=pytest.mark.xfail(strict=True, reason=reason))
 
 
 @pytest.mark.parametrize(
     "operation",
     [
         build,
-        *by_name("an instance's name or id is looked for among all live ones", build_and_delete, show, run_again),
-        *by_name("what is unfinished is looked for among all live ones", resume),
+        build_and_delete,
+        run_again,
+        known(show, "the instance's claim is looked for among all claims"),
+        known(resume, "what is unfinished is looked for among all live instances"),
     ],
 )
 def test_sqlite_visits_as_many_rows_however_many_builds_are_on_record(
