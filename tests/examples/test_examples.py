@@ -1,0 +1,64 @@
+"""Every example runs as its first lines say, and comes to what stands in `expected/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXPECTED = Path(__file__).parent / "expected"
+SLIPWAY = Path(sys.executable).with_name("slipway")
+
+EXAMPLES = {"smallest": 0, "three-tier": 0, "cannot-fit": 3, "reschedule": 0}
+"""Each with its exit code."""
+
+
+def slipway(*arguments: str, state: Path) -> tuple[int, str]:
+    command = [SLIPWAY, *arguments, "--state", str(state)]
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert not done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def settled(text: str, state: Path) -> str:
+    """The text without what differs from run to run: times, drawn MACs, and which order parallel builds took."""
+    text = re.sub(r"(<?\d+(\.\d+)? m?s)\b", "TIME", text.replace(str(state), "STATE"))
+    text = re.sub(r"2001:db8:10:0:f816:3eff:fe[0-9a-f]{2}:[0-9a-f]{1,4}", "EUI-64", text)
+    return re.sub(r" +", " ", text)
+
+
+@pytest.mark.parametrize(("name", "code"), EXAMPLES.items(), ids=EXAMPLES.keys())
+def test_an_example_comes_to_what_is_expected(name: str, code: int, tmp_path: Path) -> None:
+    ended, text = slipway("run", f"examples/{name}.yaml", "--parallel", "1", state=tmp_path)
+    assert ended == code
+    expected = EXPECTED / f"{name}.txt"
+    if os.environ.get("WRITE_EXPECTED"):
+        expected.write_text(settled(text, tmp_path))
+    assert settled(text, tmp_path) == expected.read_text()
+    assert slipway("audit", state=tmp_path) == (0, "no differences\n")
+    again, text = slipway("run", f"examples/{name}.yaml", "--output", "json", state=tmp_path)
+    assert again == code
+    assert not [line for line in map(json.loads, text.splitlines()) if line["event"] == "instance.create.start"]
+    assert slipway("destroy", f"examples/{name}.yaml", state=tmp_path)[0] == 0
+    assert json.loads(slipway("list", "--output", "json", state=tmp_path)[1]) == []
+
+
+def test_every_example_is_tried() -> None:
+    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == set(EXAMPLES)
+
+
+def test_the_embedding_example_runs() -> None:
+    done = subprocess.run([sys.executable, "examples/embed.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["instance.create.start", "web-1"]
+    assert "web-1 was built" in lines
+    assert "web-1 is ACTIVE on node-1 with 192.168.0.2" in lines
+    assert "0 differences between record and reality" in lines
+    assert lines[-1].split() == ["instance.delete.end", "web-1"]

@@ -1,0 +1,40 @@
+"""The checks of the house run with the tests, so that one command says whether the tree is in order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["lint-imports"]],
+    ids=lambda command: " ".join(command),
+)
+def test_check(command: list[str]) -> None:
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_stay_short_enough_to_read() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in (ROOT / "slipway").rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 400
+    }
+    assert not long
+
+
+def test_the_core_stays_small() -> None:
+    """The record, the engine, the compiler and the loader are what a reader must hold in mind."""
+    flows = [
+        ROOT / "slipway" / "flows" / f"{name}.py" for name in ("engine", "run", "effect_task", "compiler", "loader")
+    ]
+    core = [*(ROOT / "slipway" / "states").glob("*.py"), *flows]
+    assert sum(len(path.read_text().splitlines()) for path in core) < 2500
