@@ -193,13 +193,16 @@ class Orchestrator:
         if taken is None:
             with self._store.read() as tx:
                 worker = instances.worker_of(tx, instance.id)
-            return Ended(instance.name, Status.BUSY, instance, f"worker {worker} is at it")
+            message = f"worker {worker} is at it" if worker else "another worker has just brought it to rest"
+            return Ended(instance.name, Status.BUSY, instance, message)
         return self._work(taken, Status.RESUMED, notify, stopping)
 
     def _take(self, instance_id: str) -> Instance | None:
-        """Become the worker of an instance that is not at rest; None while another one is, or may be, at it."""
+        """Become the worker of an instance; None where it is at rest, or while another one is, or may be, at it."""
         with self._store.write() as tx:
             instance = instances.get(tx, instance_id)
+            if State(instance.vm_state, instance.task_state).at_rest:
+                return None
             if not is_gone(instances.worker_of(tx, instance_id)):
                 deadline = ledger.last_deadline(tx, instance_id) or instance.created_at
                 grace = timedelta(seconds=self._settings.step_timeout + self._settings.takeover_grace)
