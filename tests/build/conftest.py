@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
@@ -31,6 +32,12 @@ from slipway.testing import Fault, Faults
 GIB = 1 << 30
 SMALL = Flavor("small", vcpus=1, memory=GIB, disk=2 * GIB)
 TINY = Image("tiny", path="/images/tiny.qcow2", format="qcow2")
+HOST = "vcpus: 8, memory: 16GiB, disk: 100GiB"
+Things = frozenset[tuple[str, str]]
+"""Names and contents."""
+
+F = TypeVar("F", bound=Faults)
+
 VERBS = {"binding_host_id": ("unbind", "bind"), "device_id": ("give_back", "take")}
 """What a change of a port is for: the attribute that tells, and the verb where it is emptied and where it is set."""
 
@@ -120,7 +127,10 @@ class World:
         self.network = network
         return (RemoteDrivers if self.remote else Drivers)(network, state)
 
-    def faults(self, *faults: Fault, kind: type[Faults] = Faults) -> Faults:
+    def faults(self, *faults: Fault) -> Faults:
+        return self.faults_of(Faults, *faults)
+
+    def faults_of(self, kind: type[F], *faults: Fault) -> F:
         def drivers(store: Store, settings: Settings, state: Path) -> Drivers:
             return self.drivers(store, settings, state, made.at)
 
@@ -145,7 +155,16 @@ class World:
         every = self.network.list_ports(Context("demo", is_admin=True))
         return [port for port in every if instance is None or port.device_id == instance.id]
 
-    def reality(self) -> frozenset[tuple[str, str]]:
+    def things_of(self, instance: Instance) -> Things:
+        """What bears the instance's id, in its name or in itself."""
+        return frozenset(thing for thing in self.reality() if instance.id in thing[0] or instance.id in thing[1])
+
+    def count(self, instance: Instance) -> Counter[str]:
+        """How many things of each kind are the instance's: files by their directory, rows by their table."""
+        names = (name.split("/") for name, _ in self.things_of(instance))
+        return Counter(parts[2 if parts[0] == "world" else 0] for parts in names)
+
+    def reality(self) -> Things:
         """What is there, by the files and rows themselves: no driver, ledger or audit is asked."""
         found = {
             (str(file.relative_to(self.state)), file.read_text())
@@ -159,12 +178,7 @@ class World:
         return frozenset(found)
 
 
-def neighbours(things: frozenset[tuple[str, str]], instance: Instance) -> frozenset[tuple[str, str]]:
-    """Of the world's things those that belong to one instance alone."""
-    return frozenset(thing for thing in things if instance.id in thing[0] or instance.id in thing[1])
-
-
-def world_text(hosts: int, *, host: str = "vcpus: 8, memory: 16GiB, disk: 100GiB", net: str = "") -> str:
+def world_text(hosts: int, host: str, net: str) -> str:
     entries = "\n".join(f"  h{number}: {{{host}}}" for number in range(1, hosts + 1))
     return f"""
 schema: 1
@@ -191,8 +205,8 @@ def make_world() -> Iterator[Maker]:
     with tempfile.TemporaryDirectory(dir=memory, prefix="slipway-") as directory:
         count = iter(range(10_000))
 
-        def make(text: str | None = None, *, hosts: int = 3, remote: bool = False, **settings: Any) -> World:
-            file = loads(text or world_text(hosts), "world.yaml")
+        def make(*, hosts: int = 3, host: str = HOST, net: str = "", remote: bool = False, **settings: Any) -> World:
+            file = loads(world_text(hosts, host, net), "world.yaml")
             state = Path(directory) / str(next(count))
             world = World(state, file, remote, replace(file.settings, **settings))
             with world.open() as orchestrator:

@@ -23,9 +23,7 @@ from slipway.orchestrator import BuildFailed, Listener, Orchestrator
 from slipway.testing import COMMIT, Fault, Mode
 
 if TYPE_CHECKING:
-    from tests.build.conftest import Maker, World
-
-Things = frozenset[tuple[str, str]]
+    from tests.build.conftest import Maker, Things, World
 
 Record = Callable[[str, object], None]
 
@@ -91,17 +89,7 @@ def make_stage(world: World) -> Stage:
     wanted = world.request(
         "web-1", NetworkRequest(port="brought"), "net", disks=(1 << 30,), user_data="#cloud-config\n{}\n"
     )
-    return Stage(world, things, of(neighbour, things), wanted)
-
-
-def of(instance: Instance, things: Things) -> Things:
-    """What bears the instance's id, in its name or in itself."""
-    return frozenset(thing for thing in things if instance.id in thing[0] or instance.id in thing[1])
-
-
-def kinds(things: Things) -> Counter[str]:
-    """How many there are of each kind: files by their directory, rows by their table; the host does not count."""
-    return Counter(name.split("/")[2 if name.startswith("world/") else 0] for name, _ in things)
+    return Stage(world, things, world.things_of(neighbour), wanted)
 
 
 def driver_calls(calls: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
@@ -121,7 +109,7 @@ def test_every_call_of_a_build(kind: type[Exception], stage: Stage, record_prope
     with stage.world() as world:
         seen = world.faults()
         with world.open(seen) as orchestrator:
-            whole = kinds(of(orchestrator.create(stage.request), world.reality()))
+            whole = world.count(orchestrator.create(stage.request))
     points = driver_calls(seen.calls)
     problems: list[str] = []
     for fault in faults_at(points, kind):
@@ -163,8 +151,8 @@ def build_with(fault: Fault, kind: type[Exception], stage: Stage, world: World, 
                 yield f"{instance.vm_state} after attempt {instance.attempt}"
             if failures and kind is errors.TransientNetworkError and "port" in fault.call:
                 yield "what passes was not tried again on the spot"
-            if kinds(of(instance, there)) != whole:
-                yield f"there is {kinds(of(instance, there))} instead of {whole}"
+            if world.count(instance) != whole:
+                yield f"there is {world.count(instance)} instead of {whole}"
         orchestrator.delete(instance.id)
         yield from (f"audit after delete: {finding}" for finding in orchestrator.audit())
         if world.reality() != stage.before:
@@ -286,7 +274,7 @@ def stuck_after(
         yield f"audit: {found}"
     if not stage.neighbour <= there:
         yield f"the neighbour changed: {stage.neighbour - there}"
-    if loose := set(kinds(of(instance, there))) - {FOUND_AS[effect.kind] for effect in stuck}:
+    if loose := set(world.count(instance)) - {FOUND_AS[effect.kind] for effect in stuck}:
         yield f"left without being on record: {loose}"
     with world.open() as orchestrator:
         if orchestrator.delete(instance.id).vm_state != "DELETED":
