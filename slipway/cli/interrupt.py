@@ -53,8 +53,9 @@ def interruptible(work: Callable[[], T], stop: Stop, progress: Progress) -> T:
     """
     with ThreadPoolExecutor(1) as pool, _signals(stop):
         future = pool.submit(work)
-        told = False
-        while not wait([future], timeout=TICK).done:
+        told = done = False
+        while not done:
+            done = future in wait([future], timeout=TICK).done
             if stop() and not told:
                 progress.announce(FINISHING)
                 told = True

@@ -53,7 +53,6 @@ class LiveProgress(Progress):
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
-            get_renderable=self._draw,
         )
 
     def __enter__(self) -> Self:
@@ -75,14 +74,17 @@ class LiveProgress(Progress):
         super().announce(text)
         self._live = self._new_live()
         self._live.start()
+        self.tick()
 
     def tick(self) -> None:
         """Write the lines of what ended since the last tick, and draw the others anew."""
         with self._lock:
             lines, self._lines = self._lines, []
-        if lines:
-            self._console.print(*lines, sep="\n", no_wrap=True, overflow="ellipsis", crop=True)
-        self._live.refresh()
+        # In one write: what is printed first draws the old rows below it once more.
+        with self._console:
+            if lines:
+                self._console.print(*lines, sep="\n", no_wrap=True, overflow="ellipsis")
+            self._live.update(self._draw(), refresh=True)
 
     def tell(self, event: Event) -> None:
         """Change the instance's row, or put it among what ended."""

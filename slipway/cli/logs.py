@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,11 +15,22 @@ if TYPE_CHECKING:
     from slipway.cli.options import Options
 
 
-def set_up(options: Options) -> None:
-    """Send `slipway`'s logs to standard error when they were asked for, and nobody's otherwise."""
-    root = logging.getLogger()
-    root.handlers = [_handler(options) if options.verbose else logging.NullHandler()]
-    logging.getLogger("slipway").setLevel(logging.DEBUG if options.verbose else logging.CRITICAL)
+@contextmanager
+def logging_to_stderr(options: Options) -> Iterator[None]:
+    """Send `slipway`'s logs to standard error while they are asked for; nothing goes there unasked.
+
+    Without any handler Python would write warnings there by itself.
+    """
+    root, ours = logging.getLogger(), logging.getLogger("slipway")
+    handler = _handler(options) if options.verbose else logging.NullHandler()
+    level = ours.level
+    root.addHandler(handler)
+    ours.setLevel(logging.DEBUG if options.verbose else level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(level)
 
 
 def _handler(options: Options) -> logging.Handler:

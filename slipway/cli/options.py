@@ -111,19 +111,19 @@ def orchestrator(
 
     Raises a `StoreError` when the directory or the database cannot be used.
     """
-    from slipway.cli.logs import set_up
+    from slipway.cli.logs import logging_to_stderr
     from slipway.errors import DatabaseUnavailable
     from slipway.orchestrator import Orchestrator
 
-    set_up(options)
     state = options.state or default_state()
     more: dict[str, Any] = {"sleep": sleep} if sleep else {}
     if file is not None:
         more |= {"settings": file.settings, "workflow": file.workflow}
-    try:
-        made = Orchestrator(state, db=options.db, **more)
-    except OSError as error:
-        text = f"the state directory {state} cannot be used: {error.strerror or error}; name another one with --state"
-        raise DatabaseUnavailable(text) from error
-    with made:
-        yield made
+    with logging_to_stderr(options):
+        try:
+            made = Orchestrator(state, db=options.db, **more)
+        except OSError as error:
+            text = f"the state directory {state} cannot be used: {error.strerror or error}; name another with --state"
+            raise DatabaseUnavailable(text) from error
+        with made:
+            yield made

@@ -119,7 +119,7 @@ class PlainProgress(Progress):
             yield BEGINNINGS.get(event.type, "going on")
         elif told := happened(event):
             yield told
-        elif event.task_state != self._phases[event.name]:
+        elif event.task_state not in (self._phases[event.name], None):
             yield f"{event.task_state}" + (f" on {event.host}" if event.task_state == "CLAIMING" else "")
         self._phases[event.name] = event.task_state
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +42,8 @@ def command(options: Options, file: Path, parallel: int | None, *, replace_faile
     Running it again changes nothing. What failed before is left alone, unless --replace-failed is given. Ctrl-C
     finishes the running steps; run it again to go on.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from slipway.cli.interrupt import Stop, interruptible
     from slipway.cli.progress import progress_for
     from slipway.cli.summary import conclude

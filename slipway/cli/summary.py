@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from slipway.batch import Ended, Status
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
@@ -68,7 +70,7 @@ def conclude(
         write(coloured(f"! {line}", "intended"))
     done = changes is not None and bool(changes.created or changes.changed or changes.removed)
     if nothing and not done and all(one.status is Status.UNCHANGED for one in ended):
-        write(nothing)
+        click.echo(nothing)
     _write_advice(list(_advice(ended, options, again, replace)))
     return code
 
@@ -123,11 +125,12 @@ def _write_table(ended: Sequence[Ended], *, stopped: bool) -> None:
 
 def _row(one: Ended, *, stopped: bool) -> tuple[RenderableType, ...]:
     instance = one.instance
-    note = "" if stopped and one.status is Status.INTERRUPTED else one.message
+    known = one.status is Status.UNCHANGED or (stopped and one.status is Status.INTERRUPTED)
+    note = "" if known else one.message
     if instance is None:
         states = {Status.UNCHANGED: "not there", Status.INTERRUPTED: "not begun", Status.SKIPPED: "skipped"}
         state = states.get(one.status, str(one.status))
-        return one.name, coloured(state, "undone"), "-", "-", "-", "" if note == state else note
+        return one.name, coloured(state, "undone"), "-", "-", "-", note
     took = seconds_text(one.seconds) if one.seconds and one.status is not Status.UNCHANGED else "-"
     addresses = addresses_text(instance.addresses)
     return one.name, coloured(state_text(instance)), instance.host or "-", addresses, took, note
@@ -177,4 +180,5 @@ def _write_advice(advice: Sequence[tuple[str, str]]) -> None:
     if advice:
         write("", "Next:")
     for command, purpose in advice:
-        write(f"  {command}", coloured(f"      {purpose}", "undone"))
+        click.echo(f"  {command}")
+        write(coloured(f"      {purpose}", "undone"))
