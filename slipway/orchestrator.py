@@ -25,7 +25,7 @@ from slipway.model import Claim, Effect, EffectState, Event, Fault, HistoryEntry
 from slipway.runfile import RunFile
 from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
-from slipway.states import hosts, instances, ledger
+from slipway.states import effects, hosts, instances
 from slipway.states.history import history_of
 from slipway.states.machines import Event as Move
 from slipway.states.machines import State, VmState
@@ -204,7 +204,7 @@ class Orchestrator:
             if State(instance.vm_state, instance.task_state).at_rest:
                 return None
             if not is_gone(instances.worker_of(tx, instance_id)):
-                deadline = ledger.last_deadline(tx, instance_id) or instance.created_at
+                deadline = effects.last_deadline(tx, instance_id) or instance.created_at
                 grace = timedelta(seconds=self._settings.step_timeout + self._settings.takeover_grace)
                 if self._tools.clock() < deadline + grace:
                     return None
@@ -241,7 +241,7 @@ class Orchestrator:
 
     def _failure(self, instance: Instance) -> BuildFailed:
         with self._store.read() as tx:
-            return BuildFailed(instance, ledger.effects_of(tx, instance.id))
+            return BuildFailed(instance, effects.effects_of(tx, instance.id))
 
     def resume(
         self, *, on_event: Listener = lambda _event: None, stopping: Callable[[], bool] = lambda: False
@@ -349,8 +349,8 @@ class Orchestrator:
             if found is None:
                 found = instances.get(tx, name)
             claim = next((c for c in hosts.all_claims(tx) if c.instance_id == found.id), None)
-            effects = tuple(ledger.effects_of(tx, found.id))
-            return Details(found, claim, effects, tuple(history_of(tx, found.id)))
+            done = tuple(effects.effects_of(tx, found.id))
+            return Details(found, claim, done, tuple(history_of(tx, found.id)))
 
     def audit(self) -> tuple[auditing.Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""

@@ -23,10 +23,11 @@ def test_check(command: list[str]) -> None:
 
 
 def test_files_stay_short_enough_to_read() -> None:
+    """But for the two catalogues, which are looked things up in."""
     long = {
         path.relative_to(ROOT).as_posix(): lines
         for path in (ROOT / "slipway").rglob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 400
+        if (lines := len(path.read_text().splitlines())) > 350 and path.name not in ("errors.py", "model.py")
     }
     assert not long
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.model import Claim, Context, Effect, EffectState, Host, Instance, Nic, PowerState, Vif
-from slipway.states import codec, hosts, instances, ledger
+from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
 from slipway.states.store import Store
@@ -89,7 +89,7 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
 def _read(store: Store) -> _Record:
     with store.read() as tx:
         known = {instance.id: instance for instance in instances.listed(tx)}
-        return _Record(known, ledger.standing(tx), hosts.usages(tx), hosts.all_claims(tx))
+        return _Record(known, effects.standing(tx), hosts.usages(tx), hosts.all_claims(tx))
 
 
 def _moving(before: _Record, after: _Record) -> set[str]:

@@ -19,9 +19,8 @@ import sqlalchemy as sa
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model import Effect, EffectState, Fault, Instance, Scope
-from slipway.states import codec, instances, machines
+from slipway.states import codec, effects, instances, machines
 from slipway.states.machines import Event, State
-from slipway.states.schema import effects
 from slipway.states.schema import instances as instances_table
 from slipway.states.store import Store, Transaction
 
@@ -56,70 +55,6 @@ class Intent:
     leads_to: Event | None = None
 
 
-def _held(*, going_on: bool) -> sa.ColumnElement[bool]:
-    """That the instance is still ours, and, where we are to go on, not being deleted; true until the commit."""
-    ours = sa.select(sa.literal(1)).where(
-        instances_table.c.id == sa.bindparam("b_instance"), instances_table.c.generation == sa.bindparam("b_generation")
-    )
-    if going_on:
-        ours = ours.where(instances_table.c.task_state.is_distinct_from(machines.TaskState.DELETING.value))
-    return sa.exists(ours.with_for_update(read=True))
-
-
-def _update(*columns: str, going_on: bool) -> sa.Update:
-    row = effects.update().where(effects.c.key == sa.bindparam("b_key"), _held(going_on=going_on))
-    return row.values({column: sa.bindparam(column) for column in columns})
-
-
-_COLUMNS = [column for column in effects.c if column.name not in ("seq", "error", "held_by", "undone_at")]
-_INSERT = effects.insert().from_select(
-    [column.name for column in _COLUMNS],
-    sa.select(*(sa.bindparam(c.name, type_=c.type) for c in _COLUMNS)).where(_held(going_on=True)),
-)
-_AGAIN = _update("state", "args", "generation", "deadline", "started_at", "result", going_on=True)
-_DONE = _update("state", "result", "finished_at", "deadline", going_on=False)
-_UNDONE = _update("state", "error", "held_by", "undone_at", going_on=False)
-_OF_INSTANCE = sa.select(effects).where(effects.c.instance_id == sa.bindparam("id")).order_by(effects.c.seq)
-
-
-def _effect(row: Any) -> Effect:
-    return Effect(
-        key=row.key,
-        instance_id=row.instance_id,
-        attempt=row.attempt,
-        step=row.step,
-        slot=row.slot,
-        kind=row.kind,
-        scope=Scope(row.scope),
-        host=row.host,
-        state=EffectState(row.state),
-        args=row.args,
-        result=row.result,
-        error=row.error,
-        held_by=row.held_by,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        undone_at=row.undone_at,
-    )
-
-
-def effects_of(tx: Transaction, instance_id: str) -> Sequence[Effect]:
-    """The instance's effects, oldest first."""
-    return [_effect(row) for row in tx.execute(_OF_INSTANCE, {"id": instance_id})]
-
-
-def standing(tx: Transaction) -> Sequence[Effect]:
-    """Every effect of every instance that is not undone: what ought to be there, or may be."""
-    return [_effect(r) for r in tx.execute(sa.select(effects).where(effects.c.state != EffectState.UNDONE))]
-
-
-def last_deadline(tx: Transaction, instance_id: str) -> datetime | None:
-    """When the worker should have written again at the latest."""
-    query = sa.select(sa.func.max(effects.c.deadline)).where(effects.c.instance_id == instance_id)
-    found: datetime | None = tx.scalar(query)
-    return found
-
-
 class Ledger:
     """The effects of one instance, held by one worker; may be used by several threads of it."""
 
@@ -135,7 +70,7 @@ class Ledger:
         self._effects: dict[str, Effect] = {}
         if known:
             with store.read() as tx:
-                self._effects = {e.key: e for e in effects_of(tx, instance.id)}
+                self._effects = {e.key: e for e in effects.effects_of(tx, instance.id)}
 
     def key(self, intent: Intent) -> str:
         """The effect's key: from its owner and slot, and from attempt and host as well where it belongs to a host."""
@@ -214,8 +149,10 @@ class Ledger:
         self._keep(effect)
 
     def _write_new(self, tx: Transaction, effect: Effect, deadline: datetime) -> None:
-        statement = _AGAIN if effect.key in self._effects else _INSERT
-        self._write(tx, statement, {"b_key": effect.key, **self._row(effect, deadline)}, going_on=True)
+        statement = effects.AGAIN if effect.key in self._effects else effects.INSERT
+        cleared = {"error": None, "held_by": None, "undone_at": None}
+        row = {"b_key": effect.key, **cleared, **self._row(effect, deadline)}
+        self._write(tx, statement, row, going_on=True)
 
     def _write_done(self, tx: Transaction, effect: Effect, intent: Intent, result: bytes, *, new: bool) -> Effect:
         now = self._clock()
@@ -227,7 +164,7 @@ class Ledger:
         else:
             # What was done is recorded even when a delete came meanwhile: its undo needs the result.
             values = {"state": done.state, "result": result, "finished_at": now, "deadline": deadline}
-            self._write(tx, _DONE, {"b_key": effect.key, **values}, going_on=False)
+            self._write(tx, effects.DONE, {"b_key": effect.key, **values}, going_on=False)
         if intent.leads_to is not None:
             self._advance(tx, intent.leads_to)
         return done
@@ -323,7 +260,7 @@ class Ledger:
     ) -> Effect:
         now = self._clock()
         values = {"state": state, "error": error, "held_by": held_by, "undone_at": now}
-        self._write(tx, _UNDONE, {"b_key": effect.key, **values}, going_on=False)
+        self._write(tx, effects.UNDONE, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
     def refresh(self) -> State:

@@ -20,7 +20,7 @@ EXAMPLES = {"smallest": 0, "three-tier": 0, "cannot-fit": 3, "reschedule": 0}
 
 
 def slipway(*arguments: str, state: Path) -> tuple[int, str]:
-    command = [SLIPWAY, *arguments, "--state", str(state)]
+    command = [str(SLIPWAY), *arguments, "--state", str(state)]
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
     assert not done.stderr, done.stderr

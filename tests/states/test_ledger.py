@@ -12,7 +12,8 @@ import pytest
 from slipway import errors
 from slipway.model import Effect, EffectState, Flavor, Image, Instance, InstanceRequest, Scope
 from slipway.states import instances
-from slipway.states.ledger import Durability, Intent, Ledger, effects_of
+from slipway.states.effects import effects_of
+from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.machines import Event, State
 from slipway.states.store import Store
 
