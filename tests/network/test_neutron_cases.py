@@ -201,6 +201,10 @@ def same_words(result: Any, expected: Any) -> Any:
     return {key: same_words(result.get(key), value) for key, value in expected.items()}
 
 
+def by_kind(address: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(address.get(name) for name in ("how", "subnet", "in_pool", "is_gateway", "ip"))
+
+
 def without_chance(result: Any, *, keep_mac: bool) -> Any:
     """The description without what is drawn at random: automatic addresses and MACs."""
     if isinstance(result, list):
@@ -209,7 +213,7 @@ def without_chance(result: Any, *, keep_mac: bool) -> Any:
         return result
     plain = {key: without_chance(value, keep_mac=keep_mac) for key, value in result.items() if key not in NOT_OURS}
     if isinstance(plain.get("fixed_ips"), list):
-        plain["fixed_ips"] = sorted(plain["fixed_ips"], key=lambda each: (each["how"], each["subnet"], each["ip"]))
+        plain["fixed_ips"] = sorted(plain["fixed_ips"], key=by_kind)
     if plain.get("how") == "auto" or (plain.get("how") == "eui64" and not keep_mac):
         plain["ip"] = "*"
     if "all_ips" in plain and "IpAddressGenerationFailure" not in plain["outcomes"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from slipway.drivers.network.embedded import fixedips
 from slipway.drivers.network.embedded.addresses import is_eui64
-from slipway.drivers.network.embedded.fixedips import Candidate, Holder, Taken, Wanted
+from slipway.drivers.network.embedded.fixedips import Candidate, Holder, Pick, Taken, Wanted
 from slipway.drivers.network.embedded.owners import ROUTER_INTERFACES_SNAT
 from slipway.states.store import Transaction
 
@@ -19,7 +19,16 @@ class _Changes:
     remove: list[Taken] = field(default_factory=list)
 
 
-def apply(
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to become of a port's addresses: those that stay, those to give back, and those to take."""
+
+    keep: Sequence[Taken]
+    give_back: Sequence[Taken] = ()
+    picks: Sequence[Pick] = ()
+
+
+def plan(
     tx: Transaction,
     holder: Holder,
     subnets: Sequence[Candidate],
@@ -27,11 +36,11 @@ def apply(
     wanted: Sequence[Wanted] | None,
     *,
     mac_changed: bool,
-) -> list[Taken]:
-    """Bring the port's addresses in line with `wanted` (None: as they are); gives them as they are then.
+) -> Plan:
+    """How the port's addresses come in line with `wanted` (None: as they are); nothing is changed yet.
 
     An address that is asked for again stays, and one asked for by subnet alone is one that the port has there; SLAAC
-    addresses stay whatever is asked, and are made anew for a new MAC. Raises as `fixedips.asked_for` and `take`.
+    addresses stay whatever is asked, and are made anew for a new MAC. Raises as `fixedips.asked_for`.
     """
     autos = {each.id for each in subnets if each.is_auto}
     stale = [each for each in current if mac_changed and each.subnet_id in autos and is_eui64(each.address)]
@@ -41,12 +50,17 @@ def apply(
     gone = {each.address for each in stale}
     changes = _compare(left, [each for each in wanted if each.address not in gone], holder, subnets)
     picks = fixedips.asked_for(tx, holder, subnets, changes.add)
-    fixedips.give_back(tx, [*stale, *changes.remove])
     handled = {each.subnet_id for each in (*changes.keep, *changes.remove)}
     handled.update(pick.subnets[0].id for pick in picks)
     picks += fixedips.from_mac(holder, subnets, handled)
-    start = max((each.position for each in changes.keep), default=-1) + 1
-    return sorted(changes.keep, key=lambda each: each.position) + fixedips.take(tx, holder, picks, start)
+    return Plan(sorted(changes.keep, key=lambda each: each.position), [*stale, *changes.remove], picks)
+
+
+def carry_out(tx: Transaction, holder: Holder, plan: Plan) -> list[Taken]:
+    """Give back and take what is planned; gives all addresses of the port. Raises as `fixedips.take`."""
+    fixedips.give_back(tx, plan.give_back)
+    start = max((each.position for each in plan.keep), default=-1) + 1
+    return [*plan.keep, *fixedips.take(tx, holder, plan.picks, start)]
 
 
 def _compare(

@@ -8,7 +8,6 @@ from ipaddress import ip_network
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
 from slipway.drivers.network.embedded import addresses
@@ -20,10 +19,11 @@ from slipway.drivers.network.embedded.owners import (
     is_trusted,
 )
 from slipway.drivers.network.embedded.schema import IpAddress, allocations, subnets
+from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.drivers.network.embedded.subnetrules import is_auto_address, is_end
 from slipway.states.store import Transaction
 
-_INSERT = insert(allocations).on_conflict_do_nothing()
+_INSERT = insert_if_absent(allocations)
 _DELETE = allocations.delete().where(
     allocations.c.subnet_id == sa.bindparam("subnet"), allocations.c.address == sa.bindparam("old")
 )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
 from slipway.drivers.network.embedded import listing, policy, segments, subnetrules
@@ -15,6 +14,7 @@ from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
 from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.network.embedded.services import Services
+from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.model import Context, Network
 from slipway.states.store import Transaction
 
@@ -29,7 +29,7 @@ _subnet_ids = (
 )
 _SELECT = sa.select(networks, _subnet_ids)
 _SHOW = _SELECT.where(networks.c.id == sa.bindparam("id"))
-_INSERT = insert(networks).on_conflict_do_nothing()
+_INSERT = insert_if_absent(networks)
 _VERSIONS = sa.select(subnets.c.ip_version).where(subnets.c.network_id == sa.bindparam("id")).distinct()
 _USERS = sa.select(ports.c.project_id).where(
     ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.not_like("network:%")

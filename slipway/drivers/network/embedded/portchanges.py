@@ -32,7 +32,7 @@ from slipway.states.store import Transaction
 _PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner", "dns_name", "port_security_enabled")
 _CHANGED = (
     *_PLAIN,
-    *("mac_address", "status", "allowed_address_pairs", "extra_dhcp_opts"),
+    *("status", "allowed_address_pairs", "extra_dhcp_opts"),
     *("binding_host_id", "binding_vif_type", "binding_vnic_type", "binding_profile"),
 )
 # All columns that can change at once: a statement that is always the same is compiled once.
@@ -41,6 +41,7 @@ _UPDATE = (
     .where(ports.c.id == sa.bindparam("port"))
     .values({ports.c[name]: sa.bindparam(f"new_{name}", type_=ports.c[name].type) for name in _CHANGED})
 )
+_SET_MAC = ports.update().where(ports.c.id == sa.bindparam("port")).values(mac_address=sa.bindparam("mac"))
 
 
 class PortChanges:
@@ -66,8 +67,13 @@ class PortChanges:
         if bound_anew := binding.changed(values, row):
             new |= bound_anew | {"status": "DOWN", "binding_vif_type": UNBOUND}
         mac = self._new_mac(values, row)
-        new["mac_address"] = mac or row.mac_address
-        taken = self._readdress(tx, values, row, mac)
+        # Neutron: a device owner that is given along counts from the next change on.
+        holder = Holder(row.id, row.network_id, row.device_owner, mac or row.mac_address)
+        plan = self._plan_addresses(tx, holder, values, row)
+        if mac:
+            self._set_mac(tx, row, mac)
+            new["mac_address"] = mac
+        taken = fixedipchanges.carry_out(tx, holder, plan)
         new |= {name: values[name] for name in _PLAIN if name in values}
         portsecurity.check_changed(
             new["port_security_enabled"], values, row.allowed_address_pairs, portrows.groups_of(row)
@@ -87,23 +93,18 @@ class PortChanges:
         if port.binding_host_id and port.binding_vif_type in UNPLUGGED:
             new["binding_vif_type"] = vif_type = self._mechanisms.bind(tx, port, row)
             port = replace(port, binding_vif_type=vif_type)
-        self._write(tx, row, new)
+        tx.execute(_UPDATE, {f"new_{name}": new[name] for name in _CHANGED} | {"port": row.id})
         change = PortChange("update", port, portrows.from_row(row))
         self._mechanisms.precommit(tx, change)
         return change
 
-    def _write(self, tx: Transaction, row: sa.Row[Any], new: Mapping[str, Any]) -> None:
-        values = {f"new_{name}": new[name] for name in _CHANGED} | {"port": row.id}
-        if new["mac_address"] == row.mac_address:
-            tx.execute(_UPDATE, values)
-            return
+    def _set_mac(self, tx: Transaction, row: sa.Row[Any], mac: str) -> None:
+        """Change the MAC before anything is made of it. Raises `MacAddressInUse`."""
         try:
             with tx.begin_nested():
-                tx.execute(_UPDATE, values)
+                tx.execute(_SET_MAC, {"port": row.id, "mac": mac})
         except IntegrityError as error:
-            raise errors.MacAddressInUse(
-                f"network {row.network_id}: MAC address {new['mac_address']} is in use"
-            ) from error
+            raise errors.MacAddressInUse(f"network {row.network_id}: MAC address {mac} is in use") from error
 
     def _new_mac(self, values: Mapping[str, Any], row: sa.Row[Any]) -> str | None:
         """The MAC that the port is to have from now on (None asks for a random one), None: the one that it has.
@@ -118,17 +119,17 @@ class PortChanges:
             raise errors.UnsupportedPortDeviceOwner(f"port {row.id}: the MAC address of {row.device_owner} ports stays")
         return values["mac_address"] or self._services.macs.draw()
 
-    def _readdress(self, tx: Transaction, values: Mapping[str, Any], row: sa.Row[Any], mac: str | None) -> list[Taken]:
-        current = portrows.taken(row)
-        if "fixed_ips" not in values and mac is None:
-            return current
+    def _plan_addresses(
+        self, tx: Transaction, holder: Holder, values: Mapping[str, Any], row: sa.Row[Any]
+    ) -> fixedipchanges.Plan:
+        current, mac_changed = portrows.taken(row), holder.mac_address != row.mac_address
+        if "fixed_ips" not in values and not mac_changed:
+            return fixedipchanges.Plan(current)
         wanted = values.get("fixed_ips")
-        owner = values.get("device_owner", row.device_owner)
-        holder = Holder(row.id, row.network_id, owner, mac or row.mac_address)
         fixedips.check_number(wanted, holder, self._services.settings.max_fixed_ips_per_port)
         site = tx.execute(portrows.SUBNETS, {"network": row.network_id}).all()
-        subnets = fixedips.candidates(portrows.with_subnets(site), row.network_id, owner)
-        return fixedipchanges.apply(tx, holder, subnets, current, wanted, mac_changed=mac is not None)
+        subnets = fixedips.candidates(portrows.with_subnets(site), row.network_id, row.device_owner)
+        return fixedipchanges.plan(tx, holder, subnets, current, wanted, mac_changed=mac_changed)
 
     def _regroup(
         self, tx: Transaction, context: Context, values: Mapping[str, Any], row: sa.Row[Any]

@@ -9,7 +9,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
 from slipway.drivers.network.embedded import binding, fixedips, listing, policy, portrows, portsecurity
@@ -22,13 +21,14 @@ from slipway.drivers.network.embedded.owners import is_trusted
 from slipway.drivers.network.embedded.schema import allocations, port_security_groups, ports
 from slipway.drivers.network.embedded.securitygroups import SecurityGroups
 from slipway.drivers.network.embedded.services import Services
+from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.model import Context, Port
 from slipway.states.store import Transaction
 
 KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")
 """The namespace of the ids of ports that were made with a key."""
 
-_INSERT = insert(ports).on_conflict_do_nothing()
+_INSERT = insert_if_absent(ports)
 _BIND = ports.update().where(ports.c.id == sa.bindparam("port")).values(binding_vif_type=sa.bindparam("vif_type"))
 _DELETE = ports.delete().where(ports.c.id == sa.bindparam("port"))
 
@@ -154,10 +154,11 @@ class Ports:
         row = self.row(tx, context, port_id, lock=True)
         port = portrows.from_row(row)
         self._mechanisms.precommit(tx, PortChange("delete", port, port))
+        # The counter before the addresses, as in `create`: two transactions must not wait for each other.
+        self._services.quotas.release(tx, port.project_id, "port")
         fixedips.give_back(tx, portrows.taken(row))
         portsecurity.set_groups(tx, port_id, ())
         tx.execute(_DELETE, {"port": port_id})
-        self._services.quotas.release(tx, port.project_id, "port")
         return port
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
 from slipway.drivers.network.embedded.schema import quotas
+from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.settings import Settings
 from slipway.states.store import Transaction
 
@@ -19,8 +19,7 @@ _limit = sa.func.coalesce(quotas.c.hard_limit, sa.bindparam("default_limit", typ
 _COUNT = quotas.update().where(_row).values(used=quotas.c.used + sa.bindparam("n", type_=sa.Integer))
 # The check and the change are one statement, which locks the row: no two transactions get the last place.
 _RESERVE = _COUNT.where(sa.or_(_limit < 0, quotas.c.used + sa.bindparam("n", type_=sa.Integer) <= _limit))
-# Compiles for PostgreSQL as well: the clause is the same there.
-_START = insert(quotas).values(used=0).on_conflict_do_nothing()
+_START = insert_if_absent(quotas).values(used=0)
 _SET = quotas.update().where(_row).values(hard_limit=sa.bindparam("new"))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from slipway import errors
 from slipway.drivers.network.embedded import listing
@@ -15,13 +14,14 @@ from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.schema import port_security_groups, security_group_rules, security_groups
 from slipway.drivers.network.embedded.securitygrouprules import SecurityGroupRules
 from slipway.drivers.network.embedded.services import Services
+from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.model import Context, SecurityGroup
 from slipway.states.store import Transaction
 
 _DEFAULT = sa.select(security_groups.c.id).where(
     security_groups.c.project_id == sa.bindparam("project"), security_groups.c.name == "default"
 )
-_INSERT = insert(security_groups).on_conflict_do_nothing()
+_INSERT = insert_if_absent(security_groups)
 _USED = sa.select(port_security_groups.c.port_id).where(port_security_groups.c.security_group_id == sa.bindparam("id"))
 
 
