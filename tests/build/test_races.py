@@ -359,11 +359,12 @@ def test_a_listener_may_build_another_instance(world: World) -> None:
     faults = world.faults(Fault("spawn", Mode.ERROR, nth=1, raises=errors.ImageUnacceptable))
     with world.open(faults) as orchestrator:
 
-        def build(_event: Event) -> None:
-            orchestrator.create(world.request("within"))
+        def build(event: Event) -> None:
+            if (event.name, event.type, event.step) == ("web-1", "step.start", "spawn"):
+                orchestrator.create(world.request("within"))
 
         with pytest.raises(BuildFailed):
-            orchestrator.create(wanted(world), on_event=At(10, build))
+            orchestrator.create(wanted(world), on_event=build)
         within = orchestrator.show("within")
         assert within.instance.vm_state == "ACTIVE"
         assert within.claim is not None
