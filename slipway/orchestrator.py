@@ -248,7 +248,7 @@ class Orchestrator:
     ) -> tuple[Ended, ...]:
         """Finish, forward or back, whatever a crash left unfinished. What another worker is at is left to it."""
         with self._store.read() as tx:
-            unfinished = instances.listed(tx, unfinished=True)
+            unfinished = instances.unfinished(tx)
         return tuple(self._go_on(instance, on_event, stopping) for instance in unfinished if not stopping())
 
     # --- taking back ----------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ class Orchestrator:
             found = instances.find(tx, name, project)
             if found is None:
                 found = instances.get(tx, name)
-            claim = next((c for c in hosts.all_claims(tx) if c.instance_id == found.id), None)
+            claim = hosts.claim_of(tx, found.id)
             done = tuple(effects.effects_of(tx, found.id))
             return Details(found, claim, done, tuple(history_of(tx, found.id)))
 

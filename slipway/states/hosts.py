@@ -149,9 +149,19 @@ def release(tx: Transaction, instance_id: str, host: str) -> None:
     tx.execute(_PLACE, {"b_id": instance_id, "to_host": None})
 
 
+def claim_of(tx: Transaction, instance_id: str) -> Claim | None:
+    """What the instance claims, if anything."""
+    row = tx.execute(sa.select(claims).where(claims.c.instance_id == instance_id)).one_or_none()
+    return _claim(row) if row else None
+
+
 def all_claims(tx: Transaction) -> Sequence[Claim]:
     """Every claim on record."""
-    return [Claim(r.instance_id, r.host, r.vcpus, r.memory, r.disk) for r in tx.execute(sa.select(claims))]
+    return [_claim(row) for row in tx.execute(sa.select(claims))]
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(row.instance_id, row.host, row.vcpus, row.memory, row.disk)
 
 
 def build_failed(tx: Transaction, name: str) -> None:

@@ -132,14 +132,18 @@ def find_by_key(tx: Transaction, request: InstanceRequest) -> Instance | None:
     return _instance(row) if row else None
 
 
-def listed(tx: Transaction, *, project: str | None = None, unfinished: bool = False) -> Sequence[Instance]:
-    """All instances that are not deleted, by name; `unfinished`: only those with something going on."""
+def listed(tx: Transaction, *, project: str | None = None) -> Sequence[Instance]:
+    """All instances that are not deleted, by project and name."""
     query = sa.select(*_COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
     if project is not None:
         query = query.where(instances.c.project == project)
-    if unfinished:
-        query = query.where(instances.c.task_state.is_not(None))
     return [_instance(row) for row in tx.execute(query.order_by(instances.c.project, instances.c.name))]
+
+
+def unfinished(tx: Transaction) -> Sequence[Instance]:
+    """The instances with something going on, oldest first."""
+    rows = tx.execute(sa.select(*_COLUMNS).where(instances.c.task_state.is_not(None)))
+    return sorted((_instance(row) for row in rows), key=lambda instance: instance.created_at)
 
 
 def worker_of(tx: Transaction, instance_id: str) -> str | None:

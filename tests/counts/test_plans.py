@@ -75,18 +75,14 @@ def run_again(record: Record) -> None:
     record.run()
 
 
-def known(operation: Callable[[Record], None], reason: str) -> Any:
-    return pytest.param(operation, id=operation.__name__, marks=pytest.mark.xfail(strict=True, reason=reason))
-
-
 @pytest.mark.parametrize(
     "operation",
     [
         build,
         build_and_delete,
         run_again,
-        known(show, "the instance's claim is looked for among all claims"),
-        known(resume, "what is unfinished is looked for among all live instances"),
+        show,
+        resume,
     ],
 )
 def test_sqlite_visits_as_many_rows_however_many_builds_are_on_record(
