@@ -10,7 +10,6 @@ import pytest
 
 from slipway import errors
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.listing import Page
 from slipway.model import Context, FixedIp, Network
 from slipway.settings import Settings
 from slipway.states.store import Store
@@ -72,12 +71,12 @@ def test_filters(driver: EmbeddedNetwork, admin: Context) -> None:
 def test_pages_together_are_the_list(driver: EmbeddedNetwork, admin: Context) -> None:
     for name in "fcadbeabc":
         driver.create_network(admin, name=name)
-    for descending in (False, True):
-        whole = driver.list_networks(admin, page=Page("name", descending=descending))
-        assert [each.name for each in whole] == sorted("fcadbeabc", reverse=descending)
+    for direction in ("asc", "desc"):
+        whole = driver.list_networks(admin, sort_dir=direction)
+        assert [each.name for each in whole] == sorted("fcadbeabc", reverse=direction == "desc")
         found: list[Network] = []
         marker = None
-        while part := driver.list_networks(admin, page=Page("name", 2, marker, descending)):
+        while part := driver.list_networks(admin, sort_key="name", sort_dir=direction, limit=2, marker=marker):
             assert len(part) <= 2
             found += part
             marker = part[-1].id
@@ -86,11 +85,27 @@ def test_pages_together_are_the_list(driver: EmbeddedNetwork, admin: Context) ->
 
 def test_pages_that_make_no_sense(driver: EmbeddedNetwork, admin: Context) -> None:
     with pytest.raises(errors.NotFound):
-        driver.list_ports(admin, page=Page("name", marker="11111111-2222-3333-4444-555555555555"))
+        driver.list_ports(admin, marker="11111111-2222-3333-4444-555555555555")
     with pytest.raises(errors.HTTPBadRequest):
-        driver.list_ports(admin, page=Page("colour"))
+        driver.list_ports(admin, sort_key="colour")
     with pytest.raises(errors.HTTPBadRequest):
-        driver.list_ports(admin, page=Page("name", -1))
+        driver.list_ports(admin, sort_dir="up")
+    with pytest.raises(errors.HTTPBadRequest):
+        driver.list_ports(admin, limit=-1)
+
+
+def test_quotas_of_a_project(driver: EmbeddedNetwork, admin: Context) -> None:
+    driver.set_quota("mine", "network", 1)
+    driver.create_network(MINE, name="a")
+    driver.create_network(OTHERS, name="a")
+    with pytest.raises(errors.OverQuota):
+        driver.create_network(MINE, name="b")
+    driver.set_quota("mine", "network", -1)
+    driver.create_network(MINE, name="b")
+    driver.set_quota("mine", "network", None)
+    driver.create_network(MINE, name="c")
+    with pytest.raises(errors.HTTPBadRequest):
+        driver.set_quota("mine", "colour", 1)
 
 
 def test_subnets_come_in_the_order_in_which_they_were_made(driver: EmbeddedNetwork, admin: Context) -> None:

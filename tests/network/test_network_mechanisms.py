@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from slipway import errors
-from slipway.drivers.network.embedded.driver import EmbeddedNetwork, NetworkEvent
+from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.network.embedded.mechanisms import LinuxBridge, PortChange
 from slipway.drivers.network.embedded.segments import Segment
+from slipway.drivers.network.embedded.transactions import NetworkEvent
 from slipway.model import Context, Port
 from slipway.settings import Settings
 from slipway.states.schema import hosts

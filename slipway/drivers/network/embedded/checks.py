@@ -78,6 +78,12 @@ def one_of(*values: Any) -> Check:
     return check
 
 
+def ip_version(value: Any, name: str) -> int:
+    """4 or 6."""
+    number: int = one_of(4, 6)(integer(value, name), name)
+    return number
+
+
 def uuid_text(value: Any, name: str) -> str:
     """A UUID, in its usual form."""
     try:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from slipway import errors
-from slipway.drivers.network.embedded import portrows, schema
+from slipway.drivers.network.embedded import portrows
 from slipway.drivers.network.embedded.binding import Mechanisms
 from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.macs import MacGenerator
@@ -25,24 +23,12 @@ from slipway.drivers.network.embedded.securitygrouprules import SecurityGroupRul
 from slipway.drivers.network.embedded.securitygroups import SecurityGroups
 from slipway.drivers.network.embedded.services import Services
 from slipway.drivers.network.embedded.subnets import Subnets
+from slipway.drivers.network.embedded.transactions import NetworkEvent, Transactions
 from slipway.model import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.settings import Settings
-from slipway.states.schema import metadata
 from slipway.states.store import Store, Transaction
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkEvent:
-    """Something that happened to a network, subnet or port, told after the commit; `type` is like `port.create`.
-
-    `resource` is the thing as it is then, a deleted one as it was.
-    """
-
-    type: str
-    at: datetime
-    resource: Network | Subnet | Port
 
 
 class EmbeddedNetwork:
@@ -66,12 +52,11 @@ class EmbeddedNetwork:
         on_event: Callable[[NetworkEvent], None] | None = None,
     ) -> None:
         rng = rng or random.SystemRandom()
-        self._store = store
-        self._clock = clock or (lambda: datetime.now(UTC))
-        self._on_event = on_event
+        clock = clock or (lambda: datetime.now(UTC))
+        self._transactions = Transactions(store, clock, on_event)
         self._quotas = Quotas(settings)
         self._mechanisms = Mechanisms((LinuxBridge(settings),) if mechanisms is None else mechanisms)
-        services = Services(settings, rng, self._clock, MacGenerator(settings.base_mac, rng), self._quotas)
+        services = Services(settings, rng, clock, MacGenerator(settings.base_mac, rng), self._quotas)
         self._rules = SecurityGroupRules(services)
         self._groups = SecurityGroups(services, self._rules)
         self._networks = Networks(services)
@@ -79,121 +64,84 @@ class EmbeddedNetwork:
         self._ports = Ports(services, self._groups, self._mechanisms)
         self._changes = PortChanges(services, self._ports, self._mechanisms)
         self._removal = Removal(self._networks, self._subnets, self._ports)
-        self._create_tables()
-
-    def _create_tables(self) -> None:
-        with self._store.read() as tx:
-            there = tx.dialect.has_table(tx, schema.TABLES[-1].name)
-        if not there:
-            with self._store.write() as tx:
-                metadata.create_all(tx, tables=schema.TABLES)
-
-    @contextmanager
-    def _writing(self, tx: Transaction | None) -> Iterator[Transaction]:
-        """A transaction to write in. One that was passed in is left as it was before when an error comes through."""
-        if tx is None:
-            with self._store.write() as own:
-                yield own
-            return
-        tx.exec_driver_sql("SAVEPOINT embedded_network")
-        try:
-            yield tx
-        except BaseException:
-            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT embedded_network")
-            raise
-        finally:
-            tx.exec_driver_sql("RELEASE SAVEPOINT embedded_network")
-
-    @contextmanager
-    def _reading(self, tx: Transaction | None) -> Iterator[Transaction]:
-        if tx is not None:
-            yield tx
-            return
-        with self._store.read() as own:
-            yield own
-
-    def _tell(self, tx: Transaction, kind: str, resource: Network | Subnet | Port) -> None:
-        on_event = self._on_event
-        if on_event is not None:
-            event = NetworkEvent(kind, self._clock(), resource)
-            self._store.after_commit(tx, lambda: on_event(event))
 
     # --- networks and subnets -----------------------------------------------------------------------------------
 
     def create_network(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Network:
         """Make a network. Raises `HTTPBadRequest`, `InvalidInput`, `OverQuota`, `VlanIdInUse` and the like."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             network = self._networks.create(own, context, attributes)
-            self._tell(own, "network.create", network)
+            self._transactions.tell(own, "network.create", network)
         return network
 
     def update_network(
         self, context: Context, network_id: str, *, tx: Transaction | None = None, **attributes: Any
     ) -> Network:
         """Change what is named. Raises `NetworkNotFound`, `PolicyNotAuthorized`, `InvalidSharedSetting`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             network = self._networks.update(own, context, network_id, attributes)
-            self._tell(own, "network.update", network)
+            self._transactions.tell(own, "network.update", network)
         return network
 
     def delete_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a network, its subnets and DHCP ports. Raises `NetworkNotFound`, `NetworkInUse`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             network, gone = self._removal.delete_network(own, context, network_id)
             for port in gone:
                 self._after(own, PortChange("delete", port, port))
-            self._tell(own, "network.delete", network)
+            self._transactions.tell(own, "network.delete", network)
 
     def show_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> Network:
         """One network by id. Raises `NetworkNotFound`."""
-        with self._reading(tx) as own:
+        with self._transactions.reading(tx) as own:
             return self._networks.show(own, context, network_id)
 
-    def list_networks(
-        self, context: Context, *, page: Page | None = None, tx: Transaction | None = None, **filters: Any
-    ) -> Sequence[Network]:
-        """The networks that the project may use, its own and shared ones, ordered by name unless `page` says else."""
-        with self._reading(tx) as own:
-            return self._networks.list(own, context, filters, page or Page("name"))
+    def list_networks(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Network]:
+        """The networks that the project may use, its own and shared ones, ordered by name.
+
+        All lists take attributes as filters (a value, or several in a list), and Neutron's `limit`, `marker`,
+        `sort_key` and `sort_dir`. Raises `HTTPBadRequest` for others, `NotFound` for an unknown marker.
+        """
+        page = Page.taken_from(filters, "name")
+        with self._transactions.reading(tx) as own:
+            return self._networks.list(own, context, filters, page)
 
     def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
         """Make a subnet with its pools; ports that are there get an address of a SLAAC one, as in Neutron.
 
         Raises what Neutron raises: `InvalidInput`, `GatewayConflictWithAllocationPools`, `OverQuota` and so on.
         """
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             subnet = self._subnets.create(own, context, attributes)
             self._removal.add_auto_addresses(own, subnet)
-            self._tell(own, "subnet.create", subnet)
+            self._transactions.tell(own, "subnet.create", subnet)
         return subnet
 
     def update_subnet(
         self, context: Context, subnet_id: str, *, tx: Transaction | None = None, **attributes: Any
     ) -> Subnet:
         """Change what is named. Raises as `create_subnet`, and `SubnetNotFound`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             subnet = self._subnets.update(own, context, subnet_id, attributes)
-            self._tell(own, "subnet.update", subnet)
+            self._transactions.tell(own, "subnet.update", subnet)
         return subnet
 
     def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a subnet. Raises `SubnetNotFound`, and `SubnetInUse` while ports have addresses of it."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             subnet = self._removal.delete_subnet(own, context, subnet_id)
-            self._tell(own, "subnet.delete", subnet)
+            self._transactions.tell(own, "subnet.delete", subnet)
 
     def show_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> Subnet:
         """One subnet by id. Raises `SubnetNotFound`."""
-        with self._reading(tx) as own:
+        with self._transactions.reading(tx) as own:
             return self._subnets.show(own, context, subnet_id)
 
-    def list_subnets(
-        self, context: Context, *, page: Page | None = None, tx: Transaction | None = None, **filters: Any
-    ) -> Sequence[Subnet]:
-        """Subnets, of one network if wanted, in the order in which they were made unless `page` says else."""
-        order = Page("position" if filters.get("network_id") else "created_at")
-        with self._reading(tx) as own:
-            return self._subnets.list(own, context, filters, page or order)
+    def list_subnets(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Subnet]:
+        """Subnets, of one network if wanted, in the order in which they were made."""
+        page = Page.taken_from(filters, "position" if filters.get("network_id") else "created_at")
+        with self._transactions.reading(tx) as own:
+            return self._subnets.list(own, context, filters, page)
 
     # --- ports --------------------------------------------------------------------------------------------------
 
@@ -205,14 +153,14 @@ class EmbeddedNetwork:
         Attributes are Neutron's, with `_` for `:`; None for `fixed_ips`, `security_groups`, `mac_address` and the
         like means "not given". Raises what Neutron raises.
         """
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             return self._create_port(own, context, key, attributes)
 
     def create_ports(
         self, context: Context, requests: Sequence[Mapping[str, Any]], *, tx: Transaction | None = None
     ) -> tuple[Port, ...]:
         """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             return tuple(self._create_port(own, context, None, request) for request in requests)
 
     def _create_port(self, tx: Transaction, context: Context, key: str | None, attributes: Mapping[str, Any]) -> Port:
@@ -226,38 +174,37 @@ class EmbeddedNetwork:
 
         A binding that fails leaves `binding_vif_type` "binding_failed" in the answer, as Neutron does, and no error.
         """
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             change = self._changes.update(own, context, port_id, attributes)
             self._after(own, change)
         return change.port
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             port = self._ports.delete(own, context, port_id)
             self._after(own, PortChange("delete", port, port))
 
     def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""
-        with self._reading(tx) as own:
+        with self._transactions.reading(tx) as own:
             return portrows.from_row(self._ports.row(own, context, port_id))
 
     def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
         """The port that `create_port` made with this key, None when it is certain that there is none."""
-        with self._reading(tx) as own:
+        with self._transactions.reading(tx) as own:
             row = self._ports.find(own, context, id_of(key))
         return None if row is None else portrows.from_row(row)
 
-    def list_ports(
-        self, context: Context, *, page: Page | None = None, tx: Transaction | None = None, **filters: Any
-    ) -> Sequence[Port]:
-        """Ports that match all that is given; with `ip_address` those that hold that address."""
-        with self._reading(tx) as own:
-            return self._ports.list(own, context, filters, page or Page("created_at"))
+    def list_ports(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Port]:
+        """Ports that match all that is given; `ip_address`, `subnet_id` and `security_group` are any of the port's."""
+        page = Page.taken_from(filters, "created_at")
+        with self._transactions.reading(tx) as own:
+            return self._ports.list(own, context, filters, page)
 
     def _after(self, tx: Transaction, change: PortChange) -> None:
-        self._tell(tx, f"port.{change.kind}", change.port)
-        self._store.after_commit(tx, lambda: self._postcommit(change))
+        self._transactions.tell(tx, f"port.{change.kind}", change.port)
+        self._transactions.after(tx, lambda: self._postcommit(change))
 
     def _postcommit(self, change: PortChange) -> None:
         """Tell the mechanism drivers; a new port that one of them cannot deal with is deleted again (S2)."""
@@ -276,43 +223,47 @@ class EmbeddedNetwork:
         self, context: Context, *, tx: Transaction | None = None, **attributes: Any
     ) -> SecurityGroup:
         """Make a security group. Raises `OverQuota`, `SecurityGroupDefaultAlreadyExists`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             return self._groups.create(own, context, attributes)
 
     def create_security_group_rule(
         self, context: Context, *, tx: Transaction | None = None, **attributes: Any
     ) -> SecurityGroupRule:
         """Add a rule to a group. Raises `InvalidInput`, `SecurityGroupRuleExists`, `OverQuota`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             return self._rules.create(own, context, attributes)
 
     def delete_security_group_rule(self, context: Context, rule_id: str, *, tx: Transaction | None = None) -> None:
         """Take a rule away. Raises `SecurityGroupRuleNotFound`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             self._rules.delete(own, context, rule_id)
 
     def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a group. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""
-        with self._writing(tx) as own:
+        with self._transactions.writing(tx) as own:
             self._groups.delete(own, context, group_id)
 
     def show_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> SecurityGroup:
         """One group by id, with its rules. Raises `SecurityGroupNotFound`."""
-        with self._reading(tx) as own:
+        with self._transactions.reading(tx) as own:
             return self._groups.show(own, context, group_id)
 
     def list_security_groups(
-        self, context: Context, *, page: Page | None = None, tx: Transaction | None = None, **filters: Any
+        self, context: Context, *, tx: Transaction | None = None, **filters: Any
     ) -> Sequence[SecurityGroup]:
         """The project's security groups, `default` among them, which is made when it is not there yet."""
-        with self._reading(tx) as own:
+        page = Page.taken_from(filters, "name")
+        with self._transactions.reading(tx) as own:
             if self._groups.has_default(own, context.project_id):
-                return self._groups.list(own, context, filters, page or Page("name"))
-        with self._writing(tx) as own:
+                return self._groups.list(own, context, filters, page)
+        with self._transactions.writing(tx) as own:
             self._groups.default(own, context.project_id)
-            return self._groups.list(own, context, filters, page or Page("name"))
+            return self._groups.list(own, context, filters, page)
 
     def set_quota(self, project_id: str, resource: str, limit: int | None, *, tx: Transaction | None = None) -> None:
-        """Give a project a quota of its own (-1: no limit), or None: that of the settings again."""
-        with self._writing(tx) as own:
+        """Give a project a quota of its own (-1: no limit), or None: that of the settings again.
+
+        `resource` is network, subnet, port, security_group or security_group_rule. Raises `HTTPBadRequest`.
+        """
+        with self._transactions.writing(tx) as own:
             self._quotas.set_limit(own, project_id, resource, limit)

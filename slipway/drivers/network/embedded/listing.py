@@ -21,6 +21,19 @@ class Page:
     marker: str | None = None
     descending: bool = False
 
+    @classmethod
+    def taken_from(cls, filters: dict[str, Any], sort_key: str) -> Page:
+        """Take `limit`, `marker`, `sort_key` and `sort_dir` out of the filters. Raises `HTTPBadRequest`."""
+        limit, sort_dir = filters.pop("limit", None), filters.pop("sort_dir", None) or "asc"
+        if sort_dir not in ("asc", "desc"):
+            raise errors.HTTPBadRequest(f"sort_dir: {sort_dir!r} is neither asc nor desc")
+        if limit is not None and limit < 0:
+            raise errors.HTTPBadRequest(f"limit: {limit} is negative")
+        # As in Neutron, a limit of 0 is none.
+        return cls(
+            filters.pop("sort_key", None) or sort_key, limit or None, filters.pop("marker", None), sort_dir == "desc"
+        )
+
 
 def matching(table: sa.Table, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     """Conditions for filters by column: equal to the value, or to one of a list; None filters nothing.
@@ -42,8 +55,6 @@ def fetch(tx: Transaction, query: sa.Select[Any], table: sa.Table, page: Page) -
     """The rows of that page. Raises `HTTPBadRequest` for an unknown sort key and `NotFound` for an unknown marker."""
     if page.sort_key not in table.c or table.c[page.sort_key].nullable:
         raise errors.HTTPBadRequest(f"{table.name}: cannot be sorted by {page.sort_key!r}")
-    if page.limit is not None and page.limit < 0:
-        raise errors.HTTPBadRequest(f"limit: {page.limit} is negative")
     keys = [table.c[page.sort_key], table.c.id]
     if page.marker is not None:
         after = tx.execute(sa.select(*keys).where(table.c.id == page.marker)).first()
@@ -52,4 +63,4 @@ def fetch(tx: Transaction, query: sa.Select[Any], table: sa.Table, page: Page) -
         here, there = sa.tuple_(*keys), sa.tuple_(*(sa.literal(v, k.type) for v, k in zip(after, keys, strict=True)))
         query = query.where(here < there if page.descending else here > there)
     query = query.order_by(*(key.desc() if page.descending else key for key in keys))
-    return tx.execute(query.limit(page.limit) if page.limit else query).all()
+    return tx.execute(query.limit(page.limit)).all()

@@ -18,11 +18,11 @@ from slipway.drivers.network.embedded import (
     portrows,
     portsecurity,
 )
-from slipway.drivers.network.embedded.attributes import PORT, says_something
 from slipway.drivers.network.embedded.binding import UNBOUND, UNPLUGGED, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken
 from slipway.drivers.network.embedded.mechanisms import PortChange
 from slipway.drivers.network.embedded.owners import is_trusted
+from slipway.drivers.network.embedded.portattributes import PORT, says_something
 from slipway.drivers.network.embedded.ports import Ports
 from slipway.drivers.network.embedded.schema import ports
 from slipway.drivers.network.embedded.services import Services

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from slipway import errors
 from slipway.drivers.network.embedded import binding, fixedips, listing, policy, portrows, portsecurity
-from slipway.drivers.network.embedded.attributes import PORT, says_something
 from slipway.drivers.network.embedded.binding import UNBOUND, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken, Wanted
 from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.mechanisms import PortChange
 from slipway.drivers.network.embedded.owners import is_trusted
+from slipway.drivers.network.embedded.portattributes import PORT, says_something
 from slipway.drivers.network.embedded.schema import allocations, port_security_groups, ports
 from slipway.drivers.network.embedded.securitygroups import SecurityGroups
 from slipway.drivers.network.embedded.services import Services

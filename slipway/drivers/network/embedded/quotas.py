@@ -55,5 +55,7 @@ class Quotas:
 
     def set_limit(self, tx: Transaction, project: str, resource: str, limit: int | None) -> None:
         """Give the project a limit of its own (-1: none at all), or None: the setting holds again."""
+        if resource not in RESOURCES:
+            raise errors.HTTPBadRequest(f"quota: {resource!r} is none of {', '.join(RESOURCES)}")
         tx.execute(_START, {"project_id": project, "resource": resource})
         tx.execute(_SET, {"project": project, "kind": resource, "new": limit})
