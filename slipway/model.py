@@ -61,6 +61,7 @@ class InstanceRequest:
     """All that the user said about one instance. It is stored as it is and never changed by a build.
 
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
+    `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
     """
 
     name: str
@@ -71,6 +72,7 @@ class InstanceRequest:
     security_groups: tuple[str, ...] = ()
     group: ServerGroup | None = None
     user_data: str | None = None
+    user_data_sha256: str | None = None
     zone: str | None = None
     host: str | None = None
     disks: tuple[int, ...] = ()
@@ -322,7 +324,7 @@ class DiskRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiskRequest:
-    """One disk to make, size in bytes. The seed bears the cloud-init user data."""
+    """One disk to make, size in bytes. The seed bears the cloud-init user data, which is never on record here."""
 
     instance_id: str
     slot: int

@@ -359,6 +359,7 @@ class Orchestrator:
 
 def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]:
     """What another request says differently of an instance that exists, a line each for a person."""
+    have, want = instances.to_keep(have), instances.to_keep(want)
     lines = []
     for name in (one.name for one in fields(InstanceRequest)):
         old, new = getattr(have, name), getattr(want, name)

@@ -149,6 +149,10 @@ class Engine:
                 instances.leave(tx, run.instance.id, run.ledger.generation)
 
 
+_AT_REST = {"worker": None, "outcome": None, "user_data": None}
+"""What an instance that is at rest has no more."""
+
+
 def _reschedule(run: Run, _stuck: list[Effect]) -> None:
     ledger = run.ledger
     ledger.conclude(
@@ -160,23 +164,20 @@ def _reschedule(run: Run, _stuck: list[Effect]) -> None:
 
 
 def _abort(run: Run, stuck: list[Effect]) -> None:
-    run.ledger.conclude(
-        Move.REVERTED, detail=f"{len(stuck)} stuck" if stuck else "", values={"worker": None, "outcome": None}
-    )
+    run.ledger.conclude(Move.REVERTED, detail=f"{len(stuck)} stuck" if stuck else "", values=_AT_REST)
     run.tell("instance.create.error", message=_cause(run))
 
 
 def _delete(run: Run, stuck: list[Effect]) -> None:
     building = run.ledger.state.building
-    values = {"worker": None, "outcome": None}
     if stuck:
         root = next((effect for effect in stuck if effect.held_by is None), stuck[0])
         error = errors.UndoFailed(f"{len(stuck)} effects could not be undone, the first is {root.key}: {root.error}")
         run.remember(root.step, error)
-        run.ledger.conclude(Move.DELETE_FAILED, detail=f"{len(stuck)} stuck", values=values, fault=run.fault)
+        run.ledger.conclude(Move.DELETE_FAILED, detail=f"{len(stuck)} stuck", values=_AT_REST, fault=run.fault)
         run.tell("instance.delete.error", message=str(error))
     else:
-        run.ledger.conclude(Move.DELETED, values={**values, "deleted_at": run.tools.clock()})
+        run.ledger.conclude(Move.DELETED, values={**_AT_REST, "deleted_at": run.tools.clock()})
         run.tell("instance.delete.end")
     if building:
         run.tell("instance.create.end", message="the instance was deleted while it was built")

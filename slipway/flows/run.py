@@ -219,8 +219,8 @@ class Run:
         return self.ledger.undo(effect, durability, call, held_by=self._holder(effect))
 
     def _holder(self, effect: Effect) -> Effect | None:
-        """A stuck effect that still uses this one."""
-        for stuck in self.ledger.stuck():
+        """A stuck effect that still uses this one: rather one that is stuck by itself than one that is held as well."""
+        for stuck in sorted(self.ledger.stuck(), key=lambda effect: effect.held_by is not None):
             task = BY_KIND.get(stuck.kind)
             same_slot = task is None or not task.per_slot or stuck.slot == effect.slot
             if task is not None and effect.kind in task.uses and same_slot and stuck.key != effect.key:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,14 +42,23 @@ _LAUNCHED = (
     .where(instances.c.id == sa.bindparam("b_id"))
     .values(
         {c: sa.bindparam(c) for c in ("launched_at", "addresses", "access_ipv4", "access_ipv6")}
-        | {"worker": None, "outcome": None, "fault": None}
+        | {"worker": None, "outcome": None, "fault": None, "user_data": None}
     )
 )
 _NEW = instances.insert()
 _REMEMBER = history.insert()
 
 
+def to_keep(request: InstanceRequest) -> InstanceRequest:
+    """The request as it is kept for good: with the digest of its user data in place of the text."""
+    if request.user_data is None:
+        return request
+    digest = hashlib.sha256(request.user_data.encode()).hexdigest()
+    return replace(request, user_data=None, user_data_sha256=digest)
+
+
 def _instance(row: Any) -> Instance:
+    request = codec.decode(row.request, InstanceRequest)
     return Instance(
         id=row.id,
         name=row.name,
@@ -55,7 +66,7 @@ def _instance(row: Any) -> Instance:
         vm_state=row.vm_state,
         task_state=row.task_state,
         generation=row.generation,
-        request=codec.decode(row.request, InstanceRequest),
+        request=request if row.user_data is None else replace(request, user_data=row.user_data),
         host=row.host,
         fault=codec.decode(row.fault, Fault) if row.fault else None,
         attempt=row.attempt,
@@ -81,7 +92,8 @@ def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worke
             "task_state": state.task_state,
             "generation": 1,
             "worker": worker,
-            "request": codec.encode(request),
+            "request": codec.encode(to_keep(request)),
+            "user_data": request.user_data,
             "group_name": request.group.name if request.group else None,
             "attempt": 1,
             "created_at": at,

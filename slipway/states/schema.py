@@ -57,6 +57,7 @@ instances = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("worker", sa.String),
     sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("user_data", sa.Text),
     sa.Column("group_name", sa.String),
     sa.Column("host", sa.String),
     sa.Column("attempt", sa.Integer, nullable=False),

@@ -65,6 +65,7 @@ class Store:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute(f"PRAGMA synchronous = {synchronous}")
             cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.execute("PRAGMA secure_delete = ON")
             cursor.close()
 
         @event.listens_for(engine, "begin")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model import Disk, DiskRequest, DiskRole, Host, Scope
 from slipway.states.ledger import Durability
@@ -31,9 +33,7 @@ class MapDisks(Task):
             for slot, (role, size) in enumerate(disks)
         ]
         if request.user_data is not None:
-            made.append(
-                DiskRequest(owner, len(made), DiskRole.SEED, 0, hostname=request.name, user_data=request.user_data)
-            )
+            made.append(DiskRequest(owner, len(made), DiskRole.SEED, 0, hostname=request.name))
         return tuple(made)
 
 
@@ -52,6 +52,8 @@ class CreateDisk(Task):
 
     def do(self, work: Work, request: DiskRequest) -> Disk:
         """Raises `DiskError`, `ImageUnacceptable`."""
+        if request.role is DiskRole.SEED:
+            request = replace(request, user_data=work.instance.request.user_data)
         return work.on_host.disk.create_disk(request)
 
     def undo(self, work: Work, result: Disk | None, request: DiskRequest) -> None:
