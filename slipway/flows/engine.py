@@ -107,7 +107,7 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
                 run.failed("flow", error)
             else:
-                run.tell("instance.create.end", message="Success")
+                run.tell("instance.create.end", message="Success", addresses=run.addresses)
 
     @contextlib.contextmanager
     def _flow(self, run: Run) -> Iterator[Any]:

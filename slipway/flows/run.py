@@ -76,6 +76,12 @@ class Run:
         placement = self.placement
         return self.host_named(placement.hosts[self.ledger.attempt - 1]) if placement else None
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The instance's addresses in the order of its NICs, none before it was launched."""
+        launch = next((e for e in self.ledger.effects() if e.kind == "launch" and e.result), None)
+        return codec.decode(launch.result, tuple[str, ...]) if launch and launch.result else ()
+
     def host_named(self, name: str) -> Host:
         """A host on record. Raises `ComputeResourcesUnavailable`."""
         if name not in self._hosts:
