@@ -256,7 +256,7 @@ class Overtaken(Faults):
     act: Callable[[], None]
 
     @contextmanager
-    def at(self, call: str) -> Iterator[None]:
+    def at(self, call: str, family: str = "") -> Iterator[None]:
         with super().at(call):
             if self.calls[-1] == self.point:
                 self.act()
