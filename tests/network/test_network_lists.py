@@ -66,6 +66,8 @@ def test_filters(driver: EmbeddedNetwork, admin: Context) -> None:
     assert driver.list_subnets(admin, network_id=other.id) == ()
     with pytest.raises(errors.HTTPBadRequest, match="colour"):
         driver.list_ports(admin, colour="red")
+    with pytest.raises(errors.HTTPBadRequest, match="ip_address"):
+        driver.list_ports(admin, ip_address="10.0.0")
 
 
 def test_pages_together_are_the_list(driver: EmbeddedNetwork, admin: Context) -> None:

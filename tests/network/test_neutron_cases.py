@@ -25,8 +25,9 @@ from slipway.settings import Settings
 from slipway.states.schema import hosts
 from slipway.states.store import Store, Transaction
 
-FILE = Path(os.environ.get("SLIPWAY_NEUTRON_CASES", Path(__file__).with_name("neutron-port-cases.json")))
-CASES = json.loads(FILE.read_text())["cases"]
+HERE = [Path(__file__).with_name(f"neutron-{name}-cases.json") for name in ("port", "more")]
+ELSEWHERE = os.environ.get("SLIPWAY_NEUTRON_CASES")
+CASES = [case for path in ([Path(ELSEWHERE)] if ELSEWHERE else HERE) for case in json.loads(path.read_text())["cases"]]
 
 _quotas: dict[str, Any] = {field.name: -1 for field in fields(Settings) if field.name.startswith("quota_")}
 UNLIMITED = Settings(**_quotas)

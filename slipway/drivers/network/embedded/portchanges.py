@@ -66,18 +66,10 @@ class PortChanges:
         new = dict(row._mapping)
         if bound_anew := binding.changed(values, row):
             new |= bound_anew | {"status": "DOWN", "binding_vif_type": UNBOUND}
-        mac = self._new_mac(values, row)
-        # Neutron: a device owner that is given along counts from the next change on.
-        holder = Holder(row.id, row.network_id, row.device_owner, mac or row.mac_address)
-        plan = self._plan_addresses(tx, holder, values, row)
-        if mac:
-            self._set_mac(tx, row, mac)
-            new["mac_address"] = mac
-        taken = fixedipchanges.carry_out(tx, holder, plan)
+        taken = self._readdress(tx, values, row, new)
         new |= {name: values[name] for name in _PLAIN if name in values}
-        portsecurity.check_changed(
-            new["port_security_enabled"], values, row.allowed_address_pairs, portrows.groups_of(row)
-        )
+        enabled, groups = new["port_security_enabled"], portrows.groups_of(row)
+        portsecurity.check_changed(enabled, values, row.allowed_address_pairs, groups)
         if "allowed_address_pairs" in values:
             pairs = portsecurity.with_own_mac(values["allowed_address_pairs"], new["mac_address"])
             new["allowed_address_pairs"] = pairs
@@ -98,14 +90,6 @@ class PortChanges:
         self._mechanisms.precommit(tx, change)
         return change
 
-    def _set_mac(self, tx: Transaction, row: sa.Row[Any], mac: str) -> None:
-        """Change the MAC before anything is made of it. Raises `MacAddressInUse`."""
-        try:
-            with tx.begin_nested():
-                tx.execute(_SET_MAC, {"port": row.id, "mac": mac})
-        except IntegrityError as error:
-            raise errors.MacAddressInUse(f"network {row.network_id}: MAC address {mac} is in use") from error
-
     def _new_mac(self, values: Mapping[str, Any], row: sa.Row[Any]) -> str | None:
         """The MAC that the port is to have from now on (None asks for a random one), None: the one that it has.
 
@@ -118,6 +102,19 @@ class PortChanges:
         if is_trusted(values.get("device_owner") or row.device_owner):
             raise errors.UnsupportedPortDeviceOwner(f"port {row.id}: the MAC address of {row.device_owner} ports stays")
         return values["mac_address"] or self._services.macs.draw()
+
+    def _readdress(
+        self, tx: Transaction, values: Mapping[str, Any], row: sa.Row[Any], new: dict[str, Any]
+    ) -> list[Taken]:
+        """Give the port its new MAC and addresses; what is asked for is checked before anything is changed."""
+        mac = self._new_mac(values, row)
+        # Neutron: a device owner that is given along counts from the next change on.
+        holder = Holder(row.id, row.network_id, row.device_owner, mac or row.mac_address)
+        plan = self._plan_addresses(tx, holder, values, row)
+        if mac:
+            _set_mac(tx, row, mac)
+            new["mac_address"] = mac
+        return fixedipchanges.carry_out(tx, holder, plan)
 
     def _plan_addresses(
         self, tx: Transaction, holder: Holder, values: Mapping[str, Any], row: sa.Row[Any]
@@ -143,6 +140,15 @@ class PortChanges:
         portsecurity.check_groups(tx, context, row.project_id, groups)
         portsecurity.set_groups(tx, row.id, groups)
         return groups
+
+
+def _set_mac(tx: Transaction, row: sa.Row[Any], mac: str) -> None:
+    """Change the MAC before anything is made of it. Raises `MacAddressInUse`."""
+    try:
+        with tx.begin_nested():
+            tx.execute(_SET_MAC, {"port": row.id, "mac": mac})
+    except IntegrityError as error:
+        raise errors.MacAddressInUse(f"network {row.network_id}: MAC address {mac} is in use") from error
 
 
 def _merge_options(current: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Any
 
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import binding, fixedips, listing, policy, portrows, portsecurity
+from slipway.drivers.network.embedded import binding, checks, fixedips, listing, policy, portrows, portsecurity
 from slipway.drivers.network.embedded.binding import UNBOUND, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken, Wanted
 from slipway.drivers.network.embedded.listing import Page
@@ -163,7 +162,9 @@ class Ports:
 
 
 def _has_address(value: Any) -> sa.ColumnElement[bool]:
-    return ports.c.id.in_(sa.select(allocations.c.port_id).where(allocations.c.address == ip_address(value)))
+    return ports.c.id.in_(
+        sa.select(allocations.c.port_id).where(allocations.c.address == checks.address(value, "ip_address"))
+    )
 
 
 def _has_subnet(value: Any) -> sa.ColumnElement[bool]:
