@@ -447,22 +447,25 @@ def test_b7_the_other_branch_is_waited_for_before_anything_is_undone(make_world:
     world = make_world(hosts=1, remote=True)
     before = world.reality()
     events: list[Event] = []
-    failed_disk = threading.Event()
+    port_begun, disk_failed = threading.Event(), threading.Event()
 
     class Slow(Faults):
-        """Makes no port before the disk has failed."""
+        """The disk fails while the port is being made."""
 
         @contextmanager
         def at(self, call: str, family: str = "") -> Iterator[None]:
+            if call == "create_disk":
+                assert port_begun.wait(10)
             with super().at(call):
                 if call == "create_port":
-                    assert failed_disk.wait(10)
+                    port_begun.set()
+                    assert disk_failed.wait(10)
                 yield
 
     def listen(event: Event) -> None:
         events.append(event)
         if event.type == "step.error":
-            failed_disk.set()
+            disk_failed.set()
 
     faults = world.faults_of(Slow, Fault("create_disk", Mode.ERROR, raises=lambda: errors.DiskError("full")))
     with ThreadPoolExecutor(2) as pool, world.open(faults, executor=pool) as orchestrator:
