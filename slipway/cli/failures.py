@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -24,14 +25,20 @@ class Code(IntEnum):
     INTERRUPTED = 130
 
 
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
+"""Errors of standard output: those of the record are `StoreError`s. Of a reader that has gone nothing is said."""
+
+
 def report(error: BaseException, argv: Sequence[str]) -> Code:
     """Tell the user about an error that ended the command; gives the exit code.
 
     What was typed is looked at again, since a usage error may come before any option was read.
     """
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has gone, and the interpreter must not fail when it flushes the rest.
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        # The interpreter would fail once more when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"slipway: the output cannot be written: {error.strerror}", err=True)
         return Code.UNEXPECTED
     if _verbose(argv) and not isinstance(error, (click.ClickException, click.Abort)):
         import traceback

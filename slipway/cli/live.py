@@ -122,8 +122,8 @@ class LiveProgress(Progress):
         now = time.monotonic()
         lines: list[RenderableType] = [self._row(name, row, now) for name, row in rows[:room]]
         counts = ((len(rows) - room, "more under way"), (waiting, "waiting"), (ended, "done"))
-        if len(rows) > room or len(self._names) > 1:
-            text = ", ".join(f"{number} {what}" for number, what in counts if number > 0)
+        text = ", ".join(f"{number} {what}" for number, what in counts if number > 0)
+        if text and (len(self._names) > 1 or not rows):
             lines.append(Text(f"  {text}", style="dim"))
         return Group(*lines)
 

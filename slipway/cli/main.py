@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -59,6 +60,8 @@ class LazyGroup(click.Group):
         """Run a command and leave with its exit code; an error is one line, or JSON where that was asked for."""
         argv = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
+        # Python has no standard output where the shell has closed it (>&-).
+        sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
         try:
             code = super().main(argv, *more, **extra)
             sys.stdout.flush()

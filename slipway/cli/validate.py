@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -22,9 +23,19 @@ def command(options: Options, file: Path) -> None:
     from slipway.runfile import load
 
     run_file = load(file)
+    _check_workflow(run_file.workflow)
     counts = {kind: len(getattr(run_file, kind)) for kind in ("hosts", "networks", "instances")}
     if options.json:
         print_json({"file": str(file), "valid": True, "project": run_file.project, **counts})
     else:
         things = ", ".join(counted(number, kind.removesuffix("s")) for kind, number in counts.items())
         click.echo(f"{file} is valid: {things}")
+
+
+def _check_workflow(workflow: str) -> None:
+    """Raise `InvalidFile` for a user's workflow with mistakes; ours has none and costs the import of TaskFlow."""
+    if os.path.isabs(workflow):
+        from slipway.flows.loader import load_definition
+        from slipway.flows.tasks import CATALOG
+
+        load_definition(Path(workflow), {name: task.signature for name, task in CATALOG.items()})

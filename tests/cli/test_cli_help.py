@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -31,6 +32,8 @@ HEAVY = {
     "yaml",
 }
 """What must not be loaded before a command needs it."""
+
+COMMON = {"--state", "--db", "--output", "--verbose", "-v"}
 
 _MODULES = """
 import sys
@@ -128,3 +131,14 @@ def test_without_a_command_the_help_is_shown_and_2(slipway: Callable[..., Result
     done = slipway()
     assert done.exit_code == 2
     assert "Commands:" in done.stderr
+
+
+def test_the_reference_names_every_command_and_option() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    context = click.Context(main)
+    for name in COMMANDS:
+        section = text.partition(f"\n## slipway {name}\n")[2].partition("\n## ")[0]
+        command = main.get_command(context, name)
+        assert command is not None
+        for option in (option for parameter in command.params for option in parameter.opts if option.startswith("-")):
+            assert f"`{option}" in (section if option not in COMMON else text), f"{name} {option}"

@@ -164,3 +164,20 @@ def test_a_reader_that_has_gone_is_no_error(process: Process, run_file: FileWrit
         assert (done.returncode, done.stderr) == (1, "")
     assert process("audit").stdout == "no differences\n"
     assert len(process("list").stdout.splitlines()) == 3
+
+
+def test_an_output_that_cannot_be_written_is_one_line(process: Process) -> None:
+    for args in (("list",), ("list", "--output", "json"), ("audit",)):
+        full = os.open("/dev/full", os.O_WRONLY)
+        done = process(*args, stdout=full)
+        os.close(full)
+        assert (done.returncode, done.stderr) == (
+            1,
+            "slipway: the output cannot be written: No space left on device\n",
+        )
+
+
+def test_a_closed_output_is_no_error(process: Process, run_file: FileWriter) -> None:
+    closed = ("sh", "-c", 'exec "$0" "$@" >&-')
+    assert process("run", run_file(), before=closed).returncode == 0
+    assert process("list", before=closed).returncode == 0

@@ -184,3 +184,15 @@ def test_validate(slipway: Call, run_file: FileWriter, tmp_path: Path) -> None:
     counts = {"file": file, "valid": True, "project": "demo", "hosts": 1, "networks": 1, "instances": 2}
     assert json.loads(slipway("validate", file, "--output", "json").stdout) == counts
     assert not (tmp_path / "state").exists()
+
+
+def test_validate_checks_a_workflow_of_the_users_own(slipway: Call, run_file: FileWriter, tmp_path: Path) -> None:
+    file = run_file()
+    with Path(file).open("a") as text:
+        text.write("workflow: ./own.yaml\n")
+    (tmp_path / "own.yaml").write_text("schema: 1\nname: own\nsteps: [{id: a, uses: shedule}]\n")
+    done = slipway("validate", file)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"{tmp_path}/own.yaml:3:")
+    assert 'did you mean "schedule"?' in done.stderr
+    assert slipway("run", file).stderr == done.stderr

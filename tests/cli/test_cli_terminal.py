@@ -188,3 +188,20 @@ def test_ctrl_c_while_taking_back_or_resuming(
     assert again.exit_code == 0, again.output
     assert slipway("resume").exit_code == 0
     assert_nothing_leaked(slipway)
+
+
+def test_what_another_worker_is_at_is_left_to_it(terminal: Terminals, slipway: Call, run_file: FileWriter) -> None:
+    worker = terminal("run", run_file("delay: 1s"))
+    worker.wait_for("NETWORKING")
+    for args in (("resume",), ("run", run_file("delay: 1s")), ("delete", "web", "--timeout", "0")):
+        done = slipway(*args, "--output", "json")
+        assert (done.exit_code, statuses(done)[0]) == (1, "busy"), done.output
+    waiting = terminal("delete", "web")
+    waiting.wait_for("  1 waiting")
+    waiting.press("\x03")
+    assert waiting.wait() == 130
+    assert "  slipway delete web" in waiting.text
+    # The delete wins: the worker sees it at its next step and takes back what it did.
+    assert worker.wait() == 0
+    assert json.loads(slipway("list", "--output", "json").stdout) == []
+    assert_nothing_leaked(slipway)
