@@ -177,7 +177,8 @@ def _delete(run: Run, stuck: list[Effect]) -> None:
         run.ledger.conclude(Move.DELETE_FAILED, detail=f"{len(stuck)} stuck", values=_AT_REST, fault=run.fault)
         run.tell("instance.delete.error", message=str(error))
     else:
-        run.ledger.conclude(Move.DELETED, values={**_AT_REST, "deleted_at": run.tools.clock()})
+        given_back = {"addresses": None, "access_ipv4": None, "access_ipv6": None}
+        run.ledger.conclude(Move.DELETED, values={**_AT_REST, **given_back, "deleted_at": run.tools.clock()})
         run.tell("instance.delete.end")
     if building:
         run.tell("instance.create.end", message="the instance was deleted while it was built")
