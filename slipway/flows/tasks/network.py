@@ -112,7 +112,7 @@ class CreatePort(NetworkTask):
                 key=work.effect.key,
                 network_id=request.network.id,
                 fixed_ips=[{"ip_address": request.fixed_ip}] if request.fixed_ip else None,
-                mac_address=_free_mac(work, requirements.macs),
+                mac_address=_free_mac(work, request.network, requirements.macs),
                 device_id=work.instance.id,
                 security_groups=request.security_groups,
                 extra_dhcp_opts=[{"opt_name": o.opt_name, "opt_value": o.opt_value} for o in options] or None,
@@ -185,12 +185,20 @@ def _check_mac(port: Port, requirements: VifRequirements) -> None:
         raise errors.PortNotUsable(f"port {port.name or port.id}: the host does not allow its MAC {port.mac_address}")
 
 
-def _free_mac(work: Work, macs: Sequence[str] | None) -> str | None:
-    """One of the hypervisor's MACs that no port of the instance has yet; None where any will do."""
+def _free_mac(work: Work, home: Network, macs: Sequence[str] | None) -> str | None:
+    """One of the hypervisor's MACs that neither the instance nor the network has yet; None where any will do.
+
+    A port that was made before its reply was lost keeps the one that it has.
+    """
     if macs is None:
         return None
-    ports = work.tools.drivers.network.list_ports(work.admin, device_id=work.instance.id, tx=work.tx)
-    left = sorted(set(macs) - {port.mac_address for port in ports})
+    network = work.tools.drivers.network
+    made = network.find_port(work.admin, work.effect.key, tx=work.tx)
+    if made is not None:
+        return made.mac_address
+    own = network.list_ports(work.admin, device_id=work.instance.id, tx=work.tx)
+    others = network.list_ports(work.admin, network_id=home.id, tx=work.tx)
+    left = sorted(set(macs) - {port.mac_address for port in (*own, *others)})
     if not left:
         raise errors.PortNotFree(f"instance {work.instance.name}: none of the host's {len(macs)} MAC addresses is left")
     return left[0]
