@@ -57,11 +57,22 @@ class Network(EmbeddedNetwork):
     """The embedded network, with a fault point for each thing that a port is changed for."""
 
     at: Callable[[str], Any]
+    asked: list[tuple[str, bool]]
+    """Each change of a port that was asked for, and whether as the administrator."""
 
     def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
-        name = next(name for name in VERBS if name in attributes)
-        with self.at(VERBS[name][bool(attributes[name])]):
+        verb = next((VERBS[name][bool(value)] for name, value in attributes.items() if name in VERBS), "change")
+        self.asked.append((verb, context.is_admin))
+        with self.at(verb):
             return super().update_port(context, port_id, tx=tx, **attributes)
+
+    def create_port(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Port:
+        self.asked.append(("create_port", context.is_admin))
+        return super().create_port(context, tx=tx, **attributes)
+
+    def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
+        self.asked.append(("delete_port", context.is_admin))
+        super().delete_port(context, port_id, tx=tx)
 
 
 class RemoteNetwork(Network):
@@ -118,12 +129,12 @@ class World:
     broken: set[str] = field(default_factory=set)
     """Hosts to which no port can be bound."""
     slept: list[float] = field(default_factory=list)
-    network: EmbeddedNetwork = field(init=False)
+    network: Network = field(init=False)
 
     def drivers(self, store: Store, settings: Settings, state: Path, at: Callable[[str], Any]) -> Drivers:
         kind = RemoteNetwork if self.remote else Network
         network = kind(store, settings, mechanisms=(Bridges(settings, self.broken),))
-        network.at = at
+        network.at, network.asked = at, []
         self.network = network
         return (RemoteDrivers if self.remote else Drivers)(network, state)
 
