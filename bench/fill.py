@@ -37,6 +37,7 @@ def fill(directory: Path, builder: Builder, count: int, *, deleted: bool) -> Non
         database.execute("COMMIT")
         broken = database.execute("PRAGMA foreign_key_check").fetchall()
         assert not broken, broken
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class _Pattern:

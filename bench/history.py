@@ -35,7 +35,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             stack.callback(builder.orchestrator.close)
             if deleted is not None:
                 fill(directory, builder, options.record, deleted=deleted)
-            sizes[name] = (directory / "slipway.db").stat().st_size / 1e6
+            sizes[name] = sum(file.stat().st_size for file in directory.glob("slipway.db*")) / 1e6
         contestants = {name: timed(builder.build) for name, builder in builders.items()}
         times = interleaved(contestants, rounds=options.rounds, count=max(1, options.builds // options.rounds))
     return {
