@@ -102,6 +102,8 @@ class CreatePort(NetworkTask):
         """Raises `NoMoreFixedIps`, `FixedIpAlreadyInUse`, `PortLimitExceeded`, `PortNotFree`, or the service's."""
         network = work.tools.drivers.network
         if request.port_id is not None:
+            # Looked at again, since another instance may have taken it since the networks were allocated.
+            _check_free(work, network.show_port(work.context, request.port_id, tx=work.tx))
             port = network.update_port(work.context, request.port_id, device_id=work.instance.id, tx=work.tx)
             _check_mac(port, requirements)
             return Nic(port, request)
@@ -178,6 +180,11 @@ def _owned(work: Work, port_id: str) -> Port | None:
     except errors.PortNotFound:
         return None
     return port if port.device_id == work.instance.id else None
+
+
+def _check_free(work: Work, port: Port) -> None:
+    if port.device_id not in ("", work.instance.id):
+        raise errors.PortInUse(f"port {port.name or port.id} is in use by {port.device_id}")
 
 
 def _check_mac(port: Port, requirements: VifRequirements) -> None:
@@ -285,8 +292,7 @@ def _port_brought_along(work: Work, wanted: str, requirements: VifRequirements) 
     port = named[0] if named else driver.show_port(work.context, wanted)
     if port.project_id != instance.project:
         raise errors.PortNotUsable(f"port {wanted} belongs to another project")
-    if port.device_id not in ("", instance.id):
-        raise errors.PortInUse(f"port {wanted} is in use by {port.device_id}")
+    _check_free(work, port)
     _check_mac(port, requirements)
     if port.dns_name and port.dns_name != instance.name:
         raise errors.PortNotUsable(f"port {wanted} has DNS name {port.dns_name}, the instance is {instance.name}")
