@@ -146,7 +146,7 @@ def end_text(event: Event, seconds: float) -> str | None:
         case "instance.create.end" if event.vm_state == "ACTIVE":
             return f"ACTIVE on {event.host} {took}"
         case "instance.create.error" | "instance.delete.error":
-            return f"ERROR, {event.message} {took}"
+            return f"ERROR, {without_owner(event.message, event.instance_id)} {took}"
         case "instance.delete.end":
             return f"DELETED {took}"
     return None
