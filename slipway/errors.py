@@ -341,6 +341,10 @@ class IpamValueInvalid(Conflict):
     """A subnet's address, such as the default gateway, cannot be what it is to be."""
 
 
+class DeviceIDNotOwnedByTenant(Conflict):
+    """The port would be that of a router which is not the project's."""
+
+
 class GatewayConflictWithAllocationPools(Conflict):
     """The gateway lies in an allocation pool."""
 

@@ -159,7 +159,9 @@ class EmbeddedNetwork:
     def create_ports(
         self, context: Context, requests: Sequence[Mapping[str, Any]], *, tx: Transaction | None = None
     ) -> tuple[Port, ...]:
-        """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`."""
+        """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`, and for no request."""
+        if not requests:
+            raise errors.HTTPBadRequest("ports: at least one must be asked for")
         with self._transactions.writing(tx) as own:
             return tuple(self._create_port(own, context, None, request) for request in requests)
 

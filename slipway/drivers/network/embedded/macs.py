@@ -14,6 +14,13 @@ _FORMS = tuple(
     for separator in separators
 )
 
+_SIX = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+def _usable(octets: str) -> bool:
+    """Whether a NIC can have it: not all zeros, and not a group address, whose first octet is odd."""
+    return octets != "00:00:00:00:00:00" and not int(octets[:2], 16) & 1
+
 
 def canonical(text: object) -> str:
     """The MAC address in lower case with colons, however it was spelled.
@@ -25,9 +32,9 @@ def canonical(text: object) -> str:
         if isinstance(text, str) and (match := form.fullmatch(text.lower())):
             groups = match.groups()
             digits = "".join(group.zfill(12 // len(groups)) for group in groups)
-            octets = bytes.fromhex(digits)
-            if any(octets) and not octets[0] & 1:
-                return octets.hex(":")
+            octets = bytes.fromhex(digits).hex(":")
+            if _usable(octets):
+                return octets
     raise errors.HTTPBadRequest(f"mac_address: {text!r} is not a valid MAC address of a NIC")
 
 
@@ -38,12 +45,11 @@ class MacGenerator:
     """
 
     def __init__(self, base_mac: str, rng: random.Random) -> None:
-        try:
-            octets = canonical(base_mac)
-        except errors.HTTPBadRequest as error:
+        octets = base_mac.lower()
+        if not _SIX.fullmatch(octets) or not _usable(octets):
             raise errors.HTTPBadRequest(
                 f"base_mac: {base_mac!r} is not a MAC address that a NIC can have; give six octets, the first even"
-            ) from error
+            )
         self._fixed = octets[: 9 if octets[9:11] == "00" else 12]
         self._free = 6 - len(self._fixed) // 3
         self._rng = rng

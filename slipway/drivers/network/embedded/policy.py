@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from slipway import errors
+from slipway.drivers.network.embedded.owners import ROUTER_INTERFACES
 from slipway.drivers.network.embedded.resource import Resource
 from slipway.model import Context
 
@@ -50,6 +51,12 @@ def check_port(context: Context, resource: Resource, values: Mapping[str, Any], 
             if name == "fixed_ips" and network.shared and _names_subnets_only(values[name], create=create):
                 continue
             raise _forbidden(resource, name)
+
+
+def check_router(context: Context, device_owner: str, device_id: str) -> None:
+    """Raises `DeviceIDNotOwnedByTenant` when a project asks for a router's port; nobody has routers here (S3)."""
+    if device_id and device_owner in ROUTER_INTERFACES and not context.is_admin:
+        raise errors.DeviceIDNotOwnedByTenant(f"device_id: {device_id} is no router of project {context.project_id}")
 
 
 def _names_subnets_only(fixed_ips: Any, *, create: bool) -> bool:

@@ -63,6 +63,9 @@ class PortChanges:
         if not context.is_admin and row.project_id != context.project_id:
             raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
         policy.check_port(context, PORT, values, row, create=False)
+        owner, device = values.get("device_owner") or row.device_owner, values.get("device_id") or row.device_id
+        if "device_owner" in values or values.get("device_id") != row.device_id:
+            policy.check_router(context, owner, device)
         new = dict(row._mapping)
         if bound_anew := binding.changed(values, row):
             new |= bound_anew | {"status": "DOWN", "binding_vif_type": UNBOUND}

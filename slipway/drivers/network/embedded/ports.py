@@ -85,6 +85,7 @@ class Ports:
         if not site:
             raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
         policy.check_port(context, PORT, values, site[0], create=True)
+        policy.check_router(context, values["device_owner"], values["device_id"])
         return self._make(tx, context, values, site), True
 
     def _site(self, tx: Transaction, context: Context, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
