@@ -20,7 +20,7 @@ import pytest
 from slipway import errors
 from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Listener, Orchestrator
-from slipway.testing import COMMIT, Fault, Mode
+from slipway.testing import Fault, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, Things, World
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 Record = Callable[[str, object], None]
 
 MODES = (Mode.ERROR, Mode.LOST_REPLY)
-INNER = ("bind", "unbind", "take", "give_back")
-"""Fault points within a call that is one itself."""
-
 HELD_BY = {
     "domain": ("claim", "port", "binding", "disk", "definition", "vif"),
     "vif": ("port", "binding"),
@@ -92,10 +89,6 @@ def make_stage(world: World) -> Stage:
     return Stage(world, things, world.things_of(neighbour), wanted)
 
 
-def driver_calls(calls: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
-    return [(call, nth) for call, nth in calls if call != COMMIT and call not in INNER]
-
-
 def faults_at(points: Sequence[tuple[str, int]], kind: type[Exception]) -> Sequence[Fault]:
     return [Fault(call, mode, nth, lambda: kind("injected")) for call, nth in points for mode in MODES]
 
@@ -110,12 +103,12 @@ def test_every_call_of_a_build(kind: type[Exception], stage: Stage, record_prope
         seen = world.faults()
         with world.open(seen) as orchestrator:
             whole = world.count(orchestrator.create(stage.request))
-    points = driver_calls(seen.calls)
+    points = world.driver_calls(seen)
     problems: list[str] = []
     for fault in faults_at(points, kind):
         with stage.world() as world:
             problems += (f"{fault}: {problem}" for problem in build_with(fault, kind, stage, world, whole))
-    assert len(points) > 20
+    assert len(points) > 15
     assert problems == []
     record_property("faults", len(points) * len(MODES))
 
@@ -249,7 +242,7 @@ def calls_between(
     with world.open(seen) as orchestrator:
         act(orchestrator, mark)
     end = min(marks[name] for name in ends if name in marks)
-    return driver_calls(seen.calls[marks[start] : end])
+    return world.driver_calls(seen, marks[start], end)
 
 
 def stuck_after(
