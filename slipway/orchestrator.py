@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from slipway import errors
 from slipway.batch import GONE, Ended, Status, run_in_order
@@ -21,7 +22,8 @@ from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
-from slipway.model import Claim, Effect, EffectState, Event, Fault, HistoryEntry, Instance, InstanceRequest
+from slipway.model import Claim, Context, Effect, EffectState, Event, Fault, HistoryEntry, Instance, InstanceRequest
+from slipway.networks import Networks
 from slipway.runfile import RunFile
 from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
@@ -32,7 +34,11 @@ from slipway.states.machines import State, VmState
 from slipway.states.store import Store, Transaction
 from slipway.states.worker import is_gone, this_worker
 
+if TYPE_CHECKING:
+    from slipway.drivers.network.embedded.transactions import NetworkEvent
+
 Listener = Callable[[Event], None]
+NetworkListener: TypeAlias = "Callable[[NetworkEvent], None]"
 
 
 class BuildFailed(errors.SlipwayError):
@@ -78,6 +84,8 @@ class Orchestrator:
         drivers: Callable[[Store, Settings, Path], Drivers] | None = None,
         store: Callable[[str], Store] = Store,
         workflow: str = "build-instance",
+        project: str = "default",
+        on_network_event: NetworkListener | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
@@ -86,17 +94,22 @@ class Orchestrator:
         """`state`: the directory that holds everything of this machine; `db`: an SQLAlchemy URL, default a file in it.
 
         `drivers` makes the drivers, default those that are installed. With an `executor` the branches of a build run
-        side by side in it. Raises a `StoreError` when the database cannot be used.
+        side by side in it. `project`: on whose behalf `network` is called by default. `on_network_event` is told of
+        every change of networks, subnets and ports after its commit; drivers of your own tell it themselves.
+        Raises a `StoreError` when the database cannot be used.
         """
+        if drivers is not None and on_network_event is not None:
+            raise ValueError("drivers of your own are given on_event where you make them, not on_network_event here")
         self._state = Path(state)
         self._settings = settings or Settings()
         self._rng = rng or random.SystemRandom()
         if db is None:
             self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._executor = executor
-        make_drivers = drivers or default_drivers
+        make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
         self._store = store(db or f"sqlite:///{self._state / 'slipway.db'}")
         made = make_drivers(self._store, self._settings, self._state)
+        self.network = Networks(made.network, Context(project, is_admin=True))
         self._tools = Tools(self._store, made, self._settings, clock, sleep)
         catalog = {name: task.signature for name, task in CATALOG.items()}
         definition = load_definition(find_definition(workflow), catalog)
@@ -373,6 +386,8 @@ def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]
     return tuple(lines)
 
 
-def default_drivers(store: Store, settings: Settings, state: Path) -> Drivers:
+def default_drivers(
+    store: Store, settings: Settings, state: Path, *, on_network_event: NetworkListener | None = None
+) -> Drivers:
     """The embedded network, and each host's drivers by the names in its entry."""
-    return Drivers(driver_class("network", "embedded")(store, settings), state)
+    return Drivers(driver_class("network", "embedded")(store, settings, on_event=on_network_event), state)
