@@ -152,6 +152,25 @@ def test_a_call_that_ends_after_another_worker_deleted(make_world: Maker) -> Non
     assert late == {("orphaned", kind) for kind in ("port", "disk", "definition", "vif", "domain")}
 
 
+def test_a_delete_in_the_middle_of_a_call_wins(make_world: Maker) -> None:
+    """What the call brought about is recorded all the same, so that it is undone."""
+    world = make_world(hosts=2, remote=True)
+    before = world.reality()
+    points, _ = calls_of_a_build(world)
+    for point in points:
+        faults = world.faults_of(Overtaken)
+        with world.open() as other, world.open(faults) as builder:
+
+            def delete(other: Orchestrator = other) -> None:
+                with pytest.raises(errors.InstanceBusy):
+                    other.delete("web-1", timeout=0.0)
+
+            faults.point, faults.act = point, delete
+            assert builder.create(wanted(world)).vm_state == "DELETED", point
+            assert builder.audit() == (), point
+        assert world.reality() == before, point
+
+
 # --- audits and listeners -----------------------------------------------------------------------------------------
 
 
