@@ -124,7 +124,7 @@ class CreatePort(NetworkTask):
             raise _as_nova(error, request) from error
         return Nic(port, request)
 
-    def undo(self, work: Work, result: Nic | None, request: PortRequest, requirements: VifRequirements) -> None:
+    def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
         """Delete the port that was made; give the one brought along back, unless it is somebody else's by now."""
         network = work.tools.drivers.network
         if request.port_id is None:
