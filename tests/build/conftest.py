@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -27,7 +27,7 @@ from slipway.orchestrator import BuildFailed, Listener, Orchestrator
 from slipway.runfile import RunFile, loads
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
-from slipway.testing import COMMIT, Fault, Faults
+from slipway.testing import COMMIT, Call, Fault, Faults
 
 GIB = 1 << 30
 SMALL = Flavor("small", vcpus=1, memory=GIB, disk=2 * GIB)
@@ -35,8 +35,6 @@ TINY = Image("tiny", path="/images/tiny.qcow2", format="qcow2")
 HOST = "vcpus: 8, memory: 16GiB, disk: 100GiB"
 Things = frozenset[tuple[str, str]]
 """Names and contents."""
-
-F = TypeVar("F", bound=Faults)
 
 VERBS = {
     ("binding_host_id", True): "bind",
@@ -144,14 +142,11 @@ class World:
         self.network = network
         return (RemoteDrivers if self.remote else Drivers)(network, state)
 
-    def faults(self, *faults: Fault) -> Faults:
-        return self.faults_of(Faults, *faults)
-
-    def faults_of(self, kind: type[F], *faults: Fault) -> F:
+    def faults(self, *faults: Fault, on_call: Callable[[Call], None] = lambda _call: None) -> Faults:
         def drivers(store: Store, settings: Settings, state: Path) -> Drivers:
             return self.drivers(store, settings, state, made.at)
 
-        made = kind(*faults, drivers=drivers)
+        made = Faults(*faults, drivers=drivers, on_call=on_call)
         return made
 
     @contextmanager

@@ -17,7 +17,7 @@ from slipway.errors import SlipwayError
 from slipway.model import Event
 from slipway.states import hosts, instances
 from slipway.states.store import Store
-from slipway.testing import Fault, Faults, Mode
+from slipway.testing import Call, Fault, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -248,25 +248,20 @@ def test_b7_the_other_branch_is_waited_for_before_anything_is_undone(make_world:
     events: list[Event] = []
     port_begun, disk_failed = threading.Event(), threading.Event()
 
-    class Slow(Faults):
+    def meet(call: Call) -> None:
         """The disk fails while the port is being made."""
-
-        @contextmanager
-        def at(self, call: str, family: str = "") -> Iterator[None]:
-            if call == "create_disk":
-                assert port_begun.wait(10)
-            with super().at(call):
-                if call == "create_port":
-                    port_begun.set()
-                    assert disk_failed.wait(10)
-                yield
+        if call.name == "create_disk":
+            assert port_begun.wait(10)
+        if call.name == "create_port":
+            port_begun.set()
+            assert disk_failed.wait(10)
 
     def listen(event: Event) -> None:
         events.append(event)
         if event.type == "step.error":
             disk_failed.set()
 
-    faults = world.faults_of(Slow, Fault("create_disk", Mode.ERROR, raises=lambda: errors.DiskError("full")))
+    faults = world.faults(Fault("create_disk", Mode.ERROR, raises=lambda: errors.DiskError("full")), on_call=meet)
     with ThreadPoolExecutor(2) as pool, world.open(faults, executor=pool) as orchestrator:
         failed = world.fail(orchestrator, world.request(), listen)
         assert orchestrator.audit() == ()

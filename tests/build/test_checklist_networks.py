@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +13,7 @@ import pytest
 from slipway import errors
 from slipway.model import Event, NetworkRequest
 from slipway.orchestrator import BuildFailed
-from slipway.testing import Fault, Faults, Mode
+from slipway.testing import Call, Fault, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -111,40 +108,15 @@ def test_n1_a_port_whose_reply_was_lost_keeps_its_mac(make_world: Maker) -> None
 # --- N2: side by side ---------------------------------------------------------------------------------------------
 
 
-class Meeting(Faults):
-    """A port and a disk are made at the same time, or not at all."""
-
-    barrier = threading.Barrier(2)
-
-    @contextmanager
-    def at(self, call: str, family: str = "") -> Iterator[None]:
-        with super().at(call):
-            if call in ("create_port", "create_disk"):
-                self.barrier.wait(10)
-            yield
-
-
-class Counting(Faults):
-    """Counts how many calls are going on at most; each takes a moment."""
-
-    now = most = 0
-
-    @contextmanager
-    def at(self, call: str, family: str = "") -> Iterator[None]:
-        with super().at(call):
-            if call in ("create_port", "create_disk"):
-                self.now += 1
-                self.most = max(self.most, self.now)
-                time.sleep(0.02)
-                yield
-                self.now -= 1
-            else:
-                yield
-
-
 def test_n2_ports_and_disks_are_made_side_by_side(make_world: Maker) -> None:
     world = make_world(hosts=1, remote=True)
-    with ThreadPoolExecutor(2) as pool, world.open(world.faults_of(Meeting), executor=pool) as orchestrator:
+    together = threading.Barrier(2)
+
+    def meet(call: Call) -> None:
+        if call.name in ("create_port", "create_disk"):
+            together.wait(10)
+
+    with ThreadPoolExecutor(2) as pool, world.open(world.faults(on_call=meet), executor=pool) as orchestrator:
         instance = orchestrator.create(world.request())
         assert orchestrator.audit() == ()
     assert instance.vm_state == "ACTIVE"
@@ -152,10 +124,11 @@ def test_n2_ports_and_disks_are_made_side_by_side(make_world: Maker) -> None:
 
 def test_n2_without_an_executor_one_comes_after_the_other(make_world: Maker) -> None:
     world = make_world(hosts=1, remote=True)
-    faults = world.faults_of(Counting)
-    with world.open(faults) as orchestrator:
-        orchestrator.create(world.request("web-1", "net", "net", disks=(1 << 30,)))
-    assert faults.most == 1
+    events: list[Event] = []
+    with world.open() as orchestrator:
+        orchestrator.create(world.request("web-1", "net", "net", disks=(1 << 30,)), on_event=events.append)
+    steps = [(event.step, event.slot, event.type) for event in events if event.step]
+    assert steps[1::2] == [(step, slot, "step.end") for step, slot, _ in steps[::2]]
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +13,7 @@ from slipway import errors
 from slipway.batch import Status
 from slipway.model import Event, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
-from slipway.testing import Fault, Faults, Mode
+from slipway.testing import Call, Fault, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -89,27 +88,22 @@ def an_hour_later() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-class Overtaken(Faults):
-    """In the middle of one driver call another worker acts, before the call has its effect."""
+def when(point: tuple[str, int], act: Callable[[], object]) -> Callable[[Call], None]:
+    """Have another worker act in the middle of one driver call, before it has its effect."""
 
-    point: tuple[str, int]
-    act: Callable[[], None]
+    def on_call(call: Call) -> None:
+        if (call.name, call.nth) == point:
+            act()
 
-    @contextmanager
-    def at(self, call: str, family: str = "") -> Iterator[None]:
-        with super().at(call):
-            if self.calls[-1] == self.point:
-                self.act()
-            yield
+    return on_call
 
 
 def overtaken(point: tuple[str, int], world: World, act: Callable[[Orchestrator], T]) -> T:
     """Begin a build, and have another worker act in the middle of one of its calls; what that gave."""
-    faults = world.faults_of(Overtaken)
     given: list[T] = []
-    with world.open(clock=an_hour_later) as second, world.open(faults) as first:
-        faults.point, faults.act = point, lambda: given.append(act(second))
-        with pytest.raises(errors.NotFinished):
+    with world.open(clock=an_hour_later) as second:
+        faults = world.faults(on_call=when(point, lambda: given.append(act(second))))
+        with world.open(faults) as first, pytest.raises(errors.NotFinished):
             first.create(wanted(world))
     return given[0]
 
@@ -158,17 +152,28 @@ def test_a_delete_in_the_middle_of_a_call_wins(make_world: Maker) -> None:
     before = world.reality()
     points, _ = calls_of_a_build(world)
     for point in points:
-        faults = world.faults_of(Overtaken)
-        with world.open() as other, world.open(faults) as builder:
+        with world.open() as other:
 
             def delete(other: Orchestrator = other) -> None:
                 with pytest.raises(errors.InstanceBusy):
                     other.delete("web-1", timeout=0.0)
 
-            faults.point, faults.act = point, delete
-            assert builder.create(wanted(world)).vm_state == "DELETED", point
-            assert builder.audit() == (), point
+            with world.open(world.faults(on_call=when(point, delete))) as builder:
+                assert builder.create(wanted(world)).vm_state == "DELETED", point
+                assert builder.audit() == (), point
         assert world.reality() == before, point
+
+
+def test_no_transaction_is_open_while_something_foreign_is_called(world: World) -> None:
+    """It would lock everybody else out for as long as the call takes."""
+    calls: list[Call] = []
+    with world.open(world.faults(Fault("spawn", Mode.ERROR), on_call=calls.append)) as orchestrator:
+        orchestrator.create(wanted(world))
+        orchestrator.delete("web-1")
+    ours = () if world.remote else ("network", "wiring")
+    inside = {call.family for call in calls if call.in_transaction and call.family}
+    assert inside == set(ours)
+    assert {call.family for call in calls if call.family} == {"network", "compute", "wiring", "disk"}
 
 
 # --- audits and listeners -----------------------------------------------------------------------------------------
