@@ -49,7 +49,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         except Exception as error:
             try:
                 run.failed(self.step.id, error)
-            except (errors.StaleWorker, errors.StoreError) as second:
+            except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
                 raise errors.BuildInterrupted(str(second)) from error
             raise
 

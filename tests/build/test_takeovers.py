@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -234,3 +236,20 @@ def test_a_listener_may_build_another_instance(world: World) -> None:
         assert within.claim is not None
         assert {effect.state.value for effect in within.effects} == {"done"}
         assert orchestrator.audit() == ()
+
+
+def test_a_worker_that_finds_a_state_it_does_not_expect_stops_and_undoes_nothing(world: World) -> None:
+    """B4: a save fails when it finds another state. Whatever moved the instance, it is no longer this worker's."""
+    before = world.reality()
+    with closing(sqlite3.connect(world.state / "slipway.db")) as database, world.open() as orchestrator:
+
+        def tamper(event: Event) -> None:
+            if (event.type, event.step, event.slot) == ("step.start", "bindings", 1):
+                database.execute("UPDATE instances SET task_state = 'SPAWNING'")
+                database.commit()
+
+        with pytest.raises(errors.NotFinished, match=r"expected BUILDING/.*found BUILDING/SPAWNING"):
+            orchestrator.create(wanted(world), on_event=tamper)
+        assert "undone" not in {effect.state.value for effect in orchestrator.show("web-1").effects}
+        assert orchestrator.delete("web-1").vm_state == "DELETED"
+    assert world.reality() == before
