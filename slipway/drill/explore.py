@@ -79,7 +79,7 @@ def explore(bench: Bench, templates: Path) -> Exploration:
     bench.load(templates / EMPTY)
     alone = _dry_run(bench)
     begun = _index(alone, "event", "instance.create.start")
-    add(Scenario.PREPARE, EMPTY, alone[:begun])
+    add(Scenario.PREPARE, EMPTY, alone[: begun + 1])
     neighbour = _prepare(bench, templates, stages[Scenario.PREPARE].ends)
 
     bench.load(templates / READY)
@@ -198,12 +198,16 @@ def points_of(lines: Sequence[Line]) -> list[Point]:
     return found[::-1]
 
 
+_BESIDES_STEPS = {"instance.create.start": "begin", "instance.delete.start": "begin", "reschedule": "reschedule"}
+"""What is going on before announcements that are no step's."""
+
+
 def _step(event: str) -> tuple[str, bool]:
     """Which step was going on before an announcement, and whether it was being undone."""
     kind, where, *_ = event.split(" ")
     if kind.startswith("step."):
         return where.partition("[")[0], kind == "step.undo"
-    return {"instance.create.start": "record", "reschedule": "reschedule"}.get(kind, "conclude"), False
+    return _BESIDES_STEPS.get(kind, "conclude"), False
 
 
 def _last_call(points: Sequence[Point], instances: int) -> Point:
