@@ -13,6 +13,7 @@ import pytest
 
 from slipway import errors
 from slipway.batch import Status
+from slipway.flows.audit import Finding
 from slipway.model import Event, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Call, Fault, Mode
@@ -204,6 +205,20 @@ def test_audit_in_mid_build_reports_nothing(calls: Sequence[str], world: World) 
             orchestrator.delete("web-1", on_event=listener)
         assert listener.failed == []
         assert len(asked) > 20
+
+
+def test_audit_in_the_middle_of_calls_and_commits_reports_nothing(world: World) -> None:
+    """What is half done or half undone is neither missing nor left over."""
+    found: list[Finding] = []
+    with world.open() as other:
+
+        def audit(_call: Call) -> None:
+            found.extend(other.audit())
+
+        with world.open(world.faults(Fault("spawn", Mode.ERROR), on_call=audit)) as orchestrator:
+            assert orchestrator.create(wanted(world)).attempt == 2
+            orchestrator.delete("web-1")
+    assert found == []
 
 
 class Checked:
