@@ -96,11 +96,14 @@ class Bench:
             shutil.copytree(template, self.state)
         self.trace.clear()
         self.log.write_bytes(b"")
-        # Not the seed alone: ids and MACs must not be those that were drawn while the template was made.
-        self._rng.seed(f"{self.plan.seed} {template.name if template else ''}")
+        self.reseed(template.name if template else "")
         self.faults.clock = Clock()
         self.faults.arm()
         self.forget()
+
+    def reseed(self, part: str) -> None:
+        """Draw ids and MACs anew in this part of a run: not those that were drawn by another process before it."""
+        self._rng.seed(f"{self.plan.seed} {part}")
 
     def forget(self) -> None:
         """Take up no memory of a world that was put in another's place."""

@@ -174,7 +174,9 @@ class _Run:
     def _forked(self, action: Callable[[], None]) -> int:
         """Do it in a process of its own; nothing of the database is open meanwhile."""
         self.bench.orchestrator.close()
-        return fork(lambda: self._attempt(action))
+        child = fork(lambda: self._attempt(action))
+        self.bench.reseed(f"{len(self.bench.trace.lines)} lines later")
+        return child
 
     def _second(self) -> None:
         """The recovery has a fault of its own: the one that the case names, or one drawn from what it does."""
