@@ -444,6 +444,7 @@ class Instance:
     fault: Fault | None
     attempt: int
     created_at: datetime
+    workflow: str
     launched_at: datetime | None = None
     addresses: tuple[str, ...] = ()
     access_ipv4: str | None = None

@@ -58,6 +58,7 @@ class Run:
         self._hosts: dict[str, Host] = {}
         self._tried: set[str] = set()
         self._placement: Placement | None = None
+        ledger.moved = lambda: self.tell("state")
 
     # --- where it stands ------------------------------------------------------------------------------------------
 

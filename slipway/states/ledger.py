@@ -67,6 +67,8 @@ class Ledger:
         self.generation = instance.generation
         self.attempt = instance.attempt
         self.state = State(instance.vm_state, instance.task_state)
+        self.moved: Callable[[], None] = lambda: None
+        """Called after each commit by which a step entered a phase."""
         self._effects: dict[str, Effect] = {}
         if known:
             with store.read() as tx:
@@ -105,21 +107,21 @@ class Ledger:
         if durability is Durability.PURE:
             return call(effect, None)
         if durability is Durability.LOCAL:
-            with self._writing() as tx:
+            with self._stepping() as tx:
                 result = call(effect, tx)
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=True))
         else:
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
             result = call(effect, None)
-            with self._writing() as tx:
+            with self._stepping() as tx:
                 new = durability is Durability.RECORDED
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=new))
         return result
 
     def enter(self, event: Event) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
-        with self._writing() as tx:
+        with self._stepping() as tx:
             self._advance(tx, event)
 
     def _planned(self, intent: Intent) -> Effect:
@@ -143,7 +145,7 @@ class Ledger:
 
     def _intend(self, effect: Effect, intent: Intent) -> None:
         deadline = self._clock() + timedelta(seconds=intent.timeout)
-        with self._writing() as tx:
+        with self._stepping() as tx:
             self._enter_phase(tx, intent.enters)
             self._write_new(tx, effect, deadline)
         self._keep(effect)
@@ -194,6 +196,15 @@ class Ledger:
             "started_at": effect.started_at,
             "finished_at": effect.finished_at,
         }
+
+    @contextmanager
+    def _stepping(self) -> Iterator[Transaction]:
+        """A transaction of a step, which may enter a phase."""
+        before = self.state
+        with self._writing() as tx:
+            yield tx
+        if self.state != before:
+            self.moved()
 
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:

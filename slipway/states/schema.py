@@ -28,7 +28,12 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
-meta = sa.Table("meta", metadata, sa.Column("schema_version", sa.Integer, nullable=False))
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("settings", sa.LargeBinary),
+)
 
 hosts = sa.Table(
     "hosts",
@@ -56,6 +61,7 @@ instances = sa.Table(
     sa.Column("task_state", sa.String),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("worker", sa.String),
+    sa.Column("workflow", sa.String, nullable=False),
     sa.Column("request", sa.LargeBinary, nullable=False),
     sa.Column("user_data", sa.Text),
     sa.Column("group_name", sa.String),

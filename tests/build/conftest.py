@@ -18,12 +18,13 @@ from typing import Any, ClassVar
 
 import pytest
 
+from slipway.builder import Listener
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.network.embedded.mechanisms import LinuxBridge
 from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.model import Context, Flavor, Host, Image, Instance, InstanceRequest, NetworkRequest, Port, Vif
-from slipway.orchestrator import BuildFailed, Listener, Orchestrator
+from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.runfile import RunFile, loads
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction

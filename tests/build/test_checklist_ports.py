@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
+from slipway.builder import Listener
 from slipway.model import Context, Event, InstanceRequest, NetworkRequest
-from slipway.orchestrator import Listener, Orchestrator
+from slipway.orchestrator import Orchestrator
 from slipway.testing import Fault, Mode
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
+from slipway.builder import Listener
 from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest
-from slipway.orchestrator import BuildFailed, Listener, Orchestrator
+from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode
 
 if TYPE_CHECKING:
