@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,8 +24,6 @@ from slipway.model import Effect, Event, Instance, Scope
 from slipway.states import instances
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Event as Move
-
-log = logging.getLogger(__name__)
 
 
 class Engine:

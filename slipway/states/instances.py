@@ -183,6 +183,11 @@ def outcome_of(tx: Transaction, instance_id: str) -> str | None:
     return tx.scalar(sa.select(instances.c.outcome).where(instances.c.id == instance_id))
 
 
+def decide(tx: Transaction, instance_id: str, outcome: str) -> None:
+    """Record what is to become of the attempt under way."""
+    tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome))
+
+
 def take_over(tx: Transaction, instance: Instance, *, worker: str) -> int:
     """Become the instance's worker. Gives the new generation, which makes every write of the old one refused.
 

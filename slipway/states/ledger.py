@@ -21,7 +21,6 @@ from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, effects, instances, machines
 from slipway.states.machines import Event, State
-from slipway.states.schema import instances as instances_table
 from slipway.states.store import Store, Transaction
 
 R = TypeVar("R")
@@ -274,13 +273,12 @@ class Ledger:
         self._write(tx, effects.UNDONE, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
-    def refresh(self) -> State:
+    def refresh(self) -> None:
         """See the instance's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
         with self._lock, self._store.read() as tx:
             instances.fence(tx, self.instance_id, self.generation, going_on=False)
             row = instances.get(tx, self.instance_id)
             self.state = State(row.vm_state, row.task_state)
-        return self.state
 
     # --- the instance's state -------------------------------------------------------------------------------------
 
@@ -292,23 +290,20 @@ class Ledger:
         values: dict[str, Any] | None = None,
         fault: Fault | None = None,
         also: Callable[[Transaction], None] | None = None,
-    ) -> State:
+    ) -> None:
         """Move the instance, with the columns and rows (`also`) that go with it, in a commit of its own."""
         if fault is not None:
             values = {**(values or {}), "fault": codec.encode(fault)}
         with self._writing() as tx:
             if also is not None:
                 also(tx)
-            return self._advance(tx, event, detail=detail, values=values)
+            self._advance(tx, event, detail=detail, values=values)
 
-    def decide(self, outcome: str | None, *, fault: Fault | None = None) -> None:
+    def decide(self, outcome: str) -> None:
         """Record what is to become of the instance without moving it (a delete has moved it already)."""
-        values: dict[str, Any] = {"outcome": outcome}
-        if fault is not None:
-            values["fault"] = codec.encode(fault)
         with self._store.write() as tx:
             instances.fence(tx, self.instance_id, self.generation, going_on=False)
-            tx.execute(instances_table.update().where(instances_table.c.id == self.instance_id).values(**values))
+            instances.decide(tx, self.instance_id, outcome)
 
     def _enter_phase(self, tx: Transaction, event: Event | None) -> None:
         """Enter a phase where a step begins one; a later item of the same step finds it entered."""
@@ -317,7 +312,7 @@ class Ledger:
 
     def _advance(
         self, tx: Transaction, event: Event, *, detail: str = "", values: dict[str, Any] | None = None
-    ) -> State:
+    ) -> None:
         self.state = instances.advance(
             tx,
             self.instance_id,
@@ -328,4 +323,3 @@ class Ledger:
             detail=detail,
             values=values,
         )
-        return self.state
