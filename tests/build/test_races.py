@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,24 @@ def test_two_processes_fill_the_hosts_to_the_brim(make_world: Maker) -> None:
     assert rows(world, "SELECT count(*) FROM ports WHERE device_id != ''") == [(CAPACITY,)]
     with world.open() as orchestrator:
         assert orchestrator.audit() == ()
+
+
+def test_threads_share_an_orchestrator(world: World) -> None:
+    """Builds, failures and deletes side by side, each in its own flow."""
+    before = world.reality()
+    faults = world.faults(*(Fault("spawn", Mode.ERROR, nth) for nth in range(0, 20, 3)))
+    with world.open(faults) as orchestrator, ThreadPoolExecutor(4) as pool:
+
+        def build_and_delete(number: int) -> str:
+            name = f"web-{number}"
+            with suppress(BuildFailed):
+                orchestrator.create(world.request(name))
+            return orchestrator.delete(name).vm_state
+
+        assert set(pool.map(build_and_delete, range(20))) == {"DELETED"}
+        assert faults.fired
+        assert orchestrator.audit() == ()
+    assert world.reality() == before
 
 
 # --- deletes ------------------------------------------------------------------------------------------------------
