@@ -105,9 +105,13 @@ def default_state() -> str:
 
 @contextmanager
 def orchestrator(
-    options: Options, file: RunFile | None = None, *, sleep: Callable[[float], None] | None = None
+    options: Options,
+    file: RunFile | None = None,
+    *,
+    project: str | None = None,
+    sleep: Callable[[float], None] | None = None,
 ) -> Iterator[Orchestrator]:
-    """An orchestrator on the user's state directory and database, with a run file's settings and workflow.
+    """An orchestrator on the user's state directory and database, with a run file's settings, workflow and project.
 
     Raises a `StoreError` when the directory or the database cannot be used.
     """
@@ -118,7 +122,9 @@ def orchestrator(
     state = options.state or default_state()
     more: dict[str, Any] = {"sleep": sleep} if sleep else {}
     if file is not None:
-        more |= {"settings": file.settings, "workflow": file.workflow}
+        more |= {"settings": file.settings, "workflow": file.workflow, "project": file.project}
+    if project is not None:
+        more["project"] = project
     with logging_to_stderr(options):
         try:
             made = Orchestrator(state, db=options.db, **more)
