@@ -416,3 +416,33 @@ def test_one_bad_port_among_many_leaves_none(site: Site, database: sqlite3.Conne
     with pytest.raises(errors.HTTPBadRequest, match="mac_address"):
         site.network.create_ports([{"network_id": site.net.id}, {"network_id": site.net.id, "mac_address": "x"}])
     assert list(database.iterdump()) == before
+
+
+@pytest.mark.xfail(strict=True, reason="the driver writes whatever is said")
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"provider_network_type": "vxlan"}, errors.InvalidInput),
+        ({"provider_segmentation_id": 5000}, errors.InvalidInput),
+        ({"provider_physical_network": "nope"}, errors.InvalidInput),
+        ({"provider_segmentation_id": 8}, errors.VlanIdInUse),
+    ],
+)
+def test_a_segment_is_not_changed_to_one_that_cannot_be(
+    site: Site, changes: dict[str, Any], error: type[errors.NetworkError]
+) -> None:
+    for number in (7, 8):
+        if not site.network.list_networks(provider_segmentation_id=number):
+            site.network.create_network(**_vlan(number))
+    (net,) = site.network.list_networks(provider_segmentation_id=7)
+    with pytest.raises(error):
+        site.network.update_network(net.id, **changes)
+
+
+@pytest.mark.xfail(strict=True, reason="the driver compares what is said as it is")
+@pytest.mark.parametrize(
+    "filters", [{"limit": "x"}, {"admin_state_up": "maybe"}, {"name": {"a": 1}}, {"name": "\ud800"}]
+)
+def test_filters_of_the_wrong_type(site: Site, filters: dict[str, Any]) -> None:
+    with pytest.raises(errors.BadRequest):
+        site.network.list_ports(**filters)
