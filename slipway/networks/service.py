@@ -35,10 +35,11 @@ _OUR_OWN = frozenset({"tx", "key"})
 class Networks:
     """Networks, subnets, ports, security groups and quotas; names and errors are Neutron's.
 
-    Every call is one transaction and does all or nothing, but those that change quotas: one for each limit. `context` says on whose behalf it is made, by default an
-    administrator of the orchestrator's project. Attributes are checked when a call is made: raises `HTTPBadRequest`
-    and `InvalidInput` for what is wrong in itself, `PolicyNotAuthorized` for what the project may not do, `OverQuota`,
-    `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
+    Every call is one transaction and does all or nothing, but those that change quotas: one for each limit.
+    `context` says on whose behalf it is made, by default an administrator of the orchestrator's project. Attributes
+    are checked when a call is made: raises `HTTPBadRequest` and `InvalidInput` for what is wrong in itself,
+    `PolicyNotAuthorized` for what the project may not do, `OverQuota`, `HTTPNotImplemented` where the network driver
+    cannot do it, and a `StoreError` when the database cannot be used.
     """
 
     def __init__(self, driver: NetworkDriver, context: Context) -> None:
