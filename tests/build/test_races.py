@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from slipway import errors
@@ -118,6 +120,39 @@ def test_threads_share_an_orchestrator(world: World) -> None:
         assert faults.fired
         assert orchestrator.audit() == ()
     assert world.reality() == before
+
+
+def close_in_mid_build(world: World) -> None:
+    """Close the orchestrator while four threads build in it; what they get is an error or what they asked for."""
+    begun = threading.Semaphore(0)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            with world.open() as orchestrator:
+                for _ in range(4):
+                    request = world.request(f"web-{uuid.uuid4()}")
+                    pool.submit(orchestrator.create, request, on_event=lambda _event: begun.release())
+                for _ in range(40):
+                    begun.acquire(timeout=10)
+
+
+def test_closing_an_orchestrator_in_mid_build_does_not_kill_the_process(make_world: Maker) -> None:
+    world = make_world(hosts=2)
+    process = multiprocessing.get_context("fork").Process(target=close_in_mid_build, args=(world,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def test_threads_that_have_ended_keep_no_connection(world: World) -> None:
+    """A server that makes a thread a request would run out of file descriptors."""
+    with world.open() as orchestrator:
+        orchestrator.list()
+        before = psutil.Process().num_fds()
+        for _ in range(20):
+            thread = threading.Thread(target=orchestrator.list)
+            thread.start()
+            thread.join()
+        assert psutil.Process().num_fds() <= before + 6
 
 
 # --- deletes ------------------------------------------------------------------------------------------------------
