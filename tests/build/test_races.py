@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sqlite3
 import threading
 import time
@@ -20,7 +22,7 @@ import pytest
 from slipway import errors
 from slipway.model import Event, Instance, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
-from slipway.testing import Fault, Mode
+from slipway.testing import Fault, Mode, crashed
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -141,6 +143,12 @@ def test_closing_an_orchestrator_in_mid_build_does_not_kill_the_process(make_wor
     process.start()
     process.join(60)
     assert process.exitcode == 0
+
+
+def test_a_process_that_dies_of_anything_but_the_kill_is_a_failure() -> None:
+    assert crashed(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(RuntimeError, match="SIGTERM"):
+        crashed(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def test_threads_that_have_ended_keep_no_connection(world: World) -> None:
