@@ -23,7 +23,7 @@ COMMANDS = {
     "destroy": "Take back all that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
-    "drill": "Let every effect of a run file go wrong, and look for what is left.",
+    "drill": "Fail every effect of a run file; see what leaks.",
     "network": "Networks: list, show, create, delete.",
     "subnet": "Subnets: list, show, create, delete.",
     "port": "Ports: list, show, create, update, delete.",
