@@ -50,7 +50,6 @@ TABLES = {
     "hosts": "name, vcpus_used, memory_used, disk_used",
     "ports": "id, mac_address, device_id, device_owner, binding_host_id, binding_vif_type",
     "allocations": "subnet_id, address, port_id",
-    "free_ranges": "*",
     "port_security_groups": "*",
     "quotas": "project_id, resource, used",
 }
@@ -200,7 +199,20 @@ class World:
         with closing(sqlite3.connect(self.state / "slipway.db")) as database:
             for table, columns in TABLES.items():
                 found |= {(table, str(row)) for row in database.execute(f"SELECT {columns} FROM {table}")}
+            found |= {("free", str(each)) for each in free_addresses(database)}
         return frozenset(found)
+
+
+def free_addresses(database: sqlite3.Connection) -> Iterator[tuple[str, int, int]]:
+    """The free addresses of each subnet as ranges that do not touch; in which order they are given out is left out."""
+    rows = database.execute("SELECT subnet_id, first, last FROM free_ranges ORDER BY subnet_id, first").fetchall()
+    merged: list[tuple[str, int, int]] = []
+    for subnet, first, last in ((subnet, int(first, 16), int(last, 16)) for subnet, first, last in rows):
+        if merged and merged[-1][::2] == (subnet, first - 1):
+            merged[-1] = (subnet, merged[-1][1], last)
+        else:
+            merged.append((subnet, first, last))
+    yield from merged
 
 
 def world_text(hosts: int, host: str, net: str) -> str:

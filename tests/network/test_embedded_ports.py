@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.model import Context, FixedIp
+from slipway.orchestrator import Orchestrator
+from slipway.runfile import loads
 from slipway.settings import Settings
 from slipway.states.store import Store
 
@@ -108,6 +111,41 @@ def test_tables_are_made_in_a_database_that_is_there_already(store: Store, admin
     EmbeddedNetwork(store, Settings()).create_network(admin, name="net")
 
 
+SMALL = """
+schema: 1
+hosts: {node-1: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim, simulate: {fail: [spawn, destroy]}}}
+networks: {net: {subnets: {subnet: {cidr: 10.0.0.0/30}}}}
+flavors: {small: {vcpus: 1, memory: 512MiB, disk: 2GiB}}
+images: {tiny: {path: ./tiny.qcow2, format: qcow2}}
+instances: {web: {flavor: small, image: tiny, networks: [net]}}
+"""
+"""A pool of one address, and a domain that fails and cannot be destroyed."""
+
+
+def test_what_is_stuck_keeps_its_address(tmp_path: Path) -> None:
+    with Orchestrator(tmp_path / "state") as slipway:
+        slipway.run(loads(SMALL, "small.yaml"))
+        (port,) = slipway.network.list_ports()
+        assert [each.ip_address for each in port.fixed_ips] == ["10.0.0.2"]
+        assert "port" in {finding.kind for finding in slipway.audit() if finding.difference == "stuck"}
+        with pytest.raises(errors.IpAddressGenerationFailure):
+            slipway.network.create_port(network_id=port.network_id)
+        with pytest.raises(errors.IpAddressAlreadyAllocated):
+            slipway.network.create_port(network_id=port.network_id, fixed_ips=[{"ip_address": "10.0.0.2"}])
+
+
+def test_an_address_that_was_given_back_is_the_last_to_be_given_out(
+    driver: EmbeddedNetwork, admin: Context, network_id: str
+) -> None:
+    subnet = driver.create_subnet(admin, network_id=network_id, cidr="10.0.1.0/29", ip_version=4)
+    ask = [{"subnet_id": subnet.id}]
+    guest = driver.create_port(admin, network_id=network_id, fixed_ips=ask)
+    moved = driver.update_port(admin, guest.id, fixed_ips=[{"ip_address": "10.0.1.4"}])
+    assert [each.ip_address for each in (*guest.fixed_ips, *moved.fixed_ips)] == ["10.0.1.2", "10.0.1.4"]
+    others = [driver.create_port(admin, network_id=network_id, fixed_ips=ask).fixed_ips[0] for _ in range(4)]
+    assert [each.ip_address for each in others] == ["10.0.1.3", "10.0.1.5", "10.0.1.6", "10.0.1.2"]
+
+
 def test_a_port_costs_few_statements(driver: EmbeddedNetwork, store: Store, admin: Context, network_id: str) -> None:
     driver.create_port(admin, network_id=network_id, key="first of the project")
     with counting(store) as statements:
@@ -115,6 +153,8 @@ def test_a_port_costs_few_statements(driver: EmbeddedNetwork, store: Store, admi
         assert len(statements) == 7
         driver.update_port(admin, port.id, device_id="vm", device_owner="compute:nova", binding_host_id="node-1")
         assert len(statements) == 10
+        driver.delete_port(admin, port.id)
+        assert len(statements) == 16
     with store.write() as tx, counting(store) as statements:
         driver.create_port(admin, network_id=network_id, key="third", tx=tx)
         assert len(statements) == 9  # a savepoint and its release
@@ -130,4 +170,4 @@ def test_addresses_cost_the_same_whatever_the_fill(store: Store, admin: Context)
     with counting(store) as statements:
         port = driver.create_port(admin, network_id=network.id)
         assert len(statements) == 7
-    assert port.fixed_ips == (FixedIp(subnet.id, "10.0.0.2"),)
+    assert port.fixed_ips == (FixedIp(subnet.id, "10.0.1.46"),)

@@ -68,15 +68,46 @@ def test_the_lowest_free_address_is_next(pool: Pool) -> None:
     assert pool.free() == []
 
 
-def test_taking_splits_and_giving_back_merges(pool: Pool) -> None:
+def test_taking_splits(pool: Pool) -> None:
     pool.take("10.0.0.3")
     assert pool.free() == ["10.0.0.1-10.0.0.2", "10.0.0.4-10.0.0.6"]
     pool.take("10.0.0.1", "10.0.0.6", "10.0.0.5")
     assert pool.free() == ["10.0.0.2-10.0.0.2", "10.0.0.4-10.0.0.4"]
-    pool.give_back("10.0.0.6")
-    assert pool.free() == ["10.0.0.2-10.0.0.2", "10.0.0.4-10.0.0.4", "10.0.0.6-10.0.0.6"]
-    pool.give_back("10.0.0.3", "10.0.0.5", "10.0.0.1")
-    assert pool.free() == ["10.0.0.1-10.0.0.6"]
+
+
+def test_what_was_given_back_rests_behind_all_others(pool: Pool) -> None:
+    pool.take("10.0.0.2", "10.0.0.1")
+    pool.give_back("10.0.0.2", "10.0.0.1")
+    assert [pool.next() for _ in range(4)] == [f"10.0.0.{n}" for n in range(3, 7)]
+    pool.give_back("10.0.0.5")
+    assert [pool.next() for _ in range(4)] == ["10.0.0.2", "10.0.0.1", "10.0.0.5", "None"]
+
+
+def test_what_rests_can_be_asked_for(pool: Pool) -> None:
+    pool.take("10.0.0.2", "10.0.0.3")
+    pool.give_back("10.0.0.2", "10.0.0.3")
+    pool.take("10.0.0.2")
+    assert [pool.next() for _ in range(6)] == ["10.0.0.1", *(f"10.0.0.{n}" for n in (4, 5, 6, 3)), "None"]
+
+
+def test_so_many_rest_and_no_more(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "RESTING", 2)
+    pool.take("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    pool.give_back("10.0.0.2", "10.0.0.1", "10.0.0.3")
+    assert [pool.next() for _ in range(7)] == [f"10.0.0.{n}" for n in (2, 4, 5, 6, 1, 3)] + ["None"]
+
+
+def test_what_rests_goes_on_resting_when_the_pools_change(
+    driver: EmbeddedNetwork, store: Store, admin: Context
+) -> None:
+    network = driver.create_network(admin, name="net")
+    subnet = driver.create_subnet(admin, network_id=network.id, cidr="10.0.0.0/29", ip_version=4)
+    ports = [driver.create_port(admin, network_id=network.id) for _ in range(3)]
+    for port in ports:
+        driver.delete_port(admin, port.id)
+    driver.update_subnet(admin, subnet.id, allocation_pools=[{"start": "10.0.0.3", "end": "10.0.0.5"}])
+    with store.write() as tx:
+        assert [Pool(tx, subnet.id).next() for _ in range(4)] == ["10.0.0.5", "10.0.0.3", "10.0.0.4", "None"]
 
 
 def test_what_is_outside_the_pools_is_neither_taken_nor_given_back(pool: Pool) -> None:
@@ -88,7 +119,7 @@ def test_what_is_outside_the_pools_is_neither_taken_nor_given_back(pool: Pool) -
 def test_the_very_last_addresses(edge_pool: Pool) -> None:
     assert [edge_pool.next(), edge_pool.next(), edge_pool.next()] == ["255.255.255.254", "255.255.255.255", "None"]
     edge_pool.give_back("255.255.255.255", "255.255.255.254")
-    assert edge_pool.free() == ["255.255.255.254-255.255.255.255"]
+    assert [edge_pool.next(), edge_pool.next(), edge_pool.next()] == ["255.255.255.255", "255.255.255.254", "None"]
 
 
 def test_a_pool_of_any_size_is_one_row(wide_pool: Pool) -> None:

@@ -5,10 +5,13 @@ With the environment variable `CI` set it goes at least 10,000 steps.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from slipway import errors
 from slipway.drivers.network.embedded.addresses import eui64
@@ -39,11 +42,18 @@ wanted = st.lists(st.tuples(places, st.none() | offsets), max_size=3)
 
 @dataclass
 class ModelSubnet:
-    """A /29 of which the addresses in `pool` are handed out."""
+    """A /29 of which the addresses in `pool` are handed out; those in `resting` after all others, in this order."""
 
     id: str
     network: IPv4Network
     pool: set[IPv4Address]
+    resting: list[IPv4Address] = field(default_factory=list)
+
+    def next(self, taken: set[IPv4Address], given_back: list[IPv4Address]) -> IPv4Address | None:
+        """The address that is handed out next when these are taken and these were given back just now."""
+        free, resting = self.pool - taken, self.resting + given_back
+        fresh = free.difference(resting)
+        return min(fresh) if fresh else next((address for address in resting if address in free), None)
 
 
 @dataclass
@@ -56,6 +66,8 @@ class ModelPort:
 
 class NetworkMachine(RuleBasedStateMachine):
     """One network with up to four small subnets and maybe a SLAAC one."""
+
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,14 +89,21 @@ class NetworkMachine(RuleBasedStateMachine):
     def taken(self) -> set[IPv4Address]:
         return {address for port in self.ports.values() for _, address in port.addresses}
 
+    def settle(self, given_back: list[IPv4Address]) -> None:
+        """What was given back rests, until it is taken or leaves the pool."""
+        taken = self.taken()
+        for subnet in self.subnets:
+            there = subnet.pool - taken
+            subnet.resting = [address for address in subnet.resting + given_back if address in there]
+
     def expected(
-        self, asked: list[tuple[int, int | None]], kept: list[tuple[str, IPv4Address]], freed: set[IPv4Address]
+        self, asked: list[tuple[int, int | None]], kept: list[tuple[str, IPv4Address]], freed: list[IPv4Address]
     ) -> list[tuple[str, IPv4Address]] | type[Exception]:
         """The addresses of a port that asks for these besides those that it keeps, or the error that it gets."""
         for place, offset in asked:
             if offset in (0, 7) and place < len(self.subnets):
                 return errors.InvalidIpForSubnet
-        taken = self.taken() - freed
+        taken = self.taken().difference(freed)
         got: dict[int, tuple[str, IPv4Address]] = {}
         order = sorted(range(len(asked)), key=lambda index: asked[index][1] is None)
         for index in order:
@@ -95,10 +114,10 @@ class NetworkMachine(RuleBasedStateMachine):
                 if address in taken:
                     return errors.IpAddressAlreadyAllocated
             else:
-                free = subnet.pool - taken
-                if not free:
+                found = subnet.next(taken, freed)
+                if found is None:
                     return errors.IpAddressGenerationFailure
-                address = min(free)
+                address = found
             taken.add(address)
             got[index] = (subnet.id, address)
         return kept + [got[index] for index in range(len(asked))]
@@ -135,19 +154,21 @@ class NetworkMachine(RuleBasedStateMachine):
         made = self.attempt(expected, lambda: self.driver.create_port(ADMIN, network_id=self.network_id, **attributes))
         if made is not None:
             self.ports[made[0].id] = ModelPort(made[0].mac_address, made[1])
+            self.settle([])
 
     @rule()
     def create(self) -> None:
-        free = [subnet for subnet in self.subnets if subnet.pool - self.taken()]
-        if free:
-            self.make([(free[0].id, min(free[0].pool - self.taken()))])
+        found = [(subnet.id, subnet.next(self.taken(), [])) for subnet in self.subnets]
+        usable = [(subnet_id, address) for subnet_id, address in found if address is not None]
+        if usable:
+            self.make(usable[:1])
         else:
             self.make(errors.IpAddressGenerationFailure if self.subnets else [])
 
     @rule(asked=wanted)
     def create_with(self, asked: list[tuple[int, int | None]]) -> None:
         asked = self.usable(asked)
-        self.make(self.expected(asked, [], set()), fixed_ips=self.request(asked))
+        self.make(self.expected(asked, [], []), fixed_ips=self.request(asked))
 
     @precondition(lambda self: self.ports)
     @rule(which=st.integers(0, QUOTA), asked=wanted)
@@ -172,17 +193,19 @@ class NetworkMachine(RuleBasedStateMachine):
             elif offset is None:
                 added.append((place, None))
         kept = [each for each in port.addresses if each in kept]
-        expected = self.expected(added, kept, {address for _, address in left})
+        given_back = [address for _, address in left]
+        expected = self.expected(added, kept, given_back)
         got = self.attempt(expected, lambda: self.driver.update_port(ADMIN, port_id, fixed_ips=self.request(asked)))
         if got is not None:
             port.addresses = got[1]
+            self.settle(given_back)
 
     @precondition(lambda self: self.ports)
     @rule(which=st.integers(0, QUOTA))
     def delete(self, which: int) -> None:
         port_id = list(self.ports)[which % len(self.ports)]
         self.driver.delete_port(ADMIN, port_id)
-        del self.ports[port_id]
+        self.settle([address for _, address in self.ports.pop(port_id).addresses])
         with pytest.raises(errors.PortNotFound):
             self.driver.show_port(ADMIN, port_id)
 
@@ -207,6 +230,7 @@ class NetworkMachine(RuleBasedStateMachine):
         asked = [{"start": str(subnet.network[a]), "end": str(subnet.network[b])} for a, b in pools]
         self.driver.update_subnet(ADMIN, subnet.id, gateway_ip=None, allocation_pools=asked)
         subnet.pool = {subnet.network[i] for a, b in pools for i in range(a, b + 1)}
+        self.settle([])
 
     @precondition(lambda self: self.subnets)
     @rule(place=places)
@@ -229,7 +253,43 @@ class NetworkMachine(RuleBasedStateMachine):
         subnet = self.driver.create_subnet(ADMIN, network_id=self.network_id, cidr=SLAAC, ip_version=6, **modes)
         self.slaac = subnet.id
 
+    @precondition(lambda self: self.subnets)
+    @rule(at=st.integers(0, 12), which=st.integers(0, QUOTA), verb=st.sampled_from(["create", "update", "delete"]))
+    def kill(self, at: int, which: int, verb: str) -> None:
+        """A process dies by SIGKILL before its `at`-th statement, or else before the commit: nothing has happened."""
+        port_id = list(self.ports)[which % len(self.ports)] if self.ports else ""
+        self.store.close()
+        child = os.fork()
+        if not child:
+            self.die(at, verb, port_id)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+    def die(self, at: int, verb: str, port_id: str) -> None:
+        left = itertools.count(at, -1)
+
+        def kill(*_: object) -> None:
+            if next(left) <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            sa.event.listen(self.store.engine, "before_cursor_execute", kill)
+            with suppress(errors.NetworkError), self.store.write() as tx:
+                if verb == "create":
+                    self.driver.create_port(ADMIN, network_id=self.network_id, tx=tx)
+                elif verb == "update":
+                    self.driver.update_port(ADMIN, port_id, fixed_ips=[{"subnet_id": self.subnets[0].id}] * 2, tx=tx)
+                else:
+                    self.driver.delete_port(ADMIN, port_id, tx=tx)
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+
     # --- what must hold -----------------------------------------------------------------------------------------
+
+    @invariant()
+    def count_the_step(self) -> None:
+        NetworkMachine.steps += 1
 
     @invariant()
     def ports_are_those_of_the_model(self) -> None:
@@ -248,19 +308,25 @@ class NetworkMachine(RuleBasedStateMachine):
             rows = tx.execute(sa.select(free_ranges).order_by(free_ranges.c.subnet_id, free_ranges.c.first)).all()
             used = {row.resource: row.used for row in tx.execute(sa.select(quotas))}
         for subnet in self.subnets:
-            ranges = [(int(row.first), int(row.last)) for row in rows if row.subnet_id == subnet.id]
-            free = [number for first, last in ranges for number in range(first, last + 1)]
+            mine = [row for row in rows if row.subnet_id == subnet.id]
+            free = [number for row in mine for number in range(int(row.first), int(row.last) + 1)]
             assert free == sorted(int(address) for address in subnet.pool - self.taken())
+            resting = sorted((row for row in mine if row.given_back), key=lambda row: row.given_back)
+            assert [row.first for row in resting] == subnet.resting
         assert used.get("port", 0) == len(self.ports)
         assert used.get("subnet", 0) == len(self.subnets) + (self.slaac is not None)
 
 
 LONG = bool(os.environ.get("CI"))
 
-TestNetwork = NetworkMachine.TestCase
-TestNetwork.settings = settings(
-    max_examples=300 if LONG else 25,
-    stateful_step_count=50 if LONG else 30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+
+def test_the_driver_does_what_the_model_says() -> None:
+    NetworkMachine.steps = 0
+    limits = settings(
+        max_examples=300 if LONG else 25,
+        stateful_step_count=50 if LONG else 30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(NetworkMachine, settings=limits)
+    assert NetworkMachine.steps >= (10_000 if LONG else 300)

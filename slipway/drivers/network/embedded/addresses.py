@@ -1,7 +1,8 @@
 """The free addresses of a subnet, kept as ranges: each call costs the same whatever the pool's size and fill.
 
-An address is taken from the lowest range, or out of the one that holds it, and given back to its neighbours. The
-rows are changed only as they were read, so two transactions never get the same address.
+An address is taken from the lowest range that was never given out, or out of the one that holds it; what is given back
+rests behind all others (docs/decisions/0007). The rows are changed only as they were read, so two transactions never
+get the same address.
 """
 
 from __future__ import annotations
@@ -32,38 +33,53 @@ class Range:
         return other.first in self or self.first in other
 
 
+RESTING = 86_400
+"""How many addresses of a subnet rest at most: at one given back a second each rests for a DHCP lease of a day."""
+
+_first = free_ranges.c.first.type
 _subnet = free_ranges.c.subnet_id == sa.bindparam("subnet")
 _row = sa.and_(
     _subnet, free_ranges.c.first == sa.bindparam("old_first"), free_ranges.c.last == sa.bindparam("old_last")
 )
 _RANGE = sa.select(free_ranges.c.first, free_ranges.c.last)
-_LOWEST = _RANGE.where(_subnet).order_by(free_ranges.c.first).limit(1)
+_NEXT = _RANGE.where(_subnet).order_by(free_ranges.c.given_back, free_ranges.c.first).limit(1)
 _HOLDER = (
-    _RANGE.where(_subnet, free_ranges.c.first <= sa.bindparam("address", type_=free_ranges.c.first.type))
+    _RANGE.where(_subnet, free_ranges.c.first <= sa.bindparam("address", type_=_first))
     .order_by(free_ranges.c.first.desc())
     .limit(1)
-)
-_NEIGHBOURS = _RANGE.where(
-    _subnet,
-    sa.or_(
-        free_ranges.c.last == sa.bindparam("before", type_=free_ranges.c.last.type),
-        free_ranges.c.first == sa.bindparam("after", type_=free_ranges.c.first.type),
-    ),
 )
 _INSERT = free_ranges.insert()
 _DELETE = free_ranges.delete().where(_row)
 _SET_FIRST = free_ranges.update().where(_row).values(first=sa.bindparam("new"))
 _SET_LAST = free_ranges.update().where(_row).values(last=sa.bindparam("new"))
-_POOLED = sa.select(sa.literal(1)).where(
-    allocation_pools.c.subnet_id == sa.bindparam("subnet"),
-    allocation_pools.c.first <= sa.bindparam("address", type_=free_ranges.c.first.type),
-    allocation_pools.c.last >= sa.bindparam("address", type_=free_ranges.c.first.type),
+_latest = sa.select(sa.func.coalesce(sa.func.max(free_ranges.c.given_back), 0)).where(_subnet).scalar_subquery()
+_GIVE_BACK = (
+    free_ranges.insert()
+    .from_select(
+        ["subnet_id", "first", "last", "given_back"],
+        sa.select(
+            allocation_pools.c.subnet_id,
+            sa.bindparam("address", type_=_first),
+            sa.bindparam("address", type_=_first),
+            _latest + 1,
+        ).where(
+            allocation_pools.c.subnet_id == sa.bindparam("subnet"),
+            allocation_pools.c.first <= sa.bindparam("address", type_=_first),
+            allocation_pools.c.last >= sa.bindparam("address", type_=_first),
+        ),
+    )
+    .returning(free_ranges.c.given_back)
+)
+_RESTED = (
+    free_ranges.update()
+    .where(_subnet, free_ranges.c.given_back.between(1, sa.bindparam("until", type_=sa.Integer)))
+    .values(given_back=0)
 )
 
 
 def take_next(tx: Transaction, subnet_id: str) -> IpAddress | None:
-    """Take the lowest free address of the subnet's pools; None when there is none left."""
-    while (row := tx.execute(_LOWEST, {"subnet": subnet_id}).first()) is not None:
+    """Take the lowest free address that does not rest, else the one that rests longest; None when none is left."""
+    while (row := tx.execute(_NEXT, {"subnet": subnet_id}).first()) is not None:
         if _shrink(tx, subnet_id, Range(*row), row.first):
             address: IpAddress = row.first
             return address
@@ -88,20 +104,15 @@ def _shrink(tx: Transaction, subnet_id: str, held: Range, address: IpAddress) ->
     if tx.execute(_SET_LAST, key | {"new": address - 1}).rowcount != 1:
         return False
     if address != held.last:
-        tx.execute(_INSERT, {"subnet_id": subnet_id, "first": address + 1, "last": held.last})
+        tx.execute(_INSERT, {"subnet_id": subnet_id, "first": address + 1, "last": held.last, "given_back": 0})
     return True
 
 
 def give_back(tx: Transaction, subnet_id: str, address: IpAddress) -> None:
-    """Make the address free again and merge it with its neighbours; outside the pools nothing happens."""
-    if tx.execute(_POOLED, {"subnet": subnet_id, "address": address}).first() is None:
-        return
-    beside = {"before": _beside(address, -1), "after": _beside(address, 1)}
-    first, last = address, address
-    for row in tx.execute(_NEIGHBOURS, {"subnet": subnet_id} | beside).all():
-        if tx.execute(_DELETE, {"subnet": subnet_id, "old_first": row.first, "old_last": row.last}).rowcount:
-            first, last = min(first, row.first), max(last, row.last)
-    tx.execute(_INSERT, {"subnet_id": subnet_id, "first": first, "last": last})
+    """Make the address free again, after all others that are free; outside the pools nothing happens."""
+    number = tx.scalar(_GIVE_BACK, {"subnet": subnet_id, "address": address})
+    if number is not None and number > RESTING:
+        tx.execute(_RESTED, {"subnet": subnet_id, "until": number - RESTING})
 
 
 def gaps(pools: Sequence[Range], taken: Sequence[IpAddress]) -> list[Range]:

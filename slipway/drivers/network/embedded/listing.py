@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from slipway import errors
+from slipway.drivers.network.embedded import checks
+from slipway.drivers.network.embedded.checks import Check
+from slipway.model import Context
 from slipway.states.store import Transaction
 
 
@@ -35,32 +40,81 @@ class Page:
         )
 
 
-def matching(table: sa.Table, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    """Conditions for filters by column: equal to the value, or to one of a list; None filters nothing.
-
-    Raises `HTTPBadRequest` for a name that is no attribute.
-    """
-    conditions: list[sa.ColumnElement[bool]] = []
-    for name, wanted in filters.items():
-        if name not in table.c:
-            raise errors.HTTPBadRequest(f"{table.name}: cannot be filtered by {name!r}")
-        if isinstance(wanted, (list, tuple)):
-            conditions.append(table.c[name].in_(wanted))
-        elif wanted is not None:
-            conditions.append(table.c[name] == wanted)
-    return conditions
+def viewer(context: Context) -> dict[str, Any]:
+    """The parameters `admin` and `viewer` of all statements that ask who may see a row."""
+    return {"admin": context.is_admin, "viewer": context.project_id}
 
 
-def fetch(tx: Transaction, query: sa.Select[Any], table: sa.Table, page: Page) -> Sequence[sa.Row[Any]]:
-    """The rows of that page. Raises `HTTPBadRequest` for an unknown sort key and `NotFound` for an unknown marker."""
-    if page.sort_key not in table.c or table.c[page.sort_key].nullable:
-        raise errors.HTTPBadRequest(f"{table.name}: cannot be sorted by {page.sort_key!r}")
-    keys = [table.c[page.sort_key], table.c.id]
-    if page.marker is not None:
-        after = tx.execute(sa.select(*keys).where(table.c.id == page.marker)).first()
-        if after is None:
-            raise errors.NotFound(f"{table.name}: the marker {page.marker} is not there")
-        here, there = sa.tuple_(*keys), sa.tuple_(*(sa.literal(v, k.type) for v, k in zip(after, keys, strict=True)))
-        query = query.where(here < there if page.descending else here > there)
-    query = query.order_by(*(key.desc() if page.descending else key for key in keys))
-    return tx.execute(query.limit(page.limit)).all()
+IS_ADMIN = sa.bindparam("admin", type_=sa.Boolean)
+IS_VIEWER = sa.bindparam("viewer", type_=sa.String)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A filter by another table's `column`, whose rows name the listed ones in `key`; `check` reads each value."""
+
+    key: sa.Column[Any]
+    column: sa.Column[Any]
+    check: Check = field(default_factory=checks.text)
+
+
+class Listing:
+    """The lists of one table. The statement for a shape of filters and page is built once and kept."""
+
+    def __init__(
+        self, query: sa.Select[Any], table: sa.Table, relations: Mapping[str, Relation] = MappingProxyType({})
+    ) -> None:
+        self._query = query
+        self._table = table
+        self._relations = relations
+        self._statement = lru_cache(256)(self._build)
+
+    def rows(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[sa.Row[Any]]:
+        """The rows of that page. A filter is a value or several in a list; None filters nothing.
+
+        Raises `HTTPBadRequest` for an unknown filter or sort key, and `NotFound` for an unknown marker.
+        """
+        values = {name: self._read(name, value) for name, value in filters.items() if value is not None}
+        shape = tuple((name, isinstance(value, list)) for name, value in values.items())
+        # Of limit and marker only whether they are there makes another statement.
+        statement = self._statement(shape, replace(page, limit=page.limit and 1, marker=page.marker and ""))
+        parameters = {f"filter_{name}": value for name, value in values.items()}
+        parameters |= viewer(context) | {"page_limit": page.limit}
+        if page.marker is not None:
+            parameters |= self._marker(tx, page)
+        return tx.execute(statement, parameters).all()
+
+    def _read(self, name: str, value: Any) -> Any:
+        if name not in self._relations and name not in self._table.c:
+            raise errors.HTTPBadRequest(f"{self._table.name}: cannot be filtered by {name!r}")
+        if isinstance(value, (list, tuple)):
+            return [self._read(name, each) for each in value]
+        return self._relations[name].check(value, name) if name in self._relations else value
+
+    def _marker(self, tx: Transaction, page: Page) -> dict[str, Any]:
+        columns = self._table.c
+        row = tx.execute(sa.select(columns[page.sort_key], columns.id).where(columns.id == page.marker)).first()
+        if row is None:
+            raise errors.NotFound(f"{self._table.name}: the marker {page.marker} is not there")
+        return {"marker_key": row[0], "marker_id": row[1]}
+
+    def _build(self, shape: Sequence[tuple[str, bool]], page: Page) -> sa.Select[Any]:
+        columns, sort_key = self._table.c, page.sort_key
+        if sort_key not in columns or columns[sort_key].nullable:
+            raise errors.HTTPBadRequest(f"{self._table.name}: cannot be sorted by {sort_key!r}")
+        query = self._query.where(*(self._condition(name, several) for name, several in shape))
+        keys = [columns.id] if sort_key == "id" else [columns[sort_key], columns.id]
+        if page.marker is not None:
+            names = ("marker_id",) if sort_key == "id" else ("marker_key", "marker_id")
+            here = sa.tuple_(*keys)
+            there = sa.tuple_(*(sa.bindparam(n, type_=key.type) for n, key in zip(names, keys, strict=True)))
+            query = query.where(here < there if page.descending else here > there)
+        query = query.order_by(*(key.desc() if page.descending else key for key in keys))
+        return query if page.limit is None else query.limit(sa.bindparam("page_limit", type_=sa.Integer))
+
+    def _condition(self, name: str, several: bool) -> sa.ColumnElement[bool]:
+        relation = self._relations.get(name)
+        column: sa.Column[Any] = self._table.c[name] if relation is None else relation.column
+        value = sa.bindparam(f"filter_{name}", type_=column.type, expanding=several)
+        matches = column.in_(value) if several else column == value
+        return matches if relation is None else self._table.c.id.in_(sa.select(relation.key).where(matches))

@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import listing, policy, segments, subnetrules
+from slipway.drivers.network.embedded import policy, segments, subnetrules
 from slipway.drivers.network.embedded.attributes import NETWORK
-from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
 from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.network.embedded.services import Services
@@ -27,20 +27,16 @@ _subnet_ids = (
     .scalar_subquery()
     .label("subnet_ids")
 )
-_SELECT = sa.select(networks, _subnet_ids)
+# For whom a row is: administrators, owners, and everybody where it is shared or external.
+_seen = sa.or_(IS_ADMIN, networks.c.project_id == IS_VIEWER, networks.c.shared, networks.c.router_external)
+_SELECT = sa.select(networks, _subnet_ids).where(_seen)
 _SHOW = _SELECT.where(networks.c.id == sa.bindparam("id"))
+_LISTING = Listing(_SELECT, networks)
 _INSERT = insert_if_absent(networks)
 _VERSIONS = sa.select(subnets.c.ip_version).where(subnets.c.network_id == sa.bindparam("id")).distinct()
 _USERS = sa.select(ports.c.project_id).where(
     ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.not_like("network:%")
 )
-
-
-def visible(context: Context) -> sa.ColumnElement[bool]:
-    """Whether the project may see a network: its own, shared and external ones; administrators see all."""
-    if context.is_admin:
-        return sa.true()
-    return sa.or_(networks.c.project_id == context.project_id, networks.c.shared, networks.c.router_external)
 
 
 def _network(row: sa.Row[Any]) -> Network:
@@ -104,7 +100,7 @@ class Networks:
 
     def show(self, tx: Transaction, context: Context, network_id: str) -> Network:
         """One network by id. Raises `NetworkNotFound` when it is not there, or not to be seen by the project."""
-        row = tx.execute(_SHOW.where(visible(context)), {"id": network_id}).first()
+        row = tx.execute(_SHOW, {"id": network_id} | viewer(context)).first()
         if row is None:
             raise errors.NetworkNotFound(f"network {network_id}: not found")
         return _network(row)
@@ -118,8 +114,7 @@ class Networks:
 
     def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Network]:
         """The networks that the project may see and that match all filters."""
-        query = _SELECT.where(visible(context), *listing.matching(networks, filters))
-        return tuple(map(_network, listing.fetch(tx, query, networks, page)))
+        return tuple(map(_network, _LISTING.rows(tx, context, filters, page)))
 
 
 def _mtu(values: Mapping[str, Any]) -> int:

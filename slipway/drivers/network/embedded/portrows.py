@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from slipway.drivers.network.embedded.fixedips import Taken
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER
 from slipway.drivers.network.embedded.schema import (
     allocations,
     from_hex,
@@ -18,7 +19,7 @@ from slipway.drivers.network.embedded.schema import (
     security_groups,
     subnets,
 )
-from slipway.model import AddressPair, Context, DhcpOption, FixedIp, Port
+from slipway.model import AddressPair, DhcpOption, FixedIp, Port
 
 _addresses = (
     sa.select(
@@ -57,9 +58,9 @@ _segment = (
 
 # For whom a row is: administrators, owners, and the owners of the network.
 _seen = sa.or_(
-    sa.bindparam("admin", type_=sa.Boolean),
-    ports.c.project_id == sa.bindparam("viewer"),
-    networks.c.project_id == sa.bindparam("viewer"),
+    IS_ADMIN,
+    ports.c.project_id == IS_VIEWER,
+    networks.c.project_id == IS_VIEWER,
 )
 SELECT = sa.select(ports, _addresses, _groups, *_segment).join(networks).where(_seen)
 SHOW = SELECT.where(ports.c.id == sa.bindparam("id"))
@@ -74,8 +75,8 @@ _default_group = (
     .scalar_subquery()
 )
 _usable = sa.or_(
-    sa.bindparam("admin", type_=sa.Boolean),
-    networks.c.project_id == sa.bindparam("viewer"),
+    IS_ADMIN,
+    networks.c.project_id == IS_VIEWER,
     networks.c.shared,
     networks.c.router_external,
 )
@@ -101,11 +102,6 @@ SITE = _site.add_columns(_existing.label("existing"), _default_group.label("defa
 def with_subnets(rows: Sequence[Any]) -> Sequence[Any]:
     """The rows of `SITE` or `SUBNETS` that have a subnet; a network without any has one row that has none."""
     return [row for row in rows if row.subnet_id is not None]
-
-
-def viewer(context: Context) -> dict[str, Any]:
-    """The parameters of `SELECT` and `SHOW` that say who asks."""
-    return {"admin": context.is_admin, "viewer": context.project_id}
 
 
 def taken(row: sa.Row[Any]) -> list[Taken]:

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import binding, checks, fixedips, listing, policy, portrows, portsecurity
+from slipway.drivers.network.embedded import binding, checks, fixedips, policy, portrows, portsecurity
 from slipway.drivers.network.embedded.binding import UNBOUND, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken, Wanted
-from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.listing import Listing, Page, Relation, viewer
 from slipway.drivers.network.embedded.mechanisms import PortChange
 from slipway.drivers.network.embedded.owners import is_trusted
 from slipway.drivers.network.embedded.portattributes import PORT, says_something
@@ -30,6 +30,15 @@ KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")
 _INSERT = insert_if_absent(ports)
 _BIND = ports.update().where(ports.c.id == sa.bindparam("port")).values(binding_vif_type=sa.bindparam("vif_type"))
 _DELETE = ports.delete().where(ports.c.id == sa.bindparam("port"))
+_LISTING = Listing(
+    portrows.SELECT,
+    ports,
+    {
+        "ip_address": Relation(allocations.c.port_id, allocations.c.address, checks.address),
+        "subnet_id": Relation(allocations.c.port_id, allocations.c.subnet_id),
+        "security_group": Relation(port_security_groups.c.port_id, port_security_groups.c.security_group_id),
+    },
+)
 
 
 def id_of(key: str) -> str:
@@ -47,12 +56,12 @@ class Ports:
 
     def find(self, tx: Transaction, context: Context, port_id: str) -> sa.Row[Any] | None:
         """The row of one port, or None when it is not there, or not to be seen by the project."""
-        return tx.execute(portrows.SHOW, {"id": port_id} | portrows.viewer(context)).first()
+        return tx.execute(portrows.SHOW, {"id": port_id} | viewer(context)).first()
 
     def row(self, tx: Transaction, context: Context, port_id: str, *, lock: bool = False) -> sa.Row[Any]:
         """The row of one port, locked against other writers if wanted. Raises `PortNotFound`."""
         statement = portrows.SHOW_LOCKED if lock else portrows.SHOW
-        row = tx.execute(statement, {"id": port_id} | portrows.viewer(context)).first()
+        row = tx.execute(statement, {"id": port_id} | viewer(context)).first()
         if row is None:
             raise errors.PortNotFound(f"port {port_id}: not found")
         return row
@@ -61,11 +70,7 @@ class Ports:
         """The ports that the project may see and that match all filters; `ip_address`, `subnet_id` and
         `security_group` are those of any of the port's.
         """
-        others = dict(filters)
-        conditions = [make(others.pop(name)) for name, make in _ABOUT.items() if others.get(name) is not None]
-        conditions += listing.matching(ports, {name: value for name, value in others.items() if name not in _ABOUT})
-        query = portrows.SELECT.where(*conditions).params(**portrows.viewer(context))
-        return tuple(map(portrows.from_row, listing.fetch(tx, query, ports, page)))
+        return tuple(map(portrows.from_row, _LISTING.rows(tx, context, filters, page)))
 
     def create(
         self, tx: Transaction, context: Context, port_id: str | None, given: Mapping[str, Any]
@@ -90,7 +95,7 @@ class Ports:
 
     def _site(self, tx: Transaction, context: Context, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
         parameters = {"network": values["network_id"], "port": values["id"], "project": values["project_id"]}
-        return tx.execute(portrows.SITE, parameters | portrows.viewer(context)).all()
+        return tx.execute(portrows.SITE, parameters | viewer(context)).all()
 
     def _make(self, tx: Transaction, context: Context, values: dict[str, Any], site: Sequence[sa.Row[Any]]) -> Port:
         network, owner = site[0], values["device_owner"]
@@ -160,21 +165,3 @@ class Ports:
         portsecurity.set_groups(tx, port_id, ())
         tx.execute(_DELETE, {"port": port_id})
         return port
-
-
-def _has_address(value: Any) -> sa.ColumnElement[bool]:
-    return ports.c.id.in_(
-        sa.select(allocations.c.port_id).where(allocations.c.address == checks.address(value, "ip_address"))
-    )
-
-
-def _has_subnet(value: Any) -> sa.ColumnElement[bool]:
-    return ports.c.id.in_(sa.select(allocations.c.port_id).where(allocations.c.subnet_id == value))
-
-
-def _has_group(value: Any) -> sa.ColumnElement[bool]:
-    members = port_security_groups.c
-    return ports.c.id.in_(sa.select(members.port_id).where(members.security_group_id == value))
-
-
-_ABOUT = {"ip_address": _has_address, "subnet_id": _has_subnet, "security_group": _has_group}

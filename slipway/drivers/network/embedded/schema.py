@@ -56,7 +56,7 @@ networks = sa.Table(
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("project_id", sa.String(255), nullable=False, index=True),
-    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False, index=True),
     sa.Column("description", sa.String(255), nullable=False),
     sa.Column("admin_state_up", sa.Boolean, nullable=False),
     sa.Column("mtu", sa.Integer, nullable=False),
@@ -110,14 +110,16 @@ allocation_pools = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
 )
 
-# What is free within the pools. Ranges of a subnet never touch each other: neighbours are merged.
+# What is free within the pools. `given_back` is 0 for what may be given out at once; an address that was given back
+# rests behind those, in a row of its own, in the order of this number.
 free_ranges = sa.Table(
     "free_ranges",
     metadata,
     sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
     sa.Column("first", Address, primary_key=True),
     sa.Column("last", Address, nullable=False),
-    sa.UniqueConstraint("subnet_id", "last"),
+    sa.Column("given_back", sa.Integer, nullable=False),
+    sa.Index("free_ranges_order", "subnet_id", "given_back", "first"),
     sqlite_with_rowid=False,
 )
 
@@ -144,6 +146,8 @@ ports = sa.Table(
     sa.Column("binding_profile", Json, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.UniqueConstraint("network_id", "mac_address"),
+    sa.Index("ports_order", "created_at", "id"),
+    sa.Index("ports_order_of_network", "network_id", "created_at", "id"),
 )
 
 allocations = sa.Table(

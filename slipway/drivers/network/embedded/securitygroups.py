@@ -8,9 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import listing
 from slipway.drivers.network.embedded.attributes import SECURITY_GROUP
-from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
 from slipway.drivers.network.embedded.schema import port_security_groups, security_group_rules, security_groups
 from slipway.drivers.network.embedded.securitygrouprules import SecurityGroupRules
 from slipway.drivers.network.embedded.services import Services
@@ -21,12 +20,11 @@ from slipway.states.store import Transaction
 _DEFAULT = sa.select(security_groups.c.id).where(
     security_groups.c.project_id == sa.bindparam("project"), security_groups.c.name == "default"
 )
+_SELECT = sa.select(security_groups).where(sa.or_(IS_ADMIN, security_groups.c.project_id == IS_VIEWER))
+_SHOW = _SELECT.where(security_groups.c.id == sa.bindparam("id"))
+_LISTING = Listing(_SELECT, security_groups)
 _INSERT = insert_if_absent(security_groups)
 _USED = sa.select(port_security_groups.c.port_id).where(port_security_groups.c.security_group_id == sa.bindparam("id"))
-
-
-def _visible(context: Context) -> sa.ColumnElement[bool]:
-    return sa.true() if context.is_admin else security_groups.c.project_id == context.project_id
 
 
 class SecurityGroups:
@@ -70,8 +68,7 @@ class SecurityGroups:
 
     def show(self, tx: Transaction, context: Context, group_id: str) -> SecurityGroup:
         """One group by id. Raises `SecurityGroupNotFound` when it is not there, or another project's."""
-        query = sa.select(security_groups).where(security_groups.c.id == group_id, _visible(context))
-        row = tx.execute(query).first()
+        row = tx.execute(_SHOW, {"id": group_id} | viewer(context)).first()
         if row is None:
             raise errors.SecurityGroupNotFound(f"security group {group_id}: not found")
         return self._with_rules(tx, [row])[0]
@@ -80,8 +77,7 @@ class SecurityGroups:
         self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page
     ) -> Sequence[SecurityGroup]:
         """The groups that the project may see and that match all filters."""
-        query = sa.select(security_groups).where(_visible(context), *listing.matching(security_groups, filters))
-        return self._with_rules(tx, listing.fetch(tx, query, security_groups, page))
+        return self._with_rules(tx, _LISTING.rows(tx, context, filters, page))
 
     def has_default(self, tx: Transaction, project: str) -> bool:
         """Whether the project's group `default` has been made."""

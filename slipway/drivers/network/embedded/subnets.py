@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import listing, policy, subnetrules
+from slipway.drivers.network.embedded import policy, subnetrules
 from slipway.drivers.network.embedded.addresses import Range, gaps
 from slipway.drivers.network.embedded.attributes import SUBNET
 from slipway.drivers.network.embedded.checks import IpNetwork
-from slipway.drivers.network.embedded.listing import Page
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
 from slipway.drivers.network.embedded.networks import Networks
 from slipway.drivers.network.embedded.resource import UNSET
 from slipway.drivers.network.embedded.schema import (
+    IpAddress,
     allocation_pools,
     allocations,
     free_ranges,
@@ -43,19 +44,19 @@ _pool_texts = (
     .scalar_subquery()
     .label("pools")
 )
-_SELECT = sa.select(subnets, _pool_texts).join(networks)
+# For whom a row is: administrators, owners, and everybody where the network is shared.
+_seen = sa.or_(IS_ADMIN, subnets.c.project_id == IS_VIEWER, networks.c.shared)
+_SELECT = sa.select(subnets, _pool_texts).join(networks).where(_seen)
+_SHOW = _SELECT.where(subnets.c.id == sa.bindparam("id"))
+_LISTING = Listing(_SELECT, subnets)
 _OTHERS = sa.select(subnets.c.cidr, subnets.c.position).where(subnets.c.network_id == sa.bindparam("network"))
-_TAKEN = (
-    sa.select(allocations.c.address)
-    .where(allocations.c.subnet_id == sa.bindparam("subnet"))
-    .order_by(allocations.c.address)
+_TAKEN = sa.select(allocations.c.address).where(allocations.c.subnet_id == sa.bindparam("subnet"))
+_RESTING = sa.select(free_ranges.c.first, free_ranges.c.given_back).where(
+    free_ranges.c.subnet_id == sa.bindparam("subnet"), free_ranges.c.given_back > 0
 )
 
-
-def _visible(context: Context) -> sa.ColumnElement[bool]:
-    if context.is_admin:
-        return sa.true()
-    return sa.or_(subnets.c.project_id == context.project_id, networks.c.shared)
+Resting: TypeAlias = Mapping[IpAddress, int]
+"""The addresses that were given back and rest, each with its number in their order."""
 
 
 def _pools(text: str | None) -> list[Range]:
@@ -114,19 +115,25 @@ class Subnets:
         position = 1 + max((row.position for row in others), default=0)
         values |= {"id": subnet_id, "gateway_ip": gateway, "position": position, "created_at": self._services.clock()}
         tx.execute(subnets.insert(), values | _columns(values))
-        self._store_pools(tx, subnet_id, pools, ())
+        self._store_pools(tx, subnet_id, pools, (), {})
         return self.show(tx, context, subnet_id)
 
-    def _store_pools(self, tx: Transaction, subnet_id: str, pools: Sequence[Range], taken: Sequence[Any]) -> None:
+    def _store_pools(
+        self, tx: Transaction, subnet_id: str, pools: Sequence[Range], taken: Sequence[IpAddress], resting: Resting
+    ) -> None:
         rows = [
             {"subnet_id": subnet_id, "first": pool.first, "last": pool.last, "position": position}
             for position, pool in enumerate(pools)
         ]
         if rows:
             tx.execute(allocation_pools.insert(), rows)
-        free = [{"subnet_id": subnet_id, "first": gap.first, "last": gap.last} for gap in gaps(pools, taken)]
+        free = [(gap, 0) for gap in gaps(pools, sorted([*taken, *resting], key=int))]
+        free += [(Range(each, each), number) for each, number in resting.items() if any(each in pool for pool in pools)]
         if free:
-            tx.execute(free_ranges.insert(), free)
+            tx.execute(
+                free_ranges.insert(),
+                [{"subnet_id": subnet_id, "first": f.first, "last": f.last, "given_back": n} for f, n in free],
+            )
 
     def update(self, tx: Transaction, context: Context, subnet_id: str, given: Mapping[str, Any]) -> Subnet:
         """Change a subnet; the addresses that its ports have stay. Raises what `subnetrules` finds wrong."""
@@ -140,9 +147,10 @@ class Subnets:
             tx.execute(subnets.update().where(subnets.c.id == subnet.id).values(values | _columns(values)))
         if pools is not None:
             taken = tx.scalars(_TAKEN, {"subnet": subnet.id}).all()
+            resting: Resting = dict(tx.execute(_RESTING, {"subnet": subnet.id}).all())
             tx.execute(allocation_pools.delete().where(allocation_pools.c.subnet_id == subnet.id))
             tx.execute(free_ranges.delete().where(free_ranges.c.subnet_id == subnet.id))
-            self._store_pools(tx, subnet.id, pools, taken)
+            self._store_pools(tx, subnet.id, pools, taken, resting)
         return self.show(tx, context, subnet.id)
 
     def _check_update(self, subnet: Subnet, cidr: IpNetwork, values: Mapping[str, Any]) -> None:
@@ -168,7 +176,7 @@ class Subnets:
 
     def show(self, tx: Transaction, context: Context, subnet_id: str) -> Subnet:
         """One subnet by id. Raises `SubnetNotFound` when it is not there, or not to be seen by the project."""
-        row = tx.execute(_SELECT.where(subnets.c.id == subnet_id, _visible(context))).first()
+        row = tx.execute(_SHOW, {"id": subnet_id} | viewer(context)).first()
         if row is None:
             raise errors.SubnetNotFound(f"subnet {subnet_id}: not found")
         return _subnet(row)
@@ -182,8 +190,7 @@ class Subnets:
 
     def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Subnet]:
         """The subnets that the project may see and that match all filters."""
-        query = _SELECT.where(_visible(context), *listing.matching(subnets, filters))
-        return tuple(map(_subnet, listing.fetch(tx, query, subnets, page)))
+        return tuple(map(_subnet, _LISTING.rows(tx, context, filters, page)))
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
