@@ -9,13 +9,15 @@ from enum import StrEnum
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
-from slipway.model import Claim, Context, Effect, EffectState, Host, Instance, Nic, PowerState, Vif
+from slipway.model import Claim, Context, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
 from slipway.states.store import Store
 
 _ADMIN = Context("", is_admin=True)
+_PAGE = 1000
+"""Ports that are asked for at once."""
 
 
 class Difference(StrEnum):
@@ -187,11 +189,22 @@ def _questions(
 
 
 def _ports(drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for port in drivers.network.list_ports(_ADMIN):
+    for port in _all_ports(drivers):
         if port.device_id and port.device_owner.partition(":")[0] in ("", "compute"):
             yield _Thing("port", None, port.device_id, port.id), ""
             if port.binding_host_id:
                 yield _Thing("binding", port.binding_host_id, port.device_id, port.id), ""
+        elif port.binding_host_id and port.device_owner.startswith("compute:"):
+            # Bound for an instance that has it no more: a worker that was replaced came late.
+            yield _Thing("binding", port.binding_host_id, "", port.id), ""
+
+
+def _all_ports(drivers: Drivers) -> Iterator[Port]:
+    """Every port, a page at a time: there may be very many."""
+    marker: str | None = None
+    while page := drivers.network.list_ports(_ADMIN, sort_key="id", limit=_PAGE, marker=marker):
+        yield from page
+        marker = page[-1].id
 
 
 def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:

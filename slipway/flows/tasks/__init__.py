@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
+from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.disks import CreateDisk, MapDisks
 from slipway.flows.tasks.domain import BuildXml, Plug, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
-from slipway.flows.tasks.network import AllocateNetwork, BindPort, CreatePort, RequireVifs
+from slipway.flows.tasks.network import RequireVifs
+from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.schedule import Schedule
 
 _ALL: tuple[type[Task], ...] = (

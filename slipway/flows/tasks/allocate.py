@@ -1,0 +1,121 @@
+"""Work out which ports an instance needs."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from slipway import errors
+from slipway.flows.tasks.base import Tools, Work
+from slipway.flows.tasks.network import NetworkTask, check_free, check_mac
+from slipway.model import Allocation, Host, Network, NetworkRequest, PortRequest, Subnet, VifRequirements
+from slipway.states.ledger import Durability
+
+
+class AllocateNetwork(NetworkTask):
+    """Resolve the NICs that were asked for to networks and ports, and check all of it before anything is made.
+
+    Needs no undo: it only looks. It is recorded, since on a reschedule the same ports are to be used.
+    """
+
+    name = "allocate-network"
+    kind = "allocation"
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A result only, whatever the driver."""
+        return Durability.RECORDED
+
+    def do(self, work: Work, requirements: VifRequirements) -> Allocation:
+        """Raises the `AbortBuild` that Nova names: `NetworkAmbiguous`, `PortInUse`, `FixedIpAlreadyInUse`, others."""
+        request = work.instance.request
+        if not request.project:
+            raise errors.InvalidInput(f"instance {request.name}: the project is empty")
+        groups = _security_groups(work) if request.security_groups else None
+        wanted = request.networks if request.networks is not None else _only_network(work)
+        return Allocation(
+            tuple(
+                _port_to_make(work, nic, groups)
+                if nic.port is None
+                else _port_brought_along(work, nic.port, requirements)
+                for nic in wanted
+            )
+        )
+
+
+def _only_network(work: Work) -> tuple[NetworkRequest, ...]:
+    """What is meant when nothing was asked for (P2): the one network that the project may use, or none."""
+    networks = work.tools.drivers.network.list_networks(work.context)
+    if len(networks) > 1:
+        names = ", ".join(network.name for network in networks)
+        raise errors.NetworkAmbiguous(
+            f"{work.instance.name} names no network and project {work.instance.project} may use several: {names}"
+        )
+    return tuple(NetworkRequest(network=network.id) for network in networks)
+
+
+def _security_groups(work: Work) -> tuple[str, ...]:
+    known = work.tools.drivers.network.list_security_groups(work.context)
+    by_name = {group.name: group.id for group in known} | {group.id: group.id for group in known}
+    for name in work.instance.request.security_groups:
+        if name not in by_name:
+            raise errors.SecurityGroupNotFound(f"security group {name} is not known in project {work.instance.project}")
+    return tuple(by_name[name] for name in work.instance.request.security_groups)
+
+
+def _network(work: Work, wanted: str) -> Network:
+    """The network by name or id, seen with the user's eyes."""
+    driver = work.tools.drivers.network
+    named = driver.list_networks(work.context, name=wanted)
+    if len(named) > 1:
+        raise errors.NetworkAmbiguous(f"several networks are called {wanted}; name one by its id")
+    network = named[0] if named else driver.show_network(work.context, wanted)
+    if network.router_external and not network.shared:
+        raise errors.ExternalNetworkAttachForbidden(f"network {wanted} is external and not shared")
+    return network
+
+
+def _port_to_make(work: Work, nic: NetworkRequest, groups: tuple[str, ...] | None) -> PortRequest:
+    driver = work.tools.drivers.network
+    assert nic.network is not None
+    network = _network(work, nic.network)
+    subnets = driver.list_subnets(work.context, network_id=network.id)
+    if groups is not None and not network.port_security_enabled:
+        raise errors.SecurityGroupCannotBeApplied(f"network {network.name} has port security off: no groups there")
+    if network.port_security_enabled and not subnets:
+        raise errors.SecurityGroupCannotBeApplied(f"network {network.name} has no subnet: no security groups there")
+    if nic.fixed_ip is not None:
+        _check_fixed_ip(work, network, subnets, nic.fixed_ip)
+    return PortRequest(network, tuple(subnets), nic.fixed_ip, security_groups=groups)
+
+
+def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wanted: str) -> None:
+    """A look before anything is made; the database's constraint decides when two ask at once."""
+    try:
+        address = ipaddress.ip_address(wanted)
+    except ValueError as error:
+        raise errors.InvalidInput(f"instance {work.instance.name}: '{wanted}' is no IP address") from error
+    if not any(address in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
+        cidrs = ", ".join(subnet.cidr for subnet in subnets)
+        raise errors.InvalidIpForNetwork(f"{wanted} is in no subnet of network {network.name} ({cidrs})")
+    if work.tools.drivers.network.list_ports(work.admin, network_id=network.id, ip_address=wanted):
+        raise errors.FixedIpAlreadyInUse(f"fixed IP {wanted} of network {network.name} is already in use")
+
+
+def _port_brought_along(work: Work, wanted: str, requirements: VifRequirements) -> PortRequest:
+    """A port made beforehand (P3): it must be the project's, free, and fit the hypervisor and the host name."""
+    driver, instance = work.tools.drivers.network, work.instance
+    named = driver.list_ports(work.context, name=wanted)
+    if len(named) > 1:
+        raise errors.PortNotUsable(f"several ports are called {wanted}; name one by its id")
+    port = named[0] if named else driver.show_port(work.context, wanted)
+    if port.project_id != instance.project:
+        raise errors.PortNotUsable(f"port {wanted} belongs to another project")
+    check_free(work, port)
+    check_mac(port, requirements)
+    if port.dns_name and port.dns_name != instance.name:
+        raise errors.PortNotUsable(f"port {wanted} has DNS name {port.dns_name}, the instance is {instance.name}")
+    if port.binding_vif_type == "binding_failed":
+        raise errors.PortBindingFailed(f"port {wanted}: its binding has failed before")
+    network = driver.show_network(work.context, port.network_id)
+    subnets = driver.list_subnets(work.context, network_id=network.id)
+    return PortRequest(network, tuple(subnets), port_id=port.id)

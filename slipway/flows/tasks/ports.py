@@ -1,0 +1,156 @@
+"""Make or take the ports of an instance, and bind them to its host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway import errors
+from slipway.flows.tasks.base import Work
+from slipway.flows.tasks.network import NetworkTask, check_free, check_mac
+from slipway.model import Network, Nic, Port, PortRequest, Scope, Vif, VifRequirements
+
+
+class CreatePort(NetworkTask):
+    """Give the instance a port on the network that it asked for, or take the one brought along."""
+
+    name = "create-port"
+    kind = "port"
+
+    def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
+        """A port stays on a reschedule, unless its MAC is one that this host dictates."""
+        return Scope.INSTANCE if arguments["requirements"].macs is None else Scope.HOST
+
+    def do(self, work: Work, request: PortRequest, requirements: VifRequirements) -> Nic:
+        """Raises `NoMoreFixedIps`, `FixedIpAlreadyInUse`, `PortLimitExceeded`, `PortNotFree`, or the service's."""
+        network = work.tools.drivers.network
+        if request.port_id is not None:
+            # Looked at again, since another instance may have taken it since the networks were allocated.
+            check_free(work, network.show_port(work.context, request.port_id, tx=work.tx))
+            port = network.update_port(work.context, request.port_id, device_id=work.instance.id, tx=work.tx)
+            check_mac(port, requirements)
+            return Nic(port, request)
+        options = requirements.dhcp_options
+        try:
+            port = network.create_port(
+                work.context,
+                key=work.effect.key,
+                network_id=request.network.id,
+                fixed_ips=[{"ip_address": request.fixed_ip}] if request.fixed_ip else None,
+                mac_address=_free_mac(work, request.network, requirements.macs),
+                device_id=work.instance.id,
+                security_groups=request.security_groups,
+                extra_dhcp_opts=[{"opt_name": o.opt_name, "opt_value": o.opt_value} for o in options] or None,
+                tx=work.tx,
+            )
+        except errors.NetworkError as error:
+            raise _as_nova(error, request) from error
+        return Nic(port, request)
+
+    def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
+        """Delete the port that was made; give the one brought along back, unless it is somebody else's by now."""
+        network = work.tools.drivers.network
+        if request.port_id is None:
+            port = network.find_port(work.admin, work.effect.key, tx=work.tx)
+            if port is not None:
+                network.delete_port(work.admin, port.id, tx=work.tx)
+            return
+        owned = _owned(work, request.port_id)
+        if owned is not None:
+            network.update_port(work.admin, owned.id, device_id="", tx=work.tx)
+
+
+class BindPort(NetworkTask):
+    """Bind a port to the instance's host, as the administrator; gives the VIF as the domain will see it."""
+
+    name = "bind-port"
+    kind = "binding"
+    scope = Scope.HOST
+    uses = frozenset({"port"})
+    per_slot = True
+
+    def do(self, work: Work, nic: Nic) -> Vif:
+        """Raises `PortBindingFailed`; a MAC in use is `PortInUse`, as Nova names it."""
+        assert work.host is not None
+        network = work.tools.drivers.network
+        try:
+            port = network.update_port(
+                work.admin,
+                nic.port.id,
+                device_owner=f"compute:{work.host.zone}",
+                binding_host_id=work.host.name,
+                tx=work.tx,
+            )
+        except errors.MacAddressInUse as error:
+            raise errors.PortInUse(f"port {nic.port.id}: {error}") from error
+        if port.binding_vif_type == "binding_failed":
+            raise errors.PortBindingFailed(f"port {port.id} could not be bound to host {work.host.name}")
+        return _vif(port, nic.request)
+
+    def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
+        """Unbind it; its addresses and MAC stay. Gone, somebody else's, or on another host by now: nothing to do."""
+        owned = _owned(work, nic.port.id)
+        if owned is not None and owned.binding_host_id in ("", work.effect.host):
+            work.tools.drivers.network.update_port(
+                work.admin, owned.id, device_owner="", binding_host_id="", tx=work.tx
+            )
+
+
+def _owned(work: Work, port_id: str) -> Port | None:
+    """The port if it is there and bears the instance's id; others must not be touched."""
+    try:
+        port = work.tools.drivers.network.show_port(work.admin, port_id, tx=work.tx)
+    except errors.PortNotFound:
+        return None
+    return port if port.device_id == work.instance.id else None
+
+
+def _free_mac(work: Work, home: Network, macs: Sequence[str] | None) -> str | None:
+    """One of the hypervisor's MACs that neither the instance nor the network has yet; None where any will do.
+
+    A port that was made before its reply was lost keeps the one that it has.
+    """
+    if macs is None:
+        return None
+    network = work.tools.drivers.network
+    made = network.find_port(work.admin, work.effect.key, tx=work.tx)
+    if made is not None:
+        return made.mac_address
+    own = network.list_ports(work.admin, device_id=work.instance.id, tx=work.tx)
+    others = network.list_ports(work.admin, network_id=home.id, tx=work.tx)
+    left = sorted(set(macs) - {port.mac_address for port in (*own, *others)})
+    if not left:
+        raise errors.PortNotFree(f"instance {work.instance.name}: none of the host's {len(macs)} MAC addresses is left")
+    return left[0]
+
+
+def _as_nova(error: errors.NetworkError, request: PortRequest) -> errors.SlipwayError:
+    """The error that Nova makes of Neutron's (P7); all others pass as they are."""
+    for kind, nova in (
+        (errors.IpAddressGenerationFailure, errors.NoMoreFixedIps),
+        (errors.MacAddressInUse, errors.PortInUse),
+        (errors.IpAddressInUse, errors.FixedIpAlreadyInUse),
+        (errors.OverQuota, errors.PortLimitExceeded),
+    ):
+        if isinstance(error, kind):
+            return nova(f"network {request.network.name}: {error}")
+    return error
+
+
+def _vif(port: Port, request: PortRequest) -> Vif:
+    """The VIF as Nova models it: names cut as the bridge agent cuts them, admin down counts as active (I2)."""
+    return Vif(
+        port_id=port.id,
+        network_id=request.network.id,
+        network_name=request.network.name,
+        mac_address=port.mac_address,
+        devname=f"tap{port.id}"[:14],
+        bridge=f"brq{request.network.id}"[:14],
+        mtu=request.network.mtu,
+        vif_type=port.binding_vif_type,
+        vnic_type=port.binding_vnic_type,
+        fixed_ips=port.fixed_ips,
+        subnets=tuple(s for s in request.subnets if any(ip.subnet_id == s.id for ip in port.fixed_ips)),
+        active=port.status == "ACTIVE" or not port.admin_state_up,
+        preserve_on_delete=request.port_id is not None,
+    )
