@@ -190,7 +190,7 @@ def points_of(lines: Sequence[Line]) -> list[Point]:
     found: list[Point] = []
     step, undoing = "conclude", False
     for _, kind, text in reversed(lines):
-        if kind == "event":
+        if kind == "event" and not text.startswith("state "):
             step, undoing = _step(text)
         elif kind in ("call", "commit"):
             call, nth, family, writing = text.split(":")
