@@ -31,6 +31,8 @@ class Builder:
         self._tools = tools
         self._workflow = workflow
         self._rng = rng
+        self._dropped: set[str] = set()
+        """What this process stopped at because the record could not be written, its name on it or not."""
 
     # --- bringing about -------------------------------------------------------------------------------------------
 
@@ -100,7 +102,9 @@ class Builder:
             instance = instances.get(tx, instance_id)
             if _at_rest(instance):
                 return None
-            if not is_gone(instances.worker_of(tx, instance_id)):
+            worker = instances.worker_of(tx, instance_id)
+            dropped = worker == this_worker() and instance_id in self._dropped
+            if not is_gone(worker) and not dropped:
                 deadline = effects.last_deadline(tx, instance_id) or instance.created_at
                 if self._tools.clock() < deadline + self._patience:
                     return None
@@ -119,6 +123,7 @@ class Builder:
         try:
             rested = self._engine.build(instance, notify=notify, stopping=stopping, new=new)
         except errors.BuildInterrupted as stop:
+            self._drop(instance, stop)
             with self._tools.store.read() as tx:
                 instance = instances.get(tx, instance.id)
             return Ended(instance.name, Status.INTERRUPTED, instance, str(stop))
@@ -142,7 +147,12 @@ class Builder:
         try:
             return self._engine.build(instance, notify=notify, new=new)
         except errors.BuildInterrupted as stop:
+            self._drop(instance, stop)
             raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
+
+    def _drop(self, instance: Instance, stop: errors.BuildInterrupted) -> None:
+        if isinstance(stop.__cause__, errors.StoreError):
+            self._dropped.add(instance.id)
 
     # --- deleting -------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 A1 every instance is at rest; A2 reality equals the record; A3 an instance that runs has exactly one of each effect,
 one that does not has none, or what is left is listed as stuck; A4 addresses, MACs and names are unique; A5 claims,
 counters and quotas agree; A6 the first error is kept; A7 doing it again changes nothing; A8 neighbours and what was
-brought along are untouched; A9 the fault went off; A10 no secret anywhere but in the request; A11 delete leaves
+brought along are untouched; A9 the fault went off; A10 no secret anywhere but where a build needs it; A11 delete leaves
 nothing.
 """
 
@@ -28,7 +28,7 @@ _RESTING = frozenset({"ACTIVE", "STOPPED", "ERROR", "DELETED"})
 def audit(now: Things, before: Things, *, secret: str = "", log: str = "", taps: bool = True) -> list[Problem]:
     """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
 
-    `secret` is what no text but a request may have in it, `log` what was logged; `taps` false: the wiring makes none.
+    `secret` is what just a build under way may have, `log` what was logged; `taps` false: the wiring makes none.
     """
     found = list(_Audit(now, before, taps=taps).problems())
     return [*found, *secrets(now, secret, log)] if secret else found

@@ -75,7 +75,7 @@ def _size(ranges: list[tuple[int, int]]) -> int:
 
 
 def secrets(now: Things, secret: str, log: str) -> Iterator[Problem]:
-    """Everywhere that the secret is, but in the requests: a build that goes on after a crash needs it there."""
+    """Everywhere that the secret is, but with an instance that is being built and may have to go on after a crash."""
     for path, content in now.files.items():
         if secret in content:
             yield Problem("A10", f"the secret is in the file {path}")
@@ -84,7 +84,7 @@ def secrets(now: Things, secret: str, log: str) -> Iterator[Problem]:
             column
             for row in rows
             for column, value in row.items()
-            if (table, column) != ("instances", "request") and secret in _text(value)
+            if (table, column) != ("instances", "user_data") and secret in _text(value)
         }
         for column in sorted(columns):
             yield Problem("A10", f"the secret is in the database, {table}.{column}")
