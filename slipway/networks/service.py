@@ -27,7 +27,6 @@ from slipway.networks.attributes import (
     SubnetFilters,
 )
 
-MAX_LIMIT = 2**31 - 1
 _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
 
@@ -35,11 +34,10 @@ _OUR_OWN = frozenset({"tx", "key"})
 class Networks:
     """Networks, subnets, ports, security groups and quotas; names and errors are Neutron's.
 
-    Every call is one transaction and does all or nothing, but those that change quotas: one for each limit.
-    `context` says on whose behalf it is made, by default an administrator of the orchestrator's project. Attributes
-    are checked when a call is made: raises `HTTPBadRequest` and `InvalidInput` for what is wrong in itself,
-    `PolicyNotAuthorized` for what the project may not do, `OverQuota`, `HTTPNotImplemented` where the network driver
-    cannot do it, and a `StoreError` when the database cannot be used.
+    Every call is one transaction and does all or nothing. `context` says on whose behalf it is made, by default an
+    administrator of the orchestrator's project. Attributes are checked when a call is made: raises `HTTPBadRequest`
+    and `InvalidInput` for what is wrong in itself, `PolicyNotAuthorized` for what the project may not do, `OverQuota`,
+    `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
     """
 
     def __init__(self, driver: NetworkDriver, context: Context) -> None:
@@ -207,7 +205,7 @@ class Networks:
 
     def show_quota(self, project_id: str | None = None, *, context: Context | None = None) -> Quota:
         """How much a project may have, and has; by default the context's. Another's is for administrators only."""
-        found: Quota = self._call("show_quota", context, {}, project_id or (context or self._context).project_id)
+        found: Quota = self._call("show_quota", context, {}, self._project(project_id, context))
         return found
 
     def list_quotas(self, *, context: Context | None = None) -> Sequence[Quota]:
@@ -219,24 +217,15 @@ class Networks:
         self, project_id: str | None = None, *, context: Context | None = None, **limits: Unpack[QuotaLimits]
     ) -> Quota:
         """Give a project limits of its own, those that are given (-1: no limit). For administrators only."""
-        who = self._administrator(context)
-        checked = {resource: _limit(resource, limit) for resource, limit in limits.items()}
-        set_quota, _ = self._method("set_quota"), self._method("show_quota")
-        for resource, limit in checked.items():
-            set_quota(project_id or who.project_id, resource, limit)
-        return self.show_quota(project_id, context=context)
+        changed: Quota = self._call("set_quotas", context, limits, self._project(project_id, context))
+        return changed
 
     def delete_quota(self, project_id: str | None = None, *, context: Context | None = None) -> None:
         """Take a project's own limits away: those of the settings hold again. For administrators only."""
-        who = self._administrator(context)
-        for resource in QuotaLimits.__annotations__:
-            self._method("set_quota")(project_id or who.project_id, resource, None)
+        self._call("delete_quota", context, {}, self._project(project_id, context))
 
-    def _administrator(self, context: Context | None) -> Context:
-        who = context or self._context
-        if not who.is_admin:
-            raise errors.PolicyNotAuthorized(f"quota: project {who.project_id} may not change it; administrators may")
-        return who
+    def _project(self, project_id: str | None, context: Context | None) -> str:
+        return project_id or (context or self._context).project_id
 
     # --- the driver -----------------------------------------------------------------------------------------------
 
@@ -264,18 +253,3 @@ class Networks:
             self._known[operation] = None if takes_all else frozenset(each.name for each in parameters)
         known = self._known[operation]
         return () if known is None else sorted(named.keys() - known)
-
-
-def _limit(resource: str, limit: object) -> int:
-    """A limit as Neutron checks it. Raises `HTTPBadRequest`, `InvalidInput`."""
-    if resource not in QuotaLimits.__annotations__:
-        raise errors.HTTPBadRequest(
-            f"quota: unrecognized attribute {resource!r}; there are {', '.join(QuotaLimits.__annotations__)}"
-        )
-    try:
-        number = int(str(limit))
-    except ValueError as error:
-        raise errors.InvalidInput(f"{resource}: {limit!r} is not an integer") from error
-    if not -1 <= number <= MAX_LIMIT:
-        raise errors.HTTPBadRequest(f"{resource}: {number} is not a quota of -1 (no limit) to {MAX_LIMIT}")
-    return number

@@ -14,12 +14,10 @@ from click.testing import Result
 
 from slipway import errors
 from slipway.cli.main import COMMANDS, main
-from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 
 Call = Callable[..., Result]
 COMMON = {"--state", "--db", "--output", "--verbose"}
 GROUPS = ("network", "subnet", "port", "security-group", "quota")
-needs_quotas = pytest.mark.skipif(not hasattr(EmbeddedNetwork, "show_quota"), reason="the driver shows no quotas yet")
 
 
 @pytest.fixture
@@ -262,7 +260,6 @@ def test_security_groups_and_their_rules(said: Said, slipway: Call) -> None:
     assert len(said("security-group", "delete", "web")[0]["rules"]) == 4
 
 
-@needs_quotas
 def test_quotas(said: Said, site: dict[str, str], refused: Refused, slipway: Call) -> None:
     shown = said("quota", "show")
     assert (shown["project_id"], shown["port"], shown["used"]["network"]) == ("default", 500, 1)

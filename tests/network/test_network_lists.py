@@ -108,6 +108,15 @@ def test_quotas_of_a_project(driver: EmbeddedNetwork, admin: Context) -> None:
     driver.create_network(MINE, name="c")
     with pytest.raises(errors.HTTPBadRequest):
         driver.set_quota("mine", "colour", 1)
+    for limit in (-2, 2**31):
+        with pytest.raises(errors.HTTPBadRequest, match="network"):
+            driver.set_quota("mine", "network", limit)
+    with pytest.raises(errors.HTTPBadRequest, match="port"):
+        driver.set_quotas(admin, "mine", network=5, port=-2)
+    assert driver.list_quotas(admin) == ()
+    assert driver.show_quota(MINE, "mine").network == Settings().quota_network
+    with pytest.raises(errors.PolicyNotAuthorized):
+        driver.set_quotas(MINE, "mine", network=5)
 
 
 def test_subnets_come_in_the_order_in_which_they_were_made(driver: EmbeddedNetwork, admin: Context) -> None:

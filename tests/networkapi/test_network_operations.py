@@ -18,7 +18,6 @@ from slipway.networks.attributes import Ipv6Mode
 
 NOBODY = "11111111-2222-3333-4444-555555555555"
 MINE, OTHERS = Context("mine"), Context("others")
-needs_quotas = pytest.mark.skipif(not hasattr(EmbeddedNetwork, "show_quota"), reason="the driver shows no quotas yet")
 needs_groups = pytest.mark.skipif(
     not hasattr(EmbeddedNetwork, "update_security_group"), reason="the driver changes no security groups yet"
 )
@@ -272,7 +271,6 @@ def test_rules_are_listed_and_shown(network: Networks) -> None:
         network.show_security_group_rule(group.rules[0].id, context=OTHERS)
 
 
-@needs_quotas
 def test_quotas(network: Networks, net: Network) -> None:
     network.create_port(network_id=net.id)
     shown = network.show_quota()
@@ -289,7 +287,6 @@ def test_quotas(network: Networks, net: Network) -> None:
     assert network.show_quota().port == 500
 
 
-@needs_quotas
 def test_quotas_of_others_are_not_shown(network: Networks) -> None:
     assert network.show_quota(context=MINE).project_id == "mine"
     with pytest.raises(errors.PolicyNotAuthorized):

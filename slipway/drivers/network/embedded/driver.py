@@ -24,7 +24,7 @@ from slipway.drivers.network.embedded.securitygroups import SecurityGroups
 from slipway.drivers.network.embedded.services import Services
 from slipway.drivers.network.embedded.subnets import Subnets
 from slipway.drivers.network.embedded.transactions import NetworkEvent, Transactions
-from slipway.model import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
 
@@ -262,10 +262,35 @@ class EmbeddedNetwork:
             self._groups.default(own, context.project_id)
             return self._groups.list(own, context, filters, page)
 
-    def set_quota(self, project_id: str, resource: str, limit: int | None, *, tx: Transaction | None = None) -> None:
-        """Give a project a quota of its own (-1: no limit), or None: that of the settings again.
+    def show_quota(self, context: Context, project_id: str, *, tx: Transaction | None = None) -> Quota:
+        """What a project may have and has. Raises `PolicyNotAuthorized` for another's, but for administrators."""
+        with self._transactions.reading(tx) as own:
+            return self._quotas.show(own, context, project_id)
 
-        `resource` is network, subnet, port, security_group or security_group_rule. Raises `HTTPBadRequest`.
+    def list_quotas(self, context: Context, *, tx: Transaction | None = None) -> Sequence[Quota]:
+        """The quotas of the projects that have limits of their own. Raises `PolicyNotAuthorized`."""
+        with self._transactions.reading(tx) as own:
+            return self._quotas.list(own, context)
+
+    def set_quota(self, project_id: str, resource: str, limit: int | None, *, tx: Transaction | None = None) -> None:
+        """Give a project one limit of its own, or None: that of the settings again. Raises as `set_quotas`."""
+        with self._transactions.writing(tx) as own:
+            if limit is None:
+                self._quotas.clear(own, ADMIN, project_id, (resource,))
+            else:
+                self._quotas.set_limits(own, ADMIN, project_id, {resource: limit})
+
+    def set_quotas(self, context: Context, project_id: str, *, tx: Transaction | None = None, **limits: Any) -> Quota:
+        """Give a project limits of its own (-1: no limit), all that are named or none.
+
+        There are network, subnet, port, security_group and security_group_rule. Raises `PolicyNotAuthorized`,
+        `HTTPBadRequest`, `InvalidInput`.
         """
         with self._transactions.writing(tx) as own:
-            self._quotas.set_limit(own, project_id, resource, limit)
+            self._quotas.set_limits(own, context, project_id, limits)
+            return self._quotas.show(own, context, project_id)
+
+    def delete_quota(self, context: Context, project_id: str, *, tx: Transaction | None = None) -> None:
+        """Take a project's own limits away: those of the settings hold again. Raises `PolicyNotAuthorized`."""
+        with self._transactions.writing(tx) as own:
+            self._quotas.clear(own, context, project_id)
