@@ -335,6 +335,54 @@ class PortSecurityAndIPRequiredForSecurityGroups(InvalidInput):
     """The port has security groups, but not the port security that they need."""
 
 
+class SecurityGroupRuleInvalidEtherType(InvalidInput):
+    """The rule's ethertype is neither IPv4 nor IPv6."""
+
+
+class SecurityGroupRuleInvalidProtocol(InvalidInput):
+    """The rule's protocol is no known name and no number of 0 to 255."""
+
+
+class SecurityGroupProtocolRequiredWithPorts(InvalidInput):
+    """The rule has ports, but no protocol."""
+
+
+class SecurityGroupInvalidPortValue(InvalidInput):
+    """The rule's port is no number of 1 to 65535."""
+
+
+class SecurityGroupInvalidPortRange(InvalidInput):
+    """The rule's ports lack an end, or the first is above the last."""
+
+
+class SecurityGroupInvalidProtocolForPort(InvalidInput):
+    """The rule has ports, which its protocol has not."""
+
+
+class SecurityGroupInvalidIcmpValue(InvalidInput):
+    """The rule's ICMP type or code is above 255."""
+
+
+class SecurityGroupMissingIcmpType(InvalidInput):
+    """The rule has an ICMP code, but no type."""
+
+
+class SecurityGroupEthertypeConflictWithProtocol(InvalidInput):
+    """The rule's protocol is one of IPv6, its ethertype IPv4."""
+
+
+class SecurityGroupRuleParameterConflict(InvalidInput):
+    """The rule's prefix is not of the IP version of its ethertype."""
+
+
+class SecurityGroupMultipleRemoteEntites(InvalidInput):
+    """The rule has both a prefix and a remote group. Neutron's spelling."""
+
+
+class InvalidCIDR(BadRequest):
+    """The rule's prefix is no CIDR."""
+
+
 class UnsupportedPortDeviceOwner(Conflict):
     """The port's device owner does not allow this."""
 

@@ -54,7 +54,7 @@ NETWORK = [
     *each(BAD, "description", None, 5, LONG),
     *each(BAD, "project_id", 5, LONG),
     *each(BAD, "mtu", -1, "-1"),
-    *each(INPUT, "mtu", None, "x", "", 9000, 10**40, float("nan"), [1500]),
+    *each(INPUT, "mtu", None, "x", "", 9000, 10**40, float("nan"), float("inf"), [1500]),
     *each(INPUT, "admin_state_up", None, "maybe", 2, [], {}),
     *each(INPUT, "shared", None, "maybe"),
     *each(INPUT, "port_security_enabled", None, "maybe"),
@@ -137,6 +137,7 @@ SUBNET_6 = [
     *once(INPUT, "ipv6_ra_mode", ipv6_ra_mode="slaac", enable_dhcp=False),
     *once(INPUT, "must be the same", ipv6_ra_mode="slaac", ipv6_address_mode="dhcpv6-stateful"),
     *once(INPUT, "need a /64", ipv6_ra_mode="slaac", cidr="2001:db8::/65"),
+    *each(INPUT, "cidr", "fe80::%eth0/64", "fe80::1%eth0/64"),
 ]
 
 PORT = [
@@ -147,7 +148,7 @@ PORT = [
     *each(BAD, "fixed_ips", *([{"ip_address": ip}] for ip in ("010.0.0.9", "0x0a000009", " 10.0.0.9", "10.0.0.9\n"))),
     *each(BAD, "fixed_ips", *([{"ip_address": ip}] for ip in ("10.0.0.9/24", "10.0.0.9%eth0", "fe80::1%eth0"))),
     *each(BAD, "fixed_ips", *([{"subnet_id": subnet}] for subnet in (None, 5, "x", ""))),
-    *each(BAD, "fixed_ips", [{"ip_address": "10.0.0.9"}] * 2),
+    *each(BAD, "fixed_ips", [{"ip_address": "10.0.0.9"}] * 2, [{"ip_address": []}]),
     *each(INPUT, "fixed_ips", [{}]),
     *(
         Case("InvalidIpForNetwork", ip, {"fixed_ips": [{"ip_address": ip}]})
@@ -212,46 +213,28 @@ RULE = [
     *each(BAD, "security_group_id", None, 5, "x"),
     *each(BAD, "description", None, 5, LONG),
     *(case for name in ("id", "colour") for case in each(BAD, name, "x")),
+    *each("SecurityGroupRuleInvalidEtherType", "ethertype", "IPv5"),
+    *each("SecurityGroupRuleInvalidProtocol", "protocol", "x", 256, -1, "", "any"),
+    *once("SecurityGroupProtocolRequiredWithPorts", "protocol", port_range_min=1, port_range_max=2),
+    *(
+        Case("SecurityGroupInvalidPortValue", "port_range_min", TCP | {"port_range_min": low, "port_range_max": 5})
+        for low in (0, -1, "a", "")
+    ),
+    *once("SecurityGroupInvalidPortValue", "port_range_max", **TCP, port_range_min=1, port_range_max=65536),
+    *once("SecurityGroupInvalidPortRange", "port_range_min", **TCP, port_range_min=5, port_range_max=1),
+    *once("SecurityGroupInvalidPortRange", "port_range_min", **TCP, port_range_min=5),
+    *once("SecurityGroupInvalidPortRange", "port_range_min", **TCP, port_range_max=5),
+    *once("SecurityGroupInvalidProtocolForPort", "gre", protocol="gre", port_range_min=1, port_range_max=2),
+    *once("SecurityGroupInvalidProtocolForPort", "vrrp", protocol="vrrp", port_range_min=1, port_range_max=2),
+    *once("SecurityGroupInvalidIcmpValue", "port_range_min", protocol="icmp", port_range_min=256),
+    *once("SecurityGroupMissingIcmpType", "port_range_max", protocol="icmp", port_range_max=5),
+    *once("SecurityGroupEthertypeConflictWithProtocol", "icmpv6", protocol="icmpv6"),
+    *once("SecurityGroupRuleParameterConflict", "remote_ip_prefix", remote_ip_prefix="::/0"),
+    *once(
+        "SecurityGroupMultipleRemoteEntites", "remote_group_id", remote_ip_prefix="10.0.0.0/8", remote_group_id=NOBODY
+    ),
+    *each("InvalidCIDR", "remote_ip_prefix", "x", "10.0.0.0/33", "fe80::%eth0/64"),
 ]
-
-# What the driver does not refuse yet, or not with Neutron's class.
-PENDING = {
-    "network": [
-        # A real Neutron takes control characters.
-        *each(BAD, "name", "a\x00b", "a\nb", "\x1b[31m", "\x7f", "\ud800"),
-        *each(BAD, "description", "a\x00b", "\x1b[31m"),
-        *each(BAD, "project_id", "a\x00b"),
-        *each(INPUT, "mtu", float("inf")),
-    ],
-    "subnet6": [*each(INPUT, "not in a CIDR format", "fe80::%eth0/64", "fe80::1%eth0/64")],
-    "port": [
-        *each(BAD, "fixed_ips", [{"ip_address": []}]),
-        *(
-            case
-            for name in ("name", "device_id", "device_owner", "binding_host_id")
-            for case in each(BAD, name, "a\x00b")
-        ),
-    ],
-    "security_group_rule": [
-        *each("SecurityGroupRuleInvalidEtherType", "ethertype", "IPv5"),
-        *each("SecurityGroupRuleInvalidProtocol", "protocol", "x", 256, -1, "", "any"),
-        *once("SecurityGroupProtocolRequiredWithPorts", "protocol", port_range_min=1, port_range_max=2),
-        *(
-            Case("SecurityGroupInvalidPortValue", "port_range_min", TCP | {"port_range_min": low, "port_range_max": 5})
-            for low in (0, -1, "a", "")
-        ),
-        *once("SecurityGroupInvalidPortValue", "port_range_max", **TCP, port_range_min=1, port_range_max=65536),
-        *once("SecurityGroupInvalidPortRange", "port_range_min", **TCP, port_range_min=5, port_range_max=1),
-        *once("SecurityGroupInvalidPortRange", "port_range_min", **TCP, port_range_min=5),
-        *once("SecurityGroupInvalidPortRange", "port_range_min", **TCP, port_range_max=5),
-        *once("SecurityGroupInvalidProtocolForPort", "gre", protocol="gre", port_range_min=1, port_range_max=2),
-        *once("SecurityGroupInvalidIcmpValue", "port_range_min", protocol="icmp", port_range_min=256),
-        *once("SecurityGroupMissingIcmpType", "port_range_max", protocol="icmp", port_range_max=5),
-        *once("SecurityGroupEthertypeConflictWithProtocol", "icmpv6", protocol="icmpv6"),
-        *once("SecurityGroupRuleParameterConflict", "remote_ip_prefix", remote_ip_prefix="::/0"),
-        *each("InvalidCIDR", "remote_ip_prefix", "x", "10.0.0.0/33", "fe80::%eth0/64"),
-    ],
-}
 
 STRICTER = [
     # A group address is no NIC's.
@@ -264,10 +247,18 @@ STRICTER = [
     *each(INPUT, "dns_name", 5, None),
     # Longer than its column, which SQLite does not mind.
     *each(BAD, "binding_host_id", LONG),
+    *(case for name in ("name", "device_id", "device_owner", "binding_host_id") for case in each(BAD, name, "a\x00b")),
+]
+
+# It takes control characters.
+STRICTER_NETWORK = [
+    *each(BAD, "name", "a\x00b", "a\nb", "\x1b[31m", "\x7f", "\ud800"),
+    *each(BAD, "description", "a\x00b", "\x1b[31m"),
+    *each(BAD, "project_id", "a\x00b"),
 ]
 
 TABLES: dict[str, list[Case]] = {
-    "network": NETWORK,
+    "network": NETWORK + STRICTER_NETWORK,
     "subnet": SUBNET,
     "subnet6": SUBNET_6,
     "port": PORT + STRICTER,
@@ -281,8 +272,6 @@ def _cases() -> Iterator[Any]:
     for kind, table in TABLES.items():
         for case in table:
             yield pytest.param(kind, case, id=_id(kind, case))
-        for case in PENDING.get(kind, ()):
-            yield pytest.param(kind, case, id=_id(kind, case), marks=pytest.mark.xfail(strict=True))
 
 
 def _id(kind: str, case: Case) -> str:

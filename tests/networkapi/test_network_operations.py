@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from slipway import Context, NetworkEvent, Orchestrator, errors
-from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers
 from slipway.model import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, Subnet
 from slipway.networks import Networks
@@ -18,12 +17,6 @@ from slipway.networks.attributes import Ipv6Mode
 
 NOBODY = "11111111-2222-3333-4444-555555555555"
 MINE, OTHERS = Context("mine"), Context("others")
-needs_groups = pytest.mark.skipif(
-    not hasattr(EmbeddedNetwork, "update_security_group"), reason="the driver changes no security groups yet"
-)
-needs_rules = pytest.mark.skipif(
-    not hasattr(EmbeddedNetwork, "list_security_group_rules"), reason="the driver lists no rules yet"
-)
 
 
 @pytest.fixture
@@ -248,7 +241,6 @@ def test_security_groups(network: Networks) -> None:
         network.delete_security_group_rule(rule.id)
 
 
-@needs_groups
 def test_a_security_group_is_changed(network: Networks) -> None:
     group = network.create_security_group(name="web")
     changed = network.update_security_group(group.id, name="www", description="d")
@@ -259,9 +251,20 @@ def test_a_security_group_is_changed(network: Networks) -> None:
         network.update_security_group(group.id, context=OTHERS, name="x")
     with pytest.raises(errors.HTTPBadRequest, match="name"):
         network.update_security_group(group.id, name=None)  # type: ignore[arg-type]
+    (default,) = network.list_security_groups(name="default")
+    with pytest.raises(errors.SecurityGroupCannotUpdateDefault):
+        network.update_security_group(default.id, name="x")
+    assert network.update_security_group(default.id, description="d").description == "d"
 
 
-@needs_rules
+def test_an_address_without_a_length_is_a_rule_for_this_one(network: Networks) -> None:
+    group = network.create_security_group()
+    rule = network.create_security_group_rule(
+        security_group_id=group.id, direction="ingress", remote_ip_prefix="10.0.0.5"
+    )
+    assert rule.remote_ip_prefix == "10.0.0.5/32"
+
+
 def test_rules_are_listed_and_shown(network: Networks) -> None:
     group = network.create_security_group(name="web")
     assert network.list_security_group_rules(security_group_id=group.id) == group.rules

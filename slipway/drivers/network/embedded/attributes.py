@@ -1,4 +1,4 @@
-"""The attributes of networks, subnets and security groups, in the order in which Neutron checks them.
+"""The attributes of networks and subnets, in the order in which Neutron checks them.
 
 Names are those of Neutron's API with `_` for `:`.
 """
@@ -16,7 +16,8 @@ from slipway.drivers.network.embedded.checks import IpNetwork
 from slipway.drivers.network.embedded.resource import REQUIRED, Attribute, Resource
 from slipway.drivers.network.embedded.schema import IpAddress
 
-_name = Attribute(checks.text(), "")
+_name = Attribute(checks.one_line, "")
+_description = Attribute(checks.text(), "")
 _project = Attribute(checks.text(), put=False, none_is_unset=True)
 _flag = checks.boolean
 
@@ -33,7 +34,7 @@ NETWORK = Resource(
         "provider_network_type": Attribute(checks.text(), None, none_is_unset=True),
         "provider_physical_network": Attribute(checks.text(), None, none_is_unset=True),
         "provider_segmentation_id": Attribute(checks.integer, None, none_is_unset=True),
-        "description": _name,
+        "description": _description,
     },
     read_only=("id", "status", "subnets", "created_at"),
 )
@@ -101,53 +102,7 @@ SUBNET = Resource(
         "ipv6_ra_mode": Attribute(_MODES, None, put=False, none_is_unset=True),
         "ipv6_address_mode": Attribute(_MODES, None, put=False, none_is_unset=True),
         "service_types": Attribute(_service_types, ()),
-        "description": _name,
+        "description": _description,
     },
     read_only=("id", "shared", "created_at"),
-)
-
-
-SECURITY_GROUP = Resource(
-    "security_group",
-    {"name": _name, "project_id": _project, "description": _name},
-    read_only=("id", "rules", "created_at"),
-)
-
-
-def _protocol(value: Any, name: str) -> str:
-    word = str(value).lower()
-    if word not in PROTOCOLS and not (word.isdigit() and int(word) <= 255):
-        raise errors.InvalidInput(f"{name}: {value!r} is not a protocol name or a number of 0 to 255")
-    return word
-
-
-def _ethertype(value: Any, name: str) -> Any:
-    return checks.one_of("IPv4", "IPv6")("IP" + value[2:] if isinstance(value, str) else value, name)
-
-
-def _prefix(value: Any, name: str) -> str:
-    return str(checks.network(value, name))
-
-
-PROTOCOLS = (
-    *("ah", "dccp", "egp", "esp", "gre", "hopopt", "icmp", "icmpv6", "igmp", "ip", "ipip", "ipv6-encap"),
-    *("ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route", "ospf", "pgm", "rsvp", "sctp", "tcp"),
-    *("udp", "udplite", "vrrp"),
-)
-
-SECURITY_GROUP_RULE = Resource(
-    "security_group_rule",
-    {
-        "description": _name,
-        "security_group_id": Attribute(checks.uuid_text, REQUIRED),
-        "remote_group_id": Attribute(checks.optional(checks.uuid_text), None),
-        "direction": Attribute(checks.one_of("ingress", "egress"), REQUIRED),
-        "protocol": Attribute(checks.optional(_protocol), None),
-        "port_range_min": Attribute(checks.optional(checks.integer), None),
-        "port_range_max": Attribute(checks.optional(checks.integer), None),
-        "ethertype": Attribute(_ethertype, "IPv4"),
-        "remote_ip_prefix": Attribute(checks.optional(_prefix), None),
-        "project_id": _project,
-    },
-    read_only=("id",),
 )

@@ -28,17 +28,35 @@ def bad(name: str, why: str) -> errors.HTTPBadRequest:
     return errors.HTTPBadRequest(f"{name}: {why}")
 
 
+# Texts go to terminals, C libraries and databases that take no such characters, or something else for them.
+_HARMFUL = re.compile("[\x00\x1b\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
 def text(limit: int = 255) -> Check:
-    """A string of at most so many characters."""
+    """A string of at most so many characters, without NUL, ESC and halves of surrogate pairs."""
 
     def check(value: Any, name: str) -> str:
         if not isinstance(value, str):
             raise bad(name, f"{value!r} is not a string")
         if len(value) > limit:
             raise bad(name, f"{value!r} is longer than {limit} characters")
+        if _HARMFUL.search(value):
+            raise bad(name, f"{value!r} has a character that no text may have")
         return value
 
     return check
+
+
+_text = text()
+
+
+def one_line(value: Any, name: str) -> str:
+    """A text of one line, without control characters. Stricter than Neutron, which takes them."""
+    given: str = _text(value, name)
+    if _CONTROL.search(given):
+        raise bad(name, f"{value!r} has control characters")
+    return given
 
 
 def boolean(value: Any, name: str) -> bool:
@@ -63,7 +81,7 @@ def integer(value: Any, name: str) -> int:
     """A whole number, or its digits."""
     try:
         return int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise errors.InvalidInput(f"{name}: {value!r} is not an integer") from error
 
 
@@ -128,6 +146,8 @@ def cidr(value: Any, name: str) -> IpNetwork:
     if base and ":" not in base:
         base += ".0" * (3 - base.count("."))
     try:
+        if "%" in base:
+            raise ValueError("a network has no zone")
         return ip_network(base + slash + prefix, strict=False)
     except ValueError as error:
         raise errors.InvalidInput(f"{name}: {value!r} is not in a CIDR format") from error

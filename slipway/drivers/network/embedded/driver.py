@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from slipway import errors
 from slipway.drivers.network.embedded import portrows
 from slipway.drivers.network.embedded.binding import Mechanisms
+from slipway.drivers.network.embedded.groupsandquotas import GroupsAndQuotas
 from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.macs import MacGenerator
 from slipway.drivers.network.embedded.mechanisms import LinuxBridge, MechanismDriver, PortChange
@@ -24,14 +25,14 @@ from slipway.drivers.network.embedded.securitygroups import SecurityGroups
 from slipway.drivers.network.embedded.services import Services
 from slipway.drivers.network.embedded.subnets import Subnets
 from slipway.drivers.network.embedded.transactions import NetworkEvent, Transactions
-from slipway.model import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model import Context, Network, Port, Subnet
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
 
 _log = logging.getLogger(__name__)
 
 
-class EmbeddedNetwork:
+class EmbeddedNetwork(GroupsAndQuotas):
     """Networks, subnets, ports and security groups as rows, with Neutron's behaviour and names.
 
     Every call takes the caller's open transaction, in which it does all or nothing and which it never commits, or
@@ -218,79 +219,3 @@ class EmbeddedNetwork:
                 return
             self.delete_port(ADMIN, change.port.id)
             raise
-
-    # --- security groups and quotas -----------------------------------------------------------------------------
-
-    def create_security_group(
-        self, context: Context, *, tx: Transaction | None = None, **attributes: Any
-    ) -> SecurityGroup:
-        """Make a security group. Raises `OverQuota`, `SecurityGroupDefaultAlreadyExists`."""
-        with self._transactions.writing(tx) as own:
-            return self._groups.create(own, context, attributes)
-
-    def create_security_group_rule(
-        self, context: Context, *, tx: Transaction | None = None, **attributes: Any
-    ) -> SecurityGroupRule:
-        """Add a rule to a group. Raises `InvalidInput`, `SecurityGroupRuleExists`, `OverQuota`."""
-        with self._transactions.writing(tx) as own:
-            return self._rules.create(own, context, attributes)
-
-    def delete_security_group_rule(self, context: Context, rule_id: str, *, tx: Transaction | None = None) -> None:
-        """Take a rule away. Raises `SecurityGroupRuleNotFound`."""
-        with self._transactions.writing(tx) as own:
-            self._rules.delete(own, context, rule_id)
-
-    def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
-        """Delete a group. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""
-        with self._transactions.writing(tx) as own:
-            self._groups.delete(own, context, group_id)
-
-    def show_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> SecurityGroup:
-        """One group by id, with its rules. Raises `SecurityGroupNotFound`."""
-        with self._transactions.reading(tx) as own:
-            return self._groups.show(own, context, group_id)
-
-    def list_security_groups(
-        self, context: Context, *, tx: Transaction | None = None, **filters: Any
-    ) -> Sequence[SecurityGroup]:
-        """The project's security groups, `default` among them, which is made when it is not there yet."""
-        page = Page.taken_from(filters, "name")
-        with self._transactions.reading(tx) as own:
-            if self._groups.has_default(own, context.project_id):
-                return self._groups.list(own, context, filters, page)
-        with self._transactions.writing(tx) as own:
-            self._groups.default(own, context.project_id)
-            return self._groups.list(own, context, filters, page)
-
-    def show_quota(self, context: Context, project_id: str, *, tx: Transaction | None = None) -> Quota:
-        """What a project may have and has. Raises `PolicyNotAuthorized` for another's, but for administrators."""
-        with self._transactions.reading(tx) as own:
-            return self._quotas.show(own, context, project_id)
-
-    def list_quotas(self, context: Context, *, tx: Transaction | None = None) -> Sequence[Quota]:
-        """The quotas of the projects that have limits of their own. Raises `PolicyNotAuthorized`."""
-        with self._transactions.reading(tx) as own:
-            return self._quotas.list(own, context)
-
-    def set_quota(self, project_id: str, resource: str, limit: int | None, *, tx: Transaction | None = None) -> None:
-        """Give a project one limit of its own, or None: that of the settings again. Raises as `set_quotas`."""
-        with self._transactions.writing(tx) as own:
-            if limit is None:
-                self._quotas.clear(own, ADMIN, project_id, (resource,))
-            else:
-                self._quotas.set_limits(own, ADMIN, project_id, {resource: limit})
-
-    def set_quotas(self, context: Context, project_id: str, *, tx: Transaction | None = None, **limits: Any) -> Quota:
-        """Give a project limits of its own (-1: no limit), all that are named or none.
-
-        There are network, subnet, port, security_group and security_group_rule. Raises `PolicyNotAuthorized`,
-        `HTTPBadRequest`, `InvalidInput`.
-        """
-        with self._transactions.writing(tx) as own:
-            self._quotas.set_limits(own, context, project_id, limits)
-            return self._quotas.show(own, context, project_id)
-
-    def delete_quota(self, context: Context, project_id: str, *, tx: Transaction | None = None) -> None:
-        """Take a project's own limits away: those of the settings hold again. Raises `PolicyNotAuthorized`."""
-        with self._transactions.writing(tx) as own:
-            self._quotas.clear(own, context, project_id)

@@ -26,10 +26,10 @@ def _fixed_ips(value: Any, name: str) -> list[Wanted]:
         if not isinstance(item, Mapping):
             raise checks.bad(name, f"{item!r} is not a mapping with subnet_id or ip_address")
         given = item.get("ip_address")
-        if "ip_address" in item and given in seen:
+        address = checks.address(given, name) if "ip_address" in item else None
+        if address is not None and given in seen:
             raise checks.bad(name, f"{given!r} is named twice")
         seen.add(given)
-        address = checks.address(given, name) if "ip_address" in item else None
         wanted.append(Wanted(checks.uuid_text(item["subnet_id"], name) if "subnet_id" in item else None, address))
     return wanted
 
@@ -138,7 +138,7 @@ VNIC_TYPES = (
 PORT = Resource(
     "port",
     {
-        "name": Attribute(checks.text(), ""),
+        "name": Attribute(checks.one_line, ""),
         "network_id": Attribute(checks.uuid_text, REQUIRED, put=False),
         "admin_state_up": Attribute(checks.boolean, True),
         "mac_address": Attribute(_mac, None, none_is_unset=True),

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded.attributes import SECURITY_GROUP_RULE
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
 from slipway.drivers.network.embedded.schema import security_group_rules, security_groups
+from slipway.drivers.network.embedded.securitygroupattributes import SECURITY_GROUP_RULE, check_rule
 from slipway.drivers.network.embedded.services import Services
 from slipway.model import Context, SecurityGroupRule
 from slipway.states.store import Transaction
@@ -25,8 +26,15 @@ _NEXT_POSITION = sa.select(sa.func.coalesce(sa.func.max(_rules.position), 0) + 1
 )
 _GROUP = sa.select(security_groups.c.project_id).where(
     security_groups.c.id == sa.bindparam("group"),
-    sa.or_(sa.bindparam("admin", type_=sa.Boolean), security_groups.c.project_id == sa.bindparam("viewer")),
+    sa.or_(IS_ADMIN, security_groups.c.project_id == IS_VIEWER),
 )
+# A project sees its own rules, and all those of its own groups.
+_own_groups = sa.select(security_groups.c.id).where(security_groups.c.project_id == IS_VIEWER)
+_SELECT = sa.select(security_group_rules).where(
+    sa.or_(IS_ADMIN, _rules.project_id == IS_VIEWER, _rules.security_group_id.in_(_own_groups))
+)
+_SHOW = _SELECT.where(_rules.id == sa.bindparam("id"))
+_LISTING = Listing(_SELECT, security_group_rules)
 _SAME = (
     "direction",
     "ethertype",
@@ -36,6 +44,12 @@ _SAME = (
     "remote_ip_prefix",
     "remote_group_id",
 )
+
+
+def _rule(row: sa.Row[Any]) -> SecurityGroupRule:
+    values = dict(row._mapping)
+    del values["position"]
+    return SecurityGroupRule(**values)
 
 
 class SecurityGroupRules:
@@ -48,11 +62,10 @@ class SecurityGroupRules:
         """Add a rule. Raises `InvalidInput`, `SecurityGroupNotFound`, `SecurityGroupRuleExists`, `OverQuota`."""
         values = SECURITY_GROUP_RULE.for_create(given)
         values["project_id"] = project = values["project_id"] or context.project_id
-        _check(values)
+        check_rule(values)
         self._services.quotas.reserve(tx, project, "security_group_rule")
         for group in filter(None, (values["security_group_id"], values["remote_group_id"])):
-            seen = {"group": group, "admin": context.is_admin, "viewer": context.project_id}
-            if tx.execute(_GROUP, seen).first() is None:
+            if tx.execute(_GROUP, {"group": group} | viewer(context)).first() is None:
                 raise errors.SecurityGroupNotFound(f"security group {group}: not found")
         rule = SecurityGroupRule(id=self._services.new_id(), **values)
         for other in self.of_groups(tx, [rule.security_group_id])[rule.security_group_id]:
@@ -79,10 +92,21 @@ class SecurityGroupRules:
         """The rules of each of these groups, in the order in which they were made."""
         rules: dict[str, list[SecurityGroupRule]] = {group_id: [] for group_id in group_ids}
         for row in tx.execute(_OF_GROUPS, {"groups": list(rules)}):
-            values = dict(row._mapping)
-            del values["position"]
-            rules[row.security_group_id].append(SecurityGroupRule(**values))
+            rules[row.security_group_id].append(_rule(row))
         return rules
+
+    def show(self, tx: Transaction, context: Context, rule_id: str) -> SecurityGroupRule:
+        """One rule by id. Raises `SecurityGroupRuleNotFound` when it is not there, or another project's."""
+        row = tx.execute(_SHOW, {"id": rule_id} | viewer(context)).first()
+        if row is None:
+            raise errors.SecurityGroupRuleNotFound(f"security group rule {rule_id}: not found")
+        return _rule(row)
+
+    def list(
+        self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page
+    ) -> Sequence[SecurityGroupRule]:
+        """The rules that the project may see and that match all filters."""
+        return tuple(map(_rule, _LISTING.rows(tx, context, filters, page)))
 
     def delete(self, tx: Transaction, context: Context, rule_id: str) -> None:
         """Take one rule away. Raises `SecurityGroupRuleNotFound`."""
@@ -99,22 +123,3 @@ class SecurityGroupRules:
             tx.execute(security_group_rules.delete().where(_rules.id == row.id))
             self._services.quotas.release(tx, row.project_id, "security_group_rule")
         return len(rows)
-
-
-def _check(values: Mapping[str, Any]) -> None:
-    """What makes sense in a rule (Neutron: `_validate_port_range` and its neighbours). Raises `InvalidInput`."""
-    protocol, low, high = values["protocol"], values["port_range_min"], values["port_range_max"]
-    prefix = values["remote_ip_prefix"]
-    if protocol is None and (low is not None or high is not None):
-        raise errors.InvalidInput("port_range_min: a port range needs a protocol")
-    if protocol in ("icmp", "ipv6-icmp", "icmpv6", "1", "58"):
-        if low is None and high is not None:
-            raise errors.InvalidInput("port_range_max: an ICMP code needs its type in port_range_min")
-        if any(number is not None and not 0 <= number <= 255 for number in (low, high)):
-            raise errors.InvalidInput("port_range_min: ICMP type and code are 0 to 255")
-    elif (low is None) != (high is None) or (low is not None and not 1 <= low <= high <= 65535):
-        raise errors.InvalidInput(f"port_range_min: {low} to {high} is not a range of ports")
-    if prefix is not None and values["remote_group_id"] is not None:
-        raise errors.InvalidInput("remote_ip_prefix: cannot be given together with remote_group_id")
-    if prefix is not None and (":" in prefix) != (values["ethertype"] == "IPv6"):
-        raise errors.InvalidInput(f"remote_ip_prefix: {prefix} does not match the ethertype {values['ethertype']}")

@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded.attributes import SECURITY_GROUP
 from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
 from slipway.drivers.network.embedded.schema import port_security_groups, security_group_rules, security_groups
+from slipway.drivers.network.embedded.securitygroupattributes import SECURITY_GROUP
 from slipway.drivers.network.embedded.securitygrouprules import SecurityGroupRules
 from slipway.drivers.network.embedded.services import Services
 from slipway.drivers.network.embedded.statements import insert_if_absent
@@ -41,8 +41,6 @@ class SecurityGroups:
         """
         values = SECURITY_GROUP.for_create(given)
         project = values["project_id"] or context.project_id
-        if values["name"].lower() == "default":
-            raise errors.SecurityGroupDefaultAlreadyExists("security group default: every project has it already")
         self.default(tx, project)
         self._services.quotas.reserve(tx, project, "security_group")
         group_id = self._services.new_id()
@@ -78,6 +76,16 @@ class SecurityGroups:
     ) -> Sequence[SecurityGroup]:
         """The groups that the project may see and that match all filters."""
         return self._with_rules(tx, _LISTING.rows(tx, context, filters, page))
+
+    def update(self, tx: Transaction, context: Context, group_id: str, given: Mapping[str, Any]) -> SecurityGroup:
+        """Change a group. Raises `SecurityGroupNotFound`, `SecurityGroupCannotUpdateDefault` and as `create`."""
+        values = SECURITY_GROUP.for_update(given)
+        group = self.show(tx, context, group_id)
+        if group.name == "default" and "name" in values:
+            raise errors.SecurityGroupCannotUpdateDefault("security group default: keeps its name")
+        if values:
+            tx.execute(security_groups.update().where(security_groups.c.id == group.id).values(values))
+        return self.show(tx, context, group.id)
 
     def has_default(self, tx: Transaction, project: str) -> bool:
         """Whether the project's group `default` has been made."""
