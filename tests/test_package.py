@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DATA = {".py", ".typed", ".yaml", ".json"}
+DATA = {".py", ".typed", ".yaml", ".json", ".html"}
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ COMMANDS = {
     "network": "Networks: list, show, create, delete.",
     "subnet": "Subnets: list, show, create, delete.",
     "port": "Ports: list, show, create, update, delete.",
-    "security-group": "Security groups: list, show, create, delete; rules: add, remove.",
+    "security-group": "Security groups and rules: list, show, create, delete.",
     "quota": "What projects may have: list, show, set, delete.",
 }
 """Every command and its short help; `slipway.cli.NAME` has the rest and is imported only when it is called."""
