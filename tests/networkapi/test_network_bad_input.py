@@ -407,7 +407,6 @@ def test_one_bad_port_among_many_leaves_none(site: Site, database: sqlite3.Conne
     assert list(database.iterdump()) == before
 
 
-@pytest.mark.xfail(strict=True, reason="the driver writes whatever is said")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -426,6 +425,22 @@ def test_a_segment_is_not_changed_to_one_that_cannot_be(
     (net,) = site.network.list_networks(provider_segmentation_id=7)
     with pytest.raises(error):
         site.network.update_network(net.id, **changes)
+    assert site.network.show_network(net.id) == net
+
+
+def test_a_network_without_a_segment_gets_none(site: Site) -> None:
+    for changes in (_vlan(9), {"provider_segmentation_id": 9}, {"provider_network_type": "vlan"}):
+        with pytest.raises(errors.InvalidInput, match="provider"):
+            site.network.update_network(site.net.id, **changes)
+
+
+def test_a_vlan_is_changed_to_a_free_one_while_no_port_is_bound(site: Site) -> None:
+    net = site.network.create_network(**_vlan(20))
+    assert site.network.update_network(net.id, **_vlan(20)) == net
+    assert site.network.update_network(net.id, **_vlan(21)).provider_segmentation_id == 21
+    site.network.create_port(network_id=net.id, binding_host_id="node-1")
+    with pytest.raises(errors.InvalidInput, match="bound"):
+        site.network.update_network(net.id, **_vlan(22))
 
 
 @pytest.mark.xfail(strict=True, reason="the driver compares what is said as it is")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.drivers.network.embedded import policy, segments, subnetrules
 from slipway.drivers.network.embedded.attributes import NETWORK
+from slipway.drivers.network.embedded.binding import FAILED, UNBOUND
 from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
 from slipway.drivers.network.embedded.segments import Segment
@@ -36,6 +37,9 @@ _INSERT = insert_if_absent(networks)
 _VERSIONS = sa.select(subnets.c.ip_version).where(subnets.c.network_id == sa.bindparam("id")).distinct()
 _USERS = sa.select(ports.c.project_id).where(
     ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.not_like("network:%")
+)
+_BOUND = sa.select(ports.c.id).where(
+    ports.c.network_id == sa.bindparam("id"), ports.c.binding_vif_type.not_in((UNBOUND, FAILED))
 )
 
 
@@ -77,6 +81,8 @@ class Networks:
         values = NETWORK.for_update(given)
         network = self.own(tx, context, network_id)
         policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=False)
+        if segments.is_changed(network, values, self._services.settings):
+            self._check_no_bound_ports(tx, network)
         if "mtu" in values:
             values["mtu"] = _mtu(values | {"provider_network_type": network.provider_network_type})
             for version in tx.scalars(_VERSIONS, {"id": network.id}):
@@ -84,8 +90,21 @@ class Networks:
         if values.get("shared") is False and network.shared:
             self._check_no_other_users(tx, network)
         if values:
-            tx.execute(networks.update().where(networks.c.id == network.id).values(values))
+            self._change(tx, network, values)
         return self.show(tx, context, network.id)
+
+    def _change(self, tx: Transaction, network: Network, values: Mapping[str, Any]) -> None:
+        try:
+            tx.execute(networks.update().where(networks.c.id == network.id).values(values))
+        except sa.exc.IntegrityError as error:
+            number = values.get("provider_segmentation_id")
+            raise segments.in_use(Segment("vlan", network.provider_physical_network, number)) from error
+
+    def _check_no_bound_ports(self, tx: Transaction, network: Network) -> None:
+        if tx.execute(_BOUND, {"id": network.id}).first() is not None:
+            raise errors.InvalidInput(
+                "provider_segmentation_id: cannot be changed while ports of the network are bound"
+            )
 
     def _check_no_other_users(self, tx: Transaction, network: Network) -> None:
         if any(project != network.project_id for project in tx.scalars(_USERS, {"id": network.id})):

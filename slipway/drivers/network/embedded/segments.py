@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from slipway import errors
 from slipway.drivers.network.embedded.schema import networks
+from slipway.model import Network
 from slipway.settings import Settings
 from slipway.states.store import Transaction
 
 _IDS = {"vlan": range(1, 4095), "vxlan": range(1, 1 << 24)}
+_ATTRIBUTES = ("provider_network_type", "provider_physical_network", "provider_segmentation_id")
 _MISUSED = "provider_{}: a {} network has none"
 
 _USED = sa.select(networks.c.provider_segmentation_id).where(
@@ -61,6 +63,24 @@ def _vlan_physical(physical: str | None, number: int | None, settings: Settings)
         known = ", ".join(settings.physical_networks)
         raise errors.InvalidInput(f"provider_physical_network: {physical!r} is unknown for VLANs; known are: {known}")
     return physical
+
+
+def is_changed(network: Network, values: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether these values change the network's segment. Only the id of a VLAN network can be changed.
+
+    Neutron: `_update_provider_network_attributes`. Raises `InvalidInput`.
+    """
+    current = {name: getattr(network, name) for name in _ATTRIBUTES}
+    wanted = current | {name: values[name] for name in _ATTRIBUTES if name in values}
+    if wanted == current:
+        return False
+    for name in _ATTRIBUTES[:2]:
+        if wanted[name] != current[name]:
+            raise errors.InvalidInput(f"{name}: cannot be changed")
+    if network.provider_network_type != "vlan":
+        raise errors.InvalidInput("provider_segmentation_id: can only be changed of a VLAN network")
+    requested(wanted, settings)
+    return True
 
 
 def complete(tx: Transaction, segment: Segment) -> Segment:
