@@ -40,9 +40,15 @@ class NetworkDriver(Protocol):
         network_id: str | None = None,
         name: str | None = None,
         ip_address: str | None = None,
+        sort_key: str | None = None,
+        limit: int | None = None,
+        marker: str | None = None,
         tx: Transaction | None = None,
     ) -> Sequence[Port]:
-        """Ports that match all that is given; with `ip_address` those that hold that address."""
+        """Ports that match all that is given; with `ip_address` those that hold that address.
+
+        `limit` asks for a page: at most so many, after the port with the id `marker`.
+        """
 
     def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""

@@ -16,6 +16,7 @@ from slipway.drivers.network.embedded.listing import Page
 from slipway.drivers.network.embedded.macs import MacGenerator
 from slipway.drivers.network.embedded.mechanisms import LinuxBridge, MechanismDriver, PortChange
 from slipway.drivers.network.embedded.networks import Networks
+from slipway.drivers.network.embedded.portattributes import PORT
 from slipway.drivers.network.embedded.portchanges import PortChanges
 from slipway.drivers.network.embedded.ports import Ports, id_of
 from slipway.drivers.network.embedded.quotas import Quotas
@@ -155,7 +156,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         like means "not given". Raises what Neutron raises.
         """
         with self._transactions.writing(tx) as own:
-            return self._create_port(own, context, key, attributes)
+            return self._create_port(own, context, key, PORT.for_create(attributes))
 
     def create_ports(
         self, context: Context, requests: Sequence[Mapping[str, Any]], *, tx: Transaction | None = None
@@ -164,10 +165,11 @@ class EmbeddedNetwork(GroupsAndQuotas):
         if not requests:
             raise errors.HTTPBadRequest("ports: at least one must be asked for")
         with self._transactions.writing(tx) as own:
-            return tuple(self._create_port(own, context, None, request) for request in requests)
+            checked = [PORT.for_create(request) for request in requests]
+            return tuple(self._create_port(own, context, None, values) for values in checked)
 
-    def _create_port(self, tx: Transaction, context: Context, key: str | None, attributes: Mapping[str, Any]) -> Port:
-        port, is_new = self._ports.create(tx, context, None if key is None else id_of(key), attributes)
+    def _create_port(self, tx: Transaction, context: Context, key: str | None, values: dict[str, Any]) -> Port:
+        port, is_new = self._ports.create(tx, context, None if key is None else id_of(key), values)
         if is_new:
             self._after(tx, PortChange("create", port))
         return port

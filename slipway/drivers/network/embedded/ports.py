@@ -73,14 +73,15 @@ class Ports:
         return tuple(map(portrows.from_row, _LISTING.rows(tx, context, filters, page)))
 
     def create(
-        self, tx: Transaction, context: Context, port_id: str | None, given: Mapping[str, Any]
+        self, tx: Transaction, context: Context, port_id: str | None, values: dict[str, Any]
     ) -> tuple[Port, bool]:
-        """Make a port; with the `port_id` of one that is there, give that one. Says also whether it is new.
+        """Make a port of values that `PORT` has checked, or give the one with this `port_id` that is there already.
 
-        Raises what `PORT` finds wrong, `PolicyNotAuthorized`, `OverQuota`, `NetworkNotFound`, `MacAddressInUse`,
+        Says also whether it is new.
+
+        Raises `PolicyNotAuthorized`, `OverQuota`, `NetworkNotFound`, `MacAddressInUse`,
         `MacAddressGenerationFailure`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
         """
-        values = PORT.for_create(given)
         project = values["project_id"] = values["project_id"] or context.project_id
         values["id"] = port_id or self._services.new_id()
         site = self._site(tx, context, values)
@@ -90,6 +91,8 @@ class Ports:
         if not site:
             raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
         policy.check_port(context, PORT, values, site[0], create=True)
+        values["binding_host_id"] = values["binding_host_id"] or ""
+        values["binding_profile"] = values["binding_profile"] or {}
         policy.check_router(context, values["device_owner"], values["device_id"])
         return self._make(tx, context, values, site), True
 

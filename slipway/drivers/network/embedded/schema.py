@@ -128,7 +128,7 @@ ports = sa.Table(
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False),
-    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("project_id", sa.String(255), nullable=False),
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("description", sa.String(255), nullable=False),
     sa.Column("mac_address", sa.String(17), nullable=False),
@@ -147,6 +147,7 @@ ports = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.UniqueConstraint("network_id", "mac_address"),
     sa.Index("ports_order", "created_at", "id"),
+    sa.Index("ports_order_of_project", "project_id", "created_at", "id"),
     sa.Index("ports_order_of_network", "network_id", "created_at", "id"),
 )
 

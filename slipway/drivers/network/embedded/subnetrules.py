@@ -157,7 +157,10 @@ def check_pools(pools: Sequence[Range], cidr: IpNetwork) -> None:
     """Raises `InvalidAllocationPool`, `OutOfBoundsAllocationPool`, `OverlappingAllocationPools`."""
     whole = usable(cidr)
     for pool in pools:
-        if not pool.first.version == pool.last.version == cidr.version or int(pool.first) > int(pool.last):
+        if pool.first.version != pool.last.version or int(pool.first) > int(pool.last):
+            raise errors.InvalidAllocationPool(f"allocation_pools: {pool.first}-{pool.last} ends before it begins")
+    for pool in pools:
+        if pool.first.version != cidr.version:
             raise errors.InvalidAllocationPool(f"allocation_pools: {pool.first}-{pool.last} is not a pool of {cidr}")
         if pool.first not in whole or pool.last not in whole:
             raise errors.OutOfBoundsAllocationPool(f"allocation_pools: {pool.first}-{pool.last} reaches beyond {cidr}")

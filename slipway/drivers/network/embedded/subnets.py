@@ -97,9 +97,9 @@ class Subnets:
         values = SUBNET.for_create(given)
         values["project_id"] = project = values["project_id"] or context.project_id
         self._services.quotas.reserve(tx, project, "subnet")
-        policy.check_admin_only(context, SUBNET, values, policy.SUBNET_ADMIN, create=True)
         if not context.is_admin:
             self._networks.own(tx, context, values["network_id"])
+        policy.check_admin_only(context, SUBNET, values, policy.SUBNET_ADMIN, create=True)
         cidr, version = values["cidr"], values["ip_version"]
         if cidr is UNSET:
             raise errors.BadRequest("subnet: a cidr must be given")

@@ -1,0 +1,20 @@
+"""The differences to Neutron that are meant, each with a name; docs/neutron-differences.md has the reasons."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bench.sequences import Op
+
+
+def why(op: Op, theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
+    """The name of the difference in what came of this operation; None when it is not one that is meant."""
+    text = json.dumps(op)
+    if theirs.get("status") == 500:
+        return "internal server errors"
+    if '"01:00:5e' in text and ours.get("error") == "HTTPBadRequest":
+        return "multicast MACs"
+    if any(f'"{mac}"' in text for mac in ("FA:16:3E:11:22:33", "fa-16-3e-11-22-33")):
+        return "the spelling of MACs"
+    return None
