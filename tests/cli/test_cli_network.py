@@ -301,7 +301,7 @@ def test_errors_have_neutrons_names(refused: Refused, said: Said, slipway: Call)
         (("port", "create", "--network", "demo-net", "--mac", "01:00:5e:00:00:01"), "HTTPBadRequest"),
         (("port", "create", "--network", "demo-net", "--security-group", "nope"), "SecurityGroupNotFound"),
         (("port", "create", "--network", "demo-net", "--fixed-ip", "subnet=nope"), "SubnetNotFound"),
-        (("port", "list", "--marker", "nope"), "NotFound"),
+        (("port", "list", "--marker", "nope"), "PortNotFound"),
         (("security-group", "create", "default"), "SecurityGroupDefaultAlreadyExists"),
         (("security-group", "rule", "remove", "nope"), "SecurityGroupRuleNotFound"),
     ):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.drivers.network.embedded import checks
 from slipway.drivers.network.embedded.checks import Check
+from slipway.drivers.network.embedded.schema import Address
 from slipway.model import Context
 from slipway.states.store import Transaction
 
@@ -32,12 +33,23 @@ class Page:
         limit, sort_dir = filters.pop("limit", None), filters.pop("sort_dir", None) or "asc"
         if sort_dir not in ("asc", "desc"):
             raise errors.HTTPBadRequest(f"sort_dir: {sort_dir!r} is neither asc nor desc")
-        if limit is not None and limit < 0:
-            raise errors.HTTPBadRequest(f"limit: {limit} is negative")
-        # As in Neutron, a limit of 0 is none.
-        return cls(
-            filters.pop("sort_key", None) or sort_key, limit or None, filters.pop("marker", None), sort_dir == "desc"
-        )
+        key = _text(filters.pop("sort_key", None) or sort_key, "sort_key")
+        marker = checks.optional(_text)(filters.pop("marker", None), "marker")
+        return cls(key, _limit(limit), marker, sort_dir == "desc")
+
+
+_text = checks.text()
+
+
+def _limit(value: Any) -> int | None:
+    """At most so many; as in Neutron, a limit of 0 is none. Raises `HTTPBadRequest`."""
+    try:
+        number = 0 if value is None else int(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise errors.HTTPBadRequest(f"limit: {value!r} is not an integer") from error
+    if number < 0:
+        raise errors.HTTPBadRequest(f"limit: {number} is negative")
+    return min(number, MAX_INTEGER) or None
 
 
 def viewer(context: Context) -> dict[str, Any]:
@@ -45,8 +57,37 @@ def viewer(context: Context) -> dict[str, Any]:
     return {"admin": context.is_admin, "viewer": context.project_id}
 
 
+def one(context: Context, id_: str) -> dict[str, Any]:
+    """The parameters of a statement for the one with this id, if it may be seen. Raises `HTTPBadRequest`."""
+    return {"id": _text(id_, "id")} | viewer(context)
+
+
 IS_ADMIN = sa.bindparam("admin", type_=sa.Boolean)
 IS_VIEWER = sa.bindparam("viewer", type_=sa.String)
+
+MAX_INTEGER = 2**63 - 1
+
+
+def _integer(value: Any, name: str) -> int:
+    number = checks.integer(value, name)
+    if abs(number) > MAX_INTEGER:
+        raise checks.bad(name, f"{number} is too large")
+    return number
+
+
+_CHECKS: Mapping[type, Check] = {
+    sa.String: _text,
+    sa.Integer: _integer,
+    sa.Boolean: checks.boolean,
+    Address: checks.address,
+}
+_NOT_FOUND = {
+    "networks": errors.NetworkNotFound,
+    "subnets": errors.SubnetNotFound,
+    "ports": errors.PortNotFound,
+    "security_groups": errors.SecurityGroupNotFound,
+    "security_group_rules": errors.SecurityGroupRuleNotFound,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +113,8 @@ class Listing:
     def rows(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[sa.Row[Any]]:
         """The rows of that page. A filter is a value or several in a list; None filters nothing.
 
-        Raises `HTTPBadRequest` for an unknown filter or sort key, and `NotFound` for an unknown marker.
+        Raises `HTTPBadRequest` for an unknown filter or sort key, `InvalidInput` for a value of the wrong type, and
+        `PortNotFound` or the like for an unknown marker.
         """
         values = {name: self._read(name, value) for name, value in filters.items() if value is not None}
         shape = tuple((name, isinstance(value, list)) for name, value in values.items())
@@ -89,7 +131,15 @@ class Listing:
             raise errors.HTTPBadRequest(f"{self._table.name}: cannot be filtered by {name!r}")
         if isinstance(value, (list, tuple)):
             return [self._read(name, each) for each in value]
-        return self._relations[name].check(value, name) if name in self._relations else value
+        return self._check(name)(value, name)
+
+    def _check(self, name: str) -> Check:
+        if name in self._relations:
+            return self._relations[name].check
+        kind = type(self._table.c[name].type)
+        if kind not in _CHECKS:
+            raise errors.HTTPBadRequest(f"{self._table.name}: cannot be filtered by {name!r}")
+        return _CHECKS[kind]
 
     def _marker(self, tx: Transaction, page: Page) -> dict[str, Any]:
         columns = self._table.c
@@ -97,7 +147,7 @@ class Listing:
             return {"marker_id": page.marker}
         row = tx.execute(sa.select(columns[page.sort_key], columns.id).where(columns.id == page.marker)).first()
         if row is None:
-            raise errors.NotFound(f"{self._table.name}: the marker {page.marker} is not there")
+            raise _NOT_FOUND[self._table.name](f"{self._table.name}: the marker {page.marker} is not there")
         return {"marker_key": row[0], "marker_id": row[1]}
 
     def _build(self, shape: Sequence[tuple[str, bool]], page: Page) -> sa.Select[Any]:

@@ -11,7 +11,7 @@ from slipway import errors
 from slipway.drivers.network.embedded import policy, segments, subnetrules
 from slipway.drivers.network.embedded.attributes import NETWORK
 from slipway.drivers.network.embedded.binding import FAILED, UNBOUND
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
 from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.network.embedded.services import Services
@@ -119,7 +119,7 @@ class Networks:
 
     def show(self, tx: Transaction, context: Context, network_id: str) -> Network:
         """One network by id. Raises `NetworkNotFound` when it is not there, or not to be seen by the project."""
-        row = tx.execute(_SHOW, {"id": network_id} | viewer(context)).first()
+        row = tx.execute(_SHOW, one(context, network_id)).first()
         if row is None:
             raise errors.NetworkNotFound(f"network {network_id}: not found")
         return _network(row)

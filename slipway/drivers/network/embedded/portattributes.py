@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -102,6 +103,10 @@ def _mac(value: Any, _name: str) -> str | None:
 def _profile(value: Any, name: str) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise checks.bad(name, f"{value!r} is not a mapping")
+    try:
+        json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise checks.bad(name, f"cannot be said in JSON: {error}") from error
     return dict(value or {})
 
 
@@ -151,7 +156,7 @@ PORT = Resource(
         "binding_vnic_type": Attribute(checks.one_of(*VNIC_TYPES), "normal"),
         "binding_host_id": Attribute(_host, None),
         "binding_profile": Attribute(_profile, None),
-        "port_security_enabled": Attribute(checks.boolean, None, none_is_unset=True),
+        "port_security_enabled": Attribute(checks.boolean, None),
         "dns_name": Attribute(_dns_name, ""),
         "description": Attribute(checks.text(), ""),
         "security_groups": Attribute(checks.uuid_list, None, none_is_unset=True),

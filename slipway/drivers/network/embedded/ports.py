@@ -13,7 +13,7 @@ from slipway import errors
 from slipway.drivers.network.embedded import binding, checks, fixedips, policy, portrows, portsecurity
 from slipway.drivers.network.embedded.binding import UNBOUND, Mechanisms
 from slipway.drivers.network.embedded.fixedips import Holder, Taken, Wanted
-from slipway.drivers.network.embedded.listing import Listing, Page, Relation, viewer
+from slipway.drivers.network.embedded.listing import Listing, Page, Relation, one, viewer
 from slipway.drivers.network.embedded.mechanisms import PortChange
 from slipway.drivers.network.embedded.owners import is_trusted
 from slipway.drivers.network.embedded.portattributes import PORT, says_something
@@ -61,7 +61,7 @@ class Ports:
     def row(self, tx: Transaction, context: Context, port_id: str, *, lock: bool = False) -> sa.Row[Any]:
         """The row of one port, locked against other writers if wanted. Raises `PortNotFound`."""
         statement = portrows.SHOW_LOCKED if lock else portrows.SHOW
-        row = tx.execute(statement, {"id": port_id} | viewer(context)).first()
+        row = tx.execute(statement, one(context, port_id)).first()
         if row is None:
             raise errors.PortNotFound(f"port {port_id}: not found")
         return row
@@ -87,7 +87,11 @@ class Ports:
         site = self._site(tx, context, values)
         if site and site[0].existing:
             return portrows.from_row(self.row(tx, context, values["id"])), False
-        self._services.quotas.reserve(tx, project, "port")
+        # Neutron: what a project may see and use is looked at before its quota, an administrator's network after it.
+        if site:
+            policy.check_network(context, "port", project, site[0].network_project, shared=site[0].shared)
+        if site or context.is_admin:
+            self._services.quotas.reserve(tx, project, "port")
         if not site:
             raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
         policy.check_port(context, PORT, values, site[0], create=True)

@@ -46,6 +46,8 @@ class Resource:
 
         Raises `HTTPBadRequest` or `InvalidInput`.
         """
+        if not isinstance(given, Mapping):
+            raise errors.HTTPBadRequest(f"{self.name}: {given!r} is not a mapping of attributes")
         self._refuse_unknown(given)
         for key in self._required:
             if key not in given:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one, viewer
 from slipway.drivers.network.embedded.schema import security_group_rules, security_groups
 from slipway.drivers.network.embedded.securitygroupattributes import SECURITY_GROUP_RULE, check_rule
 from slipway.drivers.network.embedded.services import Services
@@ -97,7 +97,7 @@ class SecurityGroupRules:
 
     def show(self, tx: Transaction, context: Context, rule_id: str) -> SecurityGroupRule:
         """One rule by id. Raises `SecurityGroupRuleNotFound` when it is not there, or another project's."""
-        row = tx.execute(_SHOW, {"id": rule_id} | viewer(context)).first()
+        row = tx.execute(_SHOW, one(context, rule_id)).first()
         if row is None:
             raise errors.SecurityGroupRuleNotFound(f"security group rule {rule_id}: not found")
         return _rule(row)
@@ -110,16 +110,11 @@ class SecurityGroupRules:
 
     def delete(self, tx: Transaction, context: Context, rule_id: str) -> None:
         """Take one rule away. Raises `SecurityGroupRuleNotFound`."""
-        where = _rules.id == rule_id
-        if not context.is_admin:
-            where = sa.and_(where, _rules.project_id == context.project_id)
-        if not self.remove(tx, where):
-            raise errors.SecurityGroupRuleNotFound(f"security group rule {rule_id}: not found")
+        self.remove(tx, _rules.id == self.show(tx, context, rule_id).id)
 
-    def remove(self, tx: Transaction, where: sa.ColumnElement[bool]) -> int:
-        """Take all such rules away; gives their number."""
+    def remove(self, tx: Transaction, where: sa.ColumnElement[bool]) -> None:
+        """Take all such rules away."""
         rows = tx.execute(sa.select(_rules.id, _rules.project_id).where(where)).all()
         for row in rows:
             tx.execute(security_group_rules.delete().where(_rules.id == row.id))
             self._services.quotas.release(tx, row.project_id, "security_group_rule")
-        return len(rows)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
 from slipway.drivers.network.embedded.schema import port_security_groups, security_group_rules, security_groups
 from slipway.drivers.network.embedded.securitygroupattributes import SECURITY_GROUP
 from slipway.drivers.network.embedded.securitygrouprules import SecurityGroupRules
@@ -66,7 +66,7 @@ class SecurityGroups:
 
     def show(self, tx: Transaction, context: Context, group_id: str) -> SecurityGroup:
         """One group by id. Raises `SecurityGroupNotFound` when it is not there, or another project's."""
-        row = tx.execute(_SHOW, {"id": group_id} | viewer(context)).first()
+        row = tx.execute(_SHOW, one(context, group_id)).first()
         if row is None:
             raise errors.SecurityGroupNotFound(f"security group {group_id}: not found")
         return self._with_rules(tx, [row])[0]

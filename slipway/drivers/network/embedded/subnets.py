@@ -13,7 +13,7 @@ from slipway.drivers.network.embedded import policy, subnetrules
 from slipway.drivers.network.embedded.addresses import Range, gaps
 from slipway.drivers.network.embedded.attributes import SUBNET
 from slipway.drivers.network.embedded.checks import IpNetwork
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, viewer
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
 from slipway.drivers.network.embedded.networks import Networks
 from slipway.drivers.network.embedded.resource import UNSET
 from slipway.drivers.network.embedded.schema import (
@@ -96,10 +96,12 @@ class Subnets:
         """Make a subnet with its pools. Raises what `subnetrules` finds wrong, `OverQuota`, `NetworkNotFound`."""
         values = SUBNET.for_create(given)
         values["project_id"] = project = values["project_id"] or context.project_id
+        if not context.is_admin:
+            network = self._networks.show(tx, context, values["network_id"])
+            policy.check_network(context, "subnet", project, network.project_id, shared=network.shared)
         self._services.quotas.reserve(tx, project, "subnet")
         if not context.is_admin:
             self._networks.own(tx, context, values["network_id"])
-        policy.check_admin_only(context, SUBNET, values, policy.SUBNET_ADMIN, create=True)
         cidr, version = values["cidr"], values["ip_version"]
         if cidr is UNSET:
             raise errors.BadRequest("subnet: a cidr must be given")
@@ -139,7 +141,6 @@ class Subnets:
         """Change a subnet; the addresses that its ports have stay. Raises what `subnetrules` finds wrong."""
         values = SUBNET.for_update(given)
         subnet = self.own(tx, context, subnet_id)
-        policy.check_admin_only(context, SUBNET, values, policy.SUBNET_ADMIN, create=False)
         cidr = ip_network(subnet.cidr)
         self._check_update(subnet, cidr, values)
         pools = values.pop("allocation_pools", None)
@@ -176,7 +177,7 @@ class Subnets:
 
     def show(self, tx: Transaction, context: Context, subnet_id: str) -> Subnet:
         """One subnet by id. Raises `SubnetNotFound` when it is not there, or not to be seen by the project."""
-        row = tx.execute(_SHOW, {"id": subnet_id} | viewer(context)).first()
+        row = tx.execute(_SHOW, one(context, subnet_id)).first()
         if row is None:
             raise errors.SubnetNotFound(f"subnet {subnet_id}: not found")
         return _subnet(row)
