@@ -155,6 +155,14 @@ def interleaved(contestants: Mapping[str, Contestant], *, rounds: int, count: in
     return times
 
 
+def in_turn(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
+    """Every round with each of the names, in an order that turns from round to round; round -1 is to warm up."""
+    for number in range(-1, rounds):
+        turn = number % len(names)
+        for name in (*names[turn:], *names[:turn]):
+            yield number, name
+
+
 def median_ms(times: Sequence[Timing], what: str) -> float:
     """The median of `cpu` or `wall`, in milliseconds."""
     median: float = statistics.median(getattr(one, what) for one in times)

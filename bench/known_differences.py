@@ -15,6 +15,6 @@ def why(op: Op, theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
         return "internal server errors"
     if '"01:00:5e' in text and ours.get("error") == "HTTPBadRequest":
         return "multicast MACs"
-    if any(f'"{mac}"' in text for mac in ("FA:16:3E:11:22:33", "fa-16-3e-11-22-33")):
+    if any(f'"{mac}"' in text for mac in ("FA:16:3E:11:22:33", "fa-16-3e-11-22-33", "fa:16:3e")):
         return "the spelling of MACs"
     return None

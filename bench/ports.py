@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench import neutron_process as neutron
-from bench.common import DISK, scratch, table, tell
+from bench.common import DISK, in_turn, scratch, table, tell
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.model import Context
 from slipway.settings import Settings
@@ -100,13 +100,11 @@ Found = dict[tuple[str, str], list[Mapping[str, float]]]
 def _rounds(workers: Mapping[str, Worker], counts: Mapping[str, int], rounds: int) -> Found:
     """All of them work in each round, in an order that turns; the first round warms up and is not counted."""
     found: Found = {}
-    for number in range(-1, rounds):
-        turn = number % len(workers)
-        for name in [*workers][turn:] + [*workers][:turn]:
-            for what in WORK:
-                measured = workers[name](what, counts[name])
-                if number >= 0:
-                    found.setdefault((name, what), []).append(measured)
+    for number, name in in_turn([*workers], rounds):
+        for what in WORK:
+            measured = workers[name](what, counts[name])
+            if number >= 0:
+                found.setdefault((name, what), []).append(measured)
     return found
 
 

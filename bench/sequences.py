@@ -135,7 +135,7 @@ class Sequences:
             mtu=(0.2, [1300, 60, 9000]),
             admin_state_up=(0.2, [True, False]),
         )
-        return {"op": "update_network", "id": self._a_network(), "body": body}
+        return {"op": "update_network", "id": self._a_network(), "body": body or {"name": "new"}}
 
     def _delete_network(self) -> Op:
         return {"op": "delete_network", "id": self._a_network()}

@@ -253,6 +253,10 @@ class PolicyNotAuthorized(Forbidden):
     """An attribute or a call is for administrators only."""
 
 
+class HTTPForbidden(Forbidden):
+    """A port or subnet is asked for on a network that is seen, but neither one's own nor shared."""
+
+
 class HTTPNotImplemented(NetworkError, AbortBuild):
     """The network driver that is installed cannot do this."""
 

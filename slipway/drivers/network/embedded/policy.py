@@ -17,7 +17,6 @@ NETWORK_ADMIN = (
     "provider_physical_network",
     "provider_segmentation_id",
 )
-SUBNET_ADMIN = ("service_types",)
 PORT_ADMIN = ("binding_host_id", "binding_profile")
 _OWNERS = ("mac_address", "fixed_ips", "port_security_enabled", "allowed_address_pairs", "device_owner")
 
@@ -51,6 +50,12 @@ def check_port(context: Context, resource: Resource, values: Mapping[str, Any], 
             if name == "fixed_ips" and network.shared and _names_subnets_only(values[name], create=create):
                 continue
             raise _forbidden(resource, name)
+
+
+def check_network(context: Context, what: str, project: str, owner: str, *, shared: bool) -> None:
+    """Raises `HTTPForbidden` for a port or subnet of `project` on a network that is neither its own nor shared."""
+    if not context.is_admin and not shared and owner != project:
+        raise errors.HTTPForbidden(f"{what}: project {project} may not have one on this network")
 
 
 def check_router(context: Context, device_owner: str, device_id: str) -> None:
