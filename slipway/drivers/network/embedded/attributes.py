@@ -79,6 +79,7 @@ def _service_types(value: Any, name: str) -> list[str]:
             raise errors.InvalidInputSubnetServiceType(f"{name}: {item!r} is not a string")
         if not item.startswith(("compute:", "network:", "neutron:")):
             raise errors.InvalidSubnetServiceType(f"{name}: {item!r} is no device owner")
+        checks.text()(item, name)
     if len(set(types)) != len(types):
         raise checks.bad(name, f"a service type is named twice in {', '.join(types)}")
     return types

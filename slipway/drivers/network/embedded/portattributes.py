@@ -104,7 +104,7 @@ def _profile(value: Any, name: str) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise checks.bad(name, f"{value!r} is not a mapping")
     try:
-        json.dumps(value, allow_nan=False).encode()
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise checks.bad(name, f"cannot be said in JSON: {error}") from error
     return dict(value or {})
