@@ -17,4 +17,14 @@ def why(op: Op, theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
         return "multicast MACs"
     if any(f'"{mac}"' in text for mac in ("FA:16:3E:11:22:33", "fa-16-3e-11-22-33", "fa:16:3e")):
         return "the spelling of MACs"
+    if '/32"' in text and _differ(theirs, ours) == {"gateway_ip"}:
+        return "the gateway of a /32"
     return None
+
+
+def _differ(theirs: dict[str, Any], ours: dict[str, Any]) -> set[str]:
+    """The attributes in which two things differ; none where one of the two is an error."""
+    mine, other = theirs.get("result"), ours.get("result")
+    if not isinstance(mine, dict) or not isinstance(other, dict):
+        return set()
+    return {key for key, value in mine.items() if other.get(key) != value}

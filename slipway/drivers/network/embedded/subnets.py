@@ -44,8 +44,8 @@ _pool_texts = (
     .scalar_subquery()
     .label("pools")
 )
-# For whom a row is: administrators, owners, and everybody where the network is shared.
-_seen = sa.or_(IS_ADMIN, subnets.c.project_id == IS_VIEWER, networks.c.shared)
+# For whom a row is: administrators, owners, and everybody where the network is shared or external.
+_seen = sa.or_(IS_ADMIN, subnets.c.project_id == IS_VIEWER, networks.c.shared, networks.c.router_external)
 _SELECT = sa.select(subnets, _pool_texts).join(networks).where(_seen)
 _SHOW = _SELECT.where(subnets.c.id == sa.bindparam("id"))
 _LISTING = Listing(_SELECT, subnets)
