@@ -367,6 +367,26 @@ class Vif:
     preserve_on_delete: bool
 
 
+class Acceleration(StrEnum):
+    """How a guest's code is executed, in the words of a domain's type: by the processor (KVM) or by QEMU (TCG)."""
+
+    KVM = "kvm"
+    TCG = "qemu"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a hypervisor lays down for an instance's domain.
+
+    `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
+    the guest writes to its first serial port.
+    """
+
+    acceleration: Acceleration = Acceleration.TCG
+    owner: str = "slipway"
+    console_log: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """All that a hypervisor needs to make the machine: id, name, size, generation, and the XML that says the rest."""

@@ -375,4 +375,4 @@ def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]
 
 def default_drivers(store: Store, settings: Settings, state: Path) -> Drivers:
     """The embedded network, and each host's drivers by the names in its entry."""
-    return Drivers(driver_class("network", "embedded")(store, settings), state)
+    return Drivers(driver_class("network", "embedded")(store, settings), state, store.installation)

@@ -129,7 +129,7 @@ class Faults:
 
     def drivers(self, store: Store, settings: Settings, state: Path) -> Drivers:
         """Drivers whose calls are fault points."""
-        return _FaultyDrivers(self._make_drivers(store, settings, state), state, self)
+        return _FaultyDrivers(self._make_drivers(store, settings, state), state, store.installation, self)
 
     def orchestrator(self, state: Path, **options: Any) -> Orchestrator:
         """An orchestrator on such a store and such drivers; `options` as `Orchestrator` takes them."""
@@ -159,8 +159,8 @@ class _FaultyStore(Store):
 
 
 class _FaultyDrivers(Drivers):
-    def __init__(self, inner: Drivers, state: Path, faults: Faults) -> None:
-        super().__init__(_wrapped(inner.network, faults), state)
+    def __init__(self, inner: Drivers, state: Path, installation: str, faults: Faults) -> None:
+        super().__init__(_wrapped(inner.network, faults), state, installation)
         self._inner = inner
         self._faults = faults
 

@@ -28,7 +28,12 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
-meta = sa.Table("meta", metadata, sa.Column("schema_version", sa.Integer, nullable=False))
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("installation", sa.String, nullable=False),
+)
 
 hosts = sa.Table(
     "hosts",

@@ -136,7 +136,7 @@ class World:
         network = kind(store, settings, mechanisms=(Bridges(settings, self.broken),))
         network.at, network.asked = at, []
         self.network = network
-        return (RemoteDrivers if self.remote else Drivers)(network, state)
+        return (RemoteDrivers if self.remote else Drivers)(network, state, store.installation)
 
     def faults(self, *faults: Fault) -> Faults:
         return self.faults_of(Faults, *faults)
