@@ -92,7 +92,10 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out."""
+    """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out.
+
+    `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it.
+    """
 
     name: str
     vcpus: int
@@ -107,6 +110,7 @@ class Host:
     memory_ratio: float = 1.0
     disk_ratio: float = 1.0
     uri: str | None = None
+    accel: str = "auto"
     netns: str | None = None
     physical_nic: str | None = None
     simulate: Simulation = Simulation()

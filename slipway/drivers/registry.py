@@ -32,13 +32,19 @@ def _installed(family: str) -> dict[str, Any]:
 
 
 def driver_class(family: str, name: str) -> Any:
-    """The driver's class. Raises `UnknownDriver`, naming those that are installed."""
+    """The driver's class. Raises `UnknownDriver`, naming those that are installed, or what this one needs besides."""
     installed = _installed(family)
     if name not in installed:
         raise UnknownDriver(
             f"no {family} driver '{name}' is installed; there are: {', '.join(sorted(installed)) or 'none'}"
         )
-    return installed[name].load()
+    try:
+        return installed[name].load()
+    except ModuleNotFoundError as error:
+        raise UnknownDriver(
+            f"the {family} driver '{name}' needs the Python module {error.name}, which is not installed; "
+            f"see docs/real-machines.md"
+        ) from error
 
 
 class Drivers:

@@ -83,7 +83,7 @@ def _host(name: str, entry: Tree, settings: Settings) -> Host:
         memory_ratio=float(ratios.get("memory", settings.memory_ratio)),
         disk_ratio=float(ratios.get("disk", settings.disk_ratio)),
         simulate=_simulation(entry.get("simulate", {})),
-        **_only(entry, "compute", "disks", "zone", "enabled", "uri", "netns", "physical_nic"),
+        **_only(entry, "compute", "disks", "zone", "enabled", "uri", "accel", "netns", "physical_nic"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from slipway.drivers.disk.base import DiskDriver, DiskInfo
 from slipway.drivers.disk.devices import device_name
+from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import DiskError
 from slipway.model import DiskRequest, DiskRole, Host
@@ -54,8 +56,27 @@ class SimDiskStore:
         return len(list(self.disks.glob("*.json")))
 
 
+class Qcow2DiskStore:
+    def __init__(self, state: Path) -> None:
+        if shutil.which("qemu-img") is None:
+            pytest.skip("qemu-img (qemu-utils) is not installed")
+        self.state = state
+        self.disks = state / "disks" / HOST.name
+
+    def driver(self) -> Qcow2Disk:
+        return Qcow2Disk(HOST, self.state, "slipway")
+
+    def plant(self, instance_id: str, slot: int) -> None:
+        self.disks.mkdir(parents=True, exist_ok=True)
+        (self.disks / f"{instance_id}-{slot}.qcow2").write_text("not a disk")
+
+    def count(self) -> int:
+        return len(list(self.disks.glob("[!.]*")))
+
+
 STORES: dict[str, Callable[[Path], DiskStore]] = {
     "sim": SimDiskStore,
+    "qcow2": Qcow2DiskStore,
 }
 
 
