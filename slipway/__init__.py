@@ -6,15 +6,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from slipway.drivers.network.embedded.transactions import NetworkEvent
+    from slipway.model import Context
+    from slipway.networks import Networks
     from slipway.orchestrator import BuildFailed, Orchestrator, RunResult
     from slipway.runfile import RunFile, load
     from slipway.settings import Settings
 
 __version__ = "0.1.0"
-__all__ = ["BuildFailed", "Orchestrator", "RunFile", "RunResult", "Settings", "load"]
+__all__ = [
+    "BuildFailed",
+    "Context",
+    "NetworkEvent",
+    "Networks",
+    "Orchestrator",
+    "RunFile",
+    "RunResult",
+    "Settings",
+    "load",
+]
 
 _HOMES = {
     "BuildFailed": "slipway.orchestrator",
+    "Context": "slipway.model",
+    "NetworkEvent": "slipway.drivers.network.embedded.transactions",
+    "Networks": "slipway.networks",
     "Orchestrator": "slipway.orchestrator",
     "RunFile": "slipway.runfile",
     "RunResult": "slipway.orchestrator",

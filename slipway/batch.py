@@ -64,23 +64,22 @@ def run_in_order(
     ended: dict[str, Ended] = {}
     running: dict[Future[Ended], str] = {}
 
-    def end(result: Ended) -> None:
-        ended[result.name] = result
-        sorter.done(result.name)
+    def end(name: str, result: Ended) -> None:
+        ended[name] = result
+        sorter.done(name)
 
     while sorter.is_active():
         for name in sorted(sorter.get_ready(), key=list(needs).index):
             failed = [need for need in needs[name] if ended[need].status not in good]
             if stopping():
-                end(Ended(name, Status.INTERRUPTED, message="not begun"))
+                end(name, Ended(name, Status.INTERRUPTED, message="not begun"))
             elif failed:
-                end(Ended(name, Status.SKIPPED, message=f"it depends on {', '.join(failed)}"))
+                end(name, Ended(name, Status.SKIPPED, message=f"it depends on {', '.join(failed)}"))
             elif executor is None:
-                end(one(name))
+                end(name, one(name))
             else:
                 running[executor.submit(one, name)] = name
         if running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                del running[future]
-                end(future.result())
+                end(running.pop(future), future.result())
     return tuple(ended[name] for name in needs)

@@ -253,6 +253,16 @@ class PolicyNotAuthorized(Forbidden):
     """An attribute or a call is for administrators only."""
 
 
+class HTTPNotImplemented(NetworkError, AbortBuild):
+    """The network driver that is installed cannot do this."""
+
+    status = 501
+
+
+class NoUniqueMatch(Conflict):
+    """Several things have the name; an id says which is meant."""
+
+
 class NetworkNotFound(NotFound):
     """No such network."""
 
@@ -399,6 +409,10 @@ class SecurityGroupInUse(Conflict):
 
 class SecurityGroupCannotRemoveDefault(SecurityGroupInUse):
     """The project's default security group stays."""
+
+
+class SecurityGroupCannotUpdateDefault(SecurityGroupInUse):
+    """The project's default security group keeps its name."""
 
 
 class SecurityGroupDefaultAlreadyExists(Conflict):

@@ -263,6 +263,30 @@ class SecurityGroup:
     rules: tuple[SecurityGroupRule, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """How many of each a project has."""
+
+    network: int = 0
+    subnet: int = 0
+    port: int = 0
+    security_group: int = 0
+    security_group_rule: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many of each a project may have (-1: no limit), and how many it has."""
+
+    project_id: str
+    network: int
+    subnet: int
+    port: int
+    security_group: int
+    security_group_rule: int
+    used: QuotaUse = QuotaUse()
+
+
 # --- what a build makes -------------------------------------------------------------------------------------------
 
 
@@ -444,6 +468,7 @@ class Instance:
     fault: Fault | None
     attempt: int
     created_at: datetime
+    workflow: str
     launched_at: datetime | None = None
     addresses: tuple[str, ...] = ()
     access_ipv4: str | None = None

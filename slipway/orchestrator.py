@@ -4,46 +4,50 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from slipway import errors
-from slipway.batch import GONE, Ended, Status, run_in_order
+from slipway.batch import GONE, Ended, run_in_order
+from slipway.builder import Builder, Listener
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
+from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
-from slipway.model import Claim, Effect, EffectState, Event, Fault, HistoryEntry, Instance, InstanceRequest
+from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest
+from slipway.networks import Networks
 from slipway.runfile import RunFile
 from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
-from slipway.states import effects, hosts, instances
+from slipway.states import effects, hosts, installation, instances
 from slipway.states.history import history_of
-from slipway.states.machines import Event as Move
-from slipway.states.machines import State, VmState
-from slipway.states.store import Store, Transaction
-from slipway.states.worker import is_gone, this_worker
+from slipway.states.machines import VmState
+from slipway.states.store import Store
 
-Listener = Callable[[Event], None]
+if TYPE_CHECKING:
+    from slipway.drivers.network.embedded.transactions import NetworkEvent
+
+NetworkListener: TypeAlias = "Callable[[NetworkEvent], None]"
 
 
 class BuildFailed(errors.SlipwayError):
     """A build ended in ERROR: `cause` is its first error, `undone` and `stuck` what became of its effects."""
 
-    def __init__(self, instance: Instance, effects: Sequence[Effect]) -> None:
-        """Read from the ledger what was undone and what is stuck."""
+    def __init__(self, instance: Instance, undone: tuple[Effect, ...], stuck: tuple[Effect, ...]) -> None:
+        """The text names the first cause."""
         self.instance = instance
         self.cause: Fault | None = instance.fault
-        self.undone = tuple(effect for effect in effects if effect.state is EffectState.UNDONE)
-        self.stuck = tuple(effect for effect in effects if effect.state is EffectState.STUCK)
+        self.undone = undone
+        self.stuck = stuck
         why = f"{instance.fault.type}: {instance.fault.message}" if instance.fault else "no fault is on record"
         super().__init__(f"building {instance.name} failed: {why}")
 
@@ -78,6 +82,8 @@ class Orchestrator:
         drivers: Callable[[Store, Settings, Path], Drivers] | None = None,
         store: Callable[[str], Store] = Store,
         workflow: str = "build-instance",
+        project: str = "default",
+        on_network_event: NetworkListener | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
@@ -85,22 +91,30 @@ class Orchestrator:
     ) -> None:
         """`state`: the directory that holds everything of this machine; `db`: an SQLAlchemy URL, default a file in it.
 
-        `drivers` makes the drivers, default those that are installed. With an `executor` the branches of a build run
-        side by side in it. Raises a `StoreError` when the database cannot be used.
+        `settings`: default those of the last run, so that a resume is as the run was. `drivers` makes the drivers,
+        default those that are installed. With an `executor` the branches of a build run side by side in it.
+        `project`: on whose behalf `network` is called by default. `on_network_event` is told of every change of
+        networks, subnets and ports after its commit; drivers of your own tell it themselves.
+        Raises a `StoreError` when the database cannot be used.
         """
-        self._state = Path(state)
-        self._settings = settings or Settings()
-        self._rng = rng or random.SystemRandom()
+        if drivers is not None and on_network_event is not None:
+            raise ValueError("drivers of your own are given on_event where you make them, not on_network_event here")
+        state = Path(state)
         if db is None:
-            self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._executor = executor
-        make_drivers = drivers or default_drivers
-        self._store = store(db or f"sqlite:///{self._state / 'slipway.db'}")
-        made = make_drivers(self._store, self._settings, self._state)
-        self._tools = Tools(self._store, made, self._settings, clock, sleep)
-        catalog = {name: task.signature for name, task in CATALOG.items()}
-        definition = load_definition(find_definition(workflow), catalog)
-        self._engine = Engine(definition, self._tools, executor=executor)
+        self._store = store(db or f"sqlite:///{state / 'slipway.db'}")
+        self._settings = settings or self._settings_on_record()
+        make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
+        self._drivers = make_drivers(self._store, self._settings, state)
+        self.network = Networks(self._drivers.network, Context(project, is_admin=True))
+        tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
+        engine = Engine(_definition, tools, executor=executor)
+        self._builder = Builder(engine, tools, workflow=workflow, rng=rng or random.SystemRandom())
+
+    def _settings_on_record(self) -> Settings:
+        with self._store.read() as tx:
+            return installation.settings(tx) or Settings()
 
     def __enter__(self) -> Self:
         """Nothing to do; `close` at the end."""
@@ -132,10 +146,12 @@ class Orchestrator:
         """
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
-        changes = bring_about(file, self._store, self._tools.drivers)
+        with self._store.write() as tx:
+            installation.keep_settings(tx, self._settings)
+        changes = bring_about(file, self._store, self._drivers)
 
         def one(name: str) -> Ended:
-            return self._bring(requests[name], on_event, stopping, replace_failed=replace_failed)
+            return self._builder.bring(requests[name], on_event, stopping, replace_failed=replace_failed)
 
         requests = {entry.request.name: entry.request for entry in file.instances}
         needs = {entry.request.name: entry.depends_on for entry in file.instances}
@@ -146,110 +162,27 @@ class Orchestrator:
 
         Raises `InstanceExists`, and `BuildFailed` with the first cause, what was undone and what is stuck.
         """
-        with self._store.write() as tx:
-            earlier = instances.find_by_key(tx, request)
-            if earlier is not None:
-                return earlier
-            instance = self._enter(tx, request)
-        built = self._to_rest(instance, on_event, new=True)
+        built = self._builder.create(request, on_event)
         if built.vm_state == VmState.ERROR:
-            raise self._failure(built)
+            raise BuildFailed(built, *self._builder.undone_and_stuck(built))
         return built
 
-    def _bring(
-        self, request: InstanceRequest, notify: Listener, stopping: Callable[[], bool], *, replace_failed: bool
-    ) -> Ended:
-        """Have the instance there: build it, go on with it, or see that it is there already."""
-        began = self._tools.clock()
-        with self._store.read() as tx:
-            found = instances.find(tx, request.name, request.project)
-        if found is not None and not State(found.vm_state, found.task_state).at_rest:
-            ended = self._go_on(found, notify, stopping)
-            if ended.status is not Status.DELETED:
-                return ended
-            found = None
-        if found is not None and found.vm_state == VmState.ERROR and replace_failed:
-            self.delete(found.id, on_event=notify)
-            found = None
-        if found is not None:
-            failed = found.vm_state == VmState.ERROR
-            ended = self._ended(found, Status.FAILED if failed else Status.UNCHANGED, began)
-            return replace(ended, kept=differences(found.request, request))
-        try:
-            with self._store.write() as tx:
-                new = self._enter(tx, request)
-        except errors.InstanceExists:
-            return Ended(request.name, Status.BUSY, message="another run began it at the same time")
-        return self._work(new, Status.BUILT, notify, stopping, new=True)
-
-    def _enter(self, tx: Transaction, request: InstanceRequest) -> Instance:
-        """Put a new instance on record, held by this process."""
-        new_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        return instances.create(tx, new_id, request, worker=this_worker(), at=self._tools.clock())
-
-    def _go_on(self, instance: Instance, notify: Listener, stopping: Callable[[], bool]) -> Ended:
-        """Take an unfinished instance over, if its worker is gone, and bring it to rest."""
-        taken = self._take(instance.id)
-        if taken is None:
-            with self._store.read() as tx:
-                worker = instances.worker_of(tx, instance.id)
-            message = f"worker {worker} is at it" if worker else "another worker has just brought it to rest"
-            return Ended(instance.name, Status.BUSY, instance, message)
-        return self._work(taken, Status.RESUMED, notify, stopping)
-
-    def _take(self, instance_id: str) -> Instance | None:
-        """Become the worker of an instance; None where it is at rest, or while another one is, or may be, at it."""
-        with self._store.write() as tx:
-            instance = instances.get(tx, instance_id)
-            if State(instance.vm_state, instance.task_state).at_rest:
-                return None
-            if not is_gone(instances.worker_of(tx, instance_id)):
-                deadline = effects.last_deadline(tx, instance_id) or instance.created_at
-                grace = timedelta(seconds=self._settings.step_timeout + self._settings.takeover_grace)
-                if self._tools.clock() < deadline + grace:
-                    return None
-            return replace(instance, generation=instances.take_over(tx, instance, worker=this_worker()))
-
-    def _work(
-        self, instance: Instance, status: Status, notify: Listener, stopping: Callable[[], bool], *, new: bool = False
-    ) -> Ended:
-        began = self._tools.clock()
-        try:
-            rested = self._engine.build(instance, notify=notify, stopping=stopping, new=new)
-        except errors.BuildInterrupted as stop:
-            with self._store.read() as tx:
-                instance = instances.get(tx, instance.id)
-            return Ended(instance.name, Status.INTERRUPTED, instance, str(stop))
-        ends = {VmState.ERROR: Status.FAILED, VmState.DELETED: Status.DELETED}
-        return self._ended(rested, ends.get(VmState(rested.vm_state), status), began)
-
-    def _ended(self, instance: Instance, status: Status, began: datetime) -> Ended:
-        undone: tuple[Effect, ...] = ()
-        stuck: tuple[Effect, ...] = ()
-        if status is Status.FAILED:
-            failure = self._failure(instance)
-            undone, stuck = failure.undone, failure.stuck
-        seconds = (self._tools.clock() - began).total_seconds()
-        return Ended(instance.name, status, instance, "", undone, stuck, seconds)
-
-    def _to_rest(self, instance: Instance, notify: Listener, *, new: bool = False) -> Instance:
-        """Have the engine bring it to rest; what stops it is an ordinary error to our caller."""
-        try:
-            return self._engine.build(instance, notify=notify, new=new)
-        except errors.BuildInterrupted as stop:
-            raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
-
-    def _failure(self, instance: Instance) -> BuildFailed:
-        with self._store.read() as tx:
-            return BuildFailed(instance, effects.effects_of(tx, instance.id))
-
     def resume(
-        self, *, on_event: Listener = lambda _event: None, stopping: Callable[[], bool] = lambda: False
+        self,
+        *,
+        on_event: Listener = lambda _event: None,
+        executor: Executor | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> tuple[Ended, ...]:
         """Finish, forward or back, whatever a crash left unfinished. What another worker is at is left to it."""
         with self._store.read() as tx:
-            unfinished = instances.unfinished(tx)
-        return tuple(self._go_on(instance, on_event, stopping) for instance in unfinished if not stopping())
+            unfinished = {instance.id: instance for instance in instances.unfinished(tx)}
+
+        def one(instance_id: str) -> Ended:
+            return self._builder.go_on(unfinished[instance_id], on_event, stopping)
+
+        # What is not begun any more is said by `go_on`, which knows its name.
+        return run_in_order(dict.fromkeys(unfinished, ()), one, executor=executor, stopping=lambda: False)
 
     # --- taking back ----------------------------------------------------------------------------------------------
 
@@ -268,36 +201,7 @@ class Orchestrator:
         What cannot be undone leaves it in ERROR, and delete can be repeated.
         Raises `InstanceNotFound`, `InstanceBusy`.
         """
-        instance = self._mark_deleting(name, project)
-        if instance.id in self._engine.building_here:
-            return self.get(instance.id)
-        patience = self._settings.step_timeout + self._settings.takeover_grace if timeout is None else timeout
-        give_up = self._tools.clock() + timedelta(seconds=patience)
-        while True:
-            taken = self._take(instance.id)
-            if taken is not None:
-                return self._to_rest(taken, on_event)
-            instance = self.get(instance.id)
-            if State(instance.vm_state, instance.task_state).at_rest:
-                return instance
-            if self._tools.clock() > give_up:
-                raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion, its worker has not ended")
-            self._tools.sleep(self._settings.poll_interval)
-
-    def _mark_deleting(self, name: str, project: str | None) -> Instance:
-        """Set DELETING, generation unchanged, so that a live worker sees it at its next step."""
-        while True:
-            with self._store.write() as tx:
-                found = instances.find(tx, name, project)
-                if found is None:
-                    raise errors.InstanceNotFound(f"no instance {name}" + (f" in project {project}" if project else ""))
-                state = State(found.vm_state, found.task_state)
-                at = self._tools.clock()
-                try:
-                    instances.advance(tx, found.id, found.generation, state, Move.DELETE, at)
-                except (errors.UnexpectedState, errors.StaleWorker):
-                    continue
-                return found
+        return self._builder.delete(name, project, on_event, timeout)
 
     def destroy(
         self,
@@ -313,22 +217,13 @@ class Orchestrator:
                 dependants[need].append(entry.request.name)
         ended = run_in_order(
             dependants,
-            lambda name: self._remove(name, file.project, on_event),
+            lambda name: self._builder.remove(name, file.project, on_event, stopping),
             executor=None,
             stopping=stopping,
             good=GONE,
         )
         all_gone = all(one.status in GONE for one in ended)
-        return ended, take_back(file, self._store, self._tools.drivers) if all_gone else Changes()
-
-    def _remove(self, name: str, project: str, notify: Listener) -> Ended:
-        began = self._tools.clock()
-        with self._store.read() as tx:
-            found = instances.find(tx, name, project)
-        if found is None:
-            return Ended(name, Status.UNCHANGED, message="it is not there")
-        gone = self.delete(found.id, on_event=notify)
-        return self._ended(gone, Status.FAILED if gone.vm_state == VmState.ERROR else Status.DELETED, began)
+        return ended, take_back(file, self._store, self._drivers) if all_gone else Changes()
 
     # --- look-ups -------------------------------------------------------------------------------------------------
 
@@ -354,25 +249,18 @@ class Orchestrator:
 
     def audit(self) -> tuple[auditing.Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
-        return auditing.audit(self._store, self._tools.drivers)
+        return auditing.audit(self._store, self._drivers)
 
 
-def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]:
-    """What another request says differently of an instance that exists, a line each for a person."""
-    have, want = instances.to_keep(have), instances.to_keep(want)
-    lines = []
-    for name in (one.name for one in fields(InstanceRequest)):
-        old, new = getattr(have, name), getattr(want, name)
-        if old == new:
-            continue
-        old_name, new_name = getattr(old, "name", None), getattr(new, "name", None)
-        if old_name != new_name:
-            lines.append(f"instance {have.name}: {name} stays {old_name} (the file says {new_name})")
-        else:
-            lines.append(f"instance {have.name}: {name} stays as it was built (the file differs)")
-    return tuple(lines)
+@cache
+def _definition(workflow: str) -> Definition:
+    """The workflow of that name or path, read once."""
+    return load_definition(find_definition(workflow), {name: task.signature for name, task in CATALOG.items()})
 
 
-def default_drivers(store: Store, settings: Settings, state: Path) -> Drivers:
+def default_drivers(
+    store: Store, settings: Settings, state: Path, *, on_network_event: NetworkListener | None = None
+) -> Drivers:
     """The embedded network, and each host's drivers by the names in its entry."""
-    return Drivers(driver_class("network", "embedded")(store, settings), state, store.installation)
+    network = driver_class("network", "embedded")(store, settings, on_event=on_network_event)
+    return Drivers(network, state, store.installation)

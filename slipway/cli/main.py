@@ -23,6 +23,7 @@ COMMANDS = {
     "destroy": "Take back all that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
+    "drill": "Let every effect of a run file go wrong, and look for what is left.",
 }
 """Every command and its short help; `slipway.cli.NAME` has the rest and is imported only when it is called."""
 

@@ -50,7 +50,7 @@ def driver_class(family: str, name: str) -> Any:
 class Drivers:
     """The network driver, and each host's compute, wiring and disk drivers, made when first needed."""
 
-    def __init__(self, network: NetworkDriver, state: Path, installation: str) -> None:
+    def __init__(self, network: NetworkDriver, state: Path, installation: str = "slipway") -> None:
         """`state`: the directory under which the hosts' drivers keep what is theirs.
 
         `installation`: the id that tells this record's domains and taps from those of another one on the same host.

@@ -49,7 +49,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         except Exception as error:
             try:
                 run.failed(self.step.id, error)
-            except (errors.StaleWorker, errors.StoreError) as second:
+            except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
                 raise errors.BuildInterrupted(str(second)) from error
             raise
 
@@ -82,7 +82,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             kind=task.kind,
             scope=scope,
             host=effect_host if scope is Scope.HOST else None,
-            args=codec.encode(task.arguments_type(**given)),
+            args=codec.encode({name: given[name] for name in task.arguments_type.__struct_fields__}),
             timeout=self.timeout,
             enters=task.enters,
             leads_to=task.leads_to,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
@@ -25,22 +25,23 @@ from slipway.states import instances
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Event as Move
 
-log = logging.getLogger(__name__)
-
 
 class Engine:
     """Builds and deletes instances that its caller holds. Starts no thread; uses its flows again."""
 
-    def __init__(self, definition: Definition, tools: Tools, *, executor: Executor | None = None) -> None:
-        """With an `executor` the branches of a flow run side by side in it, one after the other otherwise.
+    def __init__(
+        self, definition: Callable[[str], Definition], tools: Tools, *, executor: Executor | None = None
+    ) -> None:
+        """`definition` gives a workflow by its name, when a build first goes forward by it.
 
-        Builds must not run in the same executor: they would wait for their own tasks.
+        With an `executor` the branches of a flow run side by side in it, one after the other otherwise. Builds must not
+        run in the same executor: they would wait for their own tasks.
         """
-        self.definition = definition
+        self._definition = definition
         self.tools = tools
         self._executor = executor
         self._here = threading.local()
-        self._free_flows: list[tuple[Any, Seat]] = []
+        self._free_flows: defaultdict[str, list[tuple[Any, Seat]]] = defaultdict(list)
 
     def build(
         self,
@@ -68,7 +69,7 @@ class Engine:
                     self._forward(run)
                 if run.outcome is not None:
                     self._back(run)
-        except (errors.StaleWorker, errors.StoreError) as error:
+        except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as error:
             raise errors.BuildInterrupted(str(error)) from error
         finally:
             self._here.building = self.building_here - {instance.id}
@@ -112,17 +113,18 @@ class Engine:
     @contextlib.contextmanager
     def _flow(self, run: Run) -> Iterator[Any]:
         """A flow that is this run's alone: neither another thread nor a build begun by a listener has it meanwhile."""
+        workflow = run.instance.workflow
         try:
-            flow, seat = self._free_flows.pop()
+            flow, seat = self._free_flows[workflow].pop()
         except IndexError:
             seat = Seat()
             seconds, branching = self.tools.settings.step_timeout, self._executor is not None
-            flow = compile_flow(self.definition, CATALOG, seat, timeout=seconds, branching=branching)
+            flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=seconds, branching=branching)
         seat.run = run
         try:
             yield flow
         finally:
-            self._free_flows.append((flow, seat))
+            self._free_flows[workflow].append((flow, seat))
 
     # --- back -----------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class Run:
         self._hosts: dict[str, Host] = {}
         self._tried: set[str] = set()
         self._placement: Placement | None = None
+        ledger.moved = lambda: self.tell("state")
 
     # --- where it stands ------------------------------------------------------------------------------------------
 
@@ -71,10 +72,14 @@ class Run:
         return self._placement
 
     @property
+    def host_name(self) -> str | None:
+        """The name of this attempt's host, None before one was chosen."""
+        return self.placement.hosts[self.ledger.attempt - 1] if self.placement else None
+
+    @property
     def host(self) -> Host | None:
         """The host of this attempt, None before one was chosen."""
-        placement = self.placement
-        return self.host_named(placement.hosts[self.ledger.attempt - 1]) if placement else None
+        return self.host_named(self.host_name) if self.host_name else None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -103,7 +108,7 @@ class Run:
 
     def tell(self, type_: str, *, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
         """Announce something. A listener that fails is logged and never fails the build."""
-        state, name = self.ledger.state, self.placement
+        state = self.ledger.state
         event = Event(
             type=type_,
             at=self.tools.clock(),
@@ -112,7 +117,7 @@ class Run:
             image=self.instance.request.image.name,
             step=step,
             slot=slot,
-            host=name.hosts[self.ledger.attempt - 1] if name else None,
+            host=self.host_name,
             vm_state=state.vm_state,
             task_state=state.task_state,
             attempt=self.ledger.attempt,
@@ -141,7 +146,7 @@ class Run:
                 return
             wanted = self._decide(error)
             self.remember(step, error)
-            host = self.placement.hosts[self.ledger.attempt - 1] if self.placement else None
+            host = self.host_name
             try:
                 self.ledger.conclude(
                     Move.FAIL,
@@ -163,16 +168,14 @@ class Run:
         self.ledger.decide(self.outcome)
 
     def _decide(self, error: Exception) -> Outcome:
-        placement = self.placement
-        alternates = len(placement.hosts) if placement else 0
+        alternates = len(self.placement.hosts) if self.placement else 0
         if isinstance(error, errors.AbortBuild) or self.ledger.attempt >= alternates:
             return Outcome.ABORT
         return Outcome.RESCHEDULE
 
     def remember(self, step: str, error: Exception) -> None:
         """Keep the first error; later attempts' are added to it and never put in its place."""
-        placement = self.placement
-        where = f" on {placement.hosts[self.ledger.attempt - 1]}" if placement else ""
+        where = f" on {self.host_name}" if self.host_name else ""
         if self.fault is None:
             message = f"{error}" if str(error) else type(error).__name__
             self.fault = Fault(type(error).__name__, message, step, self.tools.clock())

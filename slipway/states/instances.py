@@ -71,6 +71,7 @@ def _instance(row: Any) -> Instance:
         fault=codec.decode(row.fault, Fault) if row.fault else None,
         attempt=row.attempt,
         created_at=row.created_at,
+        workflow=row.workflow,
         launched_at=row.launched_at,
         addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
         access_ipv4=row.access_ipv4,
@@ -78,7 +79,9 @@ def _instance(row: Any) -> Instance:
     )
 
 
-def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worker: str, at: datetime) -> Instance:
+def create(
+    tx: Transaction, instance_id: str, request: InstanceRequest, *, workflow: str, worker: str, at: datetime
+) -> Instance:
     """Put a new instance on record, in the first phase, held by `worker`. Raises `InstanceExists`."""
     state = machines.INITIAL
     _insert(
@@ -92,6 +95,7 @@ def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worke
             "task_state": state.task_state,
             "generation": 1,
             "worker": worker,
+            "workflow": workflow,
             "request": codec.encode(to_keep(request)),
             "user_data": request.user_data,
             "group_name": request.group.name if request.group else None,
@@ -101,7 +105,18 @@ def create(tx: Transaction, instance_id: str, request: InstanceRequest, *, worke
     )
     _remember(tx, instance_id, at, "create", state, "")
     return Instance(
-        instance_id, request.name, request.project, state.vm_state, state.task_state, 1, request, None, None, 1, at
+        id=instance_id,
+        name=request.name,
+        project=request.project,
+        vm_state=state.vm_state,
+        task_state=state.task_state,
+        generation=1,
+        request=request,
+        host=None,
+        fault=None,
+        attempt=1,
+        created_at=at,
+        workflow=workflow,
     )
 
 
@@ -166,6 +181,11 @@ def worker_of(tx: Transaction, instance_id: str) -> str | None:
 def outcome_of(tx: Transaction, instance_id: str) -> str | None:
     """What was decided when the attempt under way failed; None while it goes forward."""
     return tx.scalar(sa.select(instances.c.outcome).where(instances.c.id == instance_id))
+
+
+def decide(tx: Transaction, instance_id: str, outcome: str) -> None:
+    """Record what is to become of the attempt under way."""
+    tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome))
 
 
 def take_over(tx: Transaction, instance: Instance, *, worker: str) -> int:

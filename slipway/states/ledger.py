@@ -21,7 +21,6 @@ from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, effects, instances, machines
 from slipway.states.machines import Event, State
-from slipway.states.schema import instances as instances_table
 from slipway.states.store import Store, Transaction
 
 R = TypeVar("R")
@@ -67,6 +66,8 @@ class Ledger:
         self.generation = instance.generation
         self.attempt = instance.attempt
         self.state = State(instance.vm_state, instance.task_state)
+        self.moved: Callable[[], None] = lambda: None
+        """Called after each commit by which a step entered a phase."""
         self._effects: dict[str, Effect] = {}
         if known:
             with store.read() as tx:
@@ -105,21 +106,21 @@ class Ledger:
         if durability is Durability.PURE:
             return call(effect, None)
         if durability is Durability.LOCAL:
-            with self._writing() as tx:
+            with self._stepping() as tx:
                 result = call(effect, tx)
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=True))
         else:
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
             result = call(effect, None)
-            with self._writing() as tx:
+            with self._stepping() as tx:
                 new = durability is Durability.RECORDED
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=new))
         return result
 
     def enter(self, event: Event) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
-        with self._writing() as tx:
+        with self._stepping() as tx:
             self._advance(tx, event)
 
     def _planned(self, intent: Intent) -> Effect:
@@ -143,7 +144,7 @@ class Ledger:
 
     def _intend(self, effect: Effect, intent: Intent) -> None:
         deadline = self._clock() + timedelta(seconds=intent.timeout)
-        with self._writing() as tx:
+        with self._stepping() as tx:
             self._enter_phase(tx, intent.enters)
             self._write_new(tx, effect, deadline)
         self._keep(effect)
@@ -194,6 +195,15 @@ class Ledger:
             "started_at": effect.started_at,
             "finished_at": effect.finished_at,
         }
+
+    @contextmanager
+    def _stepping(self) -> Iterator[Transaction]:
+        """A transaction of a step, which may enter a phase."""
+        before = self.state
+        with self._writing() as tx:
+            yield tx
+        if self.state != before:
+            self.moved()
 
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
@@ -263,13 +273,12 @@ class Ledger:
         self._write(tx, effects.UNDONE, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
-    def refresh(self) -> State:
+    def refresh(self) -> None:
         """See the instance's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
         with self._lock, self._store.read() as tx:
             instances.fence(tx, self.instance_id, self.generation, going_on=False)
             row = instances.get(tx, self.instance_id)
             self.state = State(row.vm_state, row.task_state)
-        return self.state
 
     # --- the instance's state -------------------------------------------------------------------------------------
 
@@ -281,23 +290,20 @@ class Ledger:
         values: dict[str, Any] | None = None,
         fault: Fault | None = None,
         also: Callable[[Transaction], None] | None = None,
-    ) -> State:
+    ) -> None:
         """Move the instance, with the columns and rows (`also`) that go with it, in a commit of its own."""
         if fault is not None:
             values = {**(values or {}), "fault": codec.encode(fault)}
         with self._writing() as tx:
             if also is not None:
                 also(tx)
-            return self._advance(tx, event, detail=detail, values=values)
+            self._advance(tx, event, detail=detail, values=values)
 
-    def decide(self, outcome: str | None, *, fault: Fault | None = None) -> None:
+    def decide(self, outcome: str) -> None:
         """Record what is to become of the instance without moving it (a delete has moved it already)."""
-        values: dict[str, Any] = {"outcome": outcome}
-        if fault is not None:
-            values["fault"] = codec.encode(fault)
         with self._store.write() as tx:
             instances.fence(tx, self.instance_id, self.generation, going_on=False)
-            tx.execute(instances_table.update().where(instances_table.c.id == self.instance_id).values(**values))
+            instances.decide(tx, self.instance_id, outcome)
 
     def _enter_phase(self, tx: Transaction, event: Event | None) -> None:
         """Enter a phase where a step begins one; a later item of the same step finds it entered."""
@@ -306,7 +312,7 @@ class Ledger:
 
     def _advance(
         self, tx: Transaction, event: Event, *, detail: str = "", values: dict[str, Any] | None = None
-    ) -> State:
+    ) -> None:
         self.state = instances.advance(
             tx,
             self.instance_id,
@@ -317,4 +323,3 @@ class Ledger:
             detail=detail,
             values=values,
         )
-        return self.state

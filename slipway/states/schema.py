@@ -33,6 +33,7 @@ meta = sa.Table(
     metadata,
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("installation", sa.String, nullable=False),
+    sa.Column("settings", sa.LargeBinary),
 )
 
 hosts = sa.Table(
@@ -61,6 +62,7 @@ instances = sa.Table(
     sa.Column("task_state", sa.String),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("worker", sa.String),
+    sa.Column("workflow", sa.String, nullable=False),
     sa.Column("request", sa.LargeBinary, nullable=False),
     sa.Column("user_data", sa.Text),
     sa.Column("group_name", sa.String),

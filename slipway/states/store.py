@@ -25,6 +25,9 @@ BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for another one."""
 
 
+_ABOUT = sa.select(meta.c.schema_version, meta.c.installation)
+
+
 class Store:
     """A database of Slipway's, made on first use.
 
@@ -84,13 +87,13 @@ class Store:
 
     def _prepare(self) -> None:
         with self.read() as tx:
-            made = tx.dialect.has_table(tx, meta.name) and tx.execute(sa.select(meta)).first()
+            made = tx.dialect.has_table(tx, meta.name) and tx.execute(_ABOUT).first()
         if not made:
             with self.write() as tx:
                 metadata.create_all(tx)
-                if tx.execute(sa.select(meta)).first() is None:
+                if tx.execute(_ABOUT).first() is None:
                     tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION, installation=str(uuid.uuid4())))
-                made = tx.execute(sa.select(meta)).one()
+                made = tx.execute(_ABOUT).one()
         found, self.installation = made
         if found > SCHEMA_VERSION:
             raise errors.DatabaseTooNew(

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 
+from slipway.builder import Listener
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.network.embedded.mechanisms import LinuxBridge
 from slipway.drivers.network.embedded.segments import Segment
@@ -27,7 +28,7 @@ from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.runfile import RunFile, loads
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
-from slipway.testing import Fault, Faults
+from slipway.testing import COMMIT, Call, Fault, Faults
 
 GIB = 1 << 30
 SMALL = Flavor("small", vcpus=1, memory=GIB, disk=2 * GIB)
@@ -36,10 +37,13 @@ HOST = "vcpus: 8, memory: 16GiB, disk: 100GiB"
 Things = frozenset[tuple[str, str]]
 """Names and contents."""
 
-F = TypeVar("F", bound=Faults)
-
-VERBS = {"binding_host_id": ("unbind", "bind"), "device_id": ("give_back", "take")}
-"""What a change of a port is for: the attribute that tells, and the verb where it is emptied and where it is set."""
+VERBS = {
+    ("binding_host_id", True): "bind",
+    ("binding_host_id", False): "unbind",
+    ("device_id", True): "take",
+    ("device_id", False): "give_back",
+}
+"""What a change of a port is for, by an attribute and whether it is set or emptied."""
 
 TABLES = {
     "claims": "instance_id, host, vcpus, memory, disk",
@@ -61,7 +65,8 @@ class Network(EmbeddedNetwork):
     """Each change of a port that was asked for, and whether as the administrator."""
 
     def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
-        verb = next((VERBS[name][bool(value)] for name, value in attributes.items() if name in VERBS), "change")
+        meant = (VERBS.get((name, bool(value))) for name, value in attributes.items())
+        verb = next((verb for verb in meant if verb), "change")
         self.asked.append((verb, context.is_admin))
         with self.at(verb):
             return super().update_port(context, port_id, tx=tx, **attributes)
@@ -136,16 +141,13 @@ class World:
         network = kind(store, settings, mechanisms=(Bridges(settings, self.broken),))
         network.at, network.asked = at, []
         self.network = network
-        return (RemoteDrivers if self.remote else Drivers)(network, state, store.installation)
+        return (RemoteDrivers if self.remote else Drivers)(network, state)
 
-    def faults(self, *faults: Fault) -> Faults:
-        return self.faults_of(Faults, *faults)
-
-    def faults_of(self, kind: type[F], *faults: Fault) -> F:
+    def faults(self, *faults: Fault, on_call: Callable[[Call], None] = lambda _call: None) -> Faults:
         def drivers(store: Store, settings: Settings, state: Path) -> Drivers:
             return self.drivers(store, settings, state, made.at)
 
-        made = kind(*faults, drivers=drivers)
+        made = Faults(*faults, drivers=drivers, on_call=on_call)
         return made
 
     @contextmanager
@@ -160,6 +162,18 @@ class World:
     def request(self, name: str = "web-1", *networks: NetworkRequest | str, **more: Any) -> InstanceRequest:
         nics = tuple(NetworkRequest(one) if isinstance(one, str) else one for one in networks or ("net",))
         return replace(InstanceRequest(name, "demo", SMALL, TINY, nics), **more)
+
+    def fail(
+        self, orchestrator: Orchestrator, request: InstanceRequest, listen: Listener = lambda _event: None
+    ) -> BuildFailed:
+        """Build what must fail; how it did."""
+        with pytest.raises(BuildFailed) as caught:
+            orchestrator.create(request, on_event=listen)
+        return caught.value
+
+    def driver_calls(self, seen: Faults, start: int = 0, end: int | None = None) -> Sequence[tuple[str, int]]:
+        """The driver calls that were seen, each with its number among those of its name."""
+        return [(call, nth) for call, nth in seen.calls[start:end] if call not in (COMMIT, *VERBS.values())]
 
     def ports(self, instance: Instance | None = None) -> Sequence[Port]:
         """The ports that there are, those of an instance if wanted, whoever may see them; needs an open world."""
@@ -225,18 +239,6 @@ def make_world() -> Iterator[Maker]:
             return world
 
         yield make
-
-
-@pytest.fixture
-def failure() -> Callable[..., BuildFailed]:
-    """Builds what must fail, and gives how it did."""
-
-    def build(orchestrator: Orchestrator, request: InstanceRequest, **options: Any) -> BuildFailed:
-        with pytest.raises(BuildFailed) as caught:
-            orchestrator.create(request, **options)
-        return caught.value
-
-    return build
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,25 +1,19 @@
-"""The checklist's rows N1 to N5 and I1 to I3: what the hypervisor dictates, branches side by side, retries, re-binding,
-access addresses, and the VIFs that come of it."""
+"""The checklist's rows N1 to N5: what the hypervisor dictates, both branches, retries, the next host, access."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from lxml import etree
 
 from slipway import errors
-from slipway.model import Context, Event, Instance, NetworkRequest, Nic, Vif
-from slipway.orchestrator import BuildFailed, Orchestrator
-from slipway.states import codec
-from slipway.testing import Fault, Faults, Mode
+from slipway.model import Event, NetworkRequest
+from slipway.orchestrator import BuildFailed
+from slipway.testing import Call, Fault, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -35,13 +29,6 @@ DUAL = """
       four: {cidr: 10.0.0.0/24}
       six: {cidr: "2001:db8::/64", ipv6_ra_mode: slaac, ipv6_address_mode: slaac}
 """
-NARROW = """
-  narrow:
-    mtu: 1400
-    subnets:
-      v4-narrow: {cidr: 10.9.0.0/24, dns: [10.9.0.5]}
-"""
-USER = Context("demo")
 
 
 @pytest.fixture
@@ -52,11 +39,6 @@ def world(make_world: Maker) -> World:
 def cause(failed: BuildFailed) -> tuple[str, str]:
     assert failed.cause is not None
     return failed.cause.type, failed.cause.message
-
-
-def vifs(orchestrator: Orchestrator, instance: Instance) -> list[Vif]:
-    effects = orchestrator.show(instance.id).effects
-    return [codec.decode(e.result, Vif) for e in effects if e.kind == "binding" and e.state == "done" and e.result]
 
 
 # --- N1: what the hypervisor dictates -----------------------------------------------------------------------------
@@ -76,9 +58,9 @@ def test_n1_ports_get_the_hypervisors_macs_and_dhcp_options(make_world: Maker) -
 def test_n1_no_mac_is_left_for_a_third_port(make_world: Maker) -> None:
     world = make_world(hosts=1, host=DICTATES)
     before = world.reality()
-    with world.open() as orchestrator, pytest.raises(BuildFailed) as caught:
-        orchestrator.create(world.request("web-1", "net", "net", "net"))
-    assert cause(caught.value) == ("PortNotFree", "instance web-1: none of the host's 2 MAC addresses is left")
+    with world.open() as orchestrator:
+        failed = world.fail(orchestrator, world.request("web-1", "net", "net", "net"))
+    assert cause(failed) == ("PortNotFree", "instance web-1: none of the host's 2 MAC addresses is left")
     assert world.reality() == before
 
 
@@ -87,18 +69,17 @@ def test_n1_another_instance_gets_a_mac_that_is_free(make_world: Maker) -> None:
     with world.open() as orchestrator:
         built = [orchestrator.create(world.request(name)) for name in ("web-1", "web-2")]
         assert {port.mac_address for instance in built for port in world.ports(instance)} == set(MACS)
-        with pytest.raises(BuildFailed) as caught:
-            orchestrator.create(world.request("web-3"))
-    assert cause(caught.value)[0] == "PortNotFree"
+        failed = world.fail(orchestrator, world.request("web-3"))
+    assert cause(failed)[0] == "PortNotFree"
 
 
 def test_n1_a_port_brought_along_must_have_one_of_the_macs(make_world: Maker) -> None:
     """P3: `PortNotUsable`."""
     world = make_world(hosts=1, host=DICTATES)
     before = world.reality()
-    with world.open() as orchestrator, pytest.raises(BuildFailed) as caught:
-        orchestrator.create(world.request("web-1", NetworkRequest(port="brought")))
-    assert cause(caught.value)[0] == "PortNotUsable"
+    with world.open() as orchestrator:
+        failed = world.fail(orchestrator, world.request("web-1", NetworkRequest(port="brought")))
+    assert cause(failed)[0] == "PortNotUsable"
     assert world.reality() == before
 
 
@@ -127,40 +108,15 @@ def test_n1_a_port_whose_reply_was_lost_keeps_its_mac(make_world: Maker) -> None
 # --- N2: side by side ---------------------------------------------------------------------------------------------
 
 
-class Meeting(Faults):
-    """A port and a disk are made at the same time, or not at all."""
-
-    barrier = threading.Barrier(2)
-
-    @contextmanager
-    def at(self, call: str, family: str = "") -> Iterator[None]:
-        with super().at(call):
-            if call in ("create_port", "create_disk"):
-                self.barrier.wait(10)
-            yield
-
-
-class Counting(Faults):
-    """Counts how many calls are going on at most; each takes a moment."""
-
-    now = most = 0
-
-    @contextmanager
-    def at(self, call: str, family: str = "") -> Iterator[None]:
-        with super().at(call):
-            if call in ("create_port", "create_disk"):
-                self.now += 1
-                self.most = max(self.most, self.now)
-                time.sleep(0.02)
-                yield
-                self.now -= 1
-            else:
-                yield
-
-
 def test_n2_ports_and_disks_are_made_side_by_side(make_world: Maker) -> None:
     world = make_world(hosts=1, remote=True)
-    with ThreadPoolExecutor(2) as pool, world.open(world.faults_of(Meeting), executor=pool) as orchestrator:
+    together = threading.Barrier(2)
+
+    def meet(call: Call) -> None:
+        if call.name in ("create_port", "create_disk"):
+            together.wait(10)
+
+    with ThreadPoolExecutor(2) as pool, world.open(world.faults(on_call=meet), executor=pool) as orchestrator:
         instance = orchestrator.create(world.request())
         assert orchestrator.audit() == ()
     assert instance.vm_state == "ACTIVE"
@@ -168,10 +124,11 @@ def test_n2_ports_and_disks_are_made_side_by_side(make_world: Maker) -> None:
 
 def test_n2_without_an_executor_one_comes_after_the_other(make_world: Maker) -> None:
     world = make_world(hosts=1, remote=True)
-    faults = world.faults_of(Counting)
-    with world.open(faults) as orchestrator:
-        orchestrator.create(world.request("web-1", "net", "net", disks=(1 << 30,)))
-    assert faults.most == 1
+    events: list[Event] = []
+    with world.open() as orchestrator:
+        orchestrator.create(world.request("web-1", "net", "net", disks=(1 << 30,)), on_event=events.append)
+    steps = [(event.step, event.slot, event.type) for event in events if event.step]
+    assert steps[1::2] == [(step, slot, "step.end") for step, slot, _ in steps[::2]]
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
@@ -192,12 +149,6 @@ def test_n2_the_domain_waits_for_both_branches(remote: bool, make_world: Maker) 
 # --- N3: retries --------------------------------------------------------------------------------------------------
 
 
-def transient(orchestrator: Orchestrator, world: World) -> BuildFailed:
-    with pytest.raises(BuildFailed) as caught:
-        orchestrator.create(world.request())
-    return caught.value
-
-
 @pytest.mark.parametrize("call", ["list_networks", "create_port", "bind"])
 def test_n3_the_waits_double_up_to_thirty_seconds(
     call: str, make_world: Maker, caplog: pytest.LogCaptureFixture
@@ -207,7 +158,7 @@ def test_n3_the_waits_double_up_to_thirty_seconds(
     texts = (f"away, {number}" for number in range(100))
     fault = Fault(call, Mode.ERROR, raises=lambda: errors.TransientNetworkError(next(texts)), last=100)
     with caplog.at_level(logging.WARNING, "slipway"), world.open(fault) as orchestrator:
-        failed = transient(orchestrator, world)
+        failed = world.fail(orchestrator, world.request())
     assert world.slept == [1, 2, 4, 8, 16, 30, 30]
     assert cause(failed) == ("TransientNetworkError", "away, 7")
     warnings = [line.getMessage() for line in caplog.records if line.levelno == logging.WARNING]
@@ -232,7 +183,7 @@ def test_n3_no_retries_is_one_call(
     world.slept.clear()
     faults = world.faults(Fault("create_port", Mode.ERROR, raises=lambda: errors.TransientNetworkError("away"), last=9))
     with caplog.at_level(logging.WARNING, "slipway"), world.open(faults) as orchestrator:
-        transient(orchestrator, world)
+        world.fail(orchestrator, world.request())
     assert [name for name, _ in faults.calls].count("create_port") == 1
     assert world.slept == []
     texts = [line.getMessage() for line in caplog.records]
@@ -244,7 +195,7 @@ def test_n3_what_cannot_pass_is_not_tried_again(make_world: Maker) -> None:
     world = make_world(hosts=1, network_allocate_retries=5)
     faults = world.faults(Fault("create_port", Mode.ERROR, raises=lambda: errors.OverQuota("no more"), last=9))
     with world.open(faults) as orchestrator:
-        failed = transient(orchestrator, world)
+        failed = world.fail(orchestrator, world.request())
     assert cause(failed)[0] == "PortLimitExceeded"
     assert [name for name, _ in faults.calls].count("create_port") == 1
 
@@ -307,96 +258,3 @@ def test_n5_there_are_none_without_that_network(configured: str | None, network:
     with world.open() as orchestrator:
         instance = orchestrator.create(world.request("web-1", network))
     assert (instance.access_ipv4, instance.access_ipv6) == (None, None)
-
-
-# --- I1 to I3: the VIFs -------------------------------------------------------------------------------------------
-
-
-def test_i1_the_result_is_kept_and_does_not_depend_on_the_network_service(world: World) -> None:
-    with world.open() as orchestrator:
-        built = orchestrator.create(world.request("web-1", "net", "dual"))
-    faults = world.faults()
-    with world.open(faults) as orchestrator:
-        again = orchestrator.show("web-1").instance
-        (first, second) = vifs(orchestrator, again)
-    assert again.addresses == built.addresses == tuple(ip.ip_address for vif in (first, second) for ip in vif.fixed_ips)
-    assert [name for name, _ in faults.calls if name != "commit"] == []
-
-
-def test_i2_the_vif_is_as_nova_models_it(make_world: Maker) -> None:
-    world = make_world(hosts=1, net=NARROW)
-    with world.open() as orchestrator:
-        instance = orchestrator.create(world.request("web-1", "narrow", NetworkRequest(port="brought")))
-        made, brought = vifs(orchestrator, instance)
-        ports = {port.id: port for port in world.ports(instance)}
-        networks = {network.id: network for network in world.network.list_networks(USER)}
-    for vif in (made, brought):
-        port = ports[vif.port_id]
-        assert vif.devname == ("tap" + port.id)[:14]
-        assert vif.bridge == ("brq" + port.network_id)[:14]
-        assert (vif.mac_address, vif.fixed_ips, vif.vnic_type) == (port.mac_address, port.fixed_ips, "normal")
-        assert vif.vif_type == port.binding_vif_type == "bridge"
-        assert vif.network_name == networks[vif.network_id].name
-        assert [subnet.id for subnet in vif.subnets] == [ip.subnet_id for ip in port.fixed_ips]
-    (subnet,) = made.subnets
-    assert (made.mtu, subnet.gateway_ip, subnet.dns_nameservers) == (1400, "10.9.0.1", ("10.9.0.5",))
-    assert (made.preserve_on_delete, brought.preserve_on_delete) == (False, True)
-
-
-@pytest.mark.parametrize("up", [True, False])
-def test_i2_a_port_that_is_administratively_down_counts_as_active(up: bool, world: World) -> None:
-    with world.open() as orchestrator:
-        (port,) = [port for port in world.ports() if port.name == "brought"]
-        admin = Context("demo", is_admin=True)
-        world.network.update_port(admin, port.id, admin_state_up=up)
-        instance = orchestrator.create(world.request("web-1", NetworkRequest(port="brought")))
-        (vif,) = vifs(orchestrator, instance)
-    assert vif.active is not up
-
-
-def test_i2_the_order_of_the_nics_is_that_of_the_request(world: World) -> None:
-    nics = (NetworkRequest("dual"), NetworkRequest(port="brought"), NetworkRequest("net", fixed_ip="192.168.0.50"))
-    with world.open() as orchestrator:
-        instance = orchestrator.create(world.request("web-1", *nics, "net"))
-        found = vifs(orchestrator, instance)
-        xml = next((world.state / "instances" / "h1").glob("*.xml")).read_text()
-    assert [vif.network_name for vif in found] == ["dual", "net", "net", "net"]
-    addresses = [vif.fixed_ips[0].ip_address for vif in found]
-    assert addresses == ["10.0.0.2", "192.168.0.20", "192.168.0.50", "192.168.0.2"]
-    domain = etree.fromstring(xml)
-    assert domain.xpath("devices/interface/mac/@address") == [vif.mac_address for vif in found]
-    assert domain.xpath("devices/interface/target/@dev") == [vif.devname for vif in found]
-
-
-def test_i3_a_port_that_somebody_deleted_is_noted_and_does_not_stop_a_delete(world: World) -> None:
-    before = world.reality()
-    with world.open() as orchestrator:
-        instance = orchestrator.create(world.request("web-1", "net", NetworkRequest(port="brought")))
-        (made,) = [port for port in world.ports(instance) if port.name != "brought"]
-        world.network.delete_port(Context("demo"), made.id)
-        found = {(f.difference.value, f.kind, f.name) for f in orchestrator.audit()}
-        assert found == {("missing", "port", made.id), ("missing", "binding", made.id)}
-        assert orchestrator.delete("web-1").vm_state == "DELETED"
-        assert orchestrator.audit() == ()
-    assert world.reality() == before
-
-
-def test_p9_only_what_this_build_made_or_took_is_its(world: World) -> None:
-    """P9, I2: a port that bears the instance's id by another's doing is not shown and not touched."""
-    admin = Context("demo", is_admin=True)
-    with world.open() as orchestrator:
-
-        def listen(event: Event) -> None:
-            if (event.type, event.step) == ("step.start", "bindings"):
-                (net,) = world.network.list_networks(USER, name="net")
-                world.network.create_port(admin, network_id=net.id, name="foreign", device_id=event.instance_id)
-
-        instance = orchestrator.create(world.request(), on_event=listen)
-        (vif,) = vifs(orchestrator, instance)
-        effects = orchestrator.show("web-1").effects
-        (nic,) = [codec.decode(e.result, Nic) for e in effects if e.kind == "port" and e.result]
-        assert vif.port_id == nic.port.id
-        assert instance.addresses == ("192.168.0.2",)
-        assert len(world.ports(instance)) == 2
-        orchestrator.delete("web-1")
-        assert [port.name for port in world.ports(instance)] == ["foreign"]

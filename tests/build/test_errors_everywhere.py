@@ -10,7 +10,8 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
+from slipway.builder import Listener
 from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest
-from slipway.orchestrator import BuildFailed, Listener, Orchestrator
-from slipway.testing import COMMIT, Fault, Mode
+from slipway.orchestrator import BuildFailed, Orchestrator
+from slipway.testing import Fault, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, Things, World
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 Record = Callable[[str, object], None]
 
 MODES = (Mode.ERROR, Mode.LOST_REPLY)
-INNER = ("bind", "unbind", "take", "give_back")
-"""Fault points within a call that is one itself."""
-
 HELD_BY = {
     "domain": ("claim", "port", "binding", "disk", "definition", "vif"),
     "vif": ("port", "binding"),
@@ -92,10 +91,6 @@ def make_stage(world: World) -> Stage:
     return Stage(world, things, world.things_of(neighbour), wanted)
 
 
-def driver_calls(calls: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
-    return [(call, nth) for call, nth in calls if call != COMMIT and call not in INNER]
-
-
 def faults_at(points: Sequence[tuple[str, int]], kind: type[Exception]) -> Sequence[Fault]:
     return [Fault(call, mode, nth, lambda: kind("injected")) for call, nth in points for mode in MODES]
 
@@ -103,60 +98,64 @@ def faults_at(points: Sequence[tuple[str, int]], kind: type[Exception]) -> Seque
 # --- doing --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [errors.BadRequest, errors.ComputeError, errors.TransientNetworkError])
-def test_every_call_of_a_build(kind: type[Exception], stage: Stage, record_property: Record) -> None:
+@pytest.mark.parametrize(
+    ("kind", "threads"),
+    [(errors.BadRequest, 0), (errors.ComputeError, 0), (errors.ComputeError, 2), (errors.TransientNetworkError, 0)],
+)
+def test_every_call_of_a_build(kind: type[Exception], threads: int, stage: Stage, record_property: Record) -> None:
     """It ends as the error's class says, and leaves neither a thing too many nor one too few."""
     with stage.world() as world:
         seen = world.faults()
         with world.open(seen) as orchestrator:
             whole = world.count(orchestrator.create(stage.request))
-    points = driver_calls(seen.calls)
+    points = world.driver_calls(seen)
     problems: list[str] = []
-    for fault in faults_at(points, kind):
-        with stage.world() as world:
-            problems += (f"{fault}: {problem}" for problem in build_with(fault, kind, stage, world, whole))
-    assert len(points) > 20
+    with ThreadPoolExecutor(threads) if threads else nullcontext() as executor:
+        for fault in faults_at(points, kind):
+            with stage.world() as world:
+                faults = world.faults(fault)
+                with world.open(faults, executor=executor) as orchestrator:
+                    found = build_with(fault, kind, stage, world, orchestrator, whole)
+                    problems += (f"{fault}: {problem}" for problem in found)
+                assert faults.fired, fault
+    assert len(points) > 15
     assert problems == []
     record_property("faults", len(points) * len(MODES))
 
 
-def build_with(fault: Fault, kind: type[Exception], stage: Stage, world: World, whole: Counter[str]) -> Iterator[str]:
+def build_with(
+    fault: Fault, kind: type[Exception], stage: Stage, world: World, orchestrator: Orchestrator, whole: Counter[str]
+) -> Iterator[str]:
     """What is wrong after a build with this fault, and after a delete."""
-    faults = world.faults(fault)
-    with world.open(faults) as orchestrator:
-        try:
-            instance = orchestrator.create(stage.request)
-        except BuildFailed as failed:
-            instance = failed.instance
-        details = orchestrator.show(instance.id)
-        there = world.reality()
-        if not faults.fired:
-            yield "the fault did not go off"
-        yield from (f"audit: {finding}" for finding in orchestrator.audit())
-        if not stage.neighbour <= there:
-            yield f"the neighbour changed: {stage.neighbour - there}"
-        failures = [entry for entry in details.history if entry.event == "fail"]
-        if failures and not failures[0].detail.endswith(f"{kind.__name__}: injected"):
-            yield f"the first cause on record is {failures[0].detail}"
-        if kind is errors.BadRequest:
-            if (instance.vm_state, instance.attempt) != ("ERROR", 1):
-                yield f"{instance.vm_state} after attempt {instance.attempt}"
-            if instance.fault is None or (instance.fault.type, instance.fault.message) != (kind.__name__, "injected"):
-                yield f"the fault is {instance.fault}"
-            if there != stage.before:
-                yield f"left: {there - stage.before}, lost: {stage.before - there}"
-        else:
-            expected = {1} if not failures else {2}
-            if instance.vm_state != "ACTIVE" or instance.attempt not in expected:
-                yield f"{instance.vm_state} after attempt {instance.attempt}"
-            if failures and kind is errors.TransientNetworkError and "port" in fault.call:
-                yield "what passes was not tried again on the spot"
-            if world.count(instance) != whole:
-                yield f"there is {world.count(instance)} instead of {whole}"
-        orchestrator.delete(instance.id)
-        yield from (f"audit after delete: {finding}" for finding in orchestrator.audit())
-        if world.reality() != stage.before:
-            yield f"left by delete: {world.reality() - stage.before}, lost: {stage.before - world.reality()}"
+    try:
+        instance = orchestrator.create(stage.request)
+    except BuildFailed as failed:
+        instance = failed.instance
+    there = world.reality()
+    yield from (f"audit: {finding}" for finding in orchestrator.audit())
+    if not stage.neighbour <= there:
+        yield f"the neighbour changed: {stage.neighbour - there}"
+    failures = [entry for entry in orchestrator.show(instance.id).history if entry.event == "fail"]
+    if failures and not failures[0].detail.endswith(f"{kind.__name__}: injected"):
+        yield f"the first cause on record is {failures[0].detail}"
+    if kind is errors.BadRequest:
+        if (instance.vm_state, instance.attempt) != ("ERROR", 1):
+            yield f"{instance.vm_state} after attempt {instance.attempt}"
+        if instance.fault is None or (instance.fault.type, instance.fault.message) != (kind.__name__, "injected"):
+            yield f"the fault is {instance.fault}"
+        if there != stage.before:
+            yield f"left: {there - stage.before}, lost: {stage.before - there}"
+    else:
+        if (instance.vm_state, instance.attempt) != ("ACTIVE", 1 + len(failures)) or len(failures) > 1:
+            yield f"{instance.vm_state} after attempt {instance.attempt}"
+        if failures and kind is errors.TransientNetworkError and "port" in fault.call:
+            yield "what passes was not tried again on the spot"
+        if world.count(instance) != whole:
+            yield f"there is {world.count(instance)} instead of {whole}"
+    orchestrator.delete(instance.id)
+    yield from (f"audit after delete: {finding}" for finding in orchestrator.audit())
+    if world.reality() != stage.before:
+        yield f"left by delete: {world.reality() - stage.before}, lost: {stage.before - world.reality()}"
 
 
 # --- undoing ------------------------------------------------------------------------------------------------------
@@ -249,7 +248,7 @@ def calls_between(
     with world.open(seen) as orchestrator:
         act(orchestrator, mark)
     end = min(marks[name] for name in ends if name in marks)
-    return driver_calls(seen.calls[marks[start] : end])
+    return world.driver_calls(seen, marks[start], end)
 
 
 def stuck_after(

@@ -38,6 +38,7 @@ def make_instance() -> Callable[..., Instance]:
             fault=None,
             attempt=1,
             created_at=datetime.now(UTC),
+            workflow="build-instance",
         )
 
     return make

@@ -52,7 +52,7 @@ class Watched:
 class WatchedDrivers(Drivers):
     def __init__(self, store: Store, settings: Settings, state: Path, calls: list[str]) -> None:
         inner = default_drivers(store, settings, state)
-        super().__init__(inner.network, state, store.installation)
+        super().__init__(inner.network, state)
         self._inner, self._store, self._calls = inner, store, calls
 
     def make(self, host: Host) -> HostDrivers:

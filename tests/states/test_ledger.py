@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def instance(store: Store) -> Instance:
     with store.write() as tx:
-        return instances.create(tx, "id-1", REQUEST, worker="w", at=NOW)
+        return instances.create(tx, "id-1", REQUEST, workflow="build-instance", worker="w", at=NOW)
 
 
 @pytest.fixture
@@ -206,8 +206,8 @@ def test_advance_is_a_compare_and_swap_that_names_both_states(store: Store, inst
 
 def test_a_name_is_free_again_once_its_instance_is_deleted(store: Store, instance: Instance) -> None:
     with pytest.raises(errors.InstanceExists, match="web-1"), store.write() as tx:
-        instances.create(tx, "id-2", REQUEST, worker="w", at=NOW)
+        instances.create(tx, "id-2", REQUEST, workflow="build-instance", worker="w", at=NOW)
     with store.write() as tx:
         deleting = instances.advance(tx, "id-1", 1, State("BUILDING", "SCHEDULING"), Event.DELETE, NOW)
         instances.advance(tx, "id-1", 1, deleting, Event.DELETED, NOW)
-        instances.create(tx, "id-2", REQUEST, worker="w", at=NOW)
+        instances.create(tx, "id-2", REQUEST, workflow="build-instance", worker="w", at=NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,12 +64,12 @@ class Work:
         return Context(self.instance.project, is_admin=True)
 
 
-class Task:
+class Task(ABC):
     """One kind of step. A subclass says in `do` what it does and in `undo` how that is taken back.
 
-    The arguments of `do` after `work` are what a workflow passes in `with`; their annotations and that of its result
-    are how both are recorded. `undo` gets the same arguments, and the result where one was recorded; it must do
-    nothing when there is nothing to undo, since the effect may never have happened.
+    The arguments of `do` after `work` are what a workflow passes in `with`. `undo` names those of them that it needs,
+    and just they are recorded, by their annotations; it gets the result as well, or None where none was recorded. It
+    must do nothing when there is nothing to undo, since the effect may never have happened.
     """
 
     name: ClassVar[str]
@@ -87,9 +88,9 @@ class Task:
     undo: Callable[..., None] | None = None
     """Takes the effect back; absent is not an error. None where there is nothing to take back."""
 
+    @abstractmethod
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """How the step gets on record; it depends on the driver where there is one."""
-        raise NotImplementedError
 
     def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
         """What the effect of these arguments belongs to."""
@@ -101,11 +102,11 @@ class Task:
 
     @cached_property
     def arguments_type(self) -> type[msgspec.Struct]:
-        """The record of what `do` takes besides `work`, made from its annotations."""
-        hints = get_type_hints(type(self).do)
-        return msgspec.defstruct(
-            f"{type(self).__name__}Arguments", [(name, hints[name]) for name in self._parameters()]
-        )
+        """The record of what `undo` takes besides `work` and the result, made from its annotations."""
+        undo = type(self).undo
+        names = list(signature(undo).parameters)[3:] if undo is not None else []
+        hints = get_type_hints(undo) if undo is not None else {}
+        return msgspec.defstruct(f"{type(self).__name__}Arguments", [(name, hints[name]) for name in names])
 
     @cached_property
     def result_type(self) -> Any:
@@ -115,7 +116,4 @@ class Task:
     @property
     def signature(self) -> TaskSignature:
         """What a workflow passes to the task."""
-        return TaskSignature(frozenset(self._parameters()))
-
-    def _parameters(self) -> list[str]:
-        return list(signature(type(self).do).parameters)[2:]
+        return TaskSignature(frozenset(list(signature(type(self).do).parameters)[2:]))

@@ -40,7 +40,8 @@ class ClaimHost(Task):
                 raise GroupAffinityViolation(f"host {host} will not do for {instance.name}: {refusal}")
         return claim
 
-    def undo(self, work: Work, result: Claim | None, placement: Placement) -> None:
+    def undo(self, work: Work, result: Claim | None) -> None:
         """Release it."""
         assert work.tx is not None
-        hosts.release(work.tx, work.instance.id, placement.hosts[work.effect.attempt - 1])
+        assert work.effect.host is not None
+        hosts.release(work.tx, work.instance.id, work.effect.host)

@@ -56,6 +56,6 @@ class CreateDisk(Task):
             request = replace(request, user_data=work.instance.request.user_data)
         return work.on_host.disk.create_disk(request)
 
-    def undo(self, work: Work, result: Disk | None, request: DiskRequest) -> None:
+    def undo(self, work: Work, result: Disk | None) -> None:
         """Delete it."""
-        work.on_host.disk.delete_disk(request.instance_id, request.slot)
+        work.on_host.disk.delete_disk(work.instance.id, work.effect.slot)

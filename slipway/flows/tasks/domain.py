@@ -36,7 +36,7 @@ class BuildXml(ComputeTask):
         work.on_host.compute.write_definition(instance.id, xml)
         return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
 
-    def undo(self, work: Work, result: Domain | None, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> None:
+    def undo(self, work: Work, result: Domain | None) -> None:
         """Delete the file."""
         work.on_host.compute.delete_definition(work.instance.id)
 
@@ -74,9 +74,9 @@ class Spawn(ComputeTask):
         """Raises `ComputeError` and its subclasses."""
         work.on_host.compute.spawn(definition)
 
-    def undo(self, work: Work, result: None, definition: Domain) -> None:
+    def undo(self, work: Work, result: None) -> None:
         """Destroy and undefine it."""
-        work.on_host.compute.destroy(definition.instance_id)
+        work.on_host.compute.destroy(work.instance.id)
 
 
 class Wait(ComputeTask):

@@ -124,7 +124,7 @@ class CreatePort(NetworkTask):
             raise _as_nova(error, request) from error
         return Nic(port, request)
 
-    def undo(self, work: Work, result: Nic | None, request: PortRequest, requirements: VifRequirements) -> None:
+    def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
         """Delete the port that was made; give the one brought along back, unless it is somebody else's by now."""
         network = work.tools.drivers.network
         if request.port_id is None:
@@ -165,9 +165,9 @@ class BindPort(NetworkTask):
         return _vif(port, nic.request)
 
     def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
-        """Unbind it; its addresses and MAC stay. Gone, or somebody else's by now: nothing to do."""
+        """Unbind it; its addresses and MAC stay. Gone, somebody else's, or on another host by now: nothing to do."""
         owned = _owned(work, nic.port.id)
-        if owned is not None:
+        if owned is not None and owned.binding_host_id in ("", work.effect.host):
             work.tools.drivers.network.update_port(
                 work.admin, owned.id, device_owner="", binding_host_id="", tx=work.tx
             )

@@ -1,0 +1,1 @@
+"""Fault injection over whole runs: every effect failed, crashed, hung and paused, and what must hold afterwards."""

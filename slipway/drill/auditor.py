@@ -1,0 +1,223 @@
+"""Whether the invariants A1 to A11 hold, judged from `Things` alone: what each instance's state promises, and no more.
+
+A1 every instance is at rest; A2 reality equals the record; A3 an instance that runs has exactly one of each effect,
+one that does not has none, or what is left is listed as stuck; A4 addresses, MACs and names are unique; A5 claims,
+counters and quotas agree; A6 the first error is kept; A7 doing it again changes nothing; A8 neighbours and what was
+brought along are untouched; A9 the fault went off; A10 no secret anywhere but in the request; A11 delete leaves
+nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slipway.drill.problem import Problem
+from slipway.drill.sums import secrets, wrong_sums
+from slipway.drill.things import Row, Things
+
+HARMLESS = frozenset({"placement", "allocation", "launch"})
+"""Kinds in the ledger that are results only and stay `done` for ever."""
+_CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
+"""What of a port brought along changes while an instance has it, besides its binding."""
+_RESTING = frozenset({"ACTIVE", "STOPPED", "ERROR", "DELETED"})
+
+
+def audit(now: Things, before: Things, *, secret: str = "", log: str = "", taps: bool = True) -> list[Problem]:
+    """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
+
+    `secret` is what no text but a request may have in it, `log` what was logged; `taps` false: the wiring makes none.
+    """
+    found = list(_Audit(now, before, taps=taps).problems())
+    return [*found, *secrets(now, secret, log)] if secret else found
+
+
+class _Audit:
+    def __init__(self, now: Things, before: Things, *, taps: bool) -> None:
+        self.now, self.before, self.taps = now, before, taps
+        old = {row["id"] for row in before.rows["instances"]}
+        self.instances: dict[str, Row] = {r["id"]: r for r in now.rows["instances"] if r["id"] not in old}
+        self.effects: dict[str, list[Row]] = defaultdict(list)
+        for row in now.rows["effects"]:
+            self.effects[row["instance_id"]].append(row)
+        self.ports = {row["id"]: row for row in now.rows.get("ports", ())}
+
+    def problems(self) -> Iterator[Problem]:
+        """All of them, one invariant after the other."""
+        yield from self._resting()
+        yield from self._reality()
+        yield from self._unique()
+        yield from wrong_sums(self.now)
+        yield from self._first_errors()
+
+    # --- A1 -------------------------------------------------------------------------------------------------------
+
+    def _resting(self) -> Iterator[Problem]:
+        for row in self.instances.values():
+            if row["task_state"] is not None or row["vm_state"] not in _RESTING:
+                yield Problem("A1", f"instance {row['name']} is left {row['vm_state']}/{row['task_state']}")
+
+    # --- A2, A3, A8 -----------------------------------------------------------------------------------------------
+
+    def _reality(self) -> Iterator[Problem]:
+        there, were = self.now.by_name, self.before.by_name
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, content in there.items():
+            if name not in were:
+                yield from self._new(name, content, found)
+            elif content != were[name]:
+                yield from self._changed(name, json.loads(were[name]), json.loads(content), found)
+        for name in were.keys() - there.keys():
+            yield Problem("A8", f"{name} was there before and is gone")
+        for instance_id, row in self.instances.items():
+            yield from self._promise(row, found[instance_id])
+
+    def _new(self, name: str, content: str, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
+        owner = self._owner(name, content)
+        if owner is None:
+            yield Problem("A2", f"{name} is there and nobody's: {content[:200]}")
+            return
+        kind = _kind(name)
+        found[owner][kind] += 1
+        if kind == "port" and json.loads(content)["binding_host_id"]:
+            found[owner]["binding"] += 1
+
+    def _changed(self, name: str, old: Row, new: Row, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
+        """A port that was brought along may have an owner and a binding; all else is as it was."""
+        changed = {column for column in new if new[column] != old.get(column)}
+        owner = new.get("device_id")
+        if name.startswith("ports ") and not old["device_id"] and owner in self.instances:
+            changed -= _CHANGED_BY_OWNER | {column for column in changed if column.startswith("binding_")}
+            found[str(owner)]["port"] += 1
+            found[str(owner)]["binding"] += bool(new["binding_host_id"])
+        if changed:
+            columns = ", ".join(f"{c} was {old.get(c)!r} and is {new[c]!r}" for c in sorted(changed))
+            yield Problem("A8", f"{name} has changed: {columns}")
+
+    def _owner(self, name: str, content: str) -> str | None:
+        """The drilled instance that a thing belongs to: it is in its name or in itself, or in its port."""
+        text = name + content
+        for instance_id in self.instances:
+            if instance_id in text:
+                return instance_id
+        row: Row = {} if name.startswith("file ") else json.loads(content)
+        port = self.ports.get(row.get("port_id", ""))
+        return str(port["device_id"]) if port is not None and port["device_id"] in self.instances else None
+
+    def _promise(self, instance: Row, found: Counter[str]) -> Iterator[Problem]:
+        rows = self.effects[instance["id"]]
+        left = [row for row in rows if row["state"] == "intended"]
+        for row in left:
+            yield Problem("A2", f"the ledger says {row['key']} is still going on")
+        if instance["vm_state"] == "ACTIVE":
+            yield from self._whole(instance, found, rows)
+            return
+        stuck = Counter(row["kind"] for row in rows if row["state"] == "stuck")
+        unknown = bool(stuck.keys() - _KINDS)
+        for kind, number in found.items():
+            listed = stuck[kind] if kind in _KINDS else number if stuck.total() else 0
+            if number > listed and not (unknown and kind == "file"):
+                more = f"{number - listed} of kind {kind} left and not listed as stuck"
+                yield Problem("A3", f"instance {instance['name']} is {instance['vm_state']}: {more}")
+        for row in rows:
+            if row["state"] == "done" and row["kind"] not in HARMLESS:
+                yield Problem(
+                    "A2", f"instance {instance['name']} is {instance['vm_state']}: {row['key']} is not undone"
+                )
+        if instance["vm_state"] == "DELETED" and stuck:
+            yield Problem("A11", f"instance {instance['name']} is DELETED and {stuck.total()} effects are stuck")
+
+    def _whole(self, instance: Row, found: Counter[str], rows: list[Row]) -> Iterator[Problem]:
+        name = instance["name"]
+        promised = _promised(json.loads(instance["request"]), self.now)
+        for kind in _KINDS:
+            if kind == "vif" and not self.taps:
+                continue
+            if found[kind] != promised[kind]:
+                yield Problem("A3", f"instance {name} is ACTIVE with {found[kind]} of kind {kind} for {promised[kind]}")
+        if found["file"]:
+            yield Problem("A2", f"instance {name}: {found['file']} files that no kind of effect explains")
+        for row in rows:
+            if row["state"] == "stuck" or (row["state"] == "done" and row["kind"] not in {*_KINDS, *HARMLESS}):
+                yield Problem("A3", f"instance {name} is ACTIVE and {row['key']} is {row['state']}")
+        yield from self._fits(instance)
+
+    def _fits(self, instance: Row) -> Iterator[Problem]:
+        """The domain has the instance's ports, addresses and disks, on the host that it claimed."""
+        mine = sorted((p for p in self.ports.values() if p["device_id"] == instance["id"]), key=lambda p: str(p["id"]))
+        for port in mine:
+            if port["binding_host_id"] != instance["host"]:
+                yield Problem(
+                    "A2", f"port {port['id']} is bound to '{port['binding_host_id']}', not {instance['host']}"
+                )
+        domain = self.now.files.get(f"world/{instance['host']}/domains/{instance['id']}.json")
+        if domain is None:
+            yield Problem("A2", f"instance {instance['name']} has no domain on its host {instance['host']}")
+            return
+        content = json.loads(domain)
+        if content["state"] != "running":
+            yield Problem("A3", f"instance {instance['name']} is ACTIVE and its domain is {content['state']}")
+        if sorted(content["macs"]) != sorted(p["mac_address"] for p in mine):
+            yield Problem("A2", f"instance {instance['name']}: the domain's MACs are not its ports'")
+        on_record = set(json.loads(instance["addresses"] or "[]"))
+        held = {p["address"] for p in self.now.rows.get("allocations", ()) if self.ports[p["port_id"]] in mine}
+        if len(on_record) != len(held):
+            yield Problem("A2", f"instance {instance['name']} has {len(held)} addresses and {len(on_record)} on record")
+
+    # --- A4, A6 ---------------------------------------------------------------------------------------------------
+
+    def _unique(self) -> Iterator[Problem]:
+        live = [(row["project"], row["name"]) for row in self.now.rows["instances"] if row["vm_state"] != "DELETED"]
+        yield from _twice("name", live)
+        yield from _twice("MAC", [(p["network_id"], p["mac_address"]) for p in self.ports.values()])
+        yield from _twice("address", [(a["subnet_id"], a["address"]) for a in self.now.rows.get("allocations", ())])
+        worlds = [json.loads(text) for path, text in self.now.files.items() if "/domains/" in path]
+        yield from _twice("domain's MAC", [mac for domain in worlds for mac in domain.get("macs", ())])
+
+    def _first_errors(self) -> Iterator[Problem]:
+        """The fault on record is the first failure of the history; one that another host made good is forgotten."""
+        first: dict[str, str] = {}
+        for row in self.now.rows["history"]:
+            if row["event"] == "fail":
+                first.setdefault(row["instance_id"], row["detail"])
+            elif row["event"] == "finish":
+                first.pop(row["instance_id"], None)
+        for instance in self.instances.values():
+            if instance["id"] not in first:
+                continue
+            fault = json.loads(instance["fault"]) if instance["fault"] else None
+            kept = f"{fault['step']}: {fault['type']}: {fault['message']}" if fault else "none"
+            if kept != first[instance["id"]]:
+                text = f"the first error was '{first[instance['id']]}', on record is '{kept}'"
+                yield Problem("A6", f"instance {instance['name']}: {text}")
+
+
+_KINDS = frozenset({"claim", "port", "binding", "disk", "definition", "vif", "domain"})
+_FOLDERS = {"domains": "domain", "disks": "disk", "taps": "vif"}
+
+
+def _kind(name: str) -> str:
+    """The kind of effect that makes a thing; `part` for what goes with a port, `file` where none is known to."""
+    where, _, what = name.partition(" ")
+    if where == "file":
+        parts = what.split("/")
+        if parts[0] == "instances" and what.endswith(".xml"):
+            return "definition"
+        in_world = parts[0] == "world" and len(parts) == 4 and what.endswith(".json")
+        return _FOLDERS.get(parts[2], "file") if in_world else "file"
+    return {"claims": "claim", "ports": "port"}.get(where, "part")
+
+
+def _promised(request: Any, now: Things) -> Counter[str]:
+    """How many effects of each kind an instance that runs must have, by its request alone."""
+    nics = len(request["networks"]) if request["networks"] is not None else min(1, len(now.rows.get("networks", ())))
+    disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + (request["user_data_sha256"] is not None)
+    return Counter(claim=1, port=nics, binding=nics, disk=disks, definition=1, vif=nics, domain=1)
+
+
+def _twice(what: str, values: list[Any]) -> Iterator[Problem]:
+    for value, number in Counter(values).items():
+        if number > 1:
+            yield Problem("A4", f"{what} {value} is there {number} times")

@@ -1,0 +1,164 @@
+"""A whole drill: the dry runs, every case in as many processes as wanted, and the results in their order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.drill.bench import Bench, Plan
+from slipway.drill.cases import CALL_MODES, COMMIT_MODES, Case, Selection, cases_of, drawn_pairs
+from slipway.drill.explore import CannotDrill, Exploration, explore
+from slipway.drill.runner import Outcome, Result, Runner
+from slipway.testing import Mode
+
+ALL_MODES = frozenset({*CALL_MODES, *COMMIT_MODES})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which cases are to be run: `only` those that one of the selections names, of these modes, and so many pairs."""
+
+    only: Sequence[Selection] = ()
+    modes: frozenset[Mode] = ALL_MODES
+    pairs: int = 0
+    jobs: int = 1
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a drill came to. `planned` cases were to be run; there are fewer results after `fail_fast`."""
+
+    plan: Plan
+    points: int
+    planned: int
+    results: Sequence[Result]
+    seconds: float
+    neighbour: bool
+
+    @property
+    def leaks(self) -> Sequence[Result]:
+        """The runs that broke an invariant."""
+        return [result for result in self.results if result.outcome is Outcome.LEAK]
+
+    @property
+    def totals(self) -> Counter[Outcome]:
+        """How many runs ended in each way."""
+        return Counter(result.outcome for result in self.results)
+
+
+Progress = Callable[[int, int, Result], None]
+"""Told after each run: how many are done, of how many, and the result."""
+
+
+def drill(
+    plan: Plan, wanted: Wanted | None = None, *, on_result: Progress = lambda _done, _planned, _result: None
+) -> Report:
+    """Find the fault points of a run file and let each go wrong in each way.
+
+    Raises `CannotDrill` where the file fails by itself, has no instance, or nothing of it was selected.
+    """
+    wanted = wanted or Wanted()
+    began = time.perf_counter()
+    if not plan.file.instances:
+        raise CannotDrill(f"{plan.file.path} has no instance: there is nothing to drill")
+    with _directory() as directory:
+        bench = Bench(plan, directory / "explorer")
+        try:
+            exploration = explore(bench, directory / "templates")
+        finally:
+            bench.close()
+        cases = select(exploration, wanted, plan.seed)
+        if not cases:
+            raise CannotDrill("no fault point was selected; 'slipway drill FILE --list' names all of them")
+        results = _results(_Work(plan, exploration, directory), cases, wanted, on_result)
+    ordered = [results[case] for case in cases if case in results]
+    seconds = time.perf_counter() - began
+    return Report(plan, len(exploration.points), len(cases), ordered, seconds, exploration.neighbour)
+
+
+def points(plan: Plan, wanted: Wanted) -> list[Case]:
+    """The cases that a drill would run. Raises as `drill`."""
+    with _directory() as directory:
+        bench = Bench(plan, directory / "explorer")
+        try:
+            return select(explore(bench, directory / "templates"), wanted, plan.seed)
+        finally:
+            bench.close()
+
+
+def select(exploration: Exploration, wanted: Wanted, seed: int) -> list[Case]:
+    """The cases that are wanted, in the order of the runs; pairs that were named or drawn come last."""
+    cases = list(cases_of(exploration.points, wanted.modes))
+    if not wanted.only:
+        return cases + drawn_pairs(cases, wanted.pairs, seed)
+    chosen = [case for case in cases if any(one.holds(case) for one in wanted.only if not one.second)]
+    named = [replace(case, second=one.second) for one in wanted.only if one.second for case in cases if one.holds(case)]
+    return chosen + named + drawn_pairs(chosen, wanted.pairs, seed)
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory in memory where there is one: nothing of a drill is to last."""
+    memory = Path("/dev/shm")
+    within = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
+    path = Path(tempfile.mkdtemp(prefix="slipway-drill-", dir=within))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Work:
+    plan: Plan
+    exploration: Exploration
+    directory: Path
+
+    def begin(self) -> None:
+        """Become a worker: a bench of its own, warm before its first case."""
+        global _runner
+        bench = Bench(self.plan, self.directory / f"worker-{os.getpid()}")
+        _runner = Runner(bench, self.exploration)
+        _runner.warm()
+
+
+_runner: Runner | None = None
+
+
+def _one(case: Case) -> Result:
+    assert _runner is not None
+    return _runner.run(case)
+
+
+def _results(work: _Work, cases: Sequence[Case], wanted: Wanted, on_result: Progress) -> dict[Case, Result]:
+    """The results by case as it was planned, as they come in."""
+    results: dict[Case, Result] = {}
+    forked = multiprocessing.get_context("fork")
+    jobs = max(1, min(wanted.jobs, len(cases)))
+    with ProcessPoolExecutor(jobs, mp_context=forked, initializer=work.begin) as pool:
+        waiting = list(reversed(cases))
+        running: dict[Future[Result], Case] = {}
+        while waiting or running:
+            while waiting and len(running) < 2 * jobs:
+                case = waiting.pop()
+                running[pool.submit(_one, case)] = case
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                case = running.pop(future)
+                result = results[case] = future.result()
+                on_result(len(results), len(cases), result)
+                if result.outcome is Outcome.LEAK and wanted.fail_fast:
+                    waiting.clear()
+    return results

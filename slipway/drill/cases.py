@@ -1,0 +1,180 @@
+"""What a drill does: the scenarios, their fault points, the modes that fit each, and the names of them all."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from slipway import errors
+from slipway.testing import COMMIT, Fault, Mode
+
+
+class Scenario(StrEnum):
+    """Which part of an instance's life a fault falls into."""
+
+    PREPARE = "prepare"
+    """What a run does before its first instance: hosts, networks and ports are put on record."""
+    BUILD = "build"
+    """Everything goes forward."""
+    RESCHEDULE = "reschedule"
+    """The first host fails at its last step, the next one does not: back on one, forward on the other."""
+    ROLLBACK = "rollback"
+    """Every host fails at the last step of a build, so that all of it is undone."""
+    DELETE = "delete"
+    """What was built is deleted."""
+
+
+CALL_MODES = (
+    Mode.ERROR,
+    Mode.LOST_REPLY,
+    Mode.CRASH_BEFORE,
+    Mode.CRASH_AFTER,
+    Mode.HANG,
+    Mode.PAUSE,
+)
+COMMIT_MODES = (Mode.ERROR, Mode.LOCKED, Mode.FULL, Mode.CRASH_BEFORE, Mode.CRASH_AFTER, Mode.PAUSE)
+CRASHES = frozenset({Mode.CRASH_BEFORE, Mode.CRASH_AFTER})
+
+Raiser = Callable[[str], BaseException]
+
+_FAMILIES: dict[str, dict[str, Raiser]] = {
+    "network": {
+        "abort": errors.BadRequest,
+        "reschedule": errors.MechanismDriverError,
+        "transient": errors.TransientNetworkError,
+    },
+    "compute": {"abort": errors.InvalidDomainXml, "reschedule": errors.ComputeError},
+    "wiring": {"abort": errors.VirtualInterfaceCreateException, "reschedule": errors.WiringError},
+    "disk": {"abort": errors.ImageUnacceptable, "reschedule": errors.DiskError},
+}
+"""Each family's own error of each class that decides differently."""
+_ANY: dict[str, Raiser] = {"transient": errors.TransientError, "bug": RuntimeError, "exit": SystemExit}
+"""What any driver may raise: an error that passes, one that nobody foresaw, and one that ends the process."""
+
+VARIANTS = {
+    Mode.ERROR: ("abort", "reschedule", "transient", "bug", "exit"),
+    Mode.LOST_REPLY: ("reschedule", "transient"),
+}
+"""The classes of errors of the modes that raise one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A call of a scenario's dry run: which one of its name, in which step, and whether that was being undone."""
+
+    scenario: Scenario
+    call: str
+    nth: int
+    family: str
+    step: str
+    undoing: bool
+    in_transaction: bool
+    """Whether a transaction of ours was open."""
+
+    @property
+    def row(self) -> str:
+        """Where it stands in a report."""
+        return f"undo {self.step}" if self.undoing else self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run of a drill: what goes wrong at which point, and what goes wrong after that when it recovers."""
+
+    point: Point
+    mode: Mode
+    variant: str = ""
+    second: str = ""
+    """In a pair the fault of the recovery, as `call:mode:nth`; `?` where it is drawn by the seed."""
+
+    @property
+    def name(self) -> str:
+        """`spawn:crash_after:0`, with the scenario before it where that is not `build`."""
+        where = "" if self.point.scenario is Scenario.BUILD else f"{self.point.scenario}/"
+        mode = f"{self.mode}.{self.variant}" if self.variant else self.mode.value
+        return f"{where}{self.point.call}:{mode}:{self.point.nth}" + (f"+{self.second}" if self.second else "")
+
+    @property
+    def fault(self) -> Fault:
+        """The fault itself."""
+        point = self.point
+        return Fault(point.call, self.mode, point.nth, raiser(point.family, self.variant, self.name))
+
+
+def raiser(family: str, variant: str, name: str) -> Callable[[], BaseException]:
+    """What makes the error of a case, by the family of the driver and the class; its text names the case."""
+    kind = _FAMILIES.get(family, {}).get(variant) or _ANY.get(variant, errors.DatabaseUnavailable)
+    return lambda: kind(f"injected {name}")
+
+
+def cases_of(points: Sequence[Point], modes: frozenset[Mode]) -> Iterator[Case]:
+    """Every case of these points, in the order of the run and of the modes."""
+    for point in points:
+        for mode in COMMIT_MODES if point.call == COMMIT else CALL_MODES:
+            # While a transaction is open the whole database waits for its worker: nobody can take over.
+            if mode not in modes or (mode is Mode.PAUSE and point.in_transaction):
+                continue
+            if point.call == COMMIT and mode is Mode.ERROR:
+                yield Case(point, mode)
+                continue
+            for variant in VARIANTS.get(mode, ("",)):
+                yield Case(point, mode, variant)
+
+
+def drawn_pairs(cases: Sequence[Case], number: int, seed: int) -> list[Case]:
+    """So many crashes, each with a second fault in its recovery, drawn by the seed."""
+    crashes = [case for case in cases if case.mode in CRASHES]
+    rng = random.Random(seed)
+    return [replace(rng.choice(crashes), second=f"?{rng.randrange(1 << 30)}") for _ in range(number if crashes else 0)]
+
+
+_PATTERN = re.compile(r"(?:(?P<scenario>[^/:]*)/)?(?P<call>[^/:]*)(?::(?P<mode>[^:]*)(?::(?P<nth>\d+))?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What `--only` names: `[SCENARIO/]CALL[:MODE[:N]]`; what is left out is any. `+CALL:MODE:N` makes it a pair."""
+
+    scenario: str
+    call: str
+    mode: str
+    nth: int | None
+    second: str
+
+    @classmethod
+    def parse(cls, text: str) -> Selection:
+        """Raises `ValueError` with what is wrong and what there is."""
+        first, _, second = text.partition("+")
+        match = _PATTERN.fullmatch(first)
+        if match is None:
+            raise ValueError(f"'{text}' names no fault point: it must be [SCENARIO/]CALL[:MODE[:N]]")
+        scenario, mode = match["scenario"] or "", match["mode"] or ""
+        for what, word, known in (("scenario", scenario, Scenario), ("mode", mode.partition(".")[0], Mode)):
+            if word and word not in list(known):
+                raise ValueError(f"'{text}': there is no {what} '{word}'; there are {', '.join(known)}")
+        if second:
+            parse_fault(second)
+        return cls(scenario, match["call"], mode, int(match["nth"]) if match["nth"] else None, second)
+
+    def holds(self, case: Case) -> bool:
+        """Whether it names this case."""
+        mode = f"{case.mode}.{case.variant}" if case.variant else case.mode.value
+        return (
+            self.scenario in ("", case.point.scenario)
+            and self.call in ("", case.point.call, case.point.step)
+            and self.mode in ("", case.mode, mode)
+            and self.nth in (None, case.point.nth)
+        )
+
+
+def parse_fault(text: str, family: str = "") -> Fault:
+    """The fault of a name such as `spawn:error.abort:0`; `family` says whose errors it raises. Raises `ValueError`."""
+    try:
+        call, mode, nth = text.split(":")
+        kind, _, variant = mode.partition(".")
+        return Fault(call, Mode(kind), int(nth), raiser(family, variant, text))
+    except ValueError as error:
+        raise ValueError(f"'{text}' names no fault: it must be CALL:MODE:N ({error})") from error

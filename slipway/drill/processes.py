@@ -1,0 +1,51 @@
+"""Processes that may be killed or stopped, and the deadline in which everything must have come to rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+DEADLINE = 30
+"""Seconds in which every part of a run must have come to rest (A1)."""
+
+
+class Overdue(BaseException):
+    """The deadline of a run has passed."""
+
+
+@contextmanager
+def deadline() -> Iterator[None]:
+    """Raise `Overdue` within, in the main thread, when the deadline passes."""
+
+    def passed(_signal: int, _frame: object) -> None:
+        raise Overdue
+
+    before = signal.signal(signal.SIGALRM, passed)
+    signal.alarm(DEADLINE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def fork(action: Callable[[], object]) -> int:
+    """Do it in a process of its own, which SIGALRM kills at the deadline; gives its number."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(DEADLINE)
+            action()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def wait_for(child: int, options: int = 0) -> int:
+    """How the process ended, or that it was stopped where `options` say WUNTRACED."""
+    return os.waitpid(child, options)[1]

@@ -1,0 +1,293 @@
+"""One run of a drill: a fault, the recovery, and everything that must hold after it, after another run and a delete."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from slipway import errors
+from slipway.drill.auditor import audit
+from slipway.drill.bench import Bench, Line
+from slipway.drill.cases import CRASHES, Case, Scenario, cases_of, parse_fault
+from slipway.drill.explore import Exploration, Stage, points_of
+from slipway.drill.problem import Problem
+from slipway.drill.processes import DEADLINE, Overdue, deadline, fork, wait_for
+from slipway.drill.promises import broken_promises
+from slipway.drill.things import Row, Things, look, set_up
+from slipway.testing import HANG_TIME, Mode
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    """As without the fault."""
+    ROLLED_BACK = "rolled back"
+    """In ERROR, with nothing left."""
+    RESUMED = "resumed"
+    """Somebody went on with it, and it ended as without the fault."""
+    STUCK = "stuck"
+    """Something could not be undone, and all of it is listed."""
+    LEAK = "LEAK"
+    """An invariant is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one case: `ends` is the state of each instance before the delete."""
+
+    case: Case
+    outcome: Outcome
+    ends: Mapping[str, str]
+    problems: tuple[Problem, ...]
+    seconds: float
+    trace: tuple[Line, ...]
+
+
+class Runner:
+    """Carries out cases on a bench, one after the other."""
+
+    def __init__(self, bench: Bench, exploration: Exploration) -> None:
+        self._bench = bench
+        self._stages = exploration.stages
+        self._before = exploration.before
+        self._families = {point.call: point.family for point in exploration.points}
+
+    def warm(self) -> None:
+        """Run once without a fault, so that no later run pays for what is made once."""
+        self._bench.load(self._stages[Scenario.BUILD].template)
+        self._bench.run()
+        self._bench.delete()
+
+    def run(self, case: Case) -> Result:
+        """One case from its template to its verdict."""
+        began = time.perf_counter()
+        stage = self._stages[case.point.scenario]
+        run = _Run(self._bench, stage, self._before, case, self._families)
+        with self._bench.logged():
+            run.go()
+        return Result(
+            run.case,
+            run.outcome,
+            run.ends,
+            tuple(run.found),
+            time.perf_counter() - began,
+            tuple(self._bench.trace.lines),
+        )
+
+
+class _Run:
+    def __init__(self, bench: Bench, stage: Stage, before: Things, case: Case, families: Mapping[str, str]) -> None:
+        self.bench, self.stage, self.before, self.case, self.families = bench, stage, before, case, families
+        self.base = [stage.base.fault] if stage.base else []
+        self.lasting = [stage.base.fault] if stage.base and stage.base.every_host else []
+        self.found: list[Problem] = []
+        self.outcome = Outcome.OK
+        self.ends: dict[str, str] = {}
+        self.resumed = False
+
+    def go(self) -> None:
+        bench = self.bench
+        bench.load(self.stage.template)
+        bench.trace.write("drill", f"{self.case.name} begins from {self.stage.template.name}")
+        bench.arm(*self.base, self.case.fault)
+        try:
+            with deadline():
+                self._act()
+                if self.case.second:
+                    self._second()
+                self._recover()
+                self._again(self._judge())
+                self._delete()
+        except Overdue:
+            self._problem("A1", f"it did not come to rest within {DEADLINE} seconds")
+        except Exception as error:  # noqa: BLE001 - whatever the recovery raises is a finding
+            self._problem("A1", f"going on failed: {type(error).__name__}: {error}")
+        if self.found:
+            self.outcome = Outcome.LEAK
+
+    # --- the fault ----------------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        if self.case.mode in CRASHES:
+            self.resumed = True
+            self._killed(self._action)
+        elif self.case.mode is Mode.PAUSE:
+            self.resumed = True
+            self._paused()
+        else:
+            self._attempt(self._action)
+        if not any(kind == "fault" and text == str(self.case.fault) for _, kind, text in self.bench.trace.lines):
+            self._problem("A9", "the fault did not go off")
+
+    @property
+    def _action(self) -> Callable[[], None]:
+        return self.bench.delete if self.stage.scenario is Scenario.DELETE else self.bench.run
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do it; what it raises is the caller's to see, and no leak by itself."""
+        try:
+            action()
+        except (Exception, SystemExit, errors.BuildInterrupted) as error:  # noqa: BLE001
+            self.bench.trace.write("raised", f"{type(error).__name__}: {error}")
+
+    def _killed(self, action: Callable[[], None]) -> None:
+        status = wait_for(self._forked(action))
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            self._problem("A9", "the process was to die and did not")
+        self.bench.trace.write("drill", "the process is gone")
+
+    def _paused(self) -> None:
+        """Stop the worker, let another one take over when its lease has passed, then let the first one go on."""
+        bench = self.bench
+        child = self._forked(self._action)
+        if not os.WIFSTOPPED(wait_for(child, os.WUNTRACED)):
+            self._problem("A9", "the process was to be stopped and was not")
+            return
+        bench.trace.write("drill", "the worker is stopped; its lease passes, and another one takes over")
+        bench.faults.clock.ahead += HANG_TIME
+        bench.arm(*self.lasting)
+        try:
+            bench.resume()
+            taken_over = look(bench.state)
+        finally:
+            bench.orchestrator.close()
+            bench.trace.write("drill", "the first worker wakes up")
+            os.kill(child, signal.SIGCONT)
+            status = wait_for(child)
+        if status:
+            self._problem("A1", f"the worker that woke up ended with status {status}")
+        ids = [row["id"] for row in taken_over.rows["instances"]]
+        before, after = taken_over.bearing(ids), look(bench.state).bearing(ids)
+        # The one call that was under way may still reach the world, and put a file in its own place.
+        changed = _difference(before, after, besides="file ")
+        if changed:
+            self._problem("A2", f"the worker that was replaced still changed {changed}")
+
+    def _forked(self, action: Callable[[], None]) -> int:
+        """Do it in a process of its own; nothing of the database is open meanwhile."""
+        self.bench.orchestrator.close()
+        child = fork(lambda: self._attempt(action))
+        self.bench.reseed(f"{len(self.bench.trace.lines)} lines later")
+        return child
+
+    def _second(self) -> None:
+        """The recovery has a fault of its own: the one that the case names, or one drawn from what it does."""
+        if self.case.second.startswith("?"):
+            self.case = replace(self.case, second=self._drawn(int(self.case.second[1:])))
+        if not self.case.second:
+            return
+        second = parse_fault(self.case.second, self.families.get(self.case.second.partition(":")[0], ""))
+        self.bench.arm(*self.lasting, second)
+        if second.mode in CRASHES:
+            self._killed(self.bench.resume)
+        else:
+            self._attempt(self.bench.resume)
+            if not self.bench.faults.hits[str(second)]:
+                self._problem("A9", "the second fault did not go off")
+
+    def _drawn(self, seed: int) -> str:
+        """A fault of the recovery, found by recovering once and putting everything back as it was."""
+        bench = self.bench
+        kept, lines = bench.state.with_name("kept"), bench.trace.lines
+        bench.orchestrator.close()
+        shutil.copytree(bench.state, kept)
+        bench.arm(*self.lasting)
+        bench.resume()
+        points = points_of(bench.trace.lines[len(lines) :])
+        bench.orchestrator.close()
+        shutil.rmtree(bench.state)
+        kept.rename(bench.state)
+        bench.forget()
+        modes = frozenset(Mode) - {Mode.PAUSE, Mode.HANG}
+        cases = list(cases_of(points, modes))
+        return random.Random(seed).choice(cases).name if cases else ""
+
+    # --- the recovery -------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        bench = self.bench
+        bench.arm(*self.lasting)
+        bench.trace.write("drill", "resume")
+        before = len(bench.trace.lines)
+        bench.resume()
+        if any(kind == "event" for _, kind, _ in bench.trace.lines[before:]):
+            self.resumed = True
+
+    def _judge(self) -> Things:
+        """Look at where it came to rest; gives what there is."""
+        now = look(self.bench.state)
+        self._audit(now, "after the recovery")
+        rows = self._rows(now)
+        self.ends = {name: row["vm_state"] for name, row in rows.items()}
+        self.found += broken_promises(self.case, self.stage, rows, now)
+        stuck = any(row["state"] == "stuck" for row in now.rows["effects"])
+        as_ever = self.ends == dict(self.stage.ends)
+        if stuck:
+            self.outcome = Outcome.STUCK
+        elif self.resumed and as_ever:
+            self.outcome = Outcome.RESUMED
+        elif "ERROR" in self.ends.values():
+            self.outcome = Outcome.ROLLED_BACK
+        self.bench.trace.write(
+            "drill", f"at rest: {', '.join(f'{n} is {s}' for n, s in self.ends.items()) or 'nothing'}"
+        )
+        return now
+
+    def _audit(self, now: Things, when: str) -> None:
+        before = self.before if self.stage.scenario is not Scenario.PREPARE else set_up(now)
+        log = self.bench.log.read_text(errors="replace") + json.dumps(self.bench.trace.lines)
+        for problem in audit(now, before, secret=self.bench.plan.secret, log=log):
+            self._problem(problem.invariant, f"{when}: {problem.text}")
+
+    def _again(self, before: Things) -> None:
+        """Doing the same again changes nothing where it ended, and ends where it did not (A7)."""
+        bench = self.bench
+        bench.trace.write("drill", "again")
+        bench.arm(*self.lasting)
+        self._action()
+        now = look(bench.state)
+        if self.stage.scenario is not Scenario.DELETE and set(self.ends) == set(bench.names):
+            changed = _difference(before.fingerprint, now.fingerprint)
+            if changed:
+                self._problem("A7", f"running it again changed {changed}")
+            return
+        ends = {name: row["vm_state"] for name, row in self._rows(now).items()}
+        if ends != dict(self.stage.ends):
+            self._problem("A7", f"running it again ended {ends}, without the fault it is {dict(self.stage.ends)}")
+        self._audit(now, "after running it again")
+
+    def _delete(self) -> None:
+        """Delete leaves nothing, and everything that was taken can be taken again (A11)."""
+        bench = self.bench
+        bench.trace.write("drill", "delete")
+        bench.arm()
+        bench.delete()
+        now = look(bench.state)
+        for row in now.rows["instances"]:
+            if row["name"] in bench.names and row["vm_state"] != "DELETED":
+                self._problem("A11", f"instance {row['name']} is {row['vm_state']} after a delete without a fault")
+        self._audit(now, "after the delete")
+
+    def _rows(self, now: Things) -> dict[str, Row]:
+        """The last row of each drilled instance."""
+        return {row["name"]: row for row in now.rows["instances"] if row["name"] in self.bench.names}
+
+    def _problem(self, invariant: str, text: str) -> None:
+        self.found.append(Problem(invariant, text))
+        self.bench.trace.write("problem", f"{invariant}: {text}")
+
+
+def _difference(before: Mapping[str, object], after: Mapping[str, object], *, besides: str | None = None) -> str:
+    """The names of what differs; `besides` is how the names of those begin that may change, but not come or go."""
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if besides is not None:
+        names = [n for n in names if not (n.startswith(besides) and n in before and n in after)]
+    return ", ".join(names)

@@ -1,0 +1,96 @@
+"""What follows from the rows of things: counters, quotas and free addresses (A5), and where a secret lies (A10)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from slipway.drill.problem import Problem
+from slipway.drill.things import Things
+
+_COUNTED = {
+    "network": "networks",
+    "subnet": "subnets",
+    "port": "ports",
+    "security_group": "security_groups",
+    "security_group_rule": "security_group_rules",
+}
+"""The table whose rows a quota counts."""
+
+
+def wrong_sums(now: Things) -> Iterator[Problem]:
+    """Counters that are not the sum of what they count, and addresses that are neither free nor taken, or both."""
+    yield from _hosts(now)
+    yield from _quotas(now)
+    yield from _addresses(now)
+
+
+def _hosts(now: Things) -> Iterator[Problem]:
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for claim in now.rows["claims"]:
+        sums[claim["host"]].update({what: claim[what] for what in ("vcpus", "memory", "disk")})
+    for host in now.rows["hosts"]:
+        for what in ("vcpus", "memory", "disk"):
+            counted, claimed = host[f"{what}_used"], sums[host["name"]][what]
+            if counted != claimed:
+                yield Problem("A5", f"host {host['name']} counts {counted} of {what}, its claims' sum is {claimed}")
+
+
+def _quotas(now: Things) -> Iterator[Problem]:
+    for row in now.rows.get("quotas", ()):
+        counted = _COUNTED.get(row["resource"])
+        if counted is None:
+            continue
+        number = sum(one["project_id"] == row["project_id"] for one in now.rows[counted])
+        if row["used"] != number:
+            text = (
+                f"project {row['project_id']}: the quota counts {row['used']} of {row['resource']}, there are {number}"
+            )
+            yield Problem("A5", text)
+
+
+def _addresses(now: Things) -> Iterator[Problem]:
+    """Of each pool an address is either free or some port's, never both and never neither."""
+    pools, free, taken = (_by_subnet(now, table) for table in ("allocation_pools", "free_ranges", "allocations"))
+    for subnet, ranges in pools.items():
+        held = {first for first, _ in taken[subnet] if any(low <= first <= high for low, high in ranges)}
+        both = [address for address in held if any(low <= address <= high for low, high in free[subnet])]
+        if both:
+            yield Problem("A4", f"subnet {subnet}: {len(both)} addresses are free and taken at the same time")
+        lost = _size(ranges) - _size(free[subnet]) - len(held) + len(both)
+        if lost:
+            yield Problem("A11", f"subnet {subnet}: {lost} addresses are neither free nor taken")
+
+
+def _by_subnet(now: Things, table: str) -> dict[str, list[tuple[int, int]]]:
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row in now.rows.get(table, ()):
+        first = row["address"] if table == "allocations" else row["first"]
+        found[row["subnet_id"]].append((int(first, 16), int(row.get("last", first), 16)))
+    return found
+
+
+def _size(ranges: list[tuple[int, int]]) -> int:
+    return sum(high - low + 1 for low, high in ranges)
+
+
+def secrets(now: Things, secret: str, log: str) -> Iterator[Problem]:
+    """Everywhere that the secret is, but in the requests: a build that goes on after a crash needs it there."""
+    for path, content in now.files.items():
+        if secret in content:
+            yield Problem("A10", f"the secret is in the file {path}")
+    for table, rows in now.rows.items():
+        columns = {
+            column
+            for row in rows
+            for column, value in row.items()
+            if (table, column) != ("instances", "request") and secret in _text(value)
+        }
+        for column in sorted(columns):
+            yield Problem("A10", f"the secret is in the database, {table}.{column}")
+    if secret in log:
+        yield Problem("A10", "the secret is in the log")
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,116 @@
+"""What exists, read from the files and from SQLite by themselves and by no code that a drill puts to the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+
+TABLES = (
+    "claims",
+    "networks",
+    "subnets",
+    "allocation_pools",
+    "ports",
+    "allocations",
+    "security_groups",
+    "security_group_rules",
+    "port_security_groups",
+)
+"""The tables whose rows are things that a build or a run file makes."""
+SUMS = ("hosts", "quotas", "free_ranges")
+"""The tables that follow from the others."""
+RECORD = ("instances", "effects", "history")
+"""The tables of the record, which keep what is over."""
+
+_KEYS = {
+    "claims": ("instance_id",),
+    "allocation_pools": ("subnet_id", "first"),
+    "allocations": ("subnet_id", "address"),
+    "port_security_groups": ("port_id", "security_group_id"),
+}
+_NO_THINGS = ("slipway.db", "slipway.db-wal", "slipway.db-shm", "world/version.json")
+
+SET_UP = ("networks", "subnets", "allocation_pools", "security_groups", "security_group_rules")
+"""The tables that only what comes before the first instance writes."""
+
+
+@dataclass(frozen=True)
+class Things:
+    """All there is: the rows of every table, and the content of every file of the world by its path."""
+
+    rows: Mapping[str, Sequence[Row]]
+    files: Mapping[str, str]
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """Each thing that a build or a run file makes, with all that is to be said of it."""
+        named = {f"file {path}": content for path, content in self.files.items()}
+        for table in TABLES:
+            for row in self.rows.get(table, ()):
+                key = "/".join(str(row[column]) for column in _KEYS.get(table, ("id",)))
+                named[f"{table} {key}"] = json.dumps(dict(row), sort_keys=True, default=repr)
+        return named
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """All of it, and where every instance and effect stands: what must be the same when nothing was to be done."""
+        standing = [(row["id"], row["vm_state"], row["task_state"]) for row in self.rows["instances"]]
+        effects = sorted((row["key"], row["state"]) for row in self.rows["effects"])
+        sums = {table: [tuple(row.values()) for row in self.rows.get(table, ())] for table in SUMS}
+        return {**self.by_name, "instances": standing, "effects": effects, **sums}
+
+    def bearing(self, ids: Sequence[str]) -> dict[str, Any]:
+        """What belongs to these instances, and where they and their effects stand."""
+        found: dict[str, Any] = {
+            name: content for name, content in self.by_name.items() if any(one in name or one in content for one in ids)
+        }
+        for table in ("instances", "effects"):
+            for row in self.rows[table]:
+                if (row["instance_id"] if table == "effects" else row["id"]) in ids:
+                    found[f"{table} {row.get('key', row.get('name'))}"] = (row.get("state"), row.get("vm_state"))
+        return found
+
+
+def look(state: Path) -> Things:
+    """Everything below a state directory. Lock files and the world's version are left out."""
+    with closing(sqlite3.connect(state / "slipway.db")) as db:
+        present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        rows = {table: _rows(db, table) for table in (*TABLES, *SUMS, *RECORD) if table in present}
+    return Things(rows, _files(state))
+
+
+def _rows(db: sqlite3.Connection, table: str) -> list[Row]:
+    cursor = db.execute(f"SELECT * FROM {table}")
+    columns = [column for column, *_ in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor]
+
+
+def _files(state: Path) -> dict[str, str]:
+    found = {}
+    for directory, _, names in os.walk(state):
+        where = os.path.relpath(directory, state)
+        for name in names:
+            path = name if where == "." else f"{where}/{name}"
+            if name != ".lock" and path not in _NO_THINGS:
+                with open(f"{directory}/{name}", encoding="utf-8", errors="replace") as file:
+                    found[path] = file.read()
+    return found
+
+
+def set_up(now: Things) -> Things:
+    """What a run file's networks made of a world in which there was nothing, as it is without any instance."""
+    ports = [
+        {**row, "device_id": "", "device_owner": "", "binding_host_id": ""} for row in now.rows["ports"] if row["name"]
+    ]
+    mine = {row["id"] for row in ports}
+    parts = {t: [r for r in now.rows[t] if r["port_id"] in mine] for t in ("allocations", "port_security_groups")}
+    tables = {table: now.rows[table] for table in SET_UP}
+    return Things({**tables, **parts, "ports": ports, "instances": []}, {})

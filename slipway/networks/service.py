@@ -1,0 +1,272 @@
+"""The network service as Neutron's API has it, over whatever network driver there is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
+
+from slipway import errors
+from slipway.drivers.network.base import NetworkDriver
+from slipway.model import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.networks.attributes import (
+    NetworkChanges,
+    NetworkFilters,
+    NewNetwork,
+    NewPort,
+    NewSecurityGroup,
+    NewSecurityGroupRule,
+    NewSubnet,
+    PortChanges,
+    PortFilters,
+    QuotaLimits,
+    SecurityGroupChanges,
+    SecurityGroupFilters,
+    SecurityGroupRuleFilters,
+    SubnetChanges,
+    SubnetFilters,
+)
+
+MAX_LIMIT = 2**31 - 1
+_OUR_OWN = frozenset({"tx", "key"})
+"""Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
+
+
+class Networks:
+    """Networks, subnets, ports, security groups and quotas; names and errors are Neutron's.
+
+    Every call is one transaction: it does all or nothing. `context` says on whose behalf it is made, by default an
+    administrator of the orchestrator's project. Attributes are checked when a call is made: raises `HTTPBadRequest`
+    and `InvalidInput` for what is wrong in itself, `PolicyNotAuthorized` for what the project may not do, `OverQuota`,
+    `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
+    """
+
+    def __init__(self, driver: NetworkDriver, context: Context) -> None:
+        self._driver = driver
+        self._context = context
+        self._known: dict[str, frozenset[str] | None] = {}
+
+    # --- networks -------------------------------------------------------------------------------------------------
+
+    def create_network(self, *, context: Context | None = None, **attributes: Unpack[NewNetwork]) -> Network:
+        """Make a network. Raises `VlanIdInUse`, `FlatNetworkInUse`, `TunnelIdInUse`, `NoNetworkAvailable`."""
+        made: Network = self._call("create_network", context, attributes)
+        return made
+
+    def update_network(
+        self, network_id: str, *, context: Context | None = None, **attributes: Unpack[NetworkChanges]
+    ) -> Network:
+        """Change what is given. Raises `NetworkNotFound`, `InvalidSharedSetting`, `NetworkMTUSubnetConflict`."""
+        changed: Network = self._call("update_network", context, attributes, network_id)
+        return changed
+
+    def delete_network(self, network_id: str, *, context: Context | None = None) -> None:
+        """Delete a network, its subnets and DHCP ports. Raises `NetworkNotFound`, `NetworkInUse`."""
+        self._call("delete_network", context, {}, network_id)
+
+    def show_network(self, network_id: str, *, context: Context | None = None) -> Network:
+        """One network by id. Raises `NetworkNotFound`."""
+        found: Network = self._call("show_network", context, {}, network_id)
+        return found
+
+    def list_networks(self, *, context: Context | None = None, **filters: Unpack[NetworkFilters]) -> Sequence[Network]:
+        """The networks that match all filters, by name: the project's, shared and external ones."""
+        found: Sequence[Network] = self._call("list_networks", context, filters)
+        return found
+
+    # --- subnets --------------------------------------------------------------------------------------------------
+
+    def create_subnet(self, *, context: Context | None = None, **attributes: Unpack[NewSubnet]) -> Subnet:
+        """Make a subnet; ports that are there get an address of a SLAAC one.
+
+        Raises `NetworkNotFound`, `NetworkMTUSubnetConflict`, `GatewayConflictWithAllocationPools`, `IpamValueInvalid`,
+        `InvalidAllocationPool`, `OutOfBoundsAllocationPool`, `OverlappingAllocationPools`, `DNSNameServersExhausted`,
+        `HostRoutesExhausted`.
+        """
+        made: Subnet = self._call("create_subnet", context, attributes)
+        return made
+
+    def update_subnet(
+        self, subnet_id: str, *, context: Context | None = None, **attributes: Unpack[SubnetChanges]
+    ) -> Subnet:
+        """Change what is given. Raises as `create_subnet`, and `SubnetNotFound`."""
+        changed: Subnet = self._call("update_subnet", context, attributes, subnet_id)
+        return changed
+
+    def delete_subnet(self, subnet_id: str, *, context: Context | None = None) -> None:
+        """Delete a subnet. Raises `SubnetNotFound`, and `SubnetInUse` while ports have addresses of it."""
+        self._call("delete_subnet", context, {}, subnet_id)
+
+    def show_subnet(self, subnet_id: str, *, context: Context | None = None) -> Subnet:
+        """One subnet by id. Raises `SubnetNotFound`."""
+        found: Subnet = self._call("show_subnet", context, {}, subnet_id)
+        return found
+
+    def list_subnets(self, *, context: Context | None = None, **filters: Unpack[SubnetFilters]) -> Sequence[Subnet]:
+        """The subnets that match all filters, in the order in which they were made."""
+        found: Sequence[Subnet] = self._call("list_subnets", context, filters)
+        return found
+
+    # --- ports ----------------------------------------------------------------------------------------------------
+
+    def create_port(self, *, context: Context | None = None, **attributes: Unpack[NewPort]) -> Port:
+        """Make a port with its addresses; bind it where `binding_host_id` is given.
+
+        Raises `NetworkNotFound`, `SubnetNotFound`, `MacAddressInUse`, `MacAddressGenerationFailure`,
+        `IpAddressAlreadyAllocated`, `IpAddressGenerationFailure`, `InvalidIpForNetwork`, `InvalidIpForSubnet`,
+        `SecurityGroupNotFound`, `MechanismDriverError` and others of Neutron's names.
+        """
+        made: Port = self._call("create_port", context, attributes)
+        return made
+
+    def create_ports(self, requests: Sequence[NewPort], *, context: Context | None = None) -> Sequence[Port]:
+        """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`."""
+        made: Sequence[Port] = self._call("create_ports", context, {}, requests)
+        return made
+
+    def update_port(self, port_id: str, *, context: Context | None = None, **attributes: Unpack[PortChanges]) -> Port:
+        """Change what is given. Addresses that `fixed_ips` names again are kept, others go, new ones are taken.
+
+        A binding that fails leaves `binding_vif_type` "binding_failed" and is no error. Raises as `create_port`, and
+        `PortNotFound`, `PortBound`, `PortInUse`, `PortSecurityPortHasSecurityGroup`.
+        """
+        changed: Port = self._call("update_port", context, attributes, port_id)
+        return changed
+
+    def delete_port(self, port_id: str, *, context: Context | None = None) -> None:
+        """Delete a port and give its addresses back. Raises `PortNotFound`."""
+        self._call("delete_port", context, {}, port_id)
+
+    def show_port(self, port_id: str, *, context: Context | None = None) -> Port:
+        """One port by id. Raises `PortNotFound`."""
+        found: Port = self._call("show_port", context, {}, port_id)
+        return found
+
+    def list_ports(self, *, context: Context | None = None, **filters: Unpack[PortFilters]) -> Sequence[Port]:
+        """The ports that match all filters, in the order in which they were made."""
+        found: Sequence[Port] = self._call("list_ports", context, filters)
+        return found
+
+    # --- security groups ------------------------------------------------------------------------------------------
+
+    def create_security_group(
+        self, *, context: Context | None = None, **attributes: Unpack[NewSecurityGroup]
+    ) -> SecurityGroup:
+        """Make a group with the two rules that let everything out. Raises `SecurityGroupDefaultAlreadyExists`."""
+        made: SecurityGroup = self._call("create_security_group", context, attributes)
+        return made
+
+    def update_security_group(
+        self, group_id: str, *, context: Context | None = None, **attributes: Unpack[SecurityGroupChanges]
+    ) -> SecurityGroup:
+        """Change what is given. Raises `SecurityGroupNotFound`, `SecurityGroupCannotUpdateDefault`."""
+        changed: SecurityGroup = self._call("update_security_group", context, attributes, group_id)
+        return changed
+
+    def delete_security_group(self, group_id: str, *, context: Context | None = None) -> None:
+        """Delete a group with its rules. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""
+        self._call("delete_security_group", context, {}, group_id)
+
+    def show_security_group(self, group_id: str, *, context: Context | None = None) -> SecurityGroup:
+        """One group by id, with its rules. Raises `SecurityGroupNotFound`."""
+        found: SecurityGroup = self._call("show_security_group", context, {}, group_id)
+        return found
+
+    def list_security_groups(
+        self, *, context: Context | None = None, **filters: Unpack[SecurityGroupFilters]
+    ) -> Sequence[SecurityGroup]:
+        """The groups that match all filters, by name; the project's `default` is made when it is not there yet."""
+        found: Sequence[SecurityGroup] = self._call("list_security_groups", context, filters)
+        return found
+
+    def create_security_group_rule(
+        self, *, context: Context | None = None, **attributes: Unpack[NewSecurityGroupRule]
+    ) -> SecurityGroupRule:
+        """Add a rule to a group. Raises `SecurityGroupNotFound`, `SecurityGroupRuleExists`."""
+        made: SecurityGroupRule = self._call("create_security_group_rule", context, attributes)
+        return made
+
+    def delete_security_group_rule(self, rule_id: str, *, context: Context | None = None) -> None:
+        """Take a rule away. Raises `SecurityGroupRuleNotFound`."""
+        self._call("delete_security_group_rule", context, {}, rule_id)
+
+    def show_security_group_rule(self, rule_id: str, *, context: Context | None = None) -> SecurityGroupRule:
+        """One rule by id. Raises `SecurityGroupRuleNotFound`."""
+        found: SecurityGroupRule = self._call("show_security_group_rule", context, {}, rule_id)
+        return found
+
+    def list_security_group_rules(
+        self, *, context: Context | None = None, **filters: Unpack[SecurityGroupRuleFilters]
+    ) -> Sequence[SecurityGroupRule]:
+        """The rules that match all filters."""
+        found: Sequence[SecurityGroupRule] = self._call("list_security_group_rules", context, filters)
+        return found
+
+    # --- quotas ---------------------------------------------------------------------------------------------------
+
+    def show_quota(self, project_id: str | None = None, *, context: Context | None = None) -> Quota:
+        """How much a project may have, and has; by default the context's. Another's is for administrators only."""
+        found: Quota = self._call("show_quota", context, {}, project_id or (context or self._context).project_id)
+        return found
+
+    def list_quotas(self, *, context: Context | None = None) -> Sequence[Quota]:
+        """The quotas of the projects that have limits of their own. For administrators only."""
+        found: Sequence[Quota] = self._call("list_quotas", context, {})
+        return found
+
+    def set_quota(
+        self, project_id: str | None = None, *, context: Context | None = None, **limits: Unpack[QuotaLimits]
+    ) -> Quota:
+        """Give a project limits of its own, those that are given. For administrators only."""
+        who = context or self._context
+        project = project_id or who.project_id
+        if not who.is_admin:
+            raise errors.PolicyNotAuthorized(f"quota: project {who.project_id} may not set it; an administrator may")
+        checked = {resource: _limit(resource, limit) for resource, limit in limits.items()}
+        for resource, limit in checked.items():
+            self._method("set_quota")(project, resource, limit)
+        return self.show_quota(project, context=context)
+
+    # --- the driver -----------------------------------------------------------------------------------------------
+
+    def _call(self, operation: str, context: Context | None, named: Mapping[str, object], *places: object) -> Any:
+        method = self._method(operation)
+        if unknown := self._unknown(operation, method, named):
+            raise errors.HTTPNotImplemented(
+                f"{operation}: the network driver {type(self._driver).__name__} does not know {', '.join(unknown)}"
+            )
+        if misused := sorted(_OUR_OWN.intersection(named)):
+            raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
+        return method(context or self._context, *places, **named)
+
+    def _method(self, operation: str) -> Callable[..., Any]:
+        method: Callable[..., Any] | None = getattr(self._driver, operation, None)
+        if method is None:
+            raise errors.HTTPNotImplemented(f"{operation}: the network driver {type(self._driver).__name__} has none")
+        return method
+
+    def _unknown(self, operation: str, method: Callable[..., Any], named: Mapping[str, object]) -> Sequence[str]:
+        """What is given that the driver's method does not take; one that takes everything checks for itself."""
+        if operation not in self._known:
+            parameters = inspect.signature(method).parameters.values()
+            takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
+            self._known[operation] = None if takes_all else frozenset(each.name for each in parameters)
+        known = self._known[operation]
+        return () if known is None else sorted(named.keys() - known)
+
+
+def _limit(resource: str, limit: object) -> int | None:
+    """A limit as Neutron checks it. Raises `HTTPBadRequest`, `InvalidInput`."""
+    if resource not in QuotaLimits.__annotations__:
+        raise errors.HTTPBadRequest(
+            f"quota: unrecognized attribute {resource!r}; there are {', '.join(QuotaLimits.__annotations__)}"
+        )
+    if limit is None:
+        return None
+    try:
+        number = int(str(limit))
+    except ValueError as error:
+        raise errors.InvalidInput(f"{resource}: {limit!r} is not an integer") from error
+    if not -1 <= number <= MAX_LIMIT:
+        raise errors.HTTPBadRequest(f"{resource}: {number} is not a quota of -1 (no limit) to {MAX_LIMIT}")
+    return number

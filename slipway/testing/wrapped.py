@@ -1,0 +1,90 @@
+"""A store and drivers that are as ever, but that each commit and each call is a fault point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from slipway.drivers.registry import Drivers, HostDrivers
+from slipway.model import Host
+from slipway.states.store import Store, Transaction
+
+if TYPE_CHECKING:
+    from slipway.testing.faults import Faults
+
+D = TypeVar("D")
+
+COMMIT = "commit"
+"""The name of the fault points that are commits of ours."""
+
+
+class FaultyStore(Store):
+    """A store whose commits are fault points; not those that make its tables."""
+
+    def __init__(self, url: str, faults: Faults) -> None:
+        self._faults: Faults | None = None
+        super().__init__(url)
+        self._faults = faults
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """As the store's own."""
+        if self._faults is None:
+            with super().write() as tx:
+                yield tx
+            return
+        self._faults.begin()
+        point = self._faults.at(COMMIT)
+        with super().write() as tx:
+            with self._faults.writing():
+                yield tx
+            point.__enter__()
+        point.__exit__(None, None, None)
+
+
+class FaultyDrivers(Drivers):
+    """Drivers whose every call is a fault point."""
+
+    def __init__(self, inner: Drivers, state: Path, faults: Faults) -> None:
+        super().__init__(_wrapped(inner.network, faults, "network"), state)
+        self._inner = inner
+        self._faults = faults
+
+    def make(self, host: Host) -> HostDrivers:
+        """The host's own, wrapped."""
+        made = self._inner.make(host)
+        return HostDrivers(
+            compute=_wrapped(made.compute, self._faults, "compute"),
+            wiring=_wrapped(made.wiring, self._faults, "wiring"),
+            disk=_wrapped(made.disk, self._faults, "disk"),
+        )
+
+    def forget(self) -> None:
+        """Make the hosts' drivers anew: their world was put into another state behind their backs."""
+        self._hosts.clear()
+
+
+def _wrapped(driver: D, faults: Faults, family: str) -> D:
+    return cast("D", _Wrapped(driver, faults, family))
+
+
+class _Wrapped:
+    """A driver whose every call is a fault point."""
+
+    def __init__(self, driver: Any, faults: Faults, family: str) -> None:
+        self._driver = driver
+        self._faults = faults
+        self._family = family
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._driver, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._faults.at(name, self._family):
+                return found(*args, **kwargs)
+
+        return call
