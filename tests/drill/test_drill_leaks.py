@@ -24,8 +24,9 @@ from slipway.flows.tasks.disks import CreateDisk, MapDisks
 from slipway.flows.tasks.finish import Finish
 from slipway.model import Claim, Disk, DiskRequest, Port, Vif
 from slipway.runfile import RunFile
-from slipway.states import hosts, instances
+from slipway.states import codec, hosts, instances
 from slipway.states.schema import hosts as hosts_table
+from slipway.states.schema import instances as instances_table
 
 Patch = pytest.MonkeyPatch
 Planted = Callable[[Patch], None]
@@ -89,7 +90,9 @@ def error_that_hides_the_first(patch: Patch) -> None:
     def undo(self: Run, effect: Any, task: Any) -> Any:
         if effect.kind == "domain" and self.fault is not None:
             self.fault = replace(self.fault, type="CleanUpError", message="could not clean up")
-            self.ledger.decide(str(self.outcome), fault=self.fault)
+            with self.tools.store.write() as tx:
+                row = sa.update(instances_table).where(instances_table.c.id == self.instance.id)
+                tx.execute(row.values(fault=codec.encode(self.fault)))
         return plain(self, effect, task)
 
     patch.setattr(Run, "_undo", undo)

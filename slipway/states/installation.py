@@ -1,0 +1,22 @@
+"""What is on record of the installation itself."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from slipway.settings import Settings
+from slipway.states import codec
+from slipway.states.schema import meta
+from slipway.states.store import Transaction
+
+
+def settings(tx: Transaction) -> Settings | None:
+    """The settings of the last run, None before the first one."""
+    kept = tx.scalar(sa.select(meta.c.settings))
+    return codec.decode(kept, Settings) if kept else None
+
+
+def keep_settings(tx: Transaction, used: Settings) -> None:
+    """Keep the settings of a run, so that what goes on with its builds goes on by the same ones."""
+    if settings(tx) != used:
+        tx.execute(meta.update().values(settings=codec.encode(used)))
