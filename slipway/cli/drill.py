@@ -14,6 +14,7 @@ from slipway.cli.options import Options, common_options, example
 
 if TYPE_CHECKING:
     from slipway.drill.campaign import Progress, Report, Wanted
+    from slipway.drill.runner import Result
 
 
 @click.command(
@@ -136,36 +137,31 @@ def _progress(options: Options) -> AbstractContextManager[Progress]:
         from slipway.cli.drillbar import bar
 
         return bar()
-    from slipway.drill.runner import Outcome
 
-    def tell(done: int, planned: int, result: object) -> None:
-        from slipway.drill.runner import Result
-
-        assert isinstance(result, Result)
-        if result.outcome is Outcome.LEAK:
+    def tell(done: int, planned: int, result: Result) -> None:
+        if result.problems:
             click.echo(f"slipway: run {done} of {planned}: {result.case.name}: {result.problems[0]}", err=True)
 
     return nullcontext(tell)
 
 
-_COLUMNS = {"crash_before": "crash before", "crash_after": "crash after", "lost_reply": "lost reply"}
 _SHORT = {"rolled back": "back"}
 _COLOURS = {"ok": "done", "resumed": "done", "rolled back": "undone", "stuck": "intended", "LEAK": "stuck"}
 
 
 def _show(report: Report) -> None:
     from slipway.cli.output import coloured, counted, seconds_text, table, write
-    from slipway.drill.report import MODES, WORST_FIRST, matrix, reproduction, worst
+    from slipway.drill.report import COLUMNS, WORST_FIRST, matrix, reproduction, worst
 
     found = matrix(report)
-    used = [mode for mode in MODES if any(mode in cells for cells in found.values())]
+    used = [column for column in COLUMNS if any(column in cells for cells in found.values())]
     rows = []
     for (scenario, row), cells in found.items():
         line = [scenario.value, row]
-        shown = [worst(cells[mode]) if mode in cells else None for mode in used]
+        shown = [worst(cells[column]) if column in cells else None for column in used]
         marks = [coloured(_SHORT.get(o, o.value), _COLOURS[o]) if o else "-" for o in shown]
         rows.append((*line, *marks))
-    write(table(("SCENARIO", "STEP", *(_COLUMNS.get(mode, mode.value).upper() for mode in used)), rows))
+    write(table(("SCENARIO", "STEP", *(column.replace("_", " ").upper() for column in used)), rows))
     totals = ", ".join(f"{report.totals[o]} {o}" for o in reversed(WORST_FIRST) if report.totals[o])
     runs = f"{len(report.results)} of {report.planned} runs" if len(report.results) < report.planned else None
     runs = runs or counted(len(report.results), "run")

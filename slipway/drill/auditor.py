@@ -76,6 +76,8 @@ class _Audit:
 
     def _new(self, name: str, content: str, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
         owner = self._owner(name, content)
+        if owner is None and self._is_of_the_project(name, content):
+            return
         if owner is None:
             yield Problem("A2", f"{name} is there and nobody's: {content[:200]}")
             return
@@ -105,6 +107,14 @@ class _Audit:
         row: Row = {} if name.startswith("file ") else json.loads(content)
         port = self.ports.get(row.get("port_id", ""))
         return str(port["device_id"]) if port is not None and port["device_id"] in self.instances else None
+
+    def _is_of_the_project(self, name: str, content: str) -> bool:
+        """Whether it is a default security group or one of its rules: made when first needed, never taken back."""
+        if not name.startswith("security_group"):
+            return False
+        row = json.loads(content)
+        groups = {group["id"]: group["name"] for group in self.now.rows["security_groups"]}
+        return groups.get(row.get("security_group_id", row["id"])) == "default"
 
     def _promise(self, instance: Row, found: Counter[str]) -> Iterator[Problem]:
         rows = self.effects[instance["id"]]

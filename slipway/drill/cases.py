@@ -136,7 +136,10 @@ _PATTERN = re.compile(r"(?:(?P<scenario>[^/:]*)/)?(?P<call>[^/:]*)(?::(?P<mode>[
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What `--only` names: `[SCENARIO/]CALL[:MODE[:N]]`; what is left out is any. `+CALL:MODE:N` makes it a pair."""
+    """What `--only` names: `[SCENARIO/]CALL[:MODE[:N]]`. With N it is the name of one case, and of `build` by default.
+
+    Without N what is left out is any, and CALL may be a step. `+CALL:MODE:N` makes it a pair.
+    """
 
     scenario: str
     call: str
@@ -162,11 +165,13 @@ class Selection:
     def holds(self, case: Case) -> bool:
         """Whether it names this case."""
         mode = f"{case.mode}.{case.variant}" if case.variant else case.mode.value
+        if self.nth is not None:
+            place = (self.scenario or Scenario.BUILD, self.call, self.nth)
+            return place == (case.point.scenario, case.point.call, case.point.nth) and self.mode in (case.mode, mode)
         return (
             self.scenario in ("", case.point.scenario)
             and self.call in ("", case.point.call, case.point.step)
             and self.mode in ("", case.mode, mode)
-            and self.nth in (None, case.point.nth)
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.drill.bench import Line
 from slipway.drill.campaign import Report
-from slipway.drill.report import MODES, WORST_FIRST, matrix, reproduction
+from slipway.drill.report import COLUMNS, WORST_FIRST, matrix, reproduction
 from slipway.drill.runner import Result
 
 
@@ -20,7 +20,7 @@ def as_html(report: Report) -> str:
         {
             "scenario": scenario.value,
             "row": row,
-            "cells": [[_run(report, r, texts) for r in cells.get(mode, ())] for mode in MODES],
+            "cells": [[_run(report, r, texts) for r in cells.get(column, ())] for column in COLUMNS],
         }
         for (scenario, row), cells in matrix(report).items()
     ]
@@ -32,7 +32,7 @@ def as_html(report: Report) -> str:
         "runs": len(report.results),
         "seconds": round(report.seconds, 1),
         "neighbour": report.neighbour,
-        "modes": [mode.value for mode in MODES],
+        "modes": COLUMNS,
         "outcomes": [outcome.value for outcome in WORST_FIRST],
         "totals": [report.totals[outcome] for outcome in WORST_FIRST],
         "rows": rows,

@@ -10,21 +10,22 @@ from xml.sax.saxutils import quoteattr
 from slipway.drill.campaign import Report
 from slipway.drill.cases import CALL_MODES, COMMIT_MODES, Scenario
 from slipway.drill.runner import Outcome, Result
-from slipway.testing import Mode
 
-MODES = tuple(dict.fromkeys((*CALL_MODES, *COMMIT_MODES)))
-"""The columns of the matrix."""
+PAIRS = "pairs"
+COLUMNS = (*dict.fromkeys(mode.value for mode in (*CALL_MODES, *COMMIT_MODES)), PAIRS)
+"""The columns of the matrix: the modes, and the runs with two faults."""
 WORST_FIRST = (Outcome.LEAK, Outcome.STUCK, Outcome.ROLLED_BACK, Outcome.RESUMED, Outcome.OK)
 
-Matrix = Mapping[tuple[Scenario, str], Mapping[Mode, Sequence[Result]]]
+Matrix = Mapping[tuple[Scenario, str], Mapping[str, Sequence[Result]]]
 
 
 def matrix(report: Report) -> Matrix:
-    """The results by scenario and step, then by mode, in the order of the run."""
-    rows: dict[tuple[Scenario, str], dict[Mode, list[Result]]] = {}
+    """The results by scenario and step, then by column, in the order of the run."""
+    rows: dict[tuple[Scenario, str], dict[str, list[Result]]] = {}
     for result in report.results:
         point = result.case.point
-        rows.setdefault((point.scenario, point.row), {}).setdefault(result.case.mode, []).append(result)
+        column = PAIRS if result.case.second else result.case.mode.value
+        rows.setdefault((point.scenario, point.row), {}).setdefault(column, []).append(result)
     return rows
 
 

@@ -32,17 +32,17 @@ SECOND = "  node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}"
 Drill = Callable[..., Report]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def one_host() -> RunFile:
     return loads(HEAD.format(second=""), "one-host.yaml")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def two_hosts() -> RunFile:
     return loads(HEAD.format(second=SECOND), "two-hosts.yaml")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drilled() -> Drill:
     """Drills these points of a file, in two processes, and gives the report."""
 
