@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import tempfile
@@ -44,7 +45,7 @@ def guest(pytestconfig: pytest.Config) -> Guest:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    directory = pytestconfig.cache.mkdir("guest")
+    directory = pytestconfig.cache.mkdir(f"guest-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}")
     with locked(directory):
         return Guest(*module.make(directory))
 

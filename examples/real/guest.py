@@ -43,7 +43,9 @@ mount -t devtmpfs dev /dev
 for module in $(cat /modules/order); do insmod /modules/$module; done
 say() { echo "slipway-guest: $*" > /dev/ttyS0; }
 for disk in /sys/block/vd*; do
-    [ -e "$disk" ] && say "disk $(basename $disk) $(($(cat $disk/size) * 512))"
+    [ -e "$disk" ] || continue
+    label=$(dd if=/dev/$(basename $disk) bs=1 skip=32808 count=32 2>/dev/null | tr -cd a-z)
+    say "disk $(basename $disk) $(($(cat $disk/size) * 512)) $label"
 done
 for nic in /sys/class/net/eth*; do
     [ -e "$nic" ] || continue

@@ -95,9 +95,9 @@ def test_a_disk_is_made_once(store: DiskStore) -> None:
 
 
 def test_each_role_has_its_device(store: DiskStore) -> None:
-    """L1: virtio disks in slot order, the seed a CD-ROM."""
+    """L1: virtio disks in slot order."""
     disks = [store.driver().create_disk(request) for request in (ROOT, DATA, SEED)]
-    assert [disk.device for disk in disks] == ["vda", "vdb", "sdc"]
+    assert [disk.device for disk in disks] == ["vda", "vdb", "vdc"]
     assert [disk.format for disk in disks] == ["qcow2", "qcow2", "raw"]
     assert len({disk.path for disk in disks}) == 3
 
@@ -145,15 +145,14 @@ def test_user_data_are_in_no_file_that_others_may_read(store: DiskStore, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("role", "slot", "device"),
+    ("slot", "device"),
     [
-        (DiskRole.ROOT, 0, "vda"),
-        (DiskRole.DATA, 25, "vdz"),
-        (DiskRole.DATA, 26, "vdaa"),
-        (DiskRole.DATA, 701, "vdzz"),
-        (DiskRole.DATA, 702, "vdaaa"),
-        (DiskRole.SEED, 1, "sdb"),
+        (0, "vda"),
+        (25, "vdz"),
+        (26, "vdaa"),
+        (701, "vdzz"),
+        (702, "vdaaa"),
     ],
 )
-def test_device_names(role: DiskRole, slot: int, device: str) -> None:
-    assert device_name(role, slot) == device
+def test_device_names(slot: int, device: str) -> None:
+    assert device_name(slot) == device

@@ -34,7 +34,7 @@ needs_libvirt = pytest.mark.skipif(
 
 def a_disk(slot: int, role: DiskRole, path: str = "/instances/disk") -> Disk:
     form = "raw" if role is DiskRole.SEED else "qcow2"
-    return Disk("one", slot, role, f"{path}-{slot}", form, 1 << 30, device_name(role, slot))
+    return Disk("one", slot, role, f"{path}-{slot}", form, 1 << 30, device_name(slot))
 
 
 DISKS = (a_disk(0, DiskRole.ROOT), a_disk(1, DiskRole.DATA), a_disk(2, DiskRole.SEED))
@@ -214,11 +214,11 @@ def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:
     """L1."""
     root = etree.fromstring(build_domain_xml(make_instance(), NULL, DISKS, []))
     disks = root.findall("devices/disk")
-    assert [disk.get("device") for disk in disks] == ["disk", "disk", "cdrom"]
+    assert [disk.get("device") for disk in disks] == ["disk", "disk", "disk"]
     assert [dict(one(disk, "target").items()) for disk in disks] == [
         {"dev": "vda", "bus": "virtio"},
         {"dev": "vdb", "bus": "virtio"},
-        {"dev": "sdc", "bus": "sata"},
+        {"dev": "vdc", "bus": "virtio"},
     ]
     assert dict(one(disks[0], "driver").items()) == {
         "name": "qemu",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,16 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 def empty(connection: Any) -> None:
     """Destroy every machine of the hypervisor, whose ever it is."""
+    import libvirt
+
     for domain in connection.listAllDomains():
         persistent = domain.isPersistent()
-        if domain.isActive():
+        # QEMU may end by itself meanwhile.
+        with suppress(libvirt.libvirtError):
             domain.destroy()
         if persistent:
             domain.undefine()
+    assert not connection.listAllDomains()
 
 
 class Libvirtd:
@@ -86,6 +91,10 @@ class Libvirtd:
         (launcher,) = psutil.Process(self._unshare.pid).children()
         launcher.send_signal(signal.SIGUSR1)
         self.wait()
+
+    def ensure_running(self) -> None:
+        if self.daemon() is None:
+            self.restart()
 
     def machines(self, instance_id: str = "") -> list[psutil.Process]:
         """The processes of QEMU, of one instance if wanted; those that end are gone already."""

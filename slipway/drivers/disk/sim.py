@@ -61,7 +61,7 @@ class SimDisk:
             path=self._disks.path(key),
             format="raw" if disk.role is DiskRole.SEED else "qcow2",
             size=disk.size,
-            device=device_name(disk.role, disk.slot),
+            device=device_name(disk.slot),
         )
 
     def delete_disk(self, instance_id: str, slot: int) -> None:

@@ -31,20 +31,22 @@ class Connection:
     stopped, not killed, holds nobody up. A question may be asked twice, when the first connection proves to be dead.
     """
 
-    def __init__(self, host: str, uri: str) -> None:
+    def __init__(self, host: str, uri: str, *, look: float = LOOK) -> None:
+        """`look`: seconds for a question where it has no time of its own, and for the connection to be opened."""
         self._host = host
+        self._look = look
         self._uri = uri
         self._lock = threading.Lock()
         self._open: libvirt.virConnect | None = None
         # libvirt's own handler writes each error to standard error, besides raising it.
         libvirt.registerErrorHandler(_silent, None)
 
-    def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float = LOOK) -> R:
+    def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float | None = None) -> R:
         """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds."""
         for last in (False, True):
             connection = self._connected()
             try:
-                return self._in_time(what, partial(question, connection), within)
+                return self._in_time(what, partial(question, connection), within or self._look)
             except libvirt.libvirtError as error:
                 if connection.isAlive():
                     raise translated(f"{self._host}: {what}", error) from error
@@ -60,7 +62,7 @@ class Connection:
         with self._lock:
             if self._open is None:
                 try:
-                    self._open = self._in_time("connecting", lambda: libvirt.open(self._uri), LOOK)
+                    self._open = self._in_time("connecting", lambda: libvirt.open(self._uri), self._look)
                 except libvirt.libvirtError as error:
                     text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
                     raise HypervisorUnavailable(text) from error

@@ -76,12 +76,10 @@ class LibvirtCompute:
 
         def destroy(libvirtd: libvirt.virConnect) -> None:
             domain = self._ours(libvirtd, instance_id)
-            if domain is None:
-                return
-            with _done_already():
-                domain.destroy()
-            with _done_already():
-                _undefine(domain)
+            if domain is not None:
+                with _gone_already():
+                    _stop(domain)
+                    _undefine(domain)
 
         self._connection.ask(f"destroying the domain of instance {instance_id}", destroy, within=CHANGE)
 
@@ -143,7 +141,7 @@ class LibvirtCompute:
             # Another thread's start may have been quicker, or the reply was lost: what runs is not made transient.
             if defined.isActive():
                 return
-            with _done_already():
+            with _gone_already():
                 _undefine(defined)
             raise
 
@@ -214,6 +212,15 @@ def _state(domain: libvirt.virDomain) -> PowerState:
     return PowerState.CRASHED if (state, reason) in _CRASHES else _STATES.get(state, PowerState.PAUSED)
 
 
+def _stop(domain: libvirt.virDomain) -> None:
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        # It was stopped before, or its QEMU ended while libvirt was at it.
+        if not has_code(error, libvirt.VIR_ERR_OPERATION_INVALID) or domain.isActive():
+            raise
+
+
 def _undefine(domain: libvirt.virDomain) -> None:
     try:
         domain.undefineFlags(_WITH_ALL_THAT_IS_KEPT)
@@ -225,10 +232,9 @@ def _undefine(domain: libvirt.virDomain) -> None:
 
 
 @contextmanager
-def _done_already() -> Iterator[None]:
-    """A domain that is stopped, or gone, needs not be stopped or undefined."""
+def _gone_already() -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:
-        if not has_code(error, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+        if not has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
             raise

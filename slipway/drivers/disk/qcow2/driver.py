@@ -53,7 +53,7 @@ class Qcow2Disk:
             path=path,
             format="raw" if request.role is DiskRole.SEED else "qcow2",
             size=size,
-            device=device_name(request.role, request.slot),
+            device=device_name(request.slot),
         )
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
