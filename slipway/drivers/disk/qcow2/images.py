@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from slipway.errors import DiskError, ImageUnacceptable
 from slipway.model import Image
 
 _CHUNK = 1 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class ImageCache:
         """
         with self._translated(image):
             declared = image.sha256.lower() if image.sha256 else None
+            if declared is not None and not _SHA256.fullmatch(declared):
+                raise ImageUnacceptable(f"image {image.name}: {image.sha256!r} is not a sha256")
             cached = f"{self._directory}/{declared}"
             if declared is None or not os.path.exists(cached):
                 cached = f"{self._directory}/{self._copied(image, declared)}"
