@@ -18,7 +18,7 @@ import psutil
 DEADLINE = 30.0
 """Seconds for what takes a fraction of one on a machine that is not busy."""
 
-PROGRAMS = ("qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "ip", "busybox", "cpio")
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "nsenter", "ip", "busybox", "cpio")
 
 
 def missing() -> str | None:
@@ -95,6 +95,11 @@ class Libvirtd:
     def ensure_running(self) -> None:
         if self.daemon() is None:
             self.restart()
+
+    def inside(self, *command: str) -> list[str]:
+        """The command, to be run where the daemon is: what it leaves behind ends with the namespaces."""
+        (launcher,) = psutil.Process(self._unshare.pid).children()
+        return ["nsenter", "--target", str(launcher.pid), "--mount", "--pid", "--net", "--", *command]
 
     def machines(self, instance_id: str = "") -> list[psutil.Process]:
         """The processes of QEMU, of one instance if wanted; those that end are gone already."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import libvirt
@@ -40,6 +40,8 @@ class Connection:
         self._open: libvirt.virConnect | None = None
         # libvirt's own handler writes each error to standard error, besides raising it.
         libvirt.registerErrorHandler(_silent, None)
+        if "///embed" in uri:
+            _run_events()
 
     def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float | None = None) -> R:
         """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds."""
@@ -89,6 +91,18 @@ class Connection:
         raise HypervisorUnavailable(
             f"{self._host}: {what}: libvirt at {self._uri} did not answer within {seconds:g} s"
         )
+
+
+@cache
+def _run_events() -> None:
+    """The event loop without which libvirt's QEMU driver does not work in a process; one for all connections."""
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=run, name="libvirt events", daemon=True).start()
 
 
 def _silent(_context: object, _error: object) -> None:
