@@ -135,6 +135,8 @@ def _port(name: str, entry: Tree) -> PortEntry:
 
 def _image(document: Document, name: str, entry: Tree) -> Image:
     files: Tree = {key: resolve(document, entry[key]) for key in ("path", "kernel", "initrd") if key in entry}
+    if "://" in entry.get("path", ""):
+        files["path"] = entry["path"]
     sizes: Tree = {key: parse_size(entry[key]) for key in ("min_disk", "min_memory", "size") if key in entry}
     return Image(name=name, **files, **sizes, **_only(entry, "format", "sha256", "cmdline", "status"))
 
