@@ -23,7 +23,12 @@ COMMANDS = {
     "destroy": "Take back all that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
-    "drill": "Let every effect of a run file go wrong, and look for what is left.",
+    "drill": "Fail every effect of a run file; see what leaks.",
+    "network": "Networks: list, show, create, delete.",
+    "subnet": "Subnets: list, show, create, delete.",
+    "port": "Ports: list, show, create, update, delete.",
+    "security-group": "Security groups: list, show, create, delete; rules: add, remove.",
+    "quota": "What projects may have: list, show, set, delete.",
 }
 """Every command and its short help; `slipway.cli.NAME` has the rest and is imported only when it is called."""
 
@@ -39,7 +44,7 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"slipway.cli.{name}").command
+        command: click.Command = import_module(f"slipway.cli.{name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from slipway.orchestrator import Orchestrator
-    from slipway.runfile import RunFile
+    from slipway.runfile import FaultEntry, RunFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,10 +105,16 @@ def default_state() -> str:
 
 @contextmanager
 def orchestrator(
-    options: Options, file: RunFile | None = None, *, sleep: Callable[[float], None] | None = None
+    options: Options,
+    file: RunFile | None = None,
+    *,
+    project: str | None = None,
+    sleep: Callable[[float], None] | None = None,
+    faults: Sequence[FaultEntry] = (),
 ) -> Iterator[Orchestrator]:
-    """An orchestrator on the user's state directory and database, with a run file's settings and workflow.
+    """An orchestrator on the user's state directory and database, with a run file's settings, workflow and project.
 
+    `faults` go off in it.
     Raises a `StoreError` when the directory or the database cannot be used.
     """
     from slipway.cli.logs import logging_to_stderr
@@ -118,7 +124,14 @@ def orchestrator(
     state = options.state or default_state()
     more: dict[str, Any] = {"sleep": sleep} if sleep else {}
     if file is not None:
-        more |= {"settings": file.settings, "workflow": file.workflow}
+        more |= {"settings": file.settings, "workflow": file.workflow, "project": file.project}
+    if project is not None:
+        more["project"] = project
+    if faults:
+        from slipway.testing import Fault, Faults
+
+        injected = Faults(*map(Fault.declared, faults))
+        more |= {"store": injected.store, "drivers": injected.drivers, "clock": injected.clock}
     with logging_to_stderr(options):
         try:
             made = Orchestrator(state, db=options.db, **more)

@@ -33,10 +33,26 @@ MOST_BUILDS = 8
     type=click.IntRange(1, 256),
     help=f"Build N instances at the same time. [default: two a core, at most {MOST_BUILDS}]",
 )
+@click.option("--allow-faults", is_flag=True, help="Let the faults of FILE go off.")
+@click.option(
+    "--faults",
+    "fault_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Let the faults of another file go off (schema: 1, faults: [...]).",
+)
 @click.option("--replace-failed", is_flag=True, help="Delete instances in ERROR and build them anew.")
 @common_options()
 @click.pass_obj
-def command(options: Options, file: Path, parallel: int | None, *, replace_failed: bool) -> int:
+def command(
+    options: Options,
+    file: Path,
+    parallel: int | None,
+    fault_file: Path | None,
+    *,
+    allow_faults: bool,
+    replace_failed: bool,
+) -> int:
     """Bring the record in line with FILE and build what is missing.
 
     Running it again changes nothing. What failed before is left alone, unless --replace-failed is given. Ctrl-C
@@ -50,8 +66,13 @@ def command(options: Options, file: Path, parallel: int | None, *, replace_faile
     from slipway.runfile import load
 
     run_file = load(file)
+    faults = load(fault_file).faults if fault_file is not None else ()
+    if allow_faults:
+        faults += run_file.faults
+    elif run_file.faults:
+        click.echo(f"slipway: the faults of {file} do not go off without --allow-faults", err=True)
     stop = Stop()
-    with orchestrator(options, run_file, sleep=stop.sleep) as slipway:
+    with orchestrator(options, run_file, sleep=stop.sleep, faults=faults) as slipway:
         at_rest = {i.name for i in slipway.list(project=run_file.project) if i.task_state is None}
         names = {entry.request.name for entry in run_file.instances}
         progress = progress_for(options, names if replace_failed else names - at_rest)

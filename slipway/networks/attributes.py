@@ -253,10 +253,10 @@ class SecurityGroupRuleFilters(Paging, total=False):
 
 
 class QuotaLimits(TypedDict, total=False):
-    """How much a project may have: -1 is no limit, None the limit of the settings again."""
+    """How much a project may have; -1 is no limit."""
 
-    network: int | None
-    subnet: int | None
-    port: int | None
-    security_group: int | None
-    security_group_rule: int | None
+    network: int
+    subnet: int
+    port: int
+    security_group: int
+    security_group_rule: int

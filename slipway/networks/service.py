@@ -35,10 +35,11 @@ _OUR_OWN = frozenset({"tx", "key"})
 class Networks:
     """Networks, subnets, ports, security groups and quotas; names and errors are Neutron's.
 
-    Every call is one transaction: it does all or nothing. `context` says on whose behalf it is made, by default an
-    administrator of the orchestrator's project. Attributes are checked when a call is made: raises `HTTPBadRequest`
-    and `InvalidInput` for what is wrong in itself, `PolicyNotAuthorized` for what the project may not do, `OverQuota`,
-    `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
+    Every call is one transaction and does all or nothing, but those that change quotas: one for each limit.
+    `context` says on whose behalf it is made, by default an administrator of the orchestrator's project. Attributes
+    are checked when a call is made: raises `HTTPBadRequest` and `InvalidInput` for what is wrong in itself,
+    `PolicyNotAuthorized` for what the project may not do, `OverQuota`, `HTTPNotImplemented` where the network driver
+    cannot do it, and a `StoreError` when the database cannot be used.
     """
 
     def __init__(self, driver: NetworkDriver, context: Context) -> None:
@@ -217,15 +218,25 @@ class Networks:
     def set_quota(
         self, project_id: str | None = None, *, context: Context | None = None, **limits: Unpack[QuotaLimits]
     ) -> Quota:
-        """Give a project limits of its own, those that are given. For administrators only."""
-        who = context or self._context
-        project = project_id or who.project_id
-        if not who.is_admin:
-            raise errors.PolicyNotAuthorized(f"quota: project {who.project_id} may not set it; an administrator may")
+        """Give a project limits of its own, those that are given (-1: no limit). For administrators only."""
+        who = self._administrator(context)
         checked = {resource: _limit(resource, limit) for resource, limit in limits.items()}
+        set_quota, _ = self._method("set_quota"), self._method("show_quota")
         for resource, limit in checked.items():
-            self._method("set_quota")(project, resource, limit)
-        return self.show_quota(project, context=context)
+            set_quota(project_id or who.project_id, resource, limit)
+        return self.show_quota(project_id, context=context)
+
+    def delete_quota(self, project_id: str | None = None, *, context: Context | None = None) -> None:
+        """Take a project's own limits away: those of the settings hold again. For administrators only."""
+        who = self._administrator(context)
+        for resource in QuotaLimits.__annotations__:
+            self._method("set_quota")(project_id or who.project_id, resource, None)
+
+    def _administrator(self, context: Context | None) -> Context:
+        who = context or self._context
+        if not who.is_admin:
+            raise errors.PolicyNotAuthorized(f"quota: project {who.project_id} may not change it; administrators may")
+        return who
 
     # --- the driver -----------------------------------------------------------------------------------------------
 
@@ -255,14 +266,12 @@ class Networks:
         return () if known is None else sorted(named.keys() - known)
 
 
-def _limit(resource: str, limit: object) -> int | None:
+def _limit(resource: str, limit: object) -> int:
     """A limit as Neutron checks it. Raises `HTTPBadRequest`, `InvalidInput`."""
     if resource not in QuotaLimits.__annotations__:
         raise errors.HTTPBadRequest(
             f"quota: unrecognized attribute {resource!r}; there are {', '.join(QuotaLimits.__annotations__)}"
         )
-    if limit is None:
-        return None
     try:
         number = int(str(limit))
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from slipway.runfile.entries import (
     DEFAULT_GATEWAY,
+    FaultEntry,
     InstanceEntry,
     NetworkEntry,
     PortEntry,
@@ -14,6 +15,7 @@ from slipway.runfile.loader import load, loads
 
 __all__ = [
     "DEFAULT_GATEWAY",
+    "FaultEntry",
     "InstanceEntry",
     "NetworkEntry",
     "PortEntry",

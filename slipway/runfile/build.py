@@ -20,6 +20,7 @@ from slipway.model import (
 )
 from slipway.runfile.entries import (
     DEFAULT_GATEWAY,
+    FaultEntry,
     InstanceEntry,
     NetworkEntry,
     PortEntry,
@@ -48,7 +49,13 @@ def build(document: Document, workflow: str) -> RunFile:
         networks=tuple(_network(name, entry) for name, entry in tree.get("networks", {}).items()),
         security_groups=tuple(build_security_group(*item) for item in tree.get("security_groups", {}).items()),
         instances=_instances(document, tree),
+        faults=tuple(map(_fault, tree.get("faults", ()))),
     )
+
+
+def _fault(entry: Tree) -> FaultEntry:
+    error = {"error": entry["raise"]} if "raise" in entry else {}
+    return FaultEntry(**_only(entry, "at", "call", "mode"), **error)
 
 
 def _only(entry: Tree, *keys: str) -> Tree:

@@ -84,6 +84,16 @@ class InstanceEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultEntry:
+    """What is to go wrong: the `call`th call, from 1, of `at` (`network.create_port`, `commit`), and how."""
+
+    at: str
+    call: int = 1
+    mode: str = "error"
+    error: str = "ComputeError"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFile:
     """All that a run file says; `workflow` is a known name or the absolute path of a workflow file."""
 
@@ -95,3 +105,4 @@ class RunFile:
     networks: tuple[NetworkEntry, ...]
     security_groups: tuple[SecurityGroupEntry, ...]
     instances: tuple[InstanceEntry, ...]
+    faults: tuple[FaultEntry, ...] = ()

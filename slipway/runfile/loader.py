@@ -10,6 +10,7 @@ from slipway.flows.loader import known_workflows
 from slipway.problems import quoted
 from slipway.runfile.build import build
 from slipway.runfile.entries import RunFile
+from slipway.runfile.faults import check_faults
 from slipway.runfile.instances import check_instances, resolve
 from slipway.runfile.networks import check_networks
 from slipway.runfile.references import References
@@ -38,6 +39,7 @@ def _load(document: Document) -> RunFile:
     check_security_groups(document)
     _check_hosts_and_images(document, references)
     check_instances(document, references)
+    check_faults(document)
     workflow = _workflow(document)
     document.finish()
     return build(document, workflow)

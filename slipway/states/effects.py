@@ -14,6 +14,12 @@ from slipway.states.schema import effects, instances
 from slipway.states.store import Transaction
 
 
+_OWN = effects.c.key.between(
+    sa.bindparam("id", type_=sa.String).concat("/"), sa.bindparam("id", type_=sa.String).concat("0")
+)
+"""The rows whose keys begin with an instance's id and a slash; `0` is the character after the slash."""
+
+
 def _held(*, going_on: bool) -> sa.ColumnElement[bool]:
     """That the instance is still ours, and, where we are to go on, not being deleted; true until the commit."""
     ours = sa.select(sa.literal(1)).where(
@@ -40,7 +46,7 @@ AGAIN = _update(
 )
 DONE = _update("state", "result", "finished_at", "deadline", going_on=False)
 UNDONE = _update("state", "error", "held_by", "undone_at", going_on=False)
-_OF_INSTANCE = sa.select(effects).where(effects.c.instance_id == sa.bindparam("id")).order_by(effects.c.seq)
+_OF_INSTANCE = sa.select(effects).where(_OWN).order_by(effects.c.seq)
 
 
 def _effect(row: Any) -> Effect:
@@ -78,6 +84,5 @@ def standing(tx: Transaction) -> Sequence[Effect]:
 
 def last_deadline(tx: Transaction, instance_id: str) -> datetime | None:
     """When the worker should have written again at the latest."""
-    query = sa.select(sa.func.max(effects.c.deadline)).where(effects.c.instance_id == instance_id)
-    found: datetime | None = tx.scalar(query)
+    found: datetime | None = tx.scalar(sa.select(sa.func.max(effects.c.deadline)).where(_OWN), {"id": instance_id})
     return found

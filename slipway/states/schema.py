@@ -84,7 +84,8 @@ sa.Index(
 )
 sa.Index("instances_idempotency", instances.c.project, instances.c.idempotency_key, unique=True)
 _busy = instances.c.task_state.is_not(None)
-sa.Index("instances_busy", instances.c.task_state, sqlite_where=_busy, postgresql_where=_busy)
+# By id, which a change from phase to phase leaves alone.
+sa.Index("instances_busy", instances.c.id, sqlite_where=_busy, postgresql_where=_busy)
 _placed = sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None))
 sa.Index("instances_group", instances.c.project, instances.c.group_name, sqlite_where=_placed, postgresql_where=_placed)
 
@@ -102,8 +103,9 @@ effects = sa.Table(
     "effects",
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("key", sa.String, nullable=False, unique=True),
-    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False, index=True),
+    # Begins with the instance's id, so that its index, sorted by bytes, finds an instance's effects as well.
+    sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False, unique=True),
+    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("step", sa.String, nullable=False),
     sa.Column("slot", sa.Integer, nullable=False),

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,8 +42,9 @@ class Store:
 
     def __init__(self, url: str, *, synchronous: str = "FULL") -> None:
         self.url = url
-        self._kept = threading.local()
-        self._all_kept: list[Transaction] = []
+        self._here = threading.local()
+        self._lock = threading.Lock()
+        self._all_kept: list[_Kept] = []
         self._sqlite = url.startswith("sqlite")
         try:
             self.engine = self._make_engine(synchronous)
@@ -127,16 +129,27 @@ class Store:
     @contextmanager
     def _connection(self) -> Iterator[Transaction]:
         """This thread's connection, kept between transactions; one of its own inside of another transaction."""
-        kept: Transaction | None = getattr(self._kept, "connection", None)
-        if kept is None or kept.closed or kept.invalidated or self._kept.pid != os.getpid():
-            kept = self._kept.connection = self.engine.connect()
-            self._kept.pid = os.getpid()
+        kept: _Kept | None = getattr(self._here, "kept", None)
+        if kept is None or kept.pid != os.getpid():
+            kept = self._here.kept = self._keep()
+        with kept.busy:
+            if kept.connection.closed or kept.connection.invalidated:
+                kept.connection = self.engine.connect()
+            if not kept.connection.in_transaction():
+                yield kept.connection
+                return
+            with self.engine.connect() as another:
+                yield another
+
+    def _keep(self) -> _Kept:
+        """Keep a connection for this thread, and none for threads that have ended."""
+        kept = _Kept(self.engine.connect(), threading.current_thread(), os.getpid())
+        with self._lock:
+            for ended in [one for one in self._all_kept if one.pid == kept.pid and not one.thread.is_alive()]:
+                ended.connection.close()
+                self._all_kept.remove(ended)
             self._all_kept.append(kept)
-        if not kept.in_transaction():
-            yield kept
-            return
-        with self.engine.connect() as another:
-            yield another
+        return kept
 
     def after_commit(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""
@@ -154,11 +167,24 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Close all connections; the store can be used again and opens new ones."""
-        for connection in self._all_kept:
-            connection.close()
-        self._all_kept.clear()
+        """Close all connections, each when its thread's transaction has ended; the store opens new ones if it is used
+        again. SQLite crashes when a connection is closed while another thread uses it."""
+        with self._lock:
+            all_kept = [kept for kept in self._all_kept if kept.pid == os.getpid()]
+        for kept in all_kept:
+            with kept.busy:
+                kept.connection.close()
         self.engine.dispose()
+
+
+@dataclass(eq=False)
+class _Kept:
+    """A thread's connection; `busy` while it is used."""
+
+    connection: Transaction
+    thread: threading.Thread
+    pid: int
+    busy: threading.RLock = field(default_factory=threading.RLock)
 
 
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")

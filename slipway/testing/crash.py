@@ -25,8 +25,10 @@ def crashed(action: Callable[[], object]) -> bool:
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return True
+    if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGKILL:
+            return True
+        raise RuntimeError(f"the forked process died of {signal.Signals(os.WTERMSIG(status)).name}")
     if os.WEXITSTATUS(status):
         raise RuntimeError("the forked process failed, see its traceback above")
     return False

@@ -17,6 +17,7 @@ from typing import Any
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.orchestrator import Orchestrator, default_drivers
+from slipway.runfile import FaultEntry
 from slipway.settings import Settings
 from slipway.states.store import Store
 from slipway.testing.wrapped import COMMIT, FaultyDrivers, FaultyStore
@@ -81,6 +82,13 @@ class Fault:
         """The fault of a name such as `spawn:crash_after:0`. Raises `ValueError`."""
         call, mode, nth = text.split(":")
         return cls(call, Mode(mode), int(nth))
+
+    @classmethod
+    def declared(cls, entry: FaultEntry) -> Fault:
+        """The fault that a run file declares."""
+        kind: type[Exception] = getattr(errors, entry.error)
+        text = f"injected at {entry.at}, call {entry.call}"
+        return cls(entry.at.rpartition(".")[2], Mode(entry.mode), entry.call - 1, lambda: kind(text))
 
     def meets(self, call: str, nth: int) -> bool:
         """Whether this call is the one, or one of those, that go wrong."""

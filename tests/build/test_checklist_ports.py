@@ -120,22 +120,18 @@ def test_p2_all_is_looked_at_before_anything_is_made(nic: NetworkRequest, kind: 
 # --- P3: ports brought along --------------------------------------------------------------------------------------
 
 
-def test_p3_a_port_brought_along_is_taken_bound_and_given_back(world: World) -> None:
+@pytest.mark.parametrize("by_id", [False, True])
+def test_p3_a_port_brought_along_is_taken_bound_and_given_back(by_id: bool, world: World) -> None:
     before = world.reality()
     with world.open() as orchestrator:
-        instance = orchestrator.create(world.request("web-1", NetworkRequest(port="brought")))
+        port_name = brought(world) if by_id else "brought"
+        instance = orchestrator.create(world.request("web-1", NetworkRequest(port=port_name)))
         port = world.network.show_port(ADMIN, brought(world))
         assert (port.device_id, port.device_owner) == (instance.id, "compute:nova")
         assert (port.binding_host_id, port.binding_vif_type) == ("h1", "bridge")
         assert instance.addresses == ("192.168.0.20",)
         orchestrator.delete("web-1")
     assert world.reality() == before
-
-
-def test_p3_a_port_can_be_named_by_its_id(world: World) -> None:
-    with world.open() as orchestrator:
-        instance = orchestrator.create(world.request("web-1", NetworkRequest(port=brought(world))))
-    assert instance.addresses == ("192.168.0.20",)
 
 
 def test_p3_a_port_in_use_is_refused_and_stays_its_owners(world: World) -> None:

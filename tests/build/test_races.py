@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from slipway import errors
 from slipway.model import Event, Instance, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
-from slipway.testing import Fault, Mode
+from slipway.testing import Fault, Mode, crashed
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -100,6 +104,63 @@ def test_two_processes_fill_the_hosts_to_the_brim(make_world: Maker) -> None:
     assert rows(world, "SELECT count(*) FROM ports WHERE device_id != ''") == [(CAPACITY,)]
     with world.open() as orchestrator:
         assert orchestrator.audit() == ()
+
+
+def test_threads_share_an_orchestrator(world: World) -> None:
+    """Builds, failures and deletes side by side, each in its own flow."""
+    before = world.reality()
+    faults = world.faults(*(Fault("spawn", Mode.ERROR, nth) for nth in range(0, 20, 3)))
+    with world.open(faults) as orchestrator, ThreadPoolExecutor(4) as pool:
+
+        def build_and_delete(number: int) -> str:
+            name = f"web-{number}"
+            with suppress(BuildFailed):
+                orchestrator.create(world.request(name))
+            return orchestrator.delete(name).vm_state
+
+        assert set(pool.map(build_and_delete, range(20))) == {"DELETED"}
+        assert faults.fired
+        assert orchestrator.audit() == ()
+    assert world.reality() == before
+
+
+def close_in_mid_build(world: World) -> None:
+    """Close the orchestrator while four threads build in it; what they get is an error or what they asked for."""
+    begun = threading.Semaphore(0)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            with world.open() as orchestrator:
+                for _ in range(4):
+                    request = world.request(f"web-{uuid.uuid4()}")
+                    pool.submit(orchestrator.create, request, on_event=lambda _event: begun.release())
+                for _ in range(40):
+                    begun.acquire(timeout=10)
+
+
+def test_closing_an_orchestrator_in_mid_build_does_not_kill_the_process(make_world: Maker) -> None:
+    world = make_world(hosts=2)
+    process = multiprocessing.get_context("fork").Process(target=close_in_mid_build, args=(world,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def test_a_process_that_dies_of_anything_but_the_kill_is_a_failure() -> None:
+    assert crashed(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(RuntimeError, match="SIGTERM"):
+        crashed(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def test_threads_that_have_ended_keep_no_connection(world: World) -> None:
+    """A server that makes a thread a request would run out of file descriptors."""
+    with world.open() as orchestrator:
+        orchestrator.list()
+        before = psutil.Process().num_fds()
+        for _ in range(20):
+            thread = threading.Thread(target=orchestrator.list)
+            thread.start()
+            thread.join()
+        assert psutil.Process().num_fds() <= before + 6
 
 
 # --- deletes ------------------------------------------------------------------------------------------------------

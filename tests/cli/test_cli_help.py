@@ -45,6 +45,10 @@ finally:
 """
 
 
+def module(name: str) -> str:
+    return f"slipway.cli.{name.replace('-', '_')}"
+
+
 def modules_after(*args: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", _MODULES, *args], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -55,7 +59,7 @@ def modules_after(*args: str) -> set[str]:
 def test_help_loads_nothing_heavy_and_no_command(args: tuple[str, ...]) -> None:
     loaded = modules_after(*args)
     assert not HEAVY & loaded
-    assert not {f"slipway.cli.{name}" for name in COMMANDS} & loaded
+    assert not {module(name) for name in COMMANDS} & loaded
     assert not {"slipway.orchestrator", "slipway.model", "slipway.cli.output"} & loaded
 
 
@@ -63,7 +67,7 @@ def test_help_loads_nothing_heavy_and_no_command(args: tuple[str, ...]) -> None:
 def test_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     loaded = modules_after(name, "--help")
     assert not HEAVY & loaded
-    assert {other for other in COMMANDS if f"slipway.cli.{other}" in loaded} == {name}
+    assert {other for other in COMMANDS if module(other) in loaded} == {name}
 
 
 def test_validate_loads_neither_taskflow_nor_sqlalchemy(run_file: Callable[..., str]) -> None:

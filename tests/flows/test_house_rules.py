@@ -42,7 +42,7 @@ class Watched:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            assert not self._store._kept.connection.in_transaction(), f"{name} was called inside of a transaction"
+            assert not self._store._here.kept.connection.in_transaction(), f"{name} was called inside of a transaction"
             self._calls.append(name)
             return found(*args, **kwargs)
 

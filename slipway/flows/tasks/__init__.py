@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from slipway.flows.tasks.base import Task
@@ -29,8 +30,14 @@ _ALL: tuple[type[Task], ...] = (
     Finish,
 )
 
-CATALOG: Mapping[str, Task] = MappingProxyType({task.name: task() for task in _ALL})
-"""Every task by the name that a workflow uses."""
+
+def _installed() -> tuple[type[Task], ...]:
+    """The tasks of other packages, which the entry point `slipway.tasks` names."""
+    return tuple(entry.load() for entry in entry_points(group="slipway.tasks"))
+
+
+CATALOG: Mapping[str, Task] = MappingProxyType({task.name: task() for task in (*_installed(), *_ALL)})
+"""Every task by the name that a workflow uses; none of a name of ours is another's."""
 
 BY_KIND: Mapping[str, Task] = MappingProxyType({task.kind: task for task in CATALOG.values()})
 """Every task by the kind of its effect, for those who undo what the ledger has."""

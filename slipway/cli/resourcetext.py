@@ -1,0 +1,85 @@
+"""How networks, subnets, ports and security groups are shown: objects for programs, tables and facts for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from slipway.cli.options import Options
+from slipway.cli.output import labelled, print_json, table, write
+from slipway.model import AddressPair, AllocationPool, DhcpOption, FixedIp, HostRoute, SecurityGroupRule
+
+if TYPE_CHECKING:
+    from slipway.cli.resources import Resource
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    bool: lambda value: yes(value),
+    FixedIp: lambda ip: f"{ip.ip_address} (subnet {ip.subnet_id})",
+    AllocationPool: lambda pool: f"{pool.start}-{pool.end}",
+    HostRoute: lambda route: f"{route.destination} via {route.nexthop}",
+    AddressPair: lambda pair: f"{pair.ip_address} {pair.mac_address}",
+    DhcpOption: lambda option: f"{option.opt_name}={option.opt_value} (IPv{option.ip_version})",
+    SecurityGroupRule: lambda rule: f"{rule_text(rule)} ({rule.id})",
+}
+
+
+def resource_json(resource: Resource | SecurityGroupRule) -> dict[str, Any]:
+    """A resource for programs: Neutron's attributes with `_` for `:`."""
+    values = {field.name: getattr(resource, field.name) for field in fields(resource)}
+    if "binding_profile" in values:
+        values["binding_profile"] = json.loads(values["binding_profile"])
+    return values
+
+
+def show(options: Options, resource: Resource | SecurityGroupRule) -> None:
+    """All about one resource."""
+    if options.json:
+        print_json(resource_json(resource))
+    else:
+        write(labelled(list(_facts(resource))))
+
+
+def show_list(
+    options: Options, noun: str, found: Sequence[Resource], columns: Sequence[str], row: Callable[[Any], Sequence[str]]
+) -> None:
+    """A table with a row for each resource."""
+    if options.json:
+        print_json([resource_json(one) for one in found])
+    elif not found:
+        click.echo(f"no {noun}s")
+    else:
+        write(table(columns, [[text or "-" for text in row(one)] for one in found]))
+
+
+def write_deleted(noun: str, resource: Resource) -> None:
+    """Say that it is gone."""
+    click.echo(f"deleted {noun} {resource.name or resource.id}")
+
+
+def rule_text(rule: SecurityGroupRule) -> str:
+    """`ingress IPv4 tcp 80 from 0.0.0.0/0`."""
+    ports = [str(port) for port in (rule.port_range_min, rule.port_range_max) if port is not None]
+    what = "-".join(dict.fromkeys(ports))
+    peer = rule.remote_ip_prefix or (f"group {rule.remote_group_id}" if rule.remote_group_id else "any")
+    words = (rule.direction, rule.ethertype, rule.protocol or "any", what)
+    return " ".join([*filter(None, words), "from" if rule.direction == "ingress" else "to", peer])
+
+
+def yes(value: bool) -> str:
+    """`yes` or `no`."""
+    return "yes" if value else "no"
+
+
+def _facts(resource: Resource | SecurityGroupRule) -> Iterator[tuple[str, str]]:
+    for field in fields(resource):
+        value = getattr(resource, field.name)
+        lines = [_text(item) for item in value] if isinstance(value, tuple) else [_text(value)]
+        yield from ((field.name if not index else "", line) for index, line in enumerate(lines or ["-"]))
+
+
+def _text(value: object) -> str:
+    return _TEXTS.get(type(value), str)(value) if value not in (None, "") else "-"
