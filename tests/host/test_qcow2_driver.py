@@ -10,9 +10,11 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,73 @@ def test_a_link_is_not_ours(tmp_path: Path) -> None:
     driver(tmp_path).delete_disk("one", 0)
     assert (disks / "one-0.qcow2").is_symlink()
     assert victim.read_text() == SECRET
+
+
+# --- by http ---------------------------------------------------------------------------------------------------------
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one file on loopback; the first answer breaks off in the middle."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.asked: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/image.qcow2"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        self.server.asked.append(asked)
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        rest = self.server.content[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest if asked else rest[: len(rest) // 2])
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that http.server passes
+        """Nothing."""
+
+
+@pytest.fixture
+def server(image: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Server(image.read_bytes()) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def test_a_download_that_broke_off_is_gone_on_with(tmp_path: Path, server: Server) -> None:
+    digest = hashlib.sha256(server.content).hexdigest()
+    half = len(server.content) // 2
+    with pytest.raises(DiskError, match=f"image img: {server.url} broke off and can be gone on with"):
+        driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    disk = driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    assert Path(info(disk.path)["backing-filename"]).read_bytes() == server.content
+    assert server.asked == [None, f"bytes={half}-"]
+    driver(tmp_path).create_disk(replace(root(server.url, sha256=digest), instance_id="two"))
+    assert len(server.asked) == 2
+    assert sorted(kept(tmp_path)) == sorted([digest, "one-0.qcow2", "two-0.qcow2"])
+
+
+def test_a_download_that_is_something_else(tmp_path: Path, server: Server) -> None:
+    with pytest.raises(DiskError):
+        driver(tmp_path).create_disk(root(server.url, sha256="0" * 64))
+    with pytest.raises(ImageUnacceptable, match=r"the sha256 of http://127\.0\.0\.1:.* not 0000"):
+        driver(tmp_path).create_disk(root(server.url, sha256="0" * 64))
+    assert kept(tmp_path) == []
+    with pytest.raises(ImageUnacceptable, match="an image by http needs its sha256"):
+        driver(tmp_path).create_disk(root(server.url))
 
 
 # --- modes, leftovers, the seed -------------------------------------------------------------------------------------

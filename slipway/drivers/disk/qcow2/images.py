@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from slipway.drivers.disk.qcow2 import qemu_img
+from slipway.drivers.disk.qcow2.download import download
 from slipway.drivers.disk.qcow2.header import read_header
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
 from slipway.errors import DiskError, ImageUnacceptable
@@ -65,14 +66,33 @@ class ImageCache:
                 raise ImageUnacceptable(f"image {image.name}: {image.sha256!r} is not a sha256")
             cached = f"{self._directory}/{declared}"
             if declared is None or not os.path.exists(cached):
-                cached = f"{self._directory}/{self._copied(image, declared)}"
+                make_directories(self._directory)
+                with locked(self._directory):
+                    cached = f"{self._directory}/{self._brought(image, declared)}"
             return self._checked(image, cached)
 
-    def _copied(self, image: Image, declared: str | None) -> str:
+    def _brought(self, image: Image, declared: str | None) -> str:
+        """The digest of the image, which is in the cache then. Needs `locked`."""
+        assert image.path is not None
+        url = urlsplit(image.path) if "://" in image.path else None
+        if url is None:
+            return self._copied(image, image.path, declared)
+        if url.scheme == "file" and url.netloc in ("", "localhost"):
+            return self._copied(image, unquote(url.path), declared)
+        if url.scheme not in ("http", "https"):
+            raise ImageUnacceptable(f"image {image.name}: {image.path} is neither a path nor a file: or http: URL")
+        if declared is None:
+            raise ImageUnacceptable(f"image {image.name}: an image by http needs its sha256")
+        if not os.path.exists(f"{self._directory}/{declared}"):
+            part = f"{self._directory}/{declared}{TEMPORARY}"
+            download(image, image.path, declared, part)
+            self._checked(image, part)
+            os.rename(part, f"{self._directory}/{declared}")
+        return declared
+
+    def _copied(self, image: Image, source: str, declared: str | None) -> str:
         """The digest of the image's file, which is in the cache then."""
-        source = _path(image)
-        make_directories(self._directory)
-        with locked(self._directory), _opened(image, source) as file:
+        with _opened(image, source) as file:
             now = os.fstat(file)
             if not stat.S_ISREG(now.st_mode):
                 raise ImageUnacceptable(f"image {image.name}: {source} is not a file")
@@ -135,17 +155,6 @@ class ImageCache:
             yield
         except OSError as error:
             raise DiskError(f"{self._host}: image {image.name} cannot be kept: {error}") from error
-
-
-def _path(image: Image) -> str:
-    """The image's file. Raises `ImageUnacceptable` for a URL of any scheme but `file`."""
-    assert image.path is not None
-    if "://" not in image.path:
-        return image.path
-    url = urlsplit(image.path)
-    if url.scheme != "file" or url.netloc not in ("", "localhost"):
-        raise ImageUnacceptable(f"image {image.name}: {image.path} is neither a path nor a file: URL")
-    return unquote(url.path)
 
 
 @contextmanager
