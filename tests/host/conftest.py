@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,20 +27,20 @@ class Machines:
     state: Path
     guest: Guest
 
-    def file(self, memory: str = "128MiB", kernel: Path | None = None, entry: str = "", image: str = "") -> RunFile:
+    def file(self, **says: Any) -> RunFile:
+        return loads(self.text(**says), "machines.yaml")
+
+    def text(self, memory: str = "128MiB", kernel: Path | None = None, entry: str = "", image: str = "") -> str:
         host = f'compute: libvirt, disks: qcow2, uri: "{self.libvirtd.uri}", accel: tcg'
         image = image or f"kernel: {kernel or self.guest.kernel}, initrd: {self.guest.initrd}"
-        return loads(
-            f"""
+        return f"""
 schema: 1
 hosts:
   node-1: {{vcpus: 8, memory: 1000TiB, disk: 1TiB, {host}}}
 flavors: {{tiny: {{vcpus: 1, memory: {memory}, disk: 1GiB}}}}
 images: {{guest: {{{image}}}}}
 instances: {{one: {{flavor: tiny, image: guest, networks: [], {entry}}}}}
-""",
-            "machines.yaml",
-        )
+"""
 
     @contextmanager
     def open(self) -> Iterator[Orchestrator]:

@@ -18,7 +18,11 @@ import psutil
 DEADLINE = 30.0
 """Seconds for what takes a fraction of one on a machine that is not busy."""
 
-PROGRAMS = ("qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "nsenter", "ip", "busybox", "cpio")
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "setpriv", "nsenter", "ip", "busybox", "cpio")
+
+
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command that must not outlive us, however we end."""
 
 
 def missing() -> str | None:
@@ -62,7 +66,7 @@ class Libvirtd:
         namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
         launcher = [sys.executable, str(Path(__file__).with_name("daemon.py")), str(root)]
         with open(root / "libvirtd.log", "wb") as log:
-            self._unshare = subprocess.Popen(["unshare", *namespaces, *launcher], stdout=log, stderr=log)
+            self._unshare = subprocess.Popen([*WITH_US, "unshare", *namespaces, *launcher], stdout=log, stderr=log)
         self.wait()
 
     def wait(self) -> None:

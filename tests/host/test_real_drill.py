@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
-from slipway.testing import Fault, Faults, Mode, crashed
+from slipway.testing import Fault, Faults, Mode
 from tests.host.conftest import Machines
 
 pytestmark = pytest.mark.host
@@ -53,15 +57,19 @@ def test_a_call_that_fails_leaves_nothing(machines: Machines, mode: Mode) -> Non
 
 
 @pytest.mark.parametrize("mode", [Mode.CRASH_BEFORE, Mode.CRASH_AFTER])
-def test_a_build_that_was_killed_goes_on(machines: Machines, mode: Mode) -> None:
+def test_a_build_that_was_killed_goes_on(machines: Machines, tmp_path: Path, mode: Mode) -> None:
+    file = tmp_path / "machines.yaml"
+    file.write_text(machines.text())
     for fault in points(machines, mode):
         machines = replace(machines, state=machines.state.parent / str(fault).replace(":", "-"))
-
-        def run(fault: Fault = fault, machines: Machines = machines) -> None:
-            with Faults(fault).orchestrator(machines.state) as orchestrator:
-                orchestrator.run(machines.file())
-
-        assert crashed(run), fault
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("crash.py")),
+            str(fault),
+            str(machines.state),
+            str(file),
+        ]
+        assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL, fault
         with machines.open() as orchestrator:
             (ended,) = orchestrator.resume()
             assert ended.instance is not None
