@@ -38,7 +38,7 @@ class Difference:
     @property
     def reason(self) -> str | None:
         """Why it is meant to be so; None when it is not."""
-        return why(self.ops[self.at], self.theirs, self.ours)
+        return why(self.ops[: self.at + 1], self.theirs, self.ours)
 
 
 def main() -> int:

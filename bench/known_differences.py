@@ -8,9 +8,9 @@ from typing import Any
 from bench.sequences import Op
 
 
-def why(op: Op, theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
+def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
     """The name of the difference in what came of this operation; None when it is not one that is meant."""
-    text = json.dumps(op)
+    text, before = json.dumps(ops[-1]), json.dumps(ops[:-1])
     if theirs.get("status") == 500:
         return "internal server errors"
     if '"01:00:5e' in text and ours.get("error") == "HTTPBadRequest":
@@ -19,6 +19,18 @@ def why(op: Op, theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
         return "the spelling of MACs"
     if '/32"' in text and _differ(theirs, ours) == {"gateway_ip"}:
         return "the gateway of a /32"
+    if theirs.get("error") == "NeutronDbObjectDuplicateEntry":
+        return "the same twice in one request"
+    if ops[-1]["op"] == "bulk_create_port":
+        if theirs.get("error") == "IpAddressAlreadyAllocated" and ours["ok"]:
+            return "an address drawn that the same request names"
+        if not theirs["ok"] and not ours["ok"]:
+            return "the first error of a bulk request"
+    refused = theirs.get("error") in ("InvalidIpForNetwork", "InvalidIpForSubnet")
+    if refused and ours["ok"] and ('/31"' in before or '/32"' in before):
+        return "the ends of a /31 or /32"
+    if ours.get("error") == "AllocationOnAutoAddressSubnet" and theirs.get("error") == "IpAddressAlreadyAllocated":
+        return "the port's own EUI-64 address"
     return None
 
 
