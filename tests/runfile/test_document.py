@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,7 +114,7 @@ def _outcome(text: str) -> tuple[object, str]:
         ("a: \ufeff1\n".encode(), ":1:4: character U+FEFF is not allowed here"),
         (b"#" * (MAX_SIZE + 1), ": the file is larger than 1024 KiB"),
         ("é".encode() * MAX_SIZE, ": the file is larger than 1024 KiB"),
-        (b"[" * 100_000, f":1:{MAX_DEPTH + 1}: nested more than {MAX_DEPTH} levels deep"),
+        (b"[" * 500, f":1:{MAX_DEPTH + 1}: nested more than {MAX_DEPTH} levels deep"),
     ],
 )
 def test_a_file_that_cannot_be_read_has_one_clear_problem(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -122,6 +123,15 @@ def test_a_file_that_cannot_be_read_has_one_clear_problem(tmp_path: Path, conten
     with pytest.raises(InvalidFile) as caught:
         load(file)
     assert caught.value.problems == (f"{file}{problem}",)
+
+
+def test_a_depth_that_the_parser_itself_refuses_is_one_clear_problem(tmp_path: Path) -> None:
+    """libyaml looks ahead for brackets, and of late has a limit of 1000 of them before we see the first."""
+    file = tmp_path / "demo.yaml"
+    file.write_bytes(b"[" * 100_000)
+    with pytest.raises(InvalidFile, match=f"^{re.escape(str(file))}:1:[0-9]+: .*nest") as caught:
+        load(file)
+    assert len(caught.value.problems) == 1
 
 
 def test_what_is_no_readable_file_is_told(tmp_path: Path) -> None:
