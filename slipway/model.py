@@ -92,7 +92,10 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out."""
+    """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out.
+
+    `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it.
+    """
 
     name: str
     vcpus: int
@@ -107,6 +110,7 @@ class Host:
     memory_ratio: float = 1.0
     disk_ratio: float = 1.0
     uri: str | None = None
+    accel: str = "auto"
     netns: str | None = None
     physical_nic: str | None = None
     simulate: Simulation = Simulation()
@@ -389,6 +393,26 @@ class Vif:
     subnets: tuple[Subnet, ...]
     active: bool
     preserve_on_delete: bool
+
+
+class Acceleration(StrEnum):
+    """How a guest's code is executed, in the words of a domain's type: by the processor (KVM) or by QEMU (TCG)."""
+
+    KVM = "kvm"
+    TCG = "qemu"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a hypervisor lays down for an instance's domain.
+
+    `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
+    the guest writes to its first serial port.
+    """
+
+    acceleration: Acceleration = Acceleration.TCG
+    owner: str = "slipway"
+    console_log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,4 +262,5 @@ def default_drivers(
     store: Store, settings: Settings, state: Path, *, on_network_event: NetworkListener | None = None
 ) -> Drivers:
     """The embedded network, and each host's drivers by the names in its entry."""
-    return Drivers(driver_class("network", "embedded")(store, settings, on_event=on_network_event), state)
+    network = driver_class("network", "embedded")(store, settings, on_event=on_network_event)
+    return Drivers(network, state, store.installation)

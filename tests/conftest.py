@@ -1,8 +1,53 @@
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from slipway.drivers.files import locked
+from tests.host.libvirtd import Libvirtd, missing
+
+
+class Guest(NamedTuple):
+    """What the least real guest is booted from."""
+
+    kernel: Path
+    initrd: Path
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[Libvirtd]:
+    """A libvirtd with QEMU that is ours alone."""
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+    if reason := missing():
+        pytest.skip(reason)
+    # In a short path, for sockets are in it.
+    with tempfile.TemporaryDirectory(prefix="slipway-", dir="/tmp", ignore_cleanup_errors=True) as directory:
+        daemon = Libvirtd(Path(directory))
+        yield daemon
+        daemon.close()
+
+
+@pytest.fixture(scope="session")
+def guest(pytestconfig: pytest.Config) -> Guest:
+    """Made once for all runs from this checkout; its kernel is downloaded."""
+    if reason := missing():
+        pytest.skip(reason)
+    script = Path(__file__).parent.parent / "examples" / "real" / "guest.py"
+    spec = importlib.util.spec_from_file_location("slipway_example_guest", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    directory = pytestconfig.cache.mkdir(f"guest-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}")
+    with locked(directory):
+        return Guest(*module.make(directory))
 
 
 @pytest.hookimpl(trylast=True)

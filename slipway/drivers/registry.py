@@ -32,22 +32,32 @@ def _installed(family: str) -> dict[str, Any]:
 
 
 def driver_class(family: str, name: str) -> Any:
-    """The driver's class. Raises `UnknownDriver`, naming those that are installed."""
+    """The driver's class. Raises `UnknownDriver`, naming those that are installed, or what this one needs besides."""
     installed = _installed(family)
     if name not in installed:
         raise UnknownDriver(
             f"no {family} driver '{name}' is installed; there are: {', '.join(sorted(installed)) or 'none'}"
         )
-    return installed[name].load()
+    try:
+        return installed[name].load()
+    except ModuleNotFoundError as error:
+        raise UnknownDriver(
+            f"the {family} driver '{name}' needs the Python module {error.name}, which is not installed; "
+            f"see docs/real-machines.md"
+        ) from error
 
 
 class Drivers:
     """The network driver, and each host's compute, wiring and disk drivers, made when first needed."""
 
-    def __init__(self, network: NetworkDriver, state: Path) -> None:
-        """`state`: the directory under which the hosts' drivers keep what is theirs."""
+    def __init__(self, network: NetworkDriver, state: Path, installation: str = "slipway") -> None:
+        """`state`: the directory under which the hosts' drivers keep what is theirs.
+
+        `installation`: the id that tells this record's domains and taps from those of another one on the same host.
+        """
         self.network = network
         self._state = state
+        self._installation = installation
         self._hosts: dict[Host, HostDrivers] = {}
         self._lock = threading.Lock()
 
@@ -60,8 +70,9 @@ class Drivers:
 
     def make(self, host: Host) -> HostDrivers:
         """New drivers for the host; override it to inject your own."""
+        given = (host, self._state, self._installation)
         return HostDrivers(
-            compute=driver_class("compute", host.compute)(host, self._state),
-            wiring=driver_class("wiring", host.wiring)(host, self._state),
-            disk=driver_class("disk", host.disks)(host, self._state),
+            compute=driver_class("compute", host.compute)(*given),
+            wiring=driver_class("wiring", host.wiring)(*given),
+            disk=driver_class("disk", host.disks)(*given),
         )

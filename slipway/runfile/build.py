@@ -90,7 +90,7 @@ def _host(name: str, entry: Tree, settings: Settings) -> Host:
         memory_ratio=float(ratios.get("memory", settings.memory_ratio)),
         disk_ratio=float(ratios.get("disk", settings.disk_ratio)),
         simulate=_simulation(entry.get("simulate", {})),
-        **_only(entry, "compute", "disks", "zone", "enabled", "uri", "netns", "physical_nic"),
+        **_only(entry, "compute", "disks", "zone", "enabled", "uri", "accel", "netns", "physical_nic"),
     )
 
 
@@ -142,6 +142,8 @@ def _port(name: str, entry: Tree) -> PortEntry:
 
 def _image(document: Document, name: str, entry: Tree) -> Image:
     files: Tree = {key: resolve(document, entry[key]) for key in ("path", "kernel", "initrd") if key in entry}
+    if "://" in entry.get("path", ""):
+        files["path"] = entry["path"]
     sizes: Tree = {key: parse_size(entry[key]) for key in ("min_disk", "min_memory", "size") if key in entry}
     return Image(name=name, **files, **sizes, **_only(entry, "format", "sha256", "cmdline", "status"))
 

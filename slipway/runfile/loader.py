@@ -52,6 +52,8 @@ def _check_hosts_and_images(document: Document, references: References) -> None:
     for name, host in tree.get("hosts", {}).items():
         if "simulate" in host and host.get("compute", "sim") != "sim":
             document.problem(("hosts", name, "simulate"), "simulate is for hosts with compute: sim", key=True)
+        if host.get("compute") == "libvirt" and "uri" not in host:
+            document.problem(("hosts", name), "compute: libvirt needs uri, such as qemu:///system", key=True)
     for name, entry in tree.get("networks", {}).items():
         for port, settings in entry.get("ports", {}).items():
             for index, group in enumerate(settings.get("security_groups", ())):

@@ -32,6 +32,7 @@ meta = sa.Table(
     "meta",
     metadata,
     sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("installation", sa.String, nullable=False),
     sa.Column("settings", sa.LargeBinary),
 )
 

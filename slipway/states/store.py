@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,11 +26,16 @@ BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for another one."""
 
 
+_ABOUT = sa.select(meta.c.schema_version, meta.c.installation)
+
+
 class Store:
     """A database of Slipway's, made on first use.
 
     `url` is an SQLAlchemy URL. SQLite runs in WAL mode with `BEGIN IMMEDIATE` for writes: a deferred begin that
     turns into a write fails at once with "database is locked" beside a second writer.
+
+    `installation` is the id that the record got when it was made; it never changes.
 
     Raises `DatabaseUnavailable`, `DatabaseReadOnly`, `DatabaseTooNew` when it cannot be used.
     """
@@ -83,13 +89,15 @@ class Store:
 
     def _prepare(self) -> None:
         with self.read() as tx:
-            found = tx.dialect.has_table(tx, meta.name) and tx.scalar(sa.select(meta.c.schema_version))
-        if not found:
+            made = tx.dialect.has_table(tx, meta.name) and tx.execute(_ABOUT).first()
+        if not made:
             with self.write() as tx:
                 metadata.create_all(tx)
-                if tx.scalar(sa.select(meta.c.schema_version)) is None:
-                    tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION))
-        elif found > SCHEMA_VERSION:
+                if tx.execute(_ABOUT).first() is None:
+                    tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION, installation=str(uuid.uuid4())))
+                made = tx.execute(_ABOUT).one()
+        found, self.installation = made
+        if found > SCHEMA_VERSION:
             raise errors.DatabaseTooNew(
                 f"{self.engine.url.render_as_string()}: written by a newer Slipway (schema {found}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade Slipway"

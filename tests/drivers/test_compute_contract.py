@@ -18,6 +18,7 @@ from slipway.drivers.compute.base import ComputeDriver, DomainInfo
 from slipway.drivers.compute.sim import SimCompute
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model import Domain, Host, PowerState
+from tests.host.libvirtd import Libvirtd, empty
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 
@@ -53,14 +54,52 @@ class SimHypervisor:
         return {json.loads(path.read_text())["name"] for path in self.domains.glob("*.json")}
 
 
-HYPERVISORS: dict[str, Callable[[Path], Hypervisor]] = {
-    "sim": SimHypervisor,
+class LibvirtHypervisor:
+    """libvirt at any URI, emptied; the world of its own test driver lasts as long as a connection to it."""
+
+    def __init__(self, state: Path, uri: str, kind: str) -> None:
+        libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+        self.state, self.uri, self.kind = state, uri, kind
+        self.libvirt = libvirt.open(uri)
+        empty(self.libvirt)
+
+    def driver(self) -> ComputeDriver:
+        from slipway.drivers.compute.libvirt.driver import LibvirtCompute
+
+        host = replace(HOST, compute="libvirt", uri=self.uri, accel="tcg")
+        return LibvirtCompute(host, self.state, "slipway")
+
+    def plant(self, instance_id: str, name: str) -> None:
+        self.libvirt.createXML(
+            f"<domain type='{self.kind}'><name>{name}</name><uuid>{instance_id}</uuid><memory>1024</memory>"
+            "<os><type>hvm</type></os></domain>"
+        )
+
+    def names(self) -> set[str]:
+        return {domain.name() for domain in self.libvirt.listAllDomains()}
+
+
+def a_real_one(state: Path, request: pytest.FixtureRequest) -> Hypervisor:
+    """QEMU, under a libvirtd that is emptied at the end as well."""
+    libvirtd: Libvirtd = request.getfixturevalue("libvirtd")
+    request.addfinalizer(libvirtd.clear)
+    return LibvirtHypervisor(state, libvirtd.uri, "qemu")
+
+
+HYPERVISORS: dict[str, Callable[[Path, pytest.FixtureRequest], Hypervisor]] = {
+    "sim": lambda state, request: SimHypervisor(state),
+    "libvirt-test": lambda state, request: LibvirtHypervisor(state, "test:///default", "test"),
+    "libvirt-qemu": a_real_one,
 }
 
 
-@pytest.fixture(params=HYPERVISORS)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.host) if "qemu" in name else name for name in HYPERVISORS])
 def hypervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Hypervisor:
-    return HYPERVISORS[request.param](tmp_path)
+    return HYPERVISORS[request.param](tmp_path, request)
+
+
+def test_the_xml_says_whose_the_domain_is(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    assert hypervisor.driver().platform_for_instance(make_domain().instance_id).owner == "slipway"
 
 
 def test_spawn_makes_a_running_domain(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:

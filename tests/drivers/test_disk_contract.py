@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from slipway.drivers.disk.base import DiskDriver, DiskInfo
 from slipway.drivers.disk.devices import device_name
+from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import DiskError
 from slipway.model import DiskRequest, DiskRole, Host
@@ -54,8 +56,27 @@ class SimDiskStore:
         return len(list(self.disks.glob("*.json")))
 
 
+class Qcow2DiskStore:
+    def __init__(self, state: Path) -> None:
+        if shutil.which("qemu-img") is None:
+            pytest.skip("qemu-img (qemu-utils) is not installed")
+        self.state = state
+        self.disks = state / "disks" / HOST.name
+
+    def driver(self) -> Qcow2Disk:
+        return Qcow2Disk(HOST, self.state, "slipway")
+
+    def plant(self, instance_id: str, slot: int) -> None:
+        self.disks.mkdir(parents=True, exist_ok=True)
+        (self.disks / f"{instance_id}-{slot}.qcow2").write_text("not a disk")
+
+    def count(self) -> int:
+        return len(list(self.disks.glob("[!.]*")))
+
+
 STORES: dict[str, Callable[[Path], DiskStore]] = {
     "sim": SimDiskStore,
+    "qcow2": Qcow2DiskStore,
 }
 
 
@@ -74,9 +95,9 @@ def test_a_disk_is_made_once(store: DiskStore) -> None:
 
 
 def test_each_role_has_its_device(store: DiskStore) -> None:
-    """L1: virtio disks in slot order, the seed a CD-ROM."""
+    """L1: virtio disks in slot order."""
     disks = [store.driver().create_disk(request) for request in (ROOT, DATA, SEED)]
-    assert [disk.device for disk in disks] == ["vda", "vdb", "sdc"]
+    assert [disk.device for disk in disks] == ["vda", "vdb", "vdc"]
     assert [disk.format for disk in disks] == ["qcow2", "qcow2", "raw"]
     assert len({disk.path for disk in disks}) == 3
 
@@ -124,15 +145,14 @@ def test_user_data_are_in_no_file_that_others_may_read(store: DiskStore, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("role", "slot", "device"),
+    ("slot", "device"),
     [
-        (DiskRole.ROOT, 0, "vda"),
-        (DiskRole.DATA, 25, "vdz"),
-        (DiskRole.DATA, 26, "vdaa"),
-        (DiskRole.DATA, 701, "vdzz"),
-        (DiskRole.DATA, 702, "vdaaa"),
-        (DiskRole.SEED, 1, "sdb"),
+        (0, "vda"),
+        (25, "vdz"),
+        (26, "vdaa"),
+        (701, "vdzz"),
+        (702, "vdaaa"),
     ],
 )
-def test_device_names(role: DiskRole, slot: int, device: str) -> None:
-    assert device_name(role, slot) == device
+def test_device_names(slot: int, device: str) -> None:
+    assert device_name(slot) == device

@@ -19,7 +19,7 @@ from lxml import etree
 from slipway.drivers.compute.domain_xml import NAMESPACE, build_domain_xml, domain_name
 from slipway.drivers.disk.devices import device_name
 from slipway.errors import AbortBuild, InvalidDomainXml, PortBindingFailed
-from slipway.model import Disk, DiskRole, Host, Image, Instance, Vif
+from slipway.model import Acceleration, Disk, DiskRole, Host, Image, Instance, Platform, Vif
 
 NULL = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 WIRED = replace(NULL, name="node-2", wiring="linuxbridge")
@@ -34,7 +34,7 @@ needs_libvirt = pytest.mark.skipif(
 
 def a_disk(slot: int, role: DiskRole, path: str = "/instances/disk") -> Disk:
     form = "raw" if role is DiskRole.SEED else "qcow2"
-    return Disk("one", slot, role, f"{path}-{slot}", form, 1 << 30, device_name(role, slot))
+    return Disk("one", slot, role, f"{path}-{slot}", form, 1 << 30, device_name(slot))
 
 
 DISKS = (a_disk(0, DiskRole.ROOT), a_disk(1, DiskRole.DATA), a_disk(2, DiskRole.SEED))
@@ -76,8 +76,8 @@ def test_the_schema_holds(
     image: Image,
 ) -> None:
     vifs = [make_vif(slot, mtu=1450 * (slot % 2)) for slot in range(count)]
-    log = "/instances/console.log" if count else None
-    validate(build_domain_xml(make_instance(image=image), host, DISKS[:count], vifs, console_log=log), tmp_path)
+    platform = Platform(tuple(Acceleration)[count % 2], console_log="/instances/console.log" if count else None)
+    validate(build_domain_xml(make_instance(image=image), host, DISKS[:count], vifs, platform), tmp_path)
 
 
 HOSTILE = [
@@ -101,7 +101,7 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names(tmp_path: Path, make_instance: Callable[..., Instance], name: str) -> None:
     instance = make_instance(name, project=name, flavor=name, image=Image(name, kernel=f"/{name}", cmdline=name))
-    xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{name}")], [], console_log=f"/{name}")
+    xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{name}")], [], Platform(console_log=f"/{name}"))
     validate(xml, tmp_path)
     root = etree.fromstring(xml)
     assert root.findtext("title") == name
@@ -128,7 +128,7 @@ def test_any_text_gives_valid_xml_or_our_error(
     image = Image(other, kernel=f"/{path}", initrd=f"/{other}", cmdline=other)
     instance = make_instance(name, project=other, flavor=other, image=image)
     try:
-        xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{path}")], [], console_log=f"/{other}")
+        xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{path}")], [], Platform(console_log=f"/{other}"))
     except InvalidDomainXml:
         return
     root = etree.fromstring(xml.encode())
@@ -214,11 +214,11 @@ def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:
     """L1."""
     root = etree.fromstring(build_domain_xml(make_instance(), NULL, DISKS, []))
     disks = root.findall("devices/disk")
-    assert [disk.get("device") for disk in disks] == ["disk", "disk", "cdrom"]
+    assert [disk.get("device") for disk in disks] == ["disk", "disk", "disk"]
     assert [dict(one(disk, "target").items()) for disk in disks] == [
         {"dev": "vda", "bus": "virtio"},
         {"dev": "vdb", "bus": "virtio"},
-        {"dev": "sdc", "bus": "sata"},
+        {"dev": "vdc", "bus": "virtio"},
     ]
     assert dict(one(disks[0], "driver").items()) == {
         "name": "qemu",
@@ -270,7 +270,7 @@ def test_a_vif_must_be_bound(
 
 
 def test_consoles_are_not_open_to_the_network(make_instance: Callable[..., Instance]) -> None:
-    root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], [], console_log="/instances/one.log"))
+    root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], [], Platform(console_log="/instances/one.log")))
     assert one(root, "devices/graphics/listen").get("address") == "127.0.0.1"
     assert one(root, "devices/serial/log").get("file") == "/instances/one.log"
     assert etree.fromstring(build_domain_xml(make_instance(), NULL, [], [])).find("devices/serial/log") is None

@@ -183,6 +183,7 @@ CALLS: dict[str, Callable[[SimCompute, SimDisk, Domain], object]] = {
     "destroy": lambda compute, disks, domain: compute.destroy(domain.instance_id),
     "power_state": lambda compute, disks, domain: compute.power_state(domain.instance_id),
     "list_domains": lambda compute, disks, domain: compute.list_domains(),
+    "platform_for_instance": lambda compute, disks, domain: compute.platform_for_instance(domain.instance_id),
     "write_definition": lambda compute, disks, domain: compute.write_definition(domain.instance_id, domain.xml),
     "delete_definition": lambda compute, disks, domain: compute.delete_definition(domain.instance_id),
     "list_definitions": lambda compute, disks, domain: compute.list_definitions(),

@@ -162,7 +162,9 @@ def test_references_may_be_ids_and_numbered_names(tmp_path: Path) -> None:
 schema: 1
 workflow: my.yaml
 flavors: {f: {vcpus: 1, memory: 1.5GiB, disk: 0B}}
-images: {i: {path: /images/a.qcow2, format: qcow2, kernel: k, initrd: r, min_disk: 1KB, status: queued}}
+images:
+  i: {path: /images/a.qcow2, format: qcow2, kernel: k, initrd: r, min_disk: 1KB, status: queued}
+  j: {path: "file:///images/b.qcow2"}
 networks: {n: {ports: {p: {security_groups: [default]}}}}
 security_groups: {g: {rules: [{protocol: 58}, {protocol: ICMPv6}, {protocol: TCP, ports: "22"}, {}]}}
 instances:
@@ -172,7 +174,7 @@ instances:
     networks: [8b9f2a7e-0000-4000-8000-000000000000, {port: 8b9f2a7e-0000-4000-8000-000000000001}, {port: p}, n, n]
     security_groups: [default, 8b9f2a7e-0000-4000-8000-000000000002]
     depends_on: [b-2]
-  b: {flavor: f, image: i, count: 2}
+  b: {flavor: f, image: j, count: 2}
 settings: {default_access_network: n, max_fixed_ips_per_port: null, physical_networks: [a, b]}
 """
     loaded = loads(text, str(tmp_path / "demo.yaml"))
@@ -184,6 +186,7 @@ settings: {default_access_network: n, max_fixed_ips_per_port: null, physical_net
     assert [nic.network or nic.port for nic in first.request.networks][2:] == ["p", "n", "n"]
     assert (first.request.flavor.memory, first.request.flavor.disk) == (3 * 2**29, 0)
     assert (first.request.image.path, first.request.image.kernel) == ("/images/a.qcow2", str(tmp_path / "k"))
+    assert loaded.instances[1].request.image.path == "file:///images/b.qcow2"
     rules = [(rule.protocol, rule.ethertype, rule.port_range_min) for rule in loaded.security_groups[0].rules]
     assert rules == [("58", "IPv6", None), ("icmpv6", "IPv6", None), ("tcp", "IPv4", 22), (None, "IPv4", None)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from slipway.model import DhcpOption, Domain, PowerState
+from slipway.model import DhcpOption, Domain, Platform, PowerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class ComputeDriver(Protocol):
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
+
+    def platform_for_instance(self, instance_id: str) -> Platform:
+        """What the instance's domain XML must say that only the hypervisor knows."""
 
     def write_definition(self, instance_id: str, xml: str) -> str:
         """Keep the domain XML in a file of the instance's, mode 0600, replaced as a whole; gives its path."""

@@ -1,4 +1,7 @@
-"""The domain XML of each instance as a file: `instances/<host>/<instance id>.xml` in the state directory."""
+"""The domain XML of each instance as a file: `instances/<host>/<instance id>.xml` in the state directory.
+
+A hypervisor that has guests with a console may keep its log beside it, as `<instance id>.log`.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,10 @@ class Definitions:
         return path
 
     def delete(self, instance_id: str) -> None:
-        """Delete the file. Absent: nothing happens."""
+        """Delete the file, and the console's log. Absent: nothing happens."""
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
             remove(self._path(instance_id))
+            os.unlink(self.console_log(instance_id))
 
     def list(self) -> Sequence[str]:
         """The ids of the instances that have a file, sorted."""
@@ -45,6 +49,10 @@ class Definitions:
             except FileNotFoundError:
                 return ()
             return tuple(sorted(text_of(name.removesuffix(_SUFFIX)) for name in names if name.endswith(_SUFFIX)))
+
+    def console_log(self, instance_id: str) -> str:
+        """The absolute path for the log of the instance's console."""
+        return f"{self._directory}/{file_name(instance_id)}.log"
 
     def _path(self, instance_id: str) -> str:
         return f"{self._directory}/{file_name(instance_id)}{_SUFFIX}"

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from slipway.errors import InvalidDomainXml, PortBindingFailed
-from slipway.model import Disk, DiskRole, Host, Image, Instance, Vif
+from slipway.errors import ComputeError, InvalidDomainXml, PortBindingFailed
+from slipway.model import Acceleration, Disk, DiskRole, Domain, Host, Image, Instance, Platform, Vif
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 NAMESPACE = "urn:slipway:instance:1"
 """Of our element in the domain's metadata. A domain without it is not ours."""
-
-OWNER = "slipway"
-"""The text of that element's `owner`."""
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -30,29 +28,27 @@ def domain_name(instance: Instance) -> str:
 
 
 def build_domain_xml(
-    instance: Instance, host: Host, disks: Sequence[Disk], vifs: Sequence[Vif], *, console_log: str | None = None
+    instance: Instance, host: Host, disks: Sequence[Disk], vifs: Sequence[Vif], platform: Platform = Platform()
 ) -> str:
     """The XML of a domain with these disks and NICs, in their order, valid for libvirt's schema.
 
-    `console_log`: the absolute path of a file that gets what the guest writes to its first serial port.
     Raises `InvalidDomainXml` for what XML or libvirt cannot say, `PortBindingFailed` for a VIF that is not bound.
     """
     from lxml import etree
 
     request = instance.request
-    domain = etree.Element("domain", type="qemu")
+    domain = etree.Element("domain", type=platform.acceleration)
     _add(domain, "name", text=domain_name(instance))
     _add(domain, "uuid", text=instance.id)
     _add(domain, "title", text=_line("the instance's name", instance.name))
-    _add_metadata(domain, instance)
+    _add_metadata(domain, instance, platform.owner)
     _add(domain, "memory", {"unit": "KiB"}, str(-(-request.flavor.memory // 1024)))
     _add(domain, "vcpu", {"placement": "static"}, str(request.flavor.vcpus))
     _add_boot(domain, request.image)
     features = _add(domain, "features")
     _add(features, "acpi")
     _add(features, "apic")
-    cpu = _add(domain, "cpu", {"mode": "custom", "match": "exact", "check": "none"})
-    _add(cpu, "model", {"fallback": "allow"}, "qemu64")
+    _add_cpu(domain, platform.acceleration)
     clock = _add(domain, "clock", {"offset": "utc"})
     _add(clock, "timer", {"name": "rtc", "tickpolicy": "catchup"})
     _add(clock, "timer", {"name": "pit", "tickpolicy": "delay"})
@@ -64,10 +60,38 @@ def build_domain_xml(
     for disk in disks:
         _add_disk(devices, disk)
     for vif in vifs:
-        _add_interface(devices, host, vif)
-    _add_consoles(devices, console_log)
+        _add_interface(devices, host, vif, platform.acceleration)
+    _add_consoles(devices, platform.console_log)
     _add_helpers(devices)
     return etree.tostring(domain, encoding="unicode", pretty_print=True)
+
+
+def parse_domain_xml(host: str, domain: Domain) -> _Element:
+    """The domain's XML as a tree. Raises `ComputeError` where it is malformed or of another domain than it should be.
+
+    A hypervisor makes up the id that an XML does not have: nobody would find such a domain again.
+    """
+    from lxml import etree
+
+    where = f"{host}: the XML of instance {domain.instance_id}"
+    try:
+        root = etree.fromstring(domain.xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError as error:
+        raise ComputeError(f"{where} is malformed: {error}") from error
+    if root.tag != "domain":
+        raise ComputeError(f"{where} is of a {root.tag}, not of a domain")
+    if not _same_uuid(root.findtext("uuid"), domain.instance_id):
+        raise ComputeError(f"{where} has the uuid {root.findtext('uuid')!r}; it must be the instance's id")
+    if root.findtext("name") != domain.name:
+        raise ComputeError(f"{where} has the name {root.findtext('name')!r}; it must be {domain.name!r}")
+    return root
+
+
+def _same_uuid(found: str | None, wanted: str) -> bool:
+    try:
+        return found is not None and UUID(found.strip()) == UUID(wanted)
+    except ValueError:
+        return False
 
 
 def _add(parent: _Element, tag: str, attributes: dict[str, str] | None = None, text: str | None = None) -> _Element:
@@ -94,13 +118,13 @@ def _path(what: str, path: str) -> str:
     return path
 
 
-def _add_metadata(domain: _Element, instance: Instance) -> None:
+def _add_metadata(domain: _Element, instance: Instance, owner: str) -> None:
     from lxml import etree
 
     request = instance.request
     ours = etree.SubElement(_add(domain, "metadata"), f"{{{NAMESPACE}}}instance", nsmap={"slipway": NAMESPACE})
     for tag, text in (
-        ("owner", OWNER),
+        ("owner", owner),
         ("name", instance.name),
         ("project", instance.project),
         ("flavor", request.flavor.name),
@@ -124,18 +148,28 @@ def _add_boot(domain: _Element, image: Image) -> None:
     _add(boot, "cmdline", text="console=ttyS0" if image.cmdline is None else image.cmdline)
 
 
+def _add_cpu(domain: _Element, acceleration: Acceleration) -> None:
+    """Nova: the host's CPU as libvirt names it under KVM, the model that QEMU always has under TCG."""
+    if acceleration is Acceleration.KVM:
+        _add(domain, "cpu", {"mode": "host-model", "check": "partial"})
+        return
+    cpu = _add(domain, "cpu", {"mode": "custom", "match": "exact", "check": "none"})
+    _add(cpu, "model", {"fallback": "allow"}, "qemu64")
+
+
 def _add_disk(devices: _Element, disk: Disk) -> None:
+    """All by virtio, the seed too: the kernels that Debian makes for clouds have no driver for a CD-ROM."""
     seed = disk.role is DiskRole.SEED
-    element = _add(devices, "disk", {"type": "file", "device": "cdrom" if seed else "disk"})
+    element = _add(devices, "disk", {"type": "file", "device": "disk"})
     driver = {"name": "qemu", "type": disk.format}
     _add(element, "driver", driver if seed else driver | {"cache": "none", "discard": "unmap"})
     _add(element, "source", {"file": _path(f"disk {disk.slot}", disk.path)})
-    _add(element, "target", {"dev": disk.device, "bus": "sata" if seed else "virtio"})
+    _add(element, "target", {"dev": disk.device, "bus": "virtio"})
     if seed:
         _add(element, "readonly")
 
 
-def _add_interface(devices: _Element, host: Host, vif: Vif) -> None:
+def _add_interface(devices: _Element, host: Host, vif: Vif, acceleration: Acceleration) -> None:
     """libvirt makes the tap where there is no wiring; a tap made beforehand is refused in an interface of a bridge."""
     if vif.vif_type in ("", "unbound", "binding_failed"):
         raise PortBindingFailed(
@@ -148,8 +182,9 @@ def _add_interface(devices: _Element, host: Host, vif: Vif) -> None:
         _add(element, "source", {"bridge": vif.bridge})
     _add(element, "target", {"dev": vif.devname} | ({"managed": "no"} if plugged else {}))
     _add(element, "model", {"type": "virtio"})
-    # Nova: without KVM there is no vhost, the device's other half is in QEMU.
-    _add(element, "driver", {"name": "qemu"})
+    if acceleration is Acceleration.TCG:
+        # Nova: without KVM there is no vhost, the device's other half is in QEMU.
+        _add(element, "driver", {"name": "qemu"})
     if vif.mtu > 0:
         _add(element, "mtu", {"size": str(vif.mtu)})
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from uuid import UUID
 
 from slipway.drivers.compute.base import DomainInfo
 from slipway.drivers.compute.definitions import Definitions
+from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, Host, PowerState
+from slipway.model import DhcpOption, Domain, Host, Platform, PowerState
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -43,7 +43,7 @@ class SimCompute:
 
     local: ClassVar[bool] = False
 
-    def __init__(self, host: Host, state: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._host = host
         self._calls = Calls(host, "hypervisor", ComputeError, sleep)
         self._domains = Shelf(state, host.name, "domains", SimDomain, ComputeError)
@@ -92,6 +92,11 @@ class SimCompute:
             if domain.owner == OWNER
         )
 
+    def platform_for_instance(self, instance_id: str) -> Platform:
+        """One that any guest would run on."""
+        self._calls.enter("platform_for_instance")
+        return Platform(owner=OWNER)
+
     def write_definition(self, instance_id: str, xml: str) -> str:
         """Keep the domain XML in a file; gives its path."""
         self._calls.enter("write_definition")
@@ -120,20 +125,7 @@ class SimCompute:
 
     def _read(self, domain: Domain) -> SimDomain:
         """The domain that the XML describes, running. Raises `ComputeError` where the XML does not fit."""
-        from lxml import etree
-
-        where = f"{self._host.name}: the XML of instance {domain.instance_id}"
-        try:
-            root = etree.fromstring(domain.xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
-        except etree.XMLSyntaxError as error:
-            raise ComputeError(f"{where} is malformed: {error}") from error
-        if root.tag != "domain":
-            raise ComputeError(f"{where} is of a {root.tag}, not of a domain")
-        if not _same_uuid(root.findtext("uuid"), domain.instance_id):
-            raise ComputeError(f"{where} has the uuid {root.findtext('uuid')!r}; it must be the instance's id")
-        if root.findtext("name") != domain.name:
-            raise ComputeError(f"{where} has the name {root.findtext('name')!r}; it must be {domain.name!r}")
-        devices = root.find("devices")
+        devices = parse_domain_xml(self._host.name, domain).find("devices")
         found = () if devices is None else tuple(devices)
         return SimDomain(
             instance_id=domain.instance_id,
@@ -160,13 +152,6 @@ class SimCompute:
                 f"{self._host.name}: no memory for domain {made.name!r}: it needs {made.memory} bytes, "
                 f"{used} of {limit} are in use"
             )
-
-
-def _same_uuid(found: str | None, wanted: str) -> bool:
-    try:
-        return found is not None and UUID(found.strip()) == UUID(wanted)
-    except ValueError:
-        return False
 
 
 def _attributes(devices: Sequence[_Element], kind: str, child: str, attribute: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class SimDisk:
 
     local: ClassVar[bool] = False
 
-    def __init__(self, host: Host, state: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._host = host
         self._calls = Calls(host, "disk store", DiskError, sleep)
         self._disks = Shelf(state, host.name, "disks", SimDiskFile, DiskError)
@@ -61,7 +61,7 @@ class SimDisk:
             path=self._disks.path(key),
             format="raw" if disk.role is DiskRole.SEED else "qcow2",
             size=disk.size,
-            device=device_name(disk.role, disk.slot),
+            device=device_name(disk.slot),
         )
 
     def delete_disk(self, instance_id: str, slot: int) -> None:

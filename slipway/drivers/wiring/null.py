@@ -14,7 +14,7 @@ class NullWiring:
 
     local: ClassVar[bool] = True
 
-    def __init__(self, host: Host, state: Path) -> None:
+    def __init__(self, host: Host, state: Path, installation: str) -> None:
         """Take what every driver of a host is given, and use none of it."""
 
     def plug(self, instance_id: str, vif: Vif) -> None:

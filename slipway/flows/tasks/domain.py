@@ -31,7 +31,8 @@ class BuildXml(ComputeTask):
         """Raises an `AbortBuild` when a name cannot stand in XML."""
         assert work.host is not None
         instance, flavor = work.instance, work.instance.request.flavor
-        xml = build_domain_xml(instance, work.host, disks, vifs)
+        platform = work.on_host.compute.platform_for_instance(instance.id)
+        xml = build_domain_xml(instance, work.host, disks, vifs, platform)
         work.on_host.compute.write_definition(instance.id, xml)
         return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
 

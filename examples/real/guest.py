@@ -1,0 +1,125 @@
+"""Makes the least guest that is a real one: Debian's kernel for clouds, and an initramfs of busybox and virtio drivers.
+
+    python examples/real/guest.py DIR
+
+makes DIR/vmlinuz and DIR/initrd.gz in a few seconds, unless they are there. The kernel is downloaded as a package with
+apt-get and unpacked, not installed; needs busybox-static and cpio. The guest asks for an address by DHCP on each NIC,
+and writes what it finds to its first serial port, last of all a line that starts with `slipway-guest: ready`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PACKAGE = "linux-image-cloud-amd64"
+
+MODULES = (
+    "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio",
+    "drivers/virtio/virtio_pci_legacy_dev",
+    "drivers/virtio/virtio_pci_modern_dev",
+    "drivers/virtio/virtio_pci",
+    "drivers/block/virtio_blk",
+    "net/core/failover",
+    "drivers/net/net_failover",
+    "drivers/net/virtio_net",
+    "drivers/acpi/button",
+    "drivers/input/evdev",
+)
+"""In an order in which each finds what it needs."""
+
+INIT = """\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev /tmp
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do insmod /modules/$module; done
+say() { echo "slipway-guest: $*" > /dev/ttyS0; }
+for disk in /sys/block/vd*; do
+    [ -e "$disk" ] || continue
+    label=$(dd if=/dev/$(basename $disk) bs=1 skip=32808 count=32 2>/dev/null | tr -cd a-z)
+    say "disk $(basename $disk) $(($(cat $disk/size) * 512)) $label"
+done
+for nic in /sys/class/net/eth*; do
+    [ -e "$nic" ] || continue
+    name=$(basename $nic)
+    ip link set $name up
+    udhcpc -i $name -q -n -t 10 -T 1 -s /bin/lease > /dev/null 2>&1
+    say "nic $name $(cat $nic/address) $(ip -4 -o address show $name | awk '{print $4}')"
+done
+say "ready after $(cut -d' ' -f1 /proc/uptime) s"
+mkdir -p /etc/acpi/PWRF
+printf '#!/bin/sh\\npoweroff -f\\n' > /etc/acpi/PWRF/00000080
+chmod +x /etc/acpi/PWRF/00000080
+exec acpid -d -l /dev/null
+"""
+
+LEASE = """\
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip address add $ip/$mask dev $interface
+[ -z "$router" ] || ip route add default via $router
+"""
+
+
+def make(directory: Path) -> tuple[Path, Path]:
+    """The kernel and the initramfs, made where they are not there. Raises `CalledProcessError`, `OSError`."""
+    kernel, initrd = directory / "vmlinuz", directory / "initrd.gz"
+    if not initrd.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            package = _download(Path(scratch))
+            _run("dpkg-deb", "-x", str(package), "unpacked", cwd=Path(scratch))
+            unpacked = Path(scratch, "unpacked")
+            shutil.copy(next(unpacked.glob("boot/vmlinuz-*")), kernel)
+            _initramfs(Path(scratch, "root"), next(unpacked.glob("lib/modules/*/kernel")), initrd)
+    return kernel, initrd
+
+
+def _download(scratch: Path) -> Path:
+    """Debian's name is of a package without content that depends on the kernel's own."""
+    depends = _run("apt-cache", "depends", PACKAGE)
+    name = next(word for word in depends.split() if word.startswith("linux-image-") and word != PACKAGE)
+    # apt-get drops its rights for a download where it can; this directory is ours alone.
+    _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name, cwd=scratch)
+    return next(scratch.glob("*.deb"))
+
+
+def _initramfs(root: Path, modules: Path, to: Path) -> None:
+    for name in ("bin", "modules"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin" / "busybox")
+    names = []
+    for module in MODULES:
+        # Built into some kernels.
+        if (file := modules / f"{module}.ko").exists():
+            shutil.copy(file, root / "modules")
+            names.append(file.name)
+    (root / "modules" / "order").write_text("\n".join(names))
+    for name, text in (("init", INIT), ("bin/lease", LEASE)):
+        (root / name).write_text(text)
+        (root / name).chmod(0o755)
+    listing = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    archive = subprocess.run(
+        ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
+        cwd=root,
+        input=listing.encode(),
+        capture_output=True,
+        check=True,
+    )
+    to.write_bytes(gzip.compress(archive.stdout, 1))
+
+
+def _run(*command: str, cwd: Path | None = None) -> str:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    print(*make(Path(sys.argv[1])), sep="\n")

@@ -1,0 +1,152 @@
+"""Whether guests run under KVM here: known only once one has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import libvirt
+import msgspec
+from lxml import etree
+from lxml.builder import E
+
+from slipway.drivers.files import file_name, locked, make_directories, replace
+from slipway.errors import ComputeError
+from slipway.model import Acceleration, Host
+
+BOOT_WITHIN = 10.0
+"""Seconds for the guest, which needs a tenth of one where KVM works."""
+
+MARKER = b"slipway: a guest has booted"
+
+_BOOT_SECTOR = bytes.fromhex(
+    # Real mode: no interrupts, segments at 0, page tables at 0x1000 that map the first 2 MiB to themselves.
+    "fa 31c0 8ed8 8ec0 8ed0 bc007c fc bf0010 b90018 f3ab c70600100320 c70600200330 c70600308300"
+    # Load the GDT; CR4.PAE, CR3, EFER.LME, CR0.PG and CR0.PE; jump to 64-bit code.
+    "660f01168e7c 66b820000000 0f22e0 66b800100000 0f22d8 66b9800000c0 0f32 0d0001 0f30 0f20c0 660d01000080 0f22c0"
+    "ea5d7c0800"
+    # Long mode: data segment, CPUID, then each character of the text to COM1 once it takes one; halt.
+    "b810000000 8ed8 31c0 0fa2 48c7c6b07c0000 baf8030000 ac 84c0 7412 88c3 80c205 ec 80ea05 a820 74f5 88d8 ee ebe9 f4 ebfd"
+    # The GDT's size and place; nothing, 64-bit code, data.
+    "1700 987c0000 0f1f4000 0000000000000000 ffff0000009aaf00 ffff00000092cf00"
+) + MARKER.ljust(0x14E, b"\0") + b"\x55\xaa"  # fmt: skip
+"""The least guest that needs from KVM what a kernel needs: real mode, paging, long mode, an exit at each character."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What was found out, and about which hypervisor on which machine."""
+
+    about: str
+    acceleration: Acceleration
+
+
+class Prover:
+    """Finds out once for each hypervisor, and keeps the answer in `acceleration/<host>.json` of the state directory.
+
+    `/dev/kvm` and libvirt's capabilities may be there and guests still not run, in a machine that is virtual itself.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        state: Path,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._host = host
+        self._directory = state.absolute() / "acceleration"
+        self._sleep = sleep
+        self._clock = clock
+        self._known: Acceleration | None = {"kvm": Acceleration.KVM, "tcg": Acceleration.TCG}.get(host.accel)
+
+    def acceleration(self, libvirtd: libvirt.virConnect) -> Acceleration:
+        """KVM where a guest has booted under it, else TCG; the first time it takes as long as that guest."""
+        if self._known is None:
+            capabilities = libvirtd.getCapabilities()
+            if etree.fromstring(capabilities).find("guest/arch/domain[@type='kvm']") is None:
+                self._known = Acceleration.TCG
+            else:
+                self._known = self._recorded(libvirtd, capabilities)
+        return self._known
+
+    def _recorded(self, libvirtd: libvirt.virConnect, capabilities: str) -> Acceleration:
+        about = f"{libvirtd.getHostname()} {libvirtd.getVersion()} {hashlib.sha256(capabilities.encode()).hexdigest()}"
+        path = f"{self._directory}/{file_name(self._host.name)}"
+        try:
+            make_directories(self._directory)
+            with locked(self._directory):
+                with suppress(FileNotFoundError, msgspec.DecodeError):
+                    answer = msgspec.json.decode(Path(f"{path}.json").read_bytes(), type=_Answer)
+                    if answer.about == about:
+                        return answer.acceleration
+                acceleration = Acceleration.KVM if self._boots(libvirtd, path) else Acceleration.TCG
+                replace(f"{path}.json", msgspec.json.encode(_Answer(about, acceleration)))
+                return acceleration
+        except OSError as error:
+            raise ComputeError(f"{self._host.name}: what is known of KVM cannot be kept: {error}") from error
+
+    def _boots(self, libvirtd: libvirt.virConnect, path: str) -> bool:
+        """Whether the guest's text comes from its serial port. It ends with our connection, if not by us."""
+        image, log = f"{path}.img", f"{path}.log"
+        replace(image, _BOOT_SECTOR.ljust(1 << 20, b"\0"))
+        try:
+            guest = libvirtd.createXML(_xml(image, log), libvirt.VIR_DOMAIN_START_AUTODESTROY)
+        except libvirt.libvirtError:
+            return False
+        finally:
+            os.unlink(image)
+        try:
+            return self._says_so(guest, log)
+        finally:
+            with suppress(libvirt.libvirtError):
+                guest.destroy()
+            with suppress(FileNotFoundError):
+                os.unlink(log)
+
+    def _says_so(self, guest: libvirt.virDomain, log: str) -> bool:
+        give_up = self._clock() + BOOT_WITHIN
+        while self._clock() < give_up and _runs(guest):
+            with suppress(FileNotFoundError):
+                if MARKER in Path(log).read_bytes():
+                    return True
+            self._sleep(0.02)
+        return False
+
+
+def _runs(guest: libvirt.virDomain) -> bool:
+    try:
+        return bool(guest.state()[0] == libvirt.VIR_DOMAIN_RUNNING)
+    except libvirt.libvirtError:
+        return False
+
+
+def _xml(image: str, log: str) -> str:
+    made = uuid.uuid4()
+    return etree.tostring(
+        E.domain(
+            {"type": "kvm"},
+            E.name(f"slipway-kvm-{made.hex[:8]}"),
+            E.uuid(str(made)),
+            E.memory({"unit": "MiB"}, "64"),
+            E.vcpu("1"),
+            E.os(E.type({"arch": "x86_64", "machine": "q35"}, "hvm"), E.boot({"dev": "hd"})),
+            E.features(E.acpi(), E.apic()),
+            E.cpu({"mode": "host-model", "check": "partial"}),
+            E.devices(
+                E.disk(
+                    {"type": "file", "device": "disk"},
+                    E.driver({"name": "qemu", "type": "raw"}),
+                    E.source({"file": image}),
+                    E.target({"dev": "vda", "bus": "virtio"}),
+                ),
+                E.serial({"type": "file"}, E.source({"path": log}), E.target({"port": "0"})),
+            ),
+        ),
+        encoding="unicode",
+    )

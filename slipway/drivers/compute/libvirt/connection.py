@@ -1,0 +1,109 @@
+"""One libvirt connection: opened when it is first needed, again when it was lost, and never waited for without end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cache, partial
+from typing import TypeVar
+
+import libvirt
+
+from slipway.drivers.compute.libvirt.translation import one_line, translated
+from slipway.errors import HypervisorUnavailable
+
+R = TypeVar("R")
+
+LOOK = 15.0
+"""Seconds that opening a connection, or looking at something, may take."""
+
+CHANGE = 60.0
+"""Seconds that starting or stopping a domain may take; libvirt itself gives QEMU 30 to begin."""
+
+
+class Connection:
+    """A host's libvirt; may be used by many threads at once.
+
+    Keepalive would need an event loop that runs all the time, and does not help while a connection is opened. So each
+    question is asked in a thread of its own, which is left behind when no answer comes in time: a daemon that was
+    stopped, not killed, holds nobody up. A question may be asked twice, when the first connection proves to be dead.
+    """
+
+    def __init__(self, host: str, uri: str, *, look: float = LOOK) -> None:
+        """`look`: seconds for a question where it has no time of its own, and for the connection to be opened."""
+        self._host = host
+        self._look = look
+        self._uri = uri
+        self._lock = threading.Lock()
+        self._open: libvirt.virConnect | None = None
+        # libvirt's own handler writes each error to standard error, besides raising it.
+        libvirt.registerErrorHandler(_silent, None)
+        if "///embed" in uri:
+            _run_events()
+
+    def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float | None = None) -> R:
+        """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds."""
+        for last in (False, True):
+            connection = self._connected()
+            try:
+                return self._in_time(what, partial(question, connection), within or self._look)
+            except libvirt.libvirtError as error:
+                if connection.isAlive():
+                    raise translated(f"{self._host}: {what}", error) from error
+                self._drop(connection)
+                if last:
+                    raise HypervisorUnavailable(f"{self._host}: {what}: {one_line(error)}") from error
+            except HypervisorUnavailable:
+                self._drop(connection)
+                raise
+        raise AssertionError
+
+    def _connected(self) -> libvirt.virConnect:
+        with self._lock:
+            if self._open is None:
+                try:
+                    self._open = self._in_time("connecting", lambda: libvirt.open(self._uri), self._look)
+                except libvirt.libvirtError as error:
+                    text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
+                    raise HypervisorUnavailable(text) from error
+            return self._open
+
+    def _drop(self, connection: libvirt.virConnect) -> None:
+        """Use it no more. It closes itself when the last question to it has ended."""
+        with self._lock:
+            if self._open is connection:
+                self._open = None
+
+    def _in_time(self, what: str, call: Callable[[], R], seconds: float) -> R:
+        answer: Future[R] = Future()
+
+        def work() -> None:
+            try:
+                answer.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
+                answer.set_exception(error)
+
+        threading.Thread(target=work, name=f"libvirt {self._host}", daemon=True).start()
+        with suppress(TimeoutError):
+            return answer.result(seconds)
+        raise HypervisorUnavailable(
+            f"{self._host}: {what}: libvirt at {self._uri} did not answer within {seconds:g} s"
+        )
+
+
+@cache
+def _run_events() -> None:
+    """The event loop without which libvirt's QEMU driver does not work in a process; one for all connections."""
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=run, name="libvirt events", daemon=True).start()
+
+
+def _silent(_context: object, _error: object) -> None:
+    """Nothing: what libvirt complains of is raised as well."""

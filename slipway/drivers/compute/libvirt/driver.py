@@ -1,0 +1,240 @@
+"""The libvirt driver: domains bear our tag in their metadata, and are found by the instance's id, which is their uuid."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+from uuid import UUID
+
+import libvirt
+from lxml import etree
+
+from slipway.drivers.compute.base import DomainInfo
+from slipway.drivers.compute.definitions import Definitions
+from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
+from slipway.drivers.compute.libvirt.acceleration import Prover
+from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
+from slipway.drivers.compute.libvirt.translation import has_code
+from slipway.errors import ComputeError, DomainNotFound
+from slipway.model import DhcpOption, Domain, Host, Platform, PowerState
+
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
+}
+"""As Nova has them. Whatever else there is does not run now and may run again: paused."""
+
+_CRASHES = {
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED),
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED),
+    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_CRASHED),
+}
+
+_WITH_ALL_THAT_IS_KEPT = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+class LibvirtCompute:
+    """The hypervisor of one host, at the URI of its entry; may be used by many threads and processes at once."""
+
+    local: ClassVar[bool] = False
+
+    def __init__(self, host: Host, state: Path, installation: str) -> None:
+        """Raises `ComputeError` when the host's entry has no `uri`. Nothing is opened before it is needed."""
+        if host.uri is None:
+            raise ComputeError(f"{host.name}: compute: libvirt needs a uri in the host's entry, such as qemu:///system")
+        self._host = host
+        self._owner = installation
+        self._connection = Connection(host.name, host.uri)
+        self._definitions = Definitions(host.name, state)
+        self._prover = Prover(host, state)
+
+    def spawn(self, domain: Domain) -> None:
+        """Define the domain and start it; when the start fails, undefine it. Running already: nothing happens.
+
+        Raises `InvalidDomainXml` for what libvirt's schema refuses, `UnsupportedHardware`, and `ComputeError` for a
+        name or id that another domain has and for whatever QEMU says.
+        """
+        parse_domain_xml(self._host.name, domain)
+        self._connection.ask(
+            f"starting domain {domain.name}", lambda libvirtd: self._spawn(libvirtd, domain), within=CHANGE
+        )
+
+    def destroy(self, instance_id: str) -> None:
+        """Stop the domain at once and undefine it, with its NVRAM. Absent, or not ours: nothing happens."""
+
+        def destroy(libvirtd: libvirt.virConnect) -> None:
+            domain = self._ours(libvirtd, instance_id)
+            if domain is not None:
+                with _gone_already():
+                    _stop(domain)
+                    _undefine(domain)
+
+        self._connection.ask(f"destroying the domain of instance {instance_id}", destroy, within=CHANGE)
+
+    def power_state(self, instance_id: str) -> PowerState:
+        """What the domain does now. Raises `DomainNotFound`."""
+
+        def look(libvirtd: libvirt.virConnect) -> PowerState | None:
+            domain = self._ours(libvirtd, instance_id)
+            return None if domain is None else _state(domain)
+
+        state = self._connection.ask(f"looking at the domain of instance {instance_id}", look)
+        if state is None:
+            raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
+        return state
+
+    def list_domains(self) -> Sequence[DomainInfo]:
+        """All domains that bear our tag, those of other installations left out."""
+
+        def listed(libvirtd: libvirt.virConnect) -> Sequence[DomainInfo]:
+            return tuple(info for domain in libvirtd.listAllDomains() if (info := self._info(domain)) is not None)
+
+        return self._connection.ask("listing the domains", listed)
+
+    def platform_for_instance(self, instance_id: str) -> Platform:
+        """KVM once a guest has booted under it here, TCG otherwise; the console's log is beside the domain's XML."""
+        acceleration = self._connection.ask("trying KVM", self._prover.acceleration, within=CHANGE)
+        return Platform(acceleration, self._owner, self._definitions.console_log(instance_id))
+
+    def write_definition(self, instance_id: str, xml: str) -> str:
+        """Keep the domain XML in a file; gives its path."""
+        return self._definitions.write(instance_id, xml)
+
+    def delete_definition(self, instance_id: str) -> None:
+        """Delete that file, and the console's log. Absent: nothing happens."""
+        self._definitions.delete(instance_id)
+
+    def list_definitions(self) -> Sequence[str]:
+        """The ids of all instances whose domain XML is kept for this host."""
+        return self._definitions.list()
+
+    def macs_for_instance(self, instance_id: str) -> frozenset[str] | None:
+        """None: any will do."""
+        return None
+
+    def dhcp_options_for_instance(self, instance_id: str) -> tuple[DhcpOption, ...]:
+        """None are needed: guests boot from their disk or kernel."""
+        return ()
+
+    def _spawn(self, libvirtd: libvirt.virConnect, domain: Domain) -> None:
+        present = _find(libvirtd, domain.instance_id)
+        if present is not None and _owner(present) != self._owner:
+            raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
+        if present is not None and present.isActive():
+            return
+        defined = self._define(libvirtd, domain)
+        try:
+            defined.create()
+        except libvirt.libvirtError:
+            # Another thread's start may have been quicker, or the reply was lost: what runs is not made transient.
+            if defined.isActive():
+                return
+            with _gone_already():
+                _undefine(defined)
+            raise
+
+    def _define(self, libvirtd: libvirt.virConnect, domain: Domain) -> libvirt.virDomain:
+        try:
+            return libvirtd.defineXMLFlags(domain.xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+        except libvirt.libvirtError as error:
+            if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and _has_name(libvirtd, domain.name):
+                text = f"{self._host.name}: a domain with the name {domain.name!r} exists already"
+                raise ComputeError(text) from error
+            raise
+
+    def _ours(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
+        domain = _find(libvirtd, instance_id)
+        return domain if domain is not None and _owner(domain) == self._owner else None
+
+    def _info(self, domain: libvirt.virDomain) -> DomainInfo | None:
+        """None where it is not ours, or went while we looked."""
+        if _owner(domain) != self._owner:
+            return None
+        try:
+            _, memory, _, vcpus, _ = domain.info()
+            return DomainInfo(domain.UUIDString(), domain.name(), _state(domain), vcpus, memory * 1024)
+        except libvirt.libvirtError as error:
+            if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+                return None
+            raise
+
+
+def _find(libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
+    """The domain with this uuid, whose ever it is."""
+    try:
+        UUID(instance_id)
+    except ValueError:
+        return None
+    try:
+        return libvirtd.lookupByUUIDString(instance_id)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+
+
+def _has_name(libvirtd: libvirt.virConnect, name: str) -> bool:
+    try:
+        libvirtd.lookupByName(name)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return False
+        raise
+    return True
+
+
+def _owner(domain: libvirt.virDomain) -> str | None:
+    """The tag in its metadata; None where it has none, or went while we looked."""
+    try:
+        ours = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+    # libvirt looks the element up by its namespace, and gives it without one.
+    return etree.fromstring(ours).findtext("{*}owner")
+
+
+def _state(domain: libvirt.virDomain) -> PowerState:
+    state, reason = domain.state()
+    return PowerState.CRASHED if (state, reason) in _CRASHES else _STATES.get(state, PowerState.PAUSED)
+
+
+def _stop(domain: libvirt.virDomain) -> None:
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        # It was stopped before, or its QEMU ended while libvirt was at it.
+        if not has_code(error, libvirt.VIR_ERR_OPERATION_INVALID) or domain.isActive():
+            raise
+
+
+def _undefine(domain: libvirt.virDomain) -> None:
+    try:
+        domain.undefineFlags(_WITH_ALL_THAT_IS_KEPT)
+    except libvirt.libvirtError as error:
+        # Not every hypervisor keeps all of it, and one that does not refuses the flags.
+        if not has_code(error, libvirt.VIR_ERR_INVALID_ARG):
+            raise
+        domain.undefine()
+
+
+@contextmanager
+def _gone_already() -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if not has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            raise

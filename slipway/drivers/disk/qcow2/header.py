@@ -1,0 +1,33 @@
+"""The first bytes of a qcow2 file, read without `qemu-img`: what it must not be let near is known before it runs."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+_HEADER = struct.Struct(">4sIQIIQ")
+"""Magic, version, place and length of the backing file's name, bits of a cluster, size."""
+
+_INCOMPATIBLE = struct.Struct(">Q")
+_INCOMPATIBLE_AT = 72
+_DATA_FILE = 1 << 2
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Of a qcow2 image; `size` is what a guest sees, in bytes."""
+
+    size: int
+    has_backing_file: bool
+    has_data_file: bool
+
+
+def read_header(path: str) -> Header | None:
+    """None where the file is no qcow2 image. Raises `OSError`."""
+    with open(path, "rb") as file:
+        start = file.read(_INCOMPATIBLE_AT + _INCOMPATIBLE.size).ljust(_INCOMPATIBLE_AT + _INCOMPATIBLE.size, b"\0")
+    magic, version, backing_at, _, _, size = _HEADER.unpack_from(start)
+    if magic != b"QFI\xfb":
+        return None
+    features = _INCOMPATIBLE.unpack_from(start, _INCOMPATIBLE_AT)[0] if version >= 3 else 0
+    return Header(size, backing_at != 0, bool(features & _DATA_FILE))

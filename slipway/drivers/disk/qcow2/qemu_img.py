@@ -1,0 +1,45 @@
+"""`qemu-img`, always told the format, and held by resource limits: an image's author chooses what it must parse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from slipway.errors import DiskError
+
+_LIMITS = ("--as=1073741824", "--cpu=30")
+"""Nova: 1 GiB of address space and 30 s of processor time."""
+
+_PATIENCE = 60.0
+"""Seconds, for a disk that does not answer."""
+
+
+def info(path: str, form: str) -> dict[str, Any]:
+    """What the image of this format says of itself. Raises `DiskError`."""
+    found: dict[str, Any] = json.loads(_run("info", "-f", form, "--output=json", "--", path))
+    return found
+
+
+def create(path: str, size: int, base: tuple[str, str] | None = None) -> None:
+    """Make the file a qcow2 of `size` bytes, empty or on top of `base`, a path and its format. Raises `DiskError`."""
+    backing = () if base is None else ("-b", base[0], "-F", base[1])
+    _run("create", "-q", "-f", "qcow2", *backing, "--", path, str(size))
+
+
+def _run(*arguments: str) -> str:
+    command = ["prlimit", *_LIMITS, "--", "qemu-img", *arguments]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except OSError as error:
+        raise DiskError(f"{error.filename} cannot be run: {error.strerror}; install util-linux") from error
+    except subprocess.TimeoutExpired as error:
+        raise DiskError(f"qemu-img {arguments[0]} did not end within {_PATIENCE:g} s") from error
+    if done.returncode == 127:
+        raise DiskError("qemu-img cannot be run; install qemu-utils")
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
+        raise DiskError(f"qemu-img {arguments[0]} failed: {said}")
+    return done.stdout

@@ -1,0 +1,137 @@
+"""A libvirtd of the tests' own, seen from the outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+DEADLINE = 30.0
+"""Seconds for what takes a fraction of one on a machine that is not busy."""
+
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "setpriv", "nsenter", "ip", "busybox", "cpio")
+
+
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command that must not outlive us, however we end."""
+
+
+def missing() -> str | None:
+    """Why there can be no real machines here."""
+    if os.geteuid() != 0:
+        return "real machines need root"
+    absent = [program for program in PROGRAMS if shutil.which(program) is None]
+    return f"not installed: {', '.join(absent)}" if absent else None
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """What `condition` gives once that is something."""
+    give_up = time.monotonic() + DEADLINE
+    while not (found := condition()):
+        assert time.monotonic() < give_up, f"{what}: not within {DEADLINE:g} s"
+        time.sleep(0.02)
+    return found
+
+
+def empty(connection: Any) -> None:
+    """Destroy every machine of the hypervisor, whose ever it is."""
+    import libvirt
+
+    for domain in connection.listAllDomains():
+        persistent = domain.isPersistent()
+        # QEMU may end by itself meanwhile.
+        with suppress(libvirt.libvirtError):
+            domain.destroy()
+        if persistent:
+            domain.undefine()
+    assert not connection.listAllDomains()
+
+
+class Libvirtd:
+    """The daemon in namespaces of its own; `root` should be a short path, for a socket is in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.socket = root / "run" / "libvirt-sock"
+        self.uri = f"qemu+unix:///system?socket={self.socket}"
+        namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
+        launcher = [sys.executable, str(Path(__file__).with_name("daemon.py")), str(root)]
+        with open(root / "libvirtd.log", "wb") as log:
+            self._unshare = subprocess.Popen([*WITH_US, "unshare", *namespaces, *launcher], stdout=log, stderr=log)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it answers."""
+        until(lambda: self.socket.exists() and self.daemon() and self._answers(), "libvirtd")
+
+    def _answers(self) -> bool:
+        import libvirt
+
+        try:
+            return bool(libvirt.open(self.uri).close() == 0)
+        except libvirt.libvirtError:
+            return False
+
+    def daemon(self) -> psutil.Process | None:
+        return next((one for one in self._processes() if one.name() == "libvirtd"), None)
+
+    def kill(self) -> None:
+        """Kill the daemon; its machines live on."""
+        process = self.daemon()
+        assert process is not None
+        process.send_signal(signal.SIGKILL)
+        until(lambda: self.daemon() is None, "libvirtd's end")
+
+    def restart(self) -> None:
+        (launcher,) = psutil.Process(self._unshare.pid).children()
+        launcher.send_signal(signal.SIGUSR1)
+        self.wait()
+
+    def ensure_running(self) -> None:
+        if self.daemon() is None:
+            self.restart()
+
+    def inside(self, *command: str) -> list[str]:
+        """The command, to be run where the daemon is: what it leaves behind ends with the namespaces."""
+        (launcher,) = psutil.Process(self._unshare.pid).children()
+        return ["nsenter", "--target", str(launcher.pid), "--mount", "--pid", "--net", "--", *command]
+
+    def machines(self, instance_id: str = "") -> list[psutil.Process]:
+        """The processes of QEMU, of one instance if wanted; those that end are gone already."""
+        return [
+            one
+            for one in self._processes()
+            if one.name().startswith("qemu-system") and any(instance_id in word for word in one.cmdline())
+        ]
+
+    def _processes(self) -> list[psutil.Process]:
+        found = []
+        for one in psutil.Process(self._unshare.pid).children(recursive=True):
+            try:
+                if one.status() != psutil.STATUS_ZOMBIE:
+                    found.append(one)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def clear(self) -> None:
+        """Destroy every machine."""
+        import libvirt
+
+        connection = libvirt.open(self.uri)
+        empty(connection)
+        connection.close()
+
+    def close(self) -> None:
+        """End it and all that it started."""
+        self._unshare.kill()
+        self._unshare.wait()

@@ -1,0 +1,166 @@
+"""What the libvirt driver does beyond the contract: its errors, its owners, its patience, and KVM."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
+from slipway.model import Acceleration, Domain, Host, PowerState
+from tests.host.libvirtd import Libvirtd, until
+
+pytestmark = pytest.mark.host
+
+HOST = Host("node-1", vcpus=8, memory=1 << 40, disk=1 << 40, compute="libvirt", accel="tcg")
+MakeDomain = Callable[..., Domain]
+
+
+@pytest.fixture
+def host(libvirtd: Libvirtd) -> Iterator[Host]:
+    yield replace(HOST, uri=libvirtd.uri)
+    libvirtd.ensure_running()
+    libvirtd.clear()
+
+
+def driver(host: Host, state: Path, owner: str = "slipway") -> Any:
+    from slipway.drivers.compute.libvirt.driver import LibvirtCompute
+
+    return LibvirtCompute(host, state, owner)
+
+
+REFUSED: dict[str, tuple[Callable[[str], str], type[SlipwayError], str]] = {
+    "schema": (lambda xml: xml.replace("<features>", "<features><no-such/>"), InvalidDomainXml, "schema"),
+    "sense": (lambda xml: re.sub(">[0-9]+</memory>", ">0</memory>", xml), InvalidDomainXml, "[Mm]emory"),
+    "emulator missing": (
+        lambda xml: xml.replace("<devices>", "<devices><emulator>/no/such/qemu</emulator>"),
+        ComputeError,
+        "/no/such/qemu",
+    ),
+    "vcpus": (lambda xml: xml.replace(">1</vcpu>", ">10000</vcpu>"), UnsupportedHardware, "CPUs"),
+    "bridge missing": (
+        lambda xml: xml.replace(
+            "<devices>", '<devices><interface type="bridge"><source bridge="no-such"/></interface>'
+        ),
+        ComputeError,
+        "no-such",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_libvirt_refuses(host: Host, tmp_path: Path, make_domain: MakeDomain, what: str) -> None:
+    change, kind, text = REFUSED[what]
+    domain = make_domain()
+    with pytest.raises(kind, match=text) as caught:
+        driver(host, tmp_path).spawn(replace(domain, xml=change(domain.xml)))
+    assert str(caught.value).startswith(f"node-1: starting domain {domain.name}: ")
+    assert "\n" not in str(caught.value)
+    assert list(driver(host, tmp_path).list_domains()) == []
+
+
+def test_domains_of_another_installation_are_not_ours(host: Host, tmp_path: Path, make_domain: MakeDomain) -> None:
+    ours, theirs = driver(host, tmp_path), driver(host, tmp_path, "another")
+    domain = make_domain()
+    ours.spawn(domain)
+    assert [info.instance_id for info in ours.list_domains()] == [domain.instance_id]
+    assert list(theirs.list_domains()) == []
+    theirs.destroy(domain.instance_id)
+    assert ours.power_state(domain.instance_id) is PowerState.RUNNING
+
+
+def test_a_machine_that_was_paused_or_killed(
+    host: Host, libvirtd: Libvirtd, tmp_path: Path, make_domain: MakeDomain
+) -> None:
+    import libvirt
+
+    domain, compute = make_domain(), driver(host, tmp_path)
+    compute.spawn(domain)
+    connection = libvirt.open(libvirtd.uri)
+    connection.lookupByUUIDString(domain.instance_id).suspend()
+    connection.close()
+    assert compute.power_state(domain.instance_id) is PowerState.PAUSED
+    libvirtd.machines(domain.instance_id)[0].kill()
+    until(lambda: compute.power_state(domain.instance_id) is PowerState.CRASHED, "the domain's end")
+    compute.spawn(domain)
+    assert compute.power_state(domain.instance_id) is PowerState.RUNNING
+
+
+def test_a_daemon_that_was_restarted_is_found_again(
+    host: Host, libvirtd: Libvirtd, tmp_path: Path, make_domain: MakeDomain
+) -> None:
+    domain, compute = make_domain(), driver(host, tmp_path)
+    compute.spawn(domain)
+    libvirtd.kill()
+    with pytest.raises(HypervisorUnavailable, match="node-1: libvirt at qemu"):
+        compute.list_domains()
+    libvirtd.restart()
+    assert [info.state for info in compute.list_domains()] == [PowerState.RUNNING]
+
+
+def test_a_daemon_that_was_stopped_holds_nobody_up(host: Host, libvirtd: Libvirtd) -> None:
+    from slipway.drivers.compute.libvirt.connection import Connection
+
+    assert host.uri is not None
+    known, new = Connection("node-1", host.uri, look=1.0), Connection("node-1", host.uri, look=1.0)
+    ask: Callable[[Connection], Any] = lambda connection: connection.ask("looking", lambda c: c.numOfDomains())  # noqa: E731
+    ask(known)
+    daemon = libvirtd.daemon()
+    assert daemon is not None
+    daemon.send_signal(signal.SIGSTOP)
+    try:
+        for connection in (known, new):
+            began = time.monotonic()
+            with pytest.raises(HypervisorUnavailable, match=r"did not answer within 1 s"):
+                ask(connection)
+            assert time.monotonic() - began < 10
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+    assert ask(known) == ask(new) == 0
+
+
+def test_kvm_only_after_a_guest_has_booted_under_it(host: Host, tmp_path: Path, libvirtd: Libvirtd) -> None:
+    """Whichever it is here: what was found out is kept, and nobody tries again."""
+    instance = str(uuid.uuid4())
+    auto = replace(host, accel="auto")
+    found = driver(auto, tmp_path).platform_for_instance(instance).acceleration
+    kept = list((tmp_path / "acceleration").glob("*.json"))
+    assert libvirtd.machines() == []
+    if found is Acceleration.KVM or os.path.exists("/dev/kvm"):
+        (file,) = kept
+        before = file.stat().st_mtime_ns
+        assert driver(auto, tmp_path).platform_for_instance(instance).acceleration is found
+        assert file.stat().st_mtime_ns == before
+    else:
+        assert kept == []
+
+
+def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under TCG, where it must; else nobody would ever get KVM."""
+    import libvirt
+
+    from slipway.drivers.compute.libvirt import acceleration
+
+    made = acceleration._xml
+    monkeypatch.setattr(
+        acceleration,
+        "_xml",
+        lambda *files: (
+            made(*files).replace('type="kvm"', 'type="qemu"').replace('mode="host-model" check="partial"', "")
+        ),
+    )
+    monkeypatch.setattr(acceleration, "BOOT_WITHIN", 60.0)
+    connection = libvirt.open(host.uri)
+    try:
+        assert acceleration.Prover(replace(host, accel="auto"), tmp_path)._boots(connection, str(tmp_path / "guest"))
+    finally:
+        connection.close()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,343 @@
+"""What the qcow2 driver does beyond the contract: images, hostile ones among them, modes, and the seed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.drivers.disk.qcow2.driver import Qcow2Disk
+from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
+from slipway.model import DiskRequest, DiskRole, Host, Image
+
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img (qemu-utils) is not installed"),
+]
+
+MIB = 1 << 20
+HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
+SECRET = "the secret of the host"
+
+
+def qemu_img(*arguments: object) -> str:
+    return subprocess.run(["qemu-img", *map(str, arguments)], capture_output=True, text=True, check=True).stdout
+
+
+def info(path: str) -> Any:
+    return json.loads(qemu_img("info", "--output=json", path))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A qcow2 image of 10 MiB with something in it."""
+    content, path = tmp_path / "content", tmp_path / "image.qcow2"
+    content.write_bytes(b"something".ljust(10 * MIB, b"\0"))
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", content, path)
+    content.unlink()
+    return path
+
+
+def root(path: Path | str, size: int = 20 * MIB, **more: Any) -> DiskRequest:
+    return DiskRequest("one", 0, DiskRole.ROOT, size, Image("img", path=str(path), **{"format": "qcow2", **more}))
+
+
+def driver(tmp_path: Path) -> Qcow2Disk:
+    return Qcow2Disk(HOST, tmp_path / "state", "slipway")
+
+
+def kept(tmp_path: Path) -> list[str]:
+    """What is in the cache and among the disks."""
+    return sorted(
+        path.name
+        for top in ("images", "disks")
+        for path in (tmp_path / "state" / top).rglob("[!.]*")
+        if path.is_file() and path.suffix != ".json"
+    )
+
+
+def test_a_disk_is_an_overlay_on_the_cached_image(tmp_path: Path, image: Path) -> None:
+    disk = driver(tmp_path).create_disk(root(image))
+    found = info(disk.path)
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    assert (disk.size, found["virtual-size"]) == (20 * MIB, 20 * MIB)
+    assert found["backing-filename"] == str(tmp_path / "state" / "images" / digest)
+    assert found["backing-filename-format"] == "qcow2"
+    content = tmp_path / "read"
+    qemu_img("convert", "-O", "raw", disk.path, content)
+    assert content.read_bytes()[:9] == b"something"
+
+
+def test_an_image_is_copied_once_and_again_when_it_changed(tmp_path: Path, image: Path) -> None:
+    disks = driver(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        requests = [replace(root(image), instance_id=str(number)) for number in range(8)]
+        list(pool.map(disks.create_disk, requests))
+    (cached,) = [name for name in kept(tmp_path) if not name.endswith(".qcow2")]
+    before = (tmp_path / "state" / "images" / cached).stat()
+    driver(tmp_path).create_disk(replace(root(image), instance_id="later"))
+    assert (tmp_path / "state" / "images" / cached).stat() == before
+    qemu_img("resize", image, 12 * MIB)
+    driver(tmp_path).create_disk(replace(root(image), instance_id="last"))
+    assert len([name for name in kept(tmp_path) if not name.endswith(".qcow2")]) == 2
+
+
+def test_a_disk_stays_when_its_image_is_gone(tmp_path: Path, image: Path) -> None:
+    disk = driver(tmp_path).create_disk(root(image))
+    image.unlink()
+    assert driver(tmp_path).create_disk(root(image)) == disk
+    digest = Path(info(disk.path)["backing-filename"]).name
+    other = replace(root(image, sha256=digest.upper()), instance_id="two")
+    assert driver(tmp_path).create_disk(other).size == 20 * MIB
+
+
+def test_a_raw_image_and_a_file_url(tmp_path: Path) -> None:
+    raw = tmp_path / "raw image"
+    with open(raw, "wb") as file:
+        file.write(b"boot")
+        file.truncate(50 * MIB)
+    url = f"file://{str(raw).replace(' ', '%20')}"
+    disk = driver(tmp_path).create_disk(root(url, 50 * MIB, format="raw"))
+    found = info(disk.path)
+    assert found["backing-filename-format"] == "raw"
+    assert os.stat(found["backing-filename"]).st_size == 50 * MIB
+    assert os.stat(found["backing-filename"]).st_blocks * 512 <= 2 * MIB, "holes stay holes"
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def with_backing_file(tmp_path: Path, image: Path) -> Image:
+    path = tmp_path / "hostile.qcow2"
+    qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", tmp_path / "secret", path, 10 * MIB)
+    return Image("img", path=str(path), format="qcow2")
+
+
+def with_data_file(tmp_path: Path, image: Path) -> Image:
+    path = tmp_path / "hostile.qcow2"
+    qemu_img("create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data'},data_file_raw=on", path, 10 * MIB)
+    return Image("img", path=str(path), format="qcow2")
+
+
+def a_pipe(tmp_path: Path, image: Path) -> Image:
+    os.mkfifo(tmp_path / "pipe")
+    return Image("img", path=str(tmp_path / "pipe"), format="raw")
+
+
+def cut_off(tmp_path: Path, image: Path) -> Image:
+    os.truncate(image, 100)
+    return Image("img", path=str(image), format="qcow2")
+
+
+HOSTILE: dict[str, tuple[Callable[[Path, Path], Image], str]] = {
+    "backing file": (with_backing_file, "has a backing file"),
+    "data file": (with_data_file, "has an external data file"),
+    "raw that is qcow2": (lambda t, i: Image("img", path=str(i), format="raw"), "its first bytes say otherwise"),
+    "qcow2 that is raw": (lambda t, i: Image("img", path=str(t / "secret"), format="qcow2"), "first bytes"),
+    "no format": (lambda t, i: Image("img", path=str(t / "secret")), "say format: raw"),
+    "another format": (lambda t, i: Image("img", path=str(i), format="vmdk"), "has format vmdk"),
+    "digest": (lambda t, i: Image("img", path=str(i), format="qcow2", sha256="0" * 64), "not 0000"),
+    "digest that is a path": (lambda t, i: Image("img", path=str(i), sha256="../../secret"), "is not a sha256"),
+    "pipe": (a_pipe, "is not a file"),
+    "directory": (lambda t, i: Image("img", path=str(t), format="raw"), "is not a file"),
+    "absent": (lambda t, i: Image("img", path=str(t / "absent"), format="raw"), "No such file"),
+    "url": (lambda t, i: Image("img", path="nbd://127.0.0.1/x", format="raw"), "neither a path nor"),
+    "cut off": (cut_off, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_an_image_that_nobody_may_use(tmp_path: Path, image: Path, what: str) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    make, text = HOSTILE[what]
+    request = replace(root(image), image=make(tmp_path, image))
+    for _ in range(2):
+        with pytest.raises(ImageUnacceptable, match=f"^image img.*{text}") as caught:
+            driver(tmp_path).create_disk(request)
+        assert SECRET not in str(caught.value)
+    assert not any(name.endswith(".qcow2") for name in kept(tmp_path))
+    assert list(driver(tmp_path).list_disks()) == []
+
+
+def test_an_image_that_is_larger_than_the_disk(tmp_path: Path, image: Path) -> None:
+    with pytest.raises(FlavorDiskTooSmall, match="image img has 10485760 bytes, the disk for it 5242880"):
+        driver(tmp_path).create_disk(root(image, 5 * MIB))
+
+
+def test_no_id_leads_out_of_the_directory(tmp_path: Path) -> None:
+    ids = ["../../up", "..", "/etc/passwd", "a b", "-x"]
+    paths = [driver(tmp_path).create_disk(DiskRequest(name, 0, DiskRole.DATA, MIB)).path for name in ids]
+    assert {str(Path(path).resolve().parent) for path in paths} == {str(tmp_path / "state" / "disks" / "node-1")}
+    assert sorted(disk.instance_id for disk in driver(tmp_path).list_disks()) == sorted(ids)
+
+
+def test_a_link_is_not_ours(tmp_path: Path) -> None:
+    disks = tmp_path / "state" / "disks" / "node-1"
+    disks.mkdir(parents=True)
+    victim = tmp_path / "victim"
+    victim.write_text(SECRET)
+    (disks / "one-0.qcow2").symlink_to(victim)
+    with pytest.raises(DiskError, match="is not ours"):
+        driver(tmp_path).create_disk(DiskRequest("one", 0, DiskRole.DATA, MIB))
+    driver(tmp_path).delete_disk("one", 0)
+    assert (disks / "one-0.qcow2").is_symlink()
+    assert victim.read_text() == SECRET
+
+
+# --- by http ---------------------------------------------------------------------------------------------------------
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one file on loopback; the first answer breaks off in the middle."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.asked: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/image.qcow2"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers["Range"]
+        self.server.asked.append(asked)
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        rest = self.server.content[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest if asked else rest[: len(rest) // 2])
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that http.server passes
+        """Nothing."""
+
+
+@pytest.fixture
+def server(image: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Server(image.read_bytes()) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def test_a_download_that_broke_off_is_gone_on_with(tmp_path: Path, server: Server) -> None:
+    digest = hashlib.sha256(server.content).hexdigest()
+    half = len(server.content) // 2
+    with pytest.raises(DiskError, match=f"image img: {server.url} broke off and can be gone on with"):
+        driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    disk = driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    assert Path(info(disk.path)["backing-filename"]).read_bytes() == server.content
+    assert server.asked == [None, f"bytes={half}-"]
+    driver(tmp_path).create_disk(replace(root(server.url, sha256=digest), instance_id="two"))
+    assert len(server.asked) == 2
+    assert sorted(kept(tmp_path)) == sorted([digest, "one-0.qcow2", "two-0.qcow2"])
+
+
+def test_a_download_that_is_something_else(tmp_path: Path, server: Server) -> None:
+    with pytest.raises(DiskError):
+        driver(tmp_path).create_disk(root(server.url, sha256="0" * 64))
+    with pytest.raises(ImageUnacceptable, match=r"the sha256 of http://127\.0\.0\.1:.* not 0000"):
+        driver(tmp_path).create_disk(root(server.url, sha256="0" * 64))
+    assert kept(tmp_path) == []
+    with pytest.raises(ImageUnacceptable, match="an image by http needs its sha256"):
+        driver(tmp_path).create_disk(root(server.url))
+
+
+# --- modes, leftovers, the seed -------------------------------------------------------------------------------------
+
+
+def test_everything_is_private_under_any_umask(tmp_path: Path, image: Path) -> None:
+    before = os.umask(0)
+    try:
+        driver(tmp_path).create_disk(root(image))
+        driver(tmp_path).create_disk(DiskRequest("one", 1, DiskRole.DATA, MIB))
+        driver(tmp_path).create_disk(DiskRequest("one", 2, DiskRole.SEED, 0, user_data="x"))
+    finally:
+        os.umask(before)
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "state").rglob("*")}
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_what_a_killed_writer_left_is_replaced_and_deleted(tmp_path: Path) -> None:
+    request = DiskRequest("one", 0, DiskRole.DATA, MIB)
+    disk = driver(tmp_path).create_disk(request)
+    left = Path(disk.path + ".tmp")
+    os.rename(disk.path, left)
+    assert list(driver(tmp_path).list_disks()) == []
+    driver(tmp_path).delete_disk("one", 0)
+    assert not left.exists()
+    left.write_text("half a disk")
+    assert driver(tmp_path).create_disk(request) == disk
+    assert not left.exists()
+
+
+def test_the_seed_is_what_cloud_init_reads(tmp_path: Path) -> None:
+    from pycdlib import PyCdlib
+
+    data = "#cloud-config\nhostname: ü\n"
+    request = DiskRequest("one", 2, DiskRole.SEED, 0, hostname="web-1", user_data=data)
+    disk = driver(tmp_path).create_disk(request)
+    assert (disk.format, disk.size) == ("raw", os.stat(disk.path).st_size)
+    iso, found = PyCdlib(), {}
+    iso.open(disk.path)
+    for name in ("user-data", "meta-data"):
+        content = io.BytesIO()
+        iso.get_file_from_iso_fp(content, rr_path=f"/{name}")
+        found[name] = content.getvalue().decode()
+    assert iso.pvd.volume_identifier.strip() == b"cidata"
+    iso.close()
+    assert found["user-data"] == data
+    assert json.loads(found["meta-data"]) == {"instance-id": "one", "local-hostname": "web-1"}
+
+
+def test_without_room_the_error_says_so(tmp_path: Path, image: Path) -> None:
+    """A file system of 1 MiB, in a mount namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    (tmp_path / "state").mkdir()
+    script = f"""
+import sys
+from pathlib import Path
+from slipway.drivers.disk.qcow2.driver import Qcow2Disk
+from slipway.errors import DiskError
+from slipway.model import DiskRequest, DiskRole, Host, Image
+host = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
+image = Image("img", path={str(tmp_path / "large")!r}, format="raw")
+try:
+    Qcow2Disk(host, Path({str(tmp_path / "state")!r}), "slipway").create_disk(
+        DiskRequest("one", 0, DiskRole.ROOT, 1 << 30, image))
+except DiskError as error:
+    print(error, sorted(path.name for path in Path({str(tmp_path / "state")!r}).rglob("*") if path.is_file()))
+"""
+    (tmp_path / "large").write_bytes(os.urandom(2 * MIB))
+    command = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" -c "$3"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", command, "sh", tmp_path / "state", sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "image img cannot be kept: [Errno 28] No space left on device" in done.stdout
+    assert done.stdout.strip().endswith("['.lock']")

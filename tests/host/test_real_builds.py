@@ -1,0 +1,177 @@
+"""Whole builds of real machines, and what is left when something on the host fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from slipway.batch import Ended, Status
+from slipway.flows.audit import Difference
+from slipway.model import EffectState
+from slipway.orchestrator import Orchestrator
+from slipway.runfile import RunFile
+from tests.host.conftest import Machines
+from tests.host.libvirtd import until
+
+pytestmark = pytest.mark.host
+
+
+def run(orchestrator: Orchestrator, file: RunFile) -> Ended:
+    (ended,) = orchestrator.run(file).ended
+    return ended
+
+
+def assert_nothing_is_left(machines: Machines, orchestrator: Orchestrator) -> None:
+    assert machines.files() == set()
+    assert machines.libvirtd.machines() == []
+    assert orchestrator.audit() == ()
+
+
+def test_a_guest_boots_and_is_gone_when_it_is_deleted(machines: Machines) -> None:
+    """L1-L4."""
+    with machines.open() as orchestrator:
+        ended = run(orchestrator, machines.file(entry='disks: [64MiB], user_data: "#cloud-config"'))
+        assert ended.status is Status.BUILT, ended.message
+        assert ended.instance is not None
+        one = ended.instance
+        until(lambda: "slipway-guest: ready" in machines.console(one), "the guest's marker")
+        lines = [line.split() for line in machines.console(one).splitlines() if "slipway-guest: disk" in line]
+        assert [words[2] for words in lines] == ["vda", "vdb", "vdc"]
+        assert [words[3:] for words in lines[:2]] == [[str(1 << 30)], [str(64 << 20)]]
+        assert lines[2][4:] == ["cidata"], "what cloud-init looks for"
+        assert len(machines.libvirtd.machines(one.id)) == 1
+        assert len(machines.files()) == 5
+        assert orchestrator.audit() == ()
+        orchestrator.delete("one")
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def test_a_second_run_changes_nothing(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        (process,) = machines.libvirtd.machines()
+    with machines.open() as orchestrator:
+        assert run(orchestrator, machines.file()).status is Status.UNCHANGED
+        assert machines.libvirtd.machines() == [process]
+        orchestrator.destroy(machines.file())
+        assert_nothing_is_left(machines, orchestrator)
+
+
+# --- what fails before the machine runs -----------------------------------------------------------------------------
+
+
+def four_times_all_memory() -> str:
+    return f"{4 * psutil.virtual_memory().total >> 20}MiB"
+
+
+FAILURES: dict[str, tuple[Callable[[Machines], RunFile], str, str]] = {
+    "kernel missing": (lambda m: m.file(kernel=Path("/no/such/kernel")), "ComputeError", "/no/such/kernel"),
+    "memory too large": (lambda m: m.file(memory=four_times_all_memory()), "ComputeError", "allocate memory"),
+    "image missing": (
+        lambda m: m.file(image="path: /no/such/image, format: qcow2"),
+        "ImageUnacceptable",
+        "image guest: /no/such/image cannot be read: No such file",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_failure_is_told_and_leaves_nothing(machines: Machines, what: str) -> None:
+    """L5."""
+    make, kind, text = FAILURES[what]
+    with machines.open() as orchestrator:
+        ended = run(orchestrator, make(machines))
+        assert ended.status is Status.FAILED
+        assert ended.instance is not None
+        fault = ended.instance.fault
+        assert fault is not None
+        assert (fault.type, text in fault.message, "\n" in fault.message) == (kind, True, False), fault.message
+        assert ended.stuck == ()
+        assert all(effect.state is EffectState.UNDONE for effect in ended.undone)
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def a_kernel_that_never_comes(machines: Machines) -> Path:
+    """QEMU opens its kernel before it answers libvirt, and waits for a pipe without a writer: a start that hangs."""
+    pipe = machines.state.parent / "kernel"
+    os.mkfifo(pipe)
+    return pipe
+
+
+def test_qemu_killed_while_it_starts(machines: Machines) -> None:
+    with machines.open() as orchestrator, ThreadPoolExecutor(1) as pool:
+        building = pool.submit(run, orchestrator, machines.file(kernel=a_kernel_that_never_comes(machines)))
+        (process,) = until(machines.libvirtd.machines, "QEMU")
+        process.kill()
+        ended = building.result()
+        assert ended.status is Status.FAILED
+        assert ended.instance is not None
+        assert ended.instance.fault is not None
+        assert (ended.instance.fault.type, ended.instance.fault.step) == ("ComputeError", "spawn")
+        assert ended.stuck == ()
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def test_libvirtd_killed_while_qemu_starts(machines: Machines) -> None:
+    """Nobody can say what became of the machine: what it may use is held until somebody can."""
+    with machines.open() as orchestrator:
+        with ThreadPoolExecutor(1) as pool:
+            building = pool.submit(run, orchestrator, machines.file(kernel=a_kernel_that_never_comes(machines)))
+            (process,) = until(machines.libvirtd.machines, "QEMU")
+            machines.libvirtd.kill()
+            ended = building.result()
+        assert ended.instance is not None
+        assert ended.instance.fault is not None
+        assert (ended.instance.fault.type, ended.instance.fault.step) == ("HypervisorUnavailable", "spawn")
+        assert {effect.kind for effect in ended.stuck} == {"domain", "definition", "disk", "claim"}
+        assert any(name.startswith("disks/") for name in machines.files())
+        process.kill()
+        machines.libvirtd.restart()
+        orchestrator.delete("one")
+        assert_nothing_is_left(machines, orchestrator)
+
+
+# --- what fails while the machine runs ------------------------------------------------------------------------------
+
+
+def test_qemu_killed_while_it_runs(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        (process,) = machines.libvirtd.machines()
+        process.kill()
+        (finding,) = until(orchestrator.audit, "the finding")
+        assert (finding.difference, finding.kind) == (Difference.DIFFERENT, "domain")
+        assert "crashed" in finding.detail
+        orchestrator.delete("one")
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def test_libvirtd_killed_while_a_machine_runs(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        (process,) = machines.libvirtd.machines()
+        machines.libvirtd.kill()
+        (finding,) = orchestrator.audit()
+        assert (finding.difference, finding.kind) == (Difference.UNREACHABLE, "domain")
+        assert orchestrator.delete("one").vm_state == "ERROR"
+        assert machines.libvirtd.machines() == [process], "the machine lives on"
+        assert any(name.startswith("disks/") for name in machines.files()), "and so do its disks"
+        machines.libvirtd.restart()
+        assert machines.libvirtd.machines() == [process]
+        orchestrator.delete("one")
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def test_a_machine_that_was_stopped_by_a_signal_is_deleted(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        (process,) = machines.libvirtd.machines()
+        process.send_signal(signal.SIGSTOP)
+        orchestrator.delete("one")
+        assert_nothing_is_left(machines, orchestrator)
