@@ -64,7 +64,7 @@ class Libvirtd:
         self.socket = root / "run" / "libvirt-sock"
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-        launcher = [sys.executable, str(Path(__file__).with_name("daemon.py")), str(root)]
+        launcher = [sys.executable, str(Path("examples/real/daemon.py").absolute()), str(root)]
         with open(root / "libvirtd.log", "wb") as log:
             self._unshare = subprocess.Popen([*WITH_US, "unshare", *namespaces, *launcher], stdout=log, stderr=log)
         self.wait()
