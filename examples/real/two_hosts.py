@@ -62,8 +62,8 @@ def main() -> int:
     return 0
 
 
-def up(directory: Path) -> None:
-    """Make what is not there, and wait until both daemons answer."""
+def up(directory: Path, *, quiet: bool = False) -> None:
+    """Make what is not there, wait until both daemons answer, and say where."""
     for host in HOSTS:
         if not Path("/run/netns", host).exists():
             run("ip", "netns", "add", host)
@@ -76,7 +76,8 @@ def up(directory: Path) -> None:
         _begin(host, directory / host)
     for host in HOSTS:
         _wait_for(directory / host / "run" / "libvirt-sock")
-        print(f"{host}: qemu+unix:///system?socket={directory}/{host}/run/libvirt-sock")
+        if not quiet:
+            print(f"{host}: qemu+unix:///system?socket={directory}/{host}/run/libvirt-sock")
 
 
 def down(directory: Path) -> None:
