@@ -1,4 +1,4 @@
-"""From the command to the lease: `slipway run`, `virsh create` of a ready XML, and virt-install; and many guests at once.
+"""From the command to the lease: `slipway run`, `virsh create` of a ready XML, virt-install; and many guests at once.
 
 The same guest, kernel and accelerator on the same warm libvirtd, and the same network to be set up each time: a bridge,
 a tap, a DHCP server in a namespace of its own with one static entry. By hand that is a list of `ip` and `dnsmasq`
