@@ -52,6 +52,15 @@ def test_a_guest_boots_and_is_gone_when_it_is_deleted(machines: Machines) -> Non
         assert_nothing_is_left(machines, orchestrator)
 
 
+def test_what_was_found_out_of_kvm_is_true(machines: Machines) -> None:
+    """A kernel boots under it: there are machines where /dev/kvm is there and a kernel does not get far."""
+    with machines.open() as orchestrator:
+        ended = run(orchestrator, machines.file(accel="auto"))
+        assert ended.instance is not None
+        one = ended.instance
+        until(lambda: "slipway-guest: ready" in machines.console(one), "the guest's marker")
+
+
 def test_a_second_run_changes_nothing(machines: Machines) -> None:
     with machines.open() as orchestrator:
         run(orchestrator, machines.file())
