@@ -21,6 +21,7 @@ from slipway.flows import audit as auditing
 from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
+from slipway.flows.power import GRACEFUL, Shutdown
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
 from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest
@@ -30,6 +31,7 @@ from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
 from slipway.states import effects, hosts, installation, instances
 from slipway.states.history import history_of
+from slipway.states.machines import Event as Move
 from slipway.states.machines import VmState
 from slipway.states.store import Store
 
@@ -183,6 +185,52 @@ class Orchestrator:
 
         # What is not begun any more is said by `go_on`, which knows its name.
         return run_in_order(dict.fromkeys(unfinished, ()), one, executor=executor, stopping=lambda: False)
+
+    # --- stopping and starting ------------------------------------------------------------------------------------
+
+    def stop(
+        self,
+        name: str,
+        *,
+        project: str | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Stop an instance, by name or id; gives it as it is then, and does nothing where it is STOPPED.
+
+        The guest is asked to shut down (ACPI), and ended when it still runs after `timeout` seconds (default: the
+        settings' `shutdown_timeout`), or at once with `force`. When that fails the instance is in the state in which
+        its domain really is, with the failure as its `fault`; that is not raised.
+        Raises `InstanceNotFound`, `UnexpectedState` where it is not ACTIVE, `InstanceBusy` while another worker is at
+        it, `NotFinished` when it can be resumed; `ValueError` for a time-out beyond a step's.
+        """
+        return self._change_power(Move.STOP, name, project, on_event, Shutdown(force, timeout))
+
+    def start(self, name: str, *, project: str | None = None, on_event: Listener = lambda _event: None) -> Instance:
+        """Start an instance that is STOPPED; as `stop`. ACTIVE already: nothing happens."""
+        return self._change_power(Move.START, name, project, on_event, GRACEFUL)
+
+    def reboot(
+        self,
+        name: str,
+        *,
+        project: str | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Stop an instance that is ACTIVE, as `stop` does, and start it; also one whose domain ended by itself."""
+        return self._change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
+
+    def _change_power(
+        self, wish: Move, name: str, project: str | None, on_event: Listener, shutdown: Shutdown
+    ) -> Instance:
+        most = self._settings.step_timeout
+        if shutdown.timeout is not None and not 0 <= shutdown.timeout <= most:
+            # Another worker may take over what takes longer than a step.
+            raise ValueError(f"the time-out must be from 0 s to a step's own ({most:g} s), not {shutdown.timeout:g} s")
+        return self._builder.change_power(wish, name, project, on_event, shutdown)
 
     # --- taking back ----------------------------------------------------------------------------------------------
 

@@ -34,6 +34,15 @@ class ComputeDriver(Protocol):
     def destroy(self, instance_id: str) -> None:
         """Stop the domain at once and undefine it. Absent: nothing happens."""
 
+    def stop(self, instance_id: str, *, force: bool) -> None:
+        """Ask the guest to shut down (ACPI) and do not wait for it; with `force` end it at once. It stays defined.
+
+        Does not run: nothing happens. A guest may not hear, or not heed it: that is no error. Raises `DomainNotFound`.
+        """
+
+    def start(self, instance_id: str) -> None:
+        """Start the domain that is defined. Running already: nothing happens. Raises `DomainNotFound`."""
+
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
 
