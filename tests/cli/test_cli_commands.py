@@ -174,6 +174,13 @@ def test_a_stop_that_fails_is_3(slipway: Call, run_file: FileWriter) -> None:
 
 
 @pytest.mark.usefixtures("built")
+def test_console_of_a_simulated_host(slipway: Call) -> None:
+    done = slipway("console", "web")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == ("slipway: instance web has no console log: node-1 simulates no guest that would write one\n")
+
+
+@pytest.mark.usefixtures("built")
 def test_delete_of_one_wrong_name_deletes_nothing(slipway: Call) -> None:
     assert slipway("delete", "web", "nope").exit_code == 1
     assert len(in_json(slipway("list", "--output", "json"))) == 2

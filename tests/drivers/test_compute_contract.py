@@ -237,6 +237,15 @@ def test_one_of_two_with_one_name_wins(hypervisor: Hypervisor, make_domain: Call
 # --- stop and start -------------------------------------------------------------------------------------------------
 
 
+def test_the_console_log_is_the_one_that_the_xml_names(hypervisor: Hypervisor) -> None:
+    """Or there is none, where no guest is."""
+    instance_id = str(uuid.uuid4())
+    driver = hypervisor.driver()
+    path = driver.console_log(instance_id)
+    assert path == driver.platform_for_instance(instance_id).console_log
+    assert (path is None) == isinstance(driver, SimCompute)
+
+
 def test_stop_leaves_the_domain_defined_and_start_runs_it_again(
     hypervisor: Hypervisor, make_domain: Callable[..., Domain]
 ) -> None:

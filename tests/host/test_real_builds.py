@@ -104,6 +104,20 @@ def test_a_guest_is_asked_to_shut_down_and_started_again(machines: Machines) -> 
         assert_nothing_is_left(machines, orchestrator)
 
 
+def test_the_console_is_followed_until_the_guest_ends(machines: Machines) -> None:
+    with machines.open() as orchestrator, ThreadPoolExecutor(1) as pool:
+        run(orchestrator, machines.file())
+        following = pool.submit(lambda: b"".join(orchestrator.console("one", follow=True)))
+        one = ready(machines)
+        assert not following.done()
+        last = b"".join(orchestrator.console("one", lines=1))
+        assert last.startswith(b"slipway-guest: ready")
+        orchestrator.stop("one", timeout=30)
+        text = following.result(timeout=30)
+        assert text.decode(errors="replace").replace("\r\n", "\n") == machines.console(one)
+        assert b"reboot: Power down" in text
+
+
 def test_a_guest_that_does_not_hear_is_ended(machines: Machines) -> None:
     """It is not asked before it has booted."""
     with machines.open() as orchestrator:

@@ -46,6 +46,12 @@ class ComputeDriver(Protocol):
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
 
+    def console_log(self, instance_id: str) -> str | None:
+        """The path of the file with what the guest writes to its first serial port; None where there is no guest.
+
+        It begins anew with each start, and is not there before the first one.
+        """
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
 

@@ -93,6 +93,10 @@ class SimCompute:
         self._calls.enter("power_state")
         return self._get(instance_id).state
 
+    def console_log(self, instance_id: str) -> str | None:
+        """None: no guest is simulated that would write anything."""
+        return None
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
         self._calls.enter("list_domains")

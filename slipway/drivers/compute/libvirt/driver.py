@@ -97,6 +97,10 @@ class LibvirtCompute:
         what = f"looking at the domain of instance {instance_id}"
         return self._connection.ask(what, lambda libvirtd: _state(self._existing(libvirtd, instance_id)))
 
+    def console_log(self, instance_id: str) -> str | None:
+        """The file beside the domain's XML; QEMU writes it."""
+        return self._definitions.console_log(instance_id)
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag, those of other installations left out."""
 
