@@ -17,6 +17,7 @@ class Status(StrEnum):
     BUILT = "built"
     RESUMED = "resumed"
     UNCHANGED = "unchanged"
+    DONE = "done"
     DELETED = "deleted"
     FAILED = "failed"
     SKIPPED = "skipped"

@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from slipway import errors
 from slipway.batch import Ended, Status
 from slipway.flows.engine import Engine
+from slipway.flows.power import GRACEFUL, Shutdown
 from slipway.flows.tasks.base import Tools
 from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest
 from slipway.states import effects, instances
+from slipway.states.history import last_power_change
+from slipway.states.machines import GOALS, State, VmState
 from slipway.states.machines import Event as Move
-from slipway.states.machines import State, VmState
 from slipway.states.store import Transaction
 from slipway.states.worker import is_gone, this_worker
 
@@ -105,7 +107,8 @@ class Builder:
             worker = instances.worker_of(tx, instance_id)
             dropped = worker == this_worker() and instance_id in self._dropped
             if not is_gone(worker) and not dropped:
-                deadline = effects.last_deadline(tx, instance_id) or instance.created_at
+                known = (effects.last_deadline(tx, instance_id), last_power_change(tx, instance_id))
+                deadline = max((at for at in known if at), default=instance.created_at)
                 if self._tools.clock() < deadline + self._patience:
                     return None
             return replace(instance, generation=instances.take_over(tx, instance, worker=this_worker()))
@@ -128,7 +131,8 @@ class Builder:
                 instance = instances.get(tx, instance.id)
             return Ended(instance.name, Status.INTERRUPTED, instance, str(stop))
         ends = {VmState.ERROR: Status.FAILED, VmState.DELETED: Status.DELETED}
-        return self._ended(rested, ends.get(VmState(rested.vm_state), status), began)
+        failed = Status.FAILED if rested.fault is not None else status
+        return self._ended(rested, ends.get(VmState(rested.vm_state), failed), began)
 
     def _ended(self, instance: Instance, status: Status, began: datetime) -> Ended:
         undone, stuck = self.undone_and_stuck(instance) if status is Status.FAILED else ((), ())
@@ -142,10 +146,12 @@ class Builder:
         undone = tuple(effect for effect in found if effect.state is EffectState.UNDONE)
         return undone, tuple(effect for effect in found if effect.state is EffectState.STUCK)
 
-    def _to_rest(self, instance: Instance, notify: Listener, *, new: bool = False) -> Instance:
+    def _to_rest(
+        self, instance: Instance, notify: Listener, *, new: bool = False, shutdown: Shutdown = GRACEFUL
+    ) -> Instance:
         """Have the engine bring it to rest; what stops it is an ordinary error to our caller."""
         try:
-            return self._engine.build(instance, notify=notify, new=new)
+            return self._engine.build(instance, notify=notify, new=new, shutdown=shutdown)
         except errors.BuildInterrupted as stop:
             self._drop(instance, stop)
             raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
@@ -153,6 +159,41 @@ class Builder:
     def _drop(self, instance: Instance, stop: errors.BuildInterrupted) -> None:
         if isinstance(stop.__cause__, errors.StoreError):
             self._dropped.add(instance.id)
+
+    # --- stopping and starting ------------------------------------------------------------------------------------
+
+    def change_power(
+        self, wish: Move, name: str, project: str | None, notify: Listener, shutdown: Shutdown = GRACEFUL
+    ) -> Instance:
+        """Stop, start or reboot an instance; gives it as it is then, with a fault where that failed.
+
+        What a worker that is gone left unfinished is finished first. Raises `InstanceNotFound`, `UnexpectedState`,
+        `InstanceBusy`, `NotFinished`.
+        """
+        while True:
+            with self._tools.store.write() as tx:
+                found = self._find(tx, name, project)
+                state = State(found.vm_state, found.task_state)
+                if GOALS.get(wish) == state:
+                    return found
+                if state.at_rest:
+                    begun = self._begin(tx, found, wish)
+                    break
+            taken = self._take(found.id)
+            if taken is None:
+                raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")
+            self._to_rest(taken, notify)
+        return self._to_rest(begun, notify, shutdown=shutdown)
+
+    def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance:
+        state = State(instance.vm_state, instance.task_state)
+        held = {"worker": this_worker()}
+        at = self._tools.clock()
+        try:
+            to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=held)
+        except errors.UnexpectedState as error:
+            raise errors.UnexpectedState(f"instance {instance.name}: {error}") from error
+        return replace(instance, vm_state=to.vm_state, task_state=to.task_state)
 
     # --- deleting -------------------------------------------------------------------------------------------------
 
@@ -193,15 +234,19 @@ class Builder:
         """Set DELETING, generation unchanged, so that a live worker sees it at its next step."""
         while True:
             with self._tools.store.write() as tx:
-                found = instances.find(tx, name, project)
-                if found is None:
-                    raise errors.InstanceNotFound(f"no instance {name}" + (f" in project {project}" if project else ""))
+                found = self._find(tx, name, project)
                 state = State(found.vm_state, found.task_state)
                 try:
                     instances.advance(tx, found.id, found.generation, state, Move.DELETE, self._tools.clock())
                 except (errors.UnexpectedState, errors.StaleWorker):
                     continue
                 return found
+
+    def _find(self, tx: Transaction, name: str, project: str | None) -> Instance:
+        found = instances.find(tx, name, project)
+        if found is None:
+            raise errors.InstanceNotFound(f"no instance {name}" + (f" in project {project}" if project else ""))
+        return found
 
     def _get(self, instance_id: str) -> Instance:
         with self._tools.store.read() as tx:

@@ -104,6 +104,10 @@ class InstanceNotFound(SlipwayError):
     """No such instance."""
 
 
+class ConsoleUnavailable(SlipwayError):
+    """There is no log of what the instance's guest wrote."""
+
+
 class InstanceExists(SlipwayError):
     """An instance of this name exists in the project."""
 

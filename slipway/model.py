@@ -82,12 +82,16 @@ class InstanceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """How a simulated host behaves: seconds a call takes, calls that fail, MACs and DHCP options that it dictates."""
+    """How a simulated host behaves: seconds a call takes, calls that fail, MACs and DHCP options that it dictates.
+
+    `acpi` false: its guests do not hear when they are asked to shut down.
+    """
 
     delay: float = 0.0
     fail: tuple[str, ...] = ()
     macs: tuple[str, ...] | None = None
     dhcp_options: tuple[tuple[str, str], ...] = ()
+    acpi: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,7 +552,7 @@ class Event:
 
     `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
     `instance.delete.end`, `instance.delete.error`, `state` (a new phase), `step.start`, `step.end`, `step.error`,
-    `step.undo`, or `reschedule`.
+    `step.undo`, or `reschedule`. `power_off`, `power_on` and `reboot` have three each as `create` has.
     """
 
     type: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,20 +17,24 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from slipway import errors
 from slipway.batch import GONE, Ended, run_in_order
 from slipway.builder import Builder, Listener
+from slipway.console import read_log
+from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
 from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
+from slipway.flows.power import GRACEFUL, Shutdown
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
-from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest
+from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest, PowerState
 from slipway.networks import Networks
 from slipway.runfile import RunFile
 from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
 from slipway.states import effects, hosts, installation, instances
 from slipway.states.history import history_of
+from slipway.states.machines import Event as Move
 from slipway.states.machines import VmState
 from slipway.states.store import Store
 
@@ -103,6 +108,7 @@ class Orchestrator:
         if db is None:
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._executor = executor
+        self._sleep = sleep
         self._store = store(db or f"sqlite:///{state / 'slipway.db'}")
         self._settings = settings or self._settings_on_record()
         make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
@@ -184,6 +190,52 @@ class Orchestrator:
         # What is not begun any more is said by `go_on`, which knows its name.
         return run_in_order(dict.fromkeys(unfinished, ()), one, executor=executor, stopping=lambda: False)
 
+    # --- stopping and starting ------------------------------------------------------------------------------------
+
+    def stop(
+        self,
+        name: str,
+        *,
+        project: str | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Stop an instance, by name or id; gives it as it is then, and does nothing where it is STOPPED.
+
+        The guest is asked to shut down (ACPI), and ended when it still runs after `timeout` seconds (default: the
+        settings' `shutdown_timeout`), or at once with `force`. When that fails the instance is in the state in which
+        its domain really is, with the failure as its `fault`; that is not raised.
+        Raises `InstanceNotFound`, `UnexpectedState` where it is not ACTIVE, `InstanceBusy` while another worker is at
+        it, `NotFinished` when it can be resumed; `ValueError` for a time-out beyond a step's.
+        """
+        return self._change_power(Move.STOP, name, project, on_event, Shutdown(force, timeout))
+
+    def start(self, name: str, *, project: str | None = None, on_event: Listener = lambda _event: None) -> Instance:
+        """Start an instance that is STOPPED; as `stop`. ACTIVE already: nothing happens."""
+        return self._change_power(Move.START, name, project, on_event, GRACEFUL)
+
+    def reboot(
+        self,
+        name: str,
+        *,
+        project: str | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Stop an instance that is ACTIVE, as `stop` does, and start it; also one whose domain ended by itself."""
+        return self._change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
+
+    def _change_power(
+        self, wish: Move, name: str, project: str | None, on_event: Listener, shutdown: Shutdown
+    ) -> Instance:
+        most = self._settings.step_timeout
+        if shutdown.timeout is not None and not 0 <= shutdown.timeout <= most:
+            # Another worker may take over what takes longer than a step.
+            raise ValueError(f"the time-out must be from 0 s to a step's own ({most:g} s), not {shutdown.timeout:g} s")
+        return self._builder.change_power(wish, name, project, on_event, shutdown)
+
     # --- taking back ----------------------------------------------------------------------------------------------
 
     def delete(
@@ -246,6 +298,44 @@ class Orchestrator:
             claim = hosts.claim_of(tx, found.id)
             done = tuple(effects.effects_of(tx, found.id))
             return Details(found, claim, done, tuple(history_of(tx, found.id)))
+
+    def console(
+        self,
+        name: str,
+        *,
+        project: str | None = None,
+        lines: int | None = None,
+        follow: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Iterator[bytes]:
+        """What the guest of an instance wrote to its first serial port since its last start, piece by piece.
+
+        From its last `lines` lines on (None: all), and with `follow` what it writes until its domain has ended or
+        `stopping` is true. It is as the guest wrote it: not text to trust a terminal with.
+        Raises `InstanceNotFound`, `ConsoleUnavailable`, `ComputeError` when the domain cannot be looked at.
+        """
+        instance = self.show(name, project=project).instance
+        compute, path = self._console_of(instance)
+
+        def wait() -> bool:
+            self._sleep(self._settings.poll_interval)
+            return not stopping() and compute.power_state(instance.id) in (PowerState.RUNNING, PowerState.PAUSED)
+
+        return read_log(path, lines, wait if follow else None)
+
+    def _console_of(self, instance: Instance) -> tuple[ComputeDriver, str]:
+        if instance.host is None:
+            raise errors.ConsoleUnavailable(f"instance {instance.name} is on no host: it has no console log")
+        with self._store.read() as tx:
+            host = hosts.get(tx, instance.host)
+        compute = self._drivers.on(host).compute
+        path = compute.console_log(instance.id)
+        if path is None:
+            text = f"instance {instance.name} has no console log: {host.name} simulates no guest that would write one"
+            raise errors.ConsoleUnavailable(text)
+        if not os.path.exists(path):
+            raise errors.ConsoleUnavailable(f"instance {instance.name} has no console log yet: {path} is not there")
+        return compute, path
 
     def audit(self) -> tuple[auditing.Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""

@@ -17,6 +17,7 @@ class Settings:
     step_timeout: float = 120.0
     takeover_grace: float = 60.0
     poll_interval: float = 0.5
+    shutdown_timeout: float = 60.0
     default_access_network: str | None = None
     base_mac: str = "fa:16:3e:00:00:00"
     physical_networks: tuple[str, ...] = ("physnet1",)

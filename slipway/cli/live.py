@@ -93,7 +93,7 @@ class LiveProgress(Progress):
         if ended is not None:
             del self._rows[event.name]
             self._ended.add(event.name)
-            self._line(event, ended, "✗" if event.vm_state == "ERROR" else "✓")
+            self._line(event, ended, "✗" if event.type.endswith(".error") else "✓")
             return
         self._ended.discard(event.name)
         row.phase = event.task_state or row.phase

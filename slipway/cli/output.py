@@ -20,6 +20,7 @@ _UNBOUNDED = 100_000
 
 COLOURS = {
     "ACTIVE": "green",
+    "STOPPED": "blue",
     "ERROR": "red",
     "BUILDING": "yellow",
     "DELETED": "dim",

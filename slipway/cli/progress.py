@@ -124,7 +124,13 @@ class PlainProgress(Progress):
         self._phases[event.name] = event.task_state
 
 
-BEGINNINGS = {"instance.create.start": "building", "instance.delete.start": "deleting"}
+BEGINNINGS = {
+    "instance.create.start": "building",
+    "instance.delete.start": "deleting",
+    "instance.power_off.start": "stopping",
+    "instance.power_on.start": "starting",
+    "instance.reboot.start": "rebooting",
+}
 
 
 def happened(event: Event) -> str | None:
@@ -149,4 +155,8 @@ def end_text(event: Event, seconds: float) -> str | None:
             return f"ERROR, {without_owner(event.message, event.instance_id)} {took}"
         case "instance.delete.end":
             return f"DELETED {took}"
+        case "instance.power_off.end" | "instance.power_on.end" | "instance.reboot.end":
+            return f"{event.vm_state} {took}"
+        case "instance.power_off.error" | "instance.power_on.error" | "instance.reboot.error":
+            return f"{event.vm_state}, {event.message} {took}"
     return None

@@ -32,6 +32,8 @@ from slipway.runfile.apply import Changes
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from slipway.model import Instance
+
 _MOST_LINES = 20
 _WORST_FIRST = (Code.INTERRUPTED, Code.STUCK, Code.FAILED, Code.UNEXPECTED)
 
@@ -163,7 +165,11 @@ def _advice(
         yield options.command(*again), "go on where this stopped"
     if any(one.instance for one in unfinished) and again[0] != "resume":
         yield options.command("resume"), "only finish what was begun"
+    unchanged = [one for one in ended if one.status is Status.FAILED and one.instance and not _given_up(one.instance)]
+    if unchanged:
+        yield options.command(*again), "try again, once the cause is mended"
     failed = [one.instance for one in ended if one.status is Status.FAILED and one.instance]
+    failed = [instance for instance in failed if _given_up(instance)]
     if not failed:
         return
     project = () if failed[0].project == "default" else ("--project", failed[0].project)
@@ -174,6 +180,11 @@ def _advice(
     if replace:
         yield options.command(*replace), "delete what failed and build it anew"
     yield options.command("show", names[0], *project), "see all that is on record about it"
+
+
+def _given_up(instance: Instance) -> bool:
+    """Not one that could only not be stopped or started."""
+    return instance.vm_state == "ERROR"
 
 
 def _write_advice(advice: Sequence[tuple[str, str]]) -> None:

@@ -25,6 +25,8 @@ WIRED = frozenset({"vif", "filter", "dhcp"})
 _CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
 """What of a port brought along changes while an instance has it, besides its binding."""
 _RESTING = frozenset({"ACTIVE", "STOPPED", "ERROR", "DELETED"})
+_WHOLE = {"ACTIVE": ("running",), "STOPPED": ("shutdown", "crashed")}
+"""The states in which all of an instance is there, and what its domain may be then."""
 
 
 def audit(
@@ -138,7 +140,7 @@ class _Audit:
         left = [row for row in rows if row["state"] == "intended"]
         for row in left:
             yield Problem("A2", f"the ledger says {row['key']} is still going on")
-        if instance["vm_state"] == "ACTIVE":
+        if instance["vm_state"] in _WHOLE:
             yield from self._whole(instance, found, rows)
             return
         stuck = Counter(_found_as(row["kind"]) for row in rows if row["state"] == "stuck")
@@ -156,20 +158,22 @@ class _Audit:
             yield Problem("A11", f"instance {instance['name']} is DELETED and {stuck.total()} effects are stuck")
 
     def _whole(self, instance: Row, found: Counter[str], rows: list[Row]) -> Iterator[Problem]:
-        name = instance["name"]
+        name, state = instance["name"], instance["vm_state"]
         promised = _promised(json.loads(instance["request"]), self.now)
         for kind in _KINDS:
             if kind in WIRED - self.wired:
                 continue
             if found[kind] != promised[kind]:
-                yield Problem("A3", f"instance {name} is ACTIVE with {found[kind]} of kind {kind} for {promised[kind]}")
+                yield Problem(
+                    "A3", f"instance {name} is {state} with {found[kind]} of kind {kind} for {promised[kind]}"
+                )
         done = Counter(_found_as(row["kind"]) for row in rows if row["state"] == "done")
         if found["file"] > done["file"]:
             more = found["file"] - done["file"]
             yield Problem("A2", f"instance {name}: {more} things that no effect on record explains")
         for row in rows:
             if row["state"] == "stuck":
-                yield Problem("A3", f"instance {name} is ACTIVE and {row['key']} is stuck")
+                yield Problem("A3", f"instance {name} is {state} and {row['key']} is stuck")
         yield from self._fits(instance)
 
     def _fits(self, instance: Row) -> Iterator[Problem]:
@@ -185,8 +189,9 @@ class _Audit:
             yield Problem("A2", f"instance {instance['name']} has no domain on its host {instance['host']}")
             return
         content = json.loads(domain)
-        if content["state"] != "running":
-            yield Problem("A3", f"instance {instance['name']} is ACTIVE and its domain is {content['state']}")
+        if content["state"] not in _WHOLE[instance["vm_state"]]:
+            state = f"{instance['vm_state']} and its domain is {content['state']}"
+            yield Problem("A3", f"instance {instance['name']} is {state}")
         if sorted(content["macs"]) != sorted(p["mac_address"] for p in mine):
             yield Problem("A2", f"instance {instance['name']}: the domain's MACs are not its ports'")
         on_record = set(json.loads(instance["addresses"] or "[]"))

@@ -140,11 +140,17 @@ def _effects(
             continue
         if thing not in held:
             yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there")
-        elif thing.kind == "domain" and held[thing] != PowerState.RUNNING:
+        elif thing.kind == "domain" and held[thing] not in _right(record.instances[effect.instance_id]):
             yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and the domain is {held[thing]}")
     for thing in held.keys() - expected.keys() - _expected(before).keys():
         if thing.instance_id not in moving:
             yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record")
+
+
+def _right(instance: Instance) -> tuple[PowerState, ...]:
+    """What the domain of an instance at rest may be."""
+    stopped = State(instance.vm_state, instance.task_state).stopped
+    return (PowerState.SHUTDOWN, PowerState.CRASHED) if stopped else (PowerState.RUNNING,)
 
 
 def _finding(difference: Difference, thing: _Thing, detail: str) -> Finding:

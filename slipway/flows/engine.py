@@ -17,6 +17,7 @@ from slipway.flows.compiler import compile_flow
 from slipway.flows.definition import Definition
 from slipway.flows.effect_task import Seat
 from slipway.flows.memory import NullBackend
+from slipway.flows.power import GRACEFUL, PowerChange, Shutdown
 from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
@@ -50,10 +51,11 @@ class Engine:
         notify: Callable[[Event], None] = lambda _event: None,
         stopping: Callable[[], bool] = lambda: False,
         new: bool = False,
+        shutdown: Shutdown = GRACEFUL,
     ) -> Instance:
         """Bring the instance to rest: ACTIVE, ERROR, or DELETED when a delete came between; gives it as it is then.
 
-        `new`: nothing of it is on record yet but its row. Raises `BuildInterrupted` when it was stopped before it came
+        `new`: nothing of it is on record yet but its row. `shutdown`: how it is stopped where it is to be. Raises `BuildInterrupted` when it was stopped before it came
         to rest, or when the record could not be written: then it can be resumed, here or elsewhere.
         """
         ledger = Ledger(self.tools.store, instance, clock=self.tools.clock, known=not new)
@@ -65,7 +67,9 @@ class Engine:
             else:
                 self._recall(run)
             while not run.ledger.state.at_rest:
-                if run.outcome is None:
+                if run.ledger.state.powering:
+                    PowerChange(run, shutdown).bring_to_rest()
+                elif run.outcome is None:
                     self._forward(run)
                 if run.outcome is not None:
                     self._back(run)

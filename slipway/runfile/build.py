@@ -98,6 +98,7 @@ def _simulation(entry: Tree) -> Simulation:
     return Simulation(
         delay=parse_duration(entry.get("delay", "0s")),
         fail=tuple(entry.get("fail", ())),
+        acpi=entry.get("acpi", True),
         macs=tuple(map(parse_mac, entry["macs"])) if "macs" in entry else None,
         dhcp_options=tuple(entry.get("dhcp_options", {}).items()),
     )

@@ -273,6 +273,11 @@ class Ledger:
         self._write(tx, effects.UNDONE, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
+    def check(self) -> None:
+        """Raise `StaleWorker` or `InstanceDeleting` where this worker must do nothing more."""
+        with self._store.read() as tx:
+            instances.fence(tx, self.instance_id, self.generation, going_on=True)
+
     def refresh(self) -> None:
         """See the instance's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
         with self._lock, self._store.read() as tx:

@@ -17,6 +17,7 @@ class VmState(StrEnum):
 
     BUILDING = "BUILDING"
     ACTIVE = "ACTIVE"
+    STOPPED = "STOPPED"
     ERROR = "ERROR"
     DELETED = "DELETED"
 
@@ -30,6 +31,9 @@ class TaskState(StrEnum):
     BLOCK_DEVICE_MAPPING = "BLOCK_DEVICE_MAPPING"
     SPAWNING = "SPAWNING"
     REVERTING = "REVERTING"
+    POWERING_OFF = "POWERING_OFF"
+    POWERING_ON = "POWERING_ON"
+    REBOOTING = "REBOOTING"
     DELETING = "DELETING"
 
 
@@ -54,6 +58,16 @@ class State(NamedTuple):
         return self.vm_state == VmState.BUILDING
 
     @property
+    def stopped(self) -> bool:
+        """Whether its domain is there and does not run."""
+        return self.vm_state == VmState.STOPPED
+
+    @property
+    def powering(self) -> bool:
+        """Whether the domain of an instance that was built is stopped, started, or both."""
+        return self in POWERING
+
+    @property
     def deleting(self) -> bool:
         """Whether a delete was asked for and has not ended."""
         return self.task_state == TaskState.DELETING
@@ -70,6 +84,11 @@ class Event(StrEnum):
     FAIL = "fail"
     RESCHEDULE = "reschedule"
     REVERTED = "reverted"
+    STOP = "stop"
+    START = "start"
+    REBOOT = "reboot"
+    RUNS = "runs"
+    HALTED = "halted"
     DELETE = "delete"
     DELETED = "deleted"
     DELETE_FAILED = "delete_failed"
@@ -91,6 +110,7 @@ def _building(task_state: TaskState) -> State:
 
 INITIAL = _building(TaskState.SCHEDULING)
 ACTIVE = State(VmState.ACTIVE, None)
+STOPPED = State(VmState.STOPPED, None)
 ERROR = State(VmState.ERROR, None)
 DELETED = State(VmState.DELETED, None)
 PHASES = tuple(
@@ -104,13 +124,17 @@ PHASES = tuple(
     )
 )
 REVERTING = _building(TaskState.REVERTING)
+POWERING_OFF = State(VmState.ACTIVE, TaskState.POWERING_OFF)
+POWERING_ON = State(VmState.STOPPED, TaskState.POWERING_ON)
+REBOOTING = State(VmState.ACTIVE, TaskState.REBOOTING)
+POWERING = (POWERING_OFF, POWERING_ON, REBOOTING)
 
 
 def _deleting(vm_state: VmState) -> State:
     return State(vm_state, TaskState.DELETING)
 
 
-DELETING = tuple(_deleting(vm) for vm in (VmState.BUILDING, VmState.ACTIVE, VmState.ERROR))
+DELETING = tuple(_deleting(vm) for vm in (VmState.BUILDING, VmState.ACTIVE, VmState.STOPPED, VmState.ERROR))
 
 TRANSITIONS = (
     Transition(Event.CLAIM, (PHASES[0],), PHASES[1], "a host was chosen: take what the flavor needs from it"),
@@ -121,11 +145,17 @@ TRANSITIONS = (
     Transition(Event.FAIL, PHASES, REVERTING, "a step failed: what it and the steps before it did is undone"),
     Transition(Event.RESCHEDULE, (REVERTING,), PHASES[1], "the host's part is undone: the next alternate is tried"),
     Transition(Event.REVERTED, (REVERTING,), ERROR, "the last undo ended, and no other host is to be tried"),
+    Transition(Event.STOP, (ACTIVE,), POWERING_OFF, "the guest is asked to shut down, and ended when it does not"),
+    Transition(Event.START, (STOPPED,), POWERING_ON, "the domain that is defined is started"),
+    Transition(Event.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),
+    Transition(Event.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
+    Transition(Event.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
     *(
         Transition(Event.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
         for vm, sources in (
             (VmState.BUILDING, (*PHASES, REVERTING, _deleting(VmState.BUILDING))),
-            (VmState.ACTIVE, (ACTIVE, _deleting(VmState.ACTIVE))),
+            (VmState.ACTIVE, (ACTIVE, POWERING_OFF, REBOOTING, _deleting(VmState.ACTIVE))),
+            (VmState.STOPPED, (STOPPED, POWERING_ON, _deleting(VmState.STOPPED))),
             (VmState.ERROR, (ERROR, _deleting(VmState.ERROR))),
         )
     ),
@@ -134,6 +164,9 @@ TRANSITIONS = (
         Event.DELETE_FAILED, DELETING, ERROR, "something is stuck: it stays on record and delete can be repeated"
     ),
 )
+
+GOALS = {Event.STOP: STOPPED, Event.START: ACTIVE}
+"""In which state there is nothing to do for a request. A reboot always does something."""
 
 
 @cache

@@ -138,6 +138,49 @@ def test_delete(slipway: Call) -> None:
 
 
 @pytest.mark.usefixtures("built")
+def test_stop_start_and_reboot(slipway: Call) -> None:
+    done = slipway("stop", "web", "gate", "--project", "demo")
+    assert done.exit_code == 0, done.stderr
+    assert "web   stopping\n" in done.stdout
+    assert re.search(r"^gate +STOPPED +node-1 ", done.stdout, re.MULTILINE)
+    assert {one["vm_state"] for one in in_json(slipway("list", "--output", "json"))} == {"STOPPED"}
+    assert slipway("audit").exit_code == 0
+    again = slipway("stop", "web", "gate")
+    assert (again.exit_code, again.stdout.splitlines()[-1]) == (0, "Nothing to do.")
+    assert slipway("start", "web").exit_code == 0
+    done = slipway("reboot", "web", "--force", "--output", "json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["instance.reboot.start", "instance.reboot.end", "result"]
+    (web,) = events[-1]["instances"]
+    assert (web["name"], web["status"], web["vm_state"], web["fault"]) == ("web", "done", "ACTIVE", None)
+
+
+@pytest.mark.usefixtures("built")
+def test_what_cannot_be_stopped(slipway: Call) -> None:
+    assert slipway("stop", "web", "nope").exit_code == 1
+    done = slipway("stop", "web", "--timeout", "3600")
+    assert (done.exit_code, "from 0 s to a step's own (120 s)" in done.stderr) == (2, True)
+    assert {one["vm_state"] for one in in_json(slipway("list", "--output", "json"))} == {"ACTIVE"}
+
+
+def test_a_stop_that_fails_is_3(slipway: Call, run_file: FileWriter) -> None:
+    slipway("run", run_file("fail: [stop]"))
+    done = slipway("stop", "web")
+    assert done.exit_code == 3
+    assert re.search(r"^web +ACTIVE ", done.stdout, re.MULTILINE)
+    assert "ComputeError" in done.stdout
+    assert "slipway stop web" in done.stdout
+    assert "slipway delete" not in done.stdout
+
+
+@pytest.mark.usefixtures("built")
+def test_console_of_a_simulated_host(slipway: Call) -> None:
+    done = slipway("console", "web")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == ("slipway: instance web has no console log: node-1 simulates no guest that would write one\n")
+
+
+@pytest.mark.usefixtures("built")
 def test_delete_of_one_wrong_name_deletes_nothing(slipway: Call) -> None:
     assert slipway("delete", "web", "nope").exit_code == 1
     assert len(in_json(slipway("list", "--output", "json"))) == 2

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from slipway.drivers.compute.base import ComputeDriver, DomainInfo
 from slipway.drivers.compute.sim import SimCompute
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import Domain, Host, PowerState
+from slipway.model import Domain, Host, PowerState, Simulation
 from tests.host.libvirtd import Libvirtd, empty
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
@@ -26,8 +26,11 @@ HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 class Hypervisor(Protocol):
     """A hypervisor under test and the means to do to it what the driver cannot."""
 
-    def driver(self) -> ComputeDriver:
-        """A new driver object of the same hypervisor, as after a restart."""
+    guests_obey: bool
+    """Whether each shuts down when it is asked to, whatever is in it."""
+
+    def driver(self, *, acpi: bool = True) -> ComputeDriver:
+        """A new driver object of the same hypervisor, as after a restart; where guests are simulated, of what kind."""
 
     def plant(self, instance_id: str, name: str) -> None:
         """Make a domain that is not ours."""
@@ -35,14 +38,19 @@ class Hypervisor(Protocol):
     def names(self) -> set[str]:
         """The names of all domains, ours and others', without the driver."""
 
+    def running(self) -> set[str]:
+        """The names of those that run."""
+
 
 class SimHypervisor:
+    guests_obey = False
+
     def __init__(self, state: Path) -> None:
         self.state = state
         self.domains = state / "world" / HOST.name / "domains"
 
-    def driver(self) -> SimCompute:
-        return SimCompute(HOST, self.state)
+    def driver(self, *, acpi: bool = True) -> SimCompute:
+        return SimCompute(replace(HOST, simulate=Simulation(acpi=acpi)), self.state)
 
     def plant(self, instance_id: str, name: str) -> None:
         self.domains.mkdir(parents=True, exist_ok=True)
@@ -51,7 +59,13 @@ class SimHypervisor:
         (self.domains / f"{instance_id}.json").write_text(json.dumps(content))
 
     def names(self) -> set[str]:
-        return {json.loads(path.read_text())["name"] for path in self.domains.glob("*.json")}
+        return {domain["name"] for domain in self._all()}
+
+    def running(self) -> set[str]:
+        return {domain["name"] for domain in self._all() if domain["state"] == "running"}
+
+    def _all(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in self.domains.glob("*.json")]
 
 
 class LibvirtHypervisor:
@@ -60,10 +74,11 @@ class LibvirtHypervisor:
     def __init__(self, state: Path, uri: str, kind: str) -> None:
         libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
         self.state, self.uri, self.kind = state, uri, kind
+        self.guests_obey = kind == "test"
         self.libvirt = libvirt.open(uri)
         empty(self.libvirt)
 
-    def driver(self) -> ComputeDriver:
+    def driver(self, *, acpi: bool = True) -> ComputeDriver:
         from slipway.drivers.compute.libvirt.driver import LibvirtCompute
 
         host = replace(HOST, compute="libvirt", uri=self.uri, accel="tcg")
@@ -77,6 +92,9 @@ class LibvirtHypervisor:
 
     def names(self) -> set[str]:
         return {domain.name() for domain in self.libvirt.listAllDomains()}
+
+    def running(self) -> set[str]:
+        return {domain.name() for domain in self.libvirt.listAllDomains() if domain.isActive()}
 
 
 def a_real_one(state: Path, request: pytest.FixtureRequest) -> Hypervisor:
@@ -214,6 +232,79 @@ def test_one_of_two_with_one_name_wins(hypervisor: Hypervisor, make_domain: Call
         errors = [future.exception() for future in futures]
     assert [type(error) for error in errors if error is not None] == [ComputeError]
     assert len(hypervisor.driver().list_domains()) == 1
+
+
+# --- stop and start -------------------------------------------------------------------------------------------------
+
+
+def test_the_console_log_is_the_one_that_the_xml_names(hypervisor: Hypervisor) -> None:
+    """Or there is none, where no guest is."""
+    instance_id = str(uuid.uuid4())
+    driver = hypervisor.driver()
+    path = driver.console_log(instance_id)
+    assert path == driver.platform_for_instance(instance_id).console_log
+    assert (path is None) == isinstance(driver, SimCompute)
+
+
+def test_stop_leaves_the_domain_defined_and_start_runs_it_again(
+    hypervisor: Hypervisor, make_domain: Callable[..., Domain]
+) -> None:
+    domain, driver = make_domain(), hypervisor.driver()
+    driver.spawn(domain)
+    for _ in range(2):
+        driver.stop(domain.instance_id, force=True)
+        assert driver.power_state(domain.instance_id) is PowerState.SHUTDOWN
+    assert hypervisor.names() == {domain.name}
+    assert [info.state for info in hypervisor.driver().list_domains()] == [PowerState.SHUTDOWN]
+    for _ in range(2):
+        hypervisor.driver().start(domain.instance_id)
+        assert driver.power_state(domain.instance_id) is PowerState.RUNNING
+
+
+def test_a_guest_without_acpi_is_asked_and_goes_on(
+    hypervisor: Hypervisor, make_domain: Callable[..., Domain]
+) -> None:
+    """There is none in these domains but in libvirt's own test driver, whose guests are always good."""
+    domain, driver = make_domain(), hypervisor.driver(acpi=False)
+    driver.spawn(domain)
+    driver.stop(domain.instance_id, force=False)
+    state = PowerState.SHUTDOWN if hypervisor.guests_obey else PowerState.RUNNING
+    assert driver.power_state(domain.instance_id) is state
+    driver.stop(domain.instance_id, force=True)
+    driver.stop(domain.instance_id, force=False)
+    assert driver.power_state(domain.instance_id) is PowerState.SHUTDOWN
+
+
+def test_what_is_stopped_can_be_destroyed(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain, driver = make_domain(), hypervisor.driver()
+    driver.spawn(domain)
+    driver.stop(domain.instance_id, force=True)
+    driver.destroy(domain.instance_id)
+    assert hypervisor.names() == set()
+
+
+def test_stop_and_start_of_none_or_of_what_is_not_ours(
+    hypervisor: Hypervisor, make_domain: Callable[..., Domain]
+) -> None:
+    domain, driver = make_domain(), hypervisor.driver()
+    hypervisor.plant(domain.instance_id, "not-ours")
+    for instance_id in ("nobody", domain.instance_id):
+        for force in (True, False):
+            with pytest.raises(DomainNotFound):
+                driver.stop(instance_id, force=force)
+        with pytest.raises(DomainNotFound):
+            driver.start(instance_id)
+    assert hypervisor.running() == {"not-ours"}
+
+
+def test_starts_at_once(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain = make_domain()
+    hypervisor.driver().spawn(domain)
+    hypervisor.driver().stop(domain.instance_id, force=True)
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(hypervisor.driver().start, domain.instance_id) for _ in range(4)]:
+            future.result()
+    assert hypervisor.running() == {domain.name}
 
 
 # --- the instances' XML files ---------------------------------------------------------------------------------------

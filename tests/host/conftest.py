@@ -30,8 +30,10 @@ class Machines:
     def file(self, **says: Any) -> RunFile:
         return loads(self.text(**says), "machines.yaml")
 
-    def text(self, memory: str = "128MiB", kernel: Path | None = None, entry: str = "", image: str = "") -> str:
-        host = f'compute: libvirt, disks: qcow2, uri: "{self.libvirtd.uri}", accel: tcg'
+    def text(
+        self, memory: str = "128MiB", kernel: Path | None = None, entry: str = "", image: str = "", accel: str = "tcg"
+    ) -> str:
+        host = f'compute: libvirt, disks: qcow2, uri: "{self.libvirtd.uri}", accel: {accel}'
         image = image or f"kernel: {kernel or self.guest.kernel}, initrd: {self.guest.initrd}"
         return f"""
 schema: 1

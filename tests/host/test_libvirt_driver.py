@@ -143,6 +143,31 @@ def test_kvm_only_after_a_guest_has_booted_under_it(host: Host, tmp_path: Path, 
         assert kept == []
 
 
+CHANGES: dict[str, tuple[str, str, bool]] = {
+    "memory was added to the machine": ("<memory unit='KiB'>", "<memory unit='KiB'>1", True),
+    "huge pages were reserved": ("<pages unit='KiB' size='2048'>0<", "<pages unit='KiB' size='2048'>64<", True),
+    "another processor": ("<feature name='sse4.2'/>", "", False),
+    "another model": ("<model>Nehalem</model>", "<model>Broadwell</model>", False),
+}
+CAPABILITIES = """<capabilities><host>
+<cpu><arch>x86_64</arch><model>Nehalem</model><feature name='ss'/><feature name='sse4.2'/></cpu>
+<topology><cells><cell>
+<memory unit='KiB'>5466328</memory><pages unit='KiB' size='2048'>0</pages></cell></cells></topology>
+</host></capabilities>"""
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_kvm_is_tried_again_on_another_processor_only(what: str) -> None:
+    from lxml import etree
+
+    from slipway.drivers.compute.libvirt.acceleration import _processor
+
+    old, new, same = CHANGES[what]
+    changed = CAPABILITIES.replace(old, new)
+    assert changed != CAPABILITIES
+    assert (_processor(etree.fromstring(changed)) == _processor(etree.fromstring(CAPABILITIES))) is same
+
+
 def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under TCG, where it must; else nobody would ever get KVM."""
     import libvirt

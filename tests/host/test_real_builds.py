@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from slipway.batch import Ended, Status
 from slipway.flows.audit import Difference
-from slipway.model import EffectState
+from slipway.model import EffectState, Instance
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from tests.host.conftest import Machines
@@ -52,6 +53,15 @@ def test_a_guest_boots_and_is_gone_when_it_is_deleted(machines: Machines) -> Non
         assert_nothing_is_left(machines, orchestrator)
 
 
+def test_what_was_found_out_of_kvm_is_true(machines: Machines) -> None:
+    """A kernel boots under it: there are machines where /dev/kvm is there and a kernel does not get far."""
+    with machines.open() as orchestrator:
+        ended = run(orchestrator, machines.file(accel="auto"))
+        assert ended.instance is not None
+        one = ended.instance
+        until(lambda: "slipway-guest: ready" in machines.console(one), "the guest's marker")
+
+
 def test_a_second_run_changes_nothing(machines: Machines) -> None:
     with machines.open() as orchestrator:
         run(orchestrator, machines.file())
@@ -61,6 +71,87 @@ def test_a_second_run_changes_nothing(machines: Machines) -> None:
         assert machines.libvirtd.machines() == [process]
         orchestrator.destroy(machines.file())
         assert_nothing_is_left(machines, orchestrator)
+
+
+# --- stop and start -------------------------------------------------------------------------------------------------
+
+
+def ready(machines: Machines) -> Instance:
+    """The instance, once its guest has booted."""
+    with machines.open() as orchestrator:
+        (one,) = orchestrator.list()
+    until(lambda: "slipway-guest: ready" in machines.console(one), "the guest's marker")
+    return one
+
+
+def test_a_guest_is_asked_to_shut_down_and_started_again(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        one = ready(machines)
+        assert orchestrator.stop("one", timeout=30).vm_state == "STOPPED"
+        assert "reboot: Power down" in machines.console(one), "by the guest itself"
+        assert machines.libvirtd.machines() == []
+        assert orchestrator.audit() == ()
+        assert orchestrator.start("one").vm_state == "ACTIVE"
+        ready(machines)
+        (process,) = machines.libvirtd.machines()
+        assert orchestrator.reboot("one", timeout=30).vm_state == "ACTIVE"
+        assert machines.libvirtd.machines() != [process]
+        ready(machines)
+        assert orchestrator.audit() == ()
+        assert orchestrator.stop("one", force=True).vm_state == "STOPPED"
+        orchestrator.delete("one")
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def test_the_console_is_followed_until_the_guest_ends(machines: Machines) -> None:
+    with machines.open() as orchestrator, ThreadPoolExecutor(1) as pool:
+        run(orchestrator, machines.file())
+        following = pool.submit(lambda: b"".join(orchestrator.console("one", follow=True)))
+        one = ready(machines)
+        assert not following.done()
+        last = b"".join(orchestrator.console("one", lines=1))
+        assert last.startswith(b"slipway-guest: ready")
+        orchestrator.stop("one", timeout=30)
+        text = following.result(timeout=30)
+        assert text.decode(errors="replace").replace("\r\n", "\n") == machines.console(one)
+        assert b"reboot: Power down" in text
+
+
+def test_a_guest_that_does_not_hear_is_ended(machines: Machines) -> None:
+    """It is not asked before it has booted."""
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        began = time.monotonic()
+        assert orchestrator.stop("one", timeout=0.5).vm_state == "STOPPED"
+        assert time.monotonic() - began < 20
+        (one,) = orchestrator.list()
+        assert "Power down" not in machines.console(one)
+        assert machines.libvirtd.machines() == []
+
+
+def test_a_stop_while_libvirtd_is_dead(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        machines.libvirtd.kill()
+        one = orchestrator.stop("one", force=True)
+        assert (one.vm_state, one.task_state) == ("ACTIVE", None)
+        assert one.fault is not None
+        assert one.fault.type == "HypervisorUnavailable"
+        machines.libvirtd.restart()
+        assert orchestrator.audit() == ()
+        assert orchestrator.stop("one", force=True).fault is None
+
+
+def test_a_machine_that_was_killed_is_rebooted(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file())
+        (process,) = machines.libvirtd.machines()
+        process.kill()
+        until(orchestrator.audit, "the finding")
+        assert orchestrator.reboot("one").vm_state == "ACTIVE"
+        ready(machines)
+        assert orchestrator.audit() == ()
 
 
 # --- what fails before the machine runs -----------------------------------------------------------------------------

@@ -40,6 +40,9 @@ def test_a_busy_state_has_exits_for_success_failure_delete_and_recovery(state: S
     assert Event.DELETE in exits, "delete wins from every state"
     if state.deleting:
         assert {Event.DELETED, Event.DELETE_FAILED} <= set(exits)
+    elif state.powering:
+        assert set(exits) == {Event.DELETE, Event.RUNS, Event.HALTED}, "success and failure lead to what is seen"
+        assert {exits[Event.RUNS], exits[Event.HALTED]} == {machines.ACTIVE, machines.STOPPED}
     elif state == machines.REVERTING:
         assert {Event.REVERTED, Event.RESCHEDULE} <= set(exits)
     else:
@@ -66,3 +69,23 @@ def test_phases_follow_each_other_as_in_nova() -> None:
         assert state.building
         state = machines.target(event, state)
     assert str(state) == "ACTIVE/-"
+
+
+def test_stop_start_and_reboot_as_in_nova() -> None:
+    state = machines.ACTIVE
+    for event, word in (
+        (Event.STOP, "ACTIVE/POWERING_OFF"),
+        (Event.HALTED, "STOPPED/-"),
+        (Event.START, "STOPPED/POWERING_ON"),
+        (Event.RUNS, "ACTIVE/-"),
+        (Event.REBOOT, "ACTIVE/REBOOTING"),
+        (Event.RUNS, "ACTIVE/-"),
+    ):
+        state = machines.target(event, state)
+        assert str(state) == word
+
+
+@pytest.mark.parametrize(("event", "goal"), machines.GOALS.items())
+def test_what_was_asked_for_is_not_begun_where_it_is_so_already(event: Event, goal: State) -> None:
+    assert goal.at_rest
+    assert not machines.may(event, goal)

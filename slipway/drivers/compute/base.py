@@ -34,8 +34,23 @@ class ComputeDriver(Protocol):
     def destroy(self, instance_id: str) -> None:
         """Stop the domain at once and undefine it. Absent: nothing happens."""
 
+    def stop(self, instance_id: str, *, force: bool) -> None:
+        """Ask the guest to shut down (ACPI) and do not wait for it; with `force` end it at once. It stays defined.
+
+        Does not run: nothing happens. A guest may not hear, or not heed it: that is no error. Raises `DomainNotFound`.
+        """
+
+    def start(self, instance_id: str) -> None:
+        """Start the domain that is defined. Running already: nothing happens. Raises `DomainNotFound`."""
+
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
+
+    def console_log(self, instance_id: str) -> str | None:
+        """The path of the file with what the guest writes to its first serial port; None where there is no guest.
+
+        It begins anew with each start, and is not there before the first one.
+        """
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""

@@ -75,13 +75,27 @@ class SimCompute:
             if present is None or present.owner == OWNER:
                 self._domains.remove(instance_id)
 
+    def stop(self, instance_id: str, *, force: bool) -> None:
+        """Stop the domain; without `force` only where guests are simulated that shut down when they are asked to."""
+        self._calls.enter("stop")
+        if force or self._host.simulate.acpi:
+            self._set(instance_id, PowerState.SHUTDOWN, where=(PowerState.RUNNING, PowerState.PAUSED))
+        else:
+            self._get(instance_id)
+
+    def start(self, instance_id: str) -> None:
+        """Start the domain again. Running already: nothing happens."""
+        self._calls.enter("start")
+        self._set(instance_id, PowerState.RUNNING, where=_STOPPED)
+
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
         self._calls.enter("power_state")
-        domain = self._domains.get(instance_id)
-        if domain is None or domain.owner != OWNER:
-            raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
-        return domain.state
+        return self._get(instance_id).state
+
+    def console_log(self, instance_id: str) -> str | None:
+        """None: no guest is simulated that would write anything."""
+        return None
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
@@ -122,6 +136,18 @@ class SimCompute:
         """The DHCP options that the host was given."""
         self._calls.enter("dhcp_options_for_instance")
         return tuple(DhcpOption(name, value) for name, value in self._host.simulate.dhcp_options)
+
+    def _get(self, instance_id: str) -> SimDomain:
+        domain = self._domains.get(instance_id)
+        if domain is None or domain.owner != OWNER:
+            raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
+        return domain
+
+    def _set(self, instance_id: str, state: PowerState, *, where: tuple[PowerState, ...]) -> None:
+        with self._domains.locked():
+            domain = self._get(instance_id)
+            if domain.state in where:
+                self._domains.put(instance_id, replace(domain, state=state))
 
     def _read(self, domain: Domain) -> SimDomain:
         """The domain that the XML describes, running. Raises `ComputeError` where the XML does not fit."""

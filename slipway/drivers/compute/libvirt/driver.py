@@ -83,17 +83,23 @@ class LibvirtCompute:
 
         self._connection.ask(f"destroying the domain of instance {instance_id}", destroy, within=CHANGE)
 
+    def stop(self, instance_id: str, *, force: bool) -> None:
+        """Ask the guest, by its agent where it has one, by ACPI otherwise; with `force` end its QEMU."""
+        self._change(f"stopping the domain of instance {instance_id}", instance_id, _stop if force else _shut_down)
+
+    def start(self, instance_id: str) -> None:
+        """Start the domain that is defined; the console's log begins anew."""
+        self._change(f"starting the domain of instance {instance_id}", instance_id, _start)
+
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
 
-        def look(libvirtd: libvirt.virConnect) -> PowerState | None:
-            domain = self._ours(libvirtd, instance_id)
-            return None if domain is None else _state(domain)
+        what = f"looking at the domain of instance {instance_id}"
+        return self._connection.ask(what, lambda libvirtd: _state(self._existing(libvirtd, instance_id)))
 
-        state = self._connection.ask(f"looking at the domain of instance {instance_id}", look)
-        if state is None:
-            raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
-        return state
+    def console_log(self, instance_id: str) -> str | None:
+        """The file beside the domain's XML; QEMU writes it."""
+        return self._definitions.console_log(instance_id)
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag, those of other installations left out."""
@@ -158,6 +164,15 @@ class LibvirtCompute:
         domain = _find(libvirtd, instance_id)
         return domain if domain is not None and _owner(domain) == self._owner else None
 
+    def _existing(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain:
+        domain = self._ours(libvirtd, instance_id)
+        if domain is None:
+            raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
+        return domain
+
+    def _change(self, what: str, instance_id: str, change: Callable[[libvirt.virDomain], None]) -> None:
+        self._connection.ask(what, lambda libvirtd: change(self._existing(libvirtd, instance_id)), within=CHANGE)
+
     def _info(self, domain: libvirt.virDomain) -> DomainInfo | None:
         """None where it is not ours, or went while we looked."""
         if _owner(domain) != self._owner:
@@ -218,6 +233,24 @@ def _stop(domain: libvirt.virDomain) -> None:
     except libvirt.libvirtError as error:
         # It was stopped before, or its QEMU ended while libvirt was at it.
         if not has_code(error, libvirt.VIR_ERR_OPERATION_INVALID) or domain.isActive():
+            raise
+
+
+def _shut_down(domain: libvirt.virDomain) -> None:
+    try:
+        domain.shutdown()
+    except libvirt.libvirtError:
+        # It was stopped before; not every hypervisor has the same code for that.
+        if domain.isActive():
+            raise
+
+
+def _start(domain: libvirt.virDomain) -> None:
+    try:
+        domain.create()
+    except libvirt.libvirtError:
+        # It runs already, or another start was quicker.
+        if not domain.isActive():
             raise
 
 

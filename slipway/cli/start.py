@@ -1,0 +1,21 @@
+"""`slipway start`: start instances that are stopped."""
+
+from __future__ import annotations
+
+import click
+
+from slipway.cli import power
+from slipway.cli.options import Options, common_options, example
+
+
+@click.command("start", epilog=example("slipway start web-1", "slipway start web-1 web-2 --project demo"))
+@power.names
+@power.project
+@common_options()
+@click.pass_obj
+def command(options: Options, names: tuple[str, ...], project: str | None) -> int:
+    """Start the instances called NAME (or with this id) that are STOPPED. One that is ACTIVE is left as it is.
+
+    A domain that ended by itself, as `slipway audit` tells, is started by `slipway reboot`: its instance is ACTIVE.
+    """
+    return power.change_power("start", options, names, project)

@@ -1,0 +1,44 @@
+"""What a guest wrote to its first serial port: the end of its log, and what comes after that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+_BLOCK = 1 << 16
+
+
+def read_log(path: str, lines: int | None, wait: Callable[[], bool] | None) -> Iterator[bytes]:
+    """The log piece by piece, from its last `lines` lines on (None: all of it).
+
+    `wait` waits for more and says whether there may be any; None: what is there now is all. A log that is begun anew
+    is read from its beginning. Raises `OSError`.
+    """
+    with open(path, "rb", buffering=0) as file:
+        file.seek(_start(file, lines))
+        going_on = True
+        while True:
+            while piece := file.read(_BLOCK):
+                yield piece
+            if wait is None or not going_on:
+                return
+            # What it wrote before it ended is read once more after that.
+            going_on = wait()
+            if os.fstat(file.fileno()).st_size < file.tell():
+                file.seek(0)
+
+
+def _start(file: BinaryIO, lines: int | None) -> int:
+    """Where the last lines begin; a line that is not ended counts."""
+    if lines is None:
+        return 0
+    end = file.seek(0, os.SEEK_END)
+    tail, size = b"", 0
+    while size < end and tail.count(b"\n") <= lines:
+        size = min(end, 2 * size or _BLOCK)
+        file.seek(end - size)
+        tail = file.read(size)
+    parts = tail.split(b"\n")
+    begun = 1 if parts[-1] == b"" else 0
+    return end - len(b"\n".join(parts[len(parts) - lines - begun if lines + begun < len(parts) else 0 :]))
