@@ -1,0 +1,149 @@
+"""Which ports are to be filtered and how: a file a port, of all hosts of the installation that this machine has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from slipway.drivers.files import locked, make_directories, remove, replace
+from slipway.errors import WiringError
+from slipway.model import AddressPair, Host, SecurityGroupRule, Vif
+
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+Source = tuple[str, IPv4Network | IPv6Network]
+"""A MAC address, and addresses that may be a source with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredPort:
+    """A port as its filter needs it. Nothing in it has a form that could mean something else in a ruleset."""
+
+    port_id: str
+    host: str
+    netns: str | None
+    devname: str
+    bridge: str
+    network_id: str
+    mac: str
+    addresses: tuple[str, ...]
+    pairs: tuple[AddressPair, ...]
+    port_security: bool
+    groups: tuple[str, ...]
+    rules: tuple[SecurityGroupRule, ...]
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The port's own MAC with its addresses, and its pairs."""
+        own = [(self.mac, ip_network(address)) for address in self.addresses]
+        return [*own, *((pair.mac_address, ip_network(pair.ip_address, strict=False)) for pair in self.pairs)]
+
+    @property
+    def remote_groups(self) -> set[str]:
+        """The groups that its rules name."""
+        return {rule.remote_group_id for rule in self.rules if rule.remote_group_id is not None}
+
+
+def filtered_port(host: Host, vif: Vif, rules: Sequence[SecurityGroupRule]) -> FilteredPort:
+    """What is to be filtered at the VIF. Raises `WiringError` for a value that is none of its kind."""
+    try:
+        for device in (vif.devname, vif.bridge):
+            _matching(_DEVICE, device)
+        return FilteredPort(
+            port_id=_uuid(vif.port_id),
+            host=host.name,
+            netns=host.netns,
+            devname=vif.devname,
+            bridge=vif.bridge,
+            network_id=_uuid(vif.network_id),
+            mac=_mac(vif.mac_address),
+            addresses=tuple(_address(ip.ip_address) for ip in vif.fixed_ips),
+            pairs=tuple(
+                AddressPair(_address(p.ip_address), _mac(p.mac_address or vif.mac_address))
+                for p in vif.allowed_address_pairs
+            ),
+            port_security=vif.port_security_enabled,
+            groups=tuple(_uuid(group) for group in vif.security_groups),
+            rules=checked_rules(rules),
+        )
+    except ValueError as error:
+        raise WiringError(f"{host.name}: port {vif.port_id} cannot be filtered: {error}") from error
+
+
+def checked_rules(rules: Sequence[SecurityGroupRule]) -> tuple[SecurityGroupRule, ...]:
+    """The rules, if what goes into a ruleset has the form that it must have. Raises `ValueError`."""
+    for rule in rules:
+        if rule.remote_group_id is not None:
+            _uuid(rule.remote_group_id)
+        if rule.remote_ip_prefix is not None:
+            network = ip_network(rule.remote_ip_prefix, strict=False)
+            if f"IPv{network.version}" != rule.ethertype:
+                raise ValueError(f"rule {rule.id}: {rule.remote_ip_prefix} is not {rule.ethertype}")
+    return tuple(rules)
+
+
+def _matching(form: re.Pattern[str], text: str) -> str:
+    if not form.fullmatch(text):
+        raise ValueError(f"{text!r} has not the form {form.pattern}")
+    return text
+
+
+def _mac(text: str) -> str:
+    return _matching(_MAC, text.lower())
+
+
+def _address(text: str) -> str:
+    return str(ip_network(_matching(re.compile(r"[0-9a-fA-F.:/]+"), text), strict=False))
+
+
+def _uuid(text: str) -> str:
+    # UUID() also takes braces, urn: and no dashes at all; the name of a chain has one form.
+    if str(UUID(text)) != text:
+        raise ValueError(f"{text!r} is no UUID")
+    return text
+
+
+class FilteredPorts:
+    """The files, under one lock: the kernel's rulesets are made from them and from nothing else."""
+
+    def __init__(self, state: Path) -> None:
+        self._directory = state.absolute() / "filters"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one of all processes who changes files and the rulesets made of them."""
+        try:
+            make_directories(self._directory)
+            with locked(self._directory):
+                yield
+        except OSError as error:
+            raise WiringError(f"what ports are to be filtered cannot be kept: {error}") from error
+
+    def read(self) -> Mapping[str, FilteredPort]:
+        """All ports, by id. Raises `WiringError` when a file cannot be understood."""
+        ports = {}
+        try:
+            for path in sorted(self._directory.glob("*.json")):
+                ports[path.stem] = msgspec.json.decode(path.read_bytes(), type=FilteredPort)
+        except (OSError, msgspec.DecodeError) as error:
+            raise WiringError(f"{path} cannot be read: {error}; applying the port's filter again makes it") from error
+        return ports
+
+    def write(self, port: FilteredPort) -> None:
+        """Keep the port. Needs `locked`."""
+        replace(self._path(port.port_id), msgspec.json.encode(port))
+
+    def delete(self, port_id: str) -> None:
+        """Drop the port. Absent: nothing happens. Needs `locked`."""
+        remove(self._path(_uuid(port_id)))
+
+    def _path(self, port_id: str) -> str:
+        return f"{self._directory}/{port_id}.json"
