@@ -8,16 +8,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 
-from slipway.drivers.files import locked, make_directories, remove, replace
+from slipway.drivers.files import file_name, locked, make_directories, remove, replace
 from slipway.errors import WiringError
 from slipway.model import AddressPair, Host, SecurityGroupRule, Vif
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ADDRESS = re.compile(r"[0-9a-fA-F.:/]+")
+
+_PROTOCOLS = {
+    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4,
+    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43,
+    "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
+    "any": 0, "hopopt": 0, "ip": 0,
+}  # fmt: skip
+"""Neutron: 0 is any protocol."""
 
 Source = tuple[str, IPv4Network | IPv6Network]
 """A MAC address, and addresses that may be a source with it."""
@@ -79,15 +88,37 @@ def filtered_port(host: Host, vif: Vif, rules: Sequence[SecurityGroupRule]) -> F
 
 
 def checked_rules(rules: Sequence[SecurityGroupRule]) -> tuple[SecurityGroupRule, ...]:
-    """The rules, if what goes into a ruleset has the form that it must have. Raises `ValueError`."""
+    """The rules, if what goes into a ruleset has the form that it must have. Raises `WiringError`."""
     for rule in rules:
-        if rule.remote_group_id is not None:
-            _uuid(rule.remote_group_id)
-        if rule.remote_ip_prefix is not None:
-            network = ip_network(rule.remote_ip_prefix, strict=False)
-            if f"IPv{network.version}" != rule.ethertype:
-                raise ValueError(f"rule {rule.id}: {rule.remote_ip_prefix} is not {rule.ethertype}")
+        try:
+            _check(rule)
+        except ValueError as error:
+            raise WiringError(f"security group rule {rule.id} cannot be applied: {error}") from error
     return tuple(rules)
+
+
+def _check(rule: SecurityGroupRule) -> None:
+    if rule.direction not in ("ingress", "egress") or rule.ethertype not in ("IPv4", "IPv6"):
+        raise ValueError(f"{rule.direction!r} of {rule.ethertype!r}")
+    if not 0 <= protocol_number(rule) <= 255:
+        raise ValueError(f"protocol {rule.protocol!r}")
+    for port in (rule.port_range_min, rule.port_range_max):
+        if port is not None and not 0 <= int(port) <= 65535:
+            raise ValueError(f"port {port!r}")
+    if rule.remote_group_id is not None:
+        _uuid(rule.remote_group_id)
+    if rule.remote_ip_prefix is not None:
+        version = ip_network(_address(rule.remote_ip_prefix)).version
+        if f"IPv{version}" != rule.ethertype:
+            raise ValueError(f"{rule.remote_ip_prefix} is not {rule.ethertype}")
+
+
+def protocol_number(rule: SecurityGroupRule) -> int:
+    """Of the rule's protocol; 0: any. Neutron: `icmp` is ICMPv6 where the ethertype is IPv6. Raises `ValueError`."""
+    word = (rule.protocol or "any").lower()
+    if word == "icmp" and rule.ethertype == "IPv6":
+        word = "icmpv6"
+    return _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
 
 
 def _matching(form: re.Pattern[str], text: str) -> str:
@@ -101,14 +132,11 @@ def _mac(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    return str(ip_network(_matching(re.compile(r"[0-9a-fA-F.:/]+"), text), strict=False))
+    return str(ip_network(_matching(_ADDRESS, text), strict=False))
 
 
 def _uuid(text: str) -> str:
-    # UUID() also takes braces, urn: and no dashes at all; the name of a chain has one form.
-    if str(UUID(text)) != text:
-        raise ValueError(f"{text!r} is no UUID")
-    return text
+    return _matching(_UUID, text)
 
 
 class FilteredPorts:
@@ -143,7 +171,7 @@ class FilteredPorts:
 
     def delete(self, port_id: str) -> None:
         """Drop the port. Absent: nothing happens. Needs `locked`."""
-        remove(self._path(_uuid(port_id)))
+        remove(self._path(port_id))
 
     def _path(self, port_id: str) -> str:
-        return f"{self._directory}/{port_id}.json"
+        return f"{self._directory}/{file_name(port_id)}.json"

@@ -11,7 +11,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 from typing import Literal
 
-from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort
+from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, protocol_number
 from slipway.model import SecurityGroupRule
 
 MARK = 0x40000000
@@ -24,14 +24,6 @@ class Tracking(Enum):
     BRIDGE = "ct state established,related"
     IP = f"meta mark & {MARK:#x} == {MARK:#x}"
 
-
-_PROTOCOLS = {
-    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4,
-    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43,
-    "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
-    "any": 0, "hopopt": 0, "ip": 0,
-}  # fmt: skip
-"""Neutron: 0 is any protocol."""
 
 _FROM_GUEST = """
     ether type arp accept
@@ -187,15 +179,6 @@ def _rule(rule: SecurityGroupRule) -> str:
     if rule.remote_group_id is not None:
         said.append(f"{remote} @{_set_name(rule.remote_group_id, version)}")
     return " ".join([*said, *_protocol(rule, version), "accept"])
-
-
-def protocol_number(rule: SecurityGroupRule) -> int:
-    """Of the rule's protocol; 0: any. Neutron: `icmp` is ICMPv6 where the ethertype is IPv6. Raises `ValueError`."""
-    word = (rule.protocol or "any").lower()
-    number = _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
-    if not 0 <= number <= 255:
-        raise ValueError(f"rule {rule.id}: {number} is no protocol")
-    return 58 if word == "icmp" and rule.ethertype == "IPv6" else number
 
 
 def _protocol(rule: SecurityGroupRule, version: int) -> Iterator[str]:
