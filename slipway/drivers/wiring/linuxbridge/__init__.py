@@ -1,1 +1,1 @@
-"""Linux bridges, taps, filters and DHCP servers, in a network namespace if the host has one."""
+"""Real NICs on Linux: bridges, taps and uplinks by netlink, DHCP by dnsmasq, filters by nftables."""
