@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
 import json
 import os
@@ -11,14 +10,14 @@ import struct
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from slipway.drivers.wiring.linuxbridge.namespace import inside
 from slipway.model import AddressPair, FixedIp, Host, SecurityGroupRule, Vif
 
-_CLONE_NEWNET = 0x40000000
 _PATIENCE = 5.0
 _NOTHING_COMES = 0.25
 """Seconds after which what was sent over a bridge is taken for dropped."""
@@ -29,21 +28,6 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-@contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread makes its sockets in the namespace; they stay there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        assert libc.setns(there, _CLONE_NEWNET) == 0
-        yield
-    finally:
-        assert libc.setns(home, _CLONE_NEWNET) == 0
-        os.close(home)
-        os.close(there)
 
 
 @dataclass

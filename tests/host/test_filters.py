@@ -414,8 +414,8 @@ def test_hostile_rules_are_refused(lan: Lan, host: Host, filters: Filters, said:
 
 
 def test_names_that_could_not_be_made_by_us_are_refused(host: Host, filters: Filters, tmp_path: Path) -> None:
-    with pytest.raises(WiringError, match="no name of a network namespace"):
-        Filters(replace(host, netns="-all"), tmp_path, INSTALLATION)
+    with pytest.raises(WiringError, match="not the name of a network namespace"):
+        Filters(replace(host, netns="../all"), tmp_path, INSTALLATION).list()
     with pytest.raises(WiringError, match="a table's name"):
         Filters(host, tmp_path, "x { }")
     (tmp_path / "precious.json").touch()
@@ -430,7 +430,7 @@ def test_a_bridge_that_is_missing_is_said(lan: Lan, host: Host, filters: Filters
     guest = lan.guest(host)
     assert host.netns is not None
     net.ip("-n", host.netns, "link", "del", lan.bridge)
-    with pytest.raises(WiringError, match="ip link set failed: Cannot find device"):
+    with pytest.raises(WiringError, match=r"ip link set .*: Cannot find device"):
         filters.apply("i", in_group(guest, GROUP), [])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from slipway.drivers.wiring.linuxbridge import nft
 from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, checked_rules, filtered_port
+from slipway.drivers.wiring.linuxbridge.namespace import exists
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
 from slipway.errors import WiringError
 from slipway.model import Host, SecurityGroupRule, Vif
@@ -25,8 +26,6 @@ class Filters:
     def __init__(self, host: Host, state: Path, installation: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", installation):
             raise WiringError(f"{host.name}: {installation!r} cannot be part of a table's name")
-        if host.netns is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", host.netns):
-            raise WiringError(f"{host.name}: {host.netns!r} is no name of a network namespace")
         self._host = host
         self._ports = FilteredPorts(state)
         self._table = f"slipway-{installation[:8]}"
@@ -37,8 +36,6 @@ class Filters:
         A port without port security is let alone, and listed. The VIF's bridge must be there.
         """
         port = filtered_port(self._host, vif, rules)
-        if not nft.exists(self._host.netns):
-            raise WiringError(f"{self._host.name}: there is no network namespace {self._host.netns}")
         if self._tracking([port]) is Tracking.IP:
             nft.show_to_ip(port.netns, port.bridge)
         with self._ports.locked():
@@ -68,7 +65,7 @@ class Filters:
 
     def list(self) -> Sequence[str]:
         """The ids of all ports that have their chains in the kernel, those left out that another host has on file."""
-        if not nft.exists(self._host.netns):
+        if not exists(self._host.netns):
             return ()
         chains = nft.chains(self._host.netns, self._table)
         elsewhere = {name for name, port in self._ports.read().items() if port.host != self._host.name}
@@ -82,7 +79,7 @@ class Filters:
         namespaces = {self._host.netns, *(port.netns for port in of)}
         namespaces |= {port.netns for port in ports.values() if port.remote_groups & groups}
         for netns in namespaces:
-            if nft.exists(netns):
+            if exists(netns):
                 here = [port for port in ports.values() if port.netns == netns]
                 nft.load(netns, ruleset(self._table, here, list(ports.values()), self._tracking(here)))
 
