@@ -177,10 +177,10 @@ def arp(source: str, address: str, *, target: str, claims: str | None = None, op
     return ethernet(source, ARP, struct.pack("!HHBBH", 1, IPV4, 6, 4, operation) + said)
 
 
-def ipv4(source: str, address: str, to: str, protocol: int, payload: bytes) -> bytes:
+def ipv4(source: str, address: str, to: str, protocol: int, payload: bytes, *, to_mac: str = BROADCAST) -> bytes:
     header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0)
     header += socket.inet_aton(address) + socket.inet_aton(to)
-    return ethernet(source, IPV4, header[:10] + checksum(header).to_bytes(2) + header[12:] + payload)
+    return ethernet(source, IPV4, header[:10] + checksum(header).to_bytes(2) + header[12:] + payload, to_mac)
 
 
 def ipv6(source: str, address: str, to: str, protocol: int, payload: bytes) -> bytes:

@@ -279,6 +279,24 @@ def test_refreshed_rules_hold_at_once(lan: Lan, host: Host, filters: Filters) ->
     assert connects(client, server, 81)
 
 
+def test_a_connection_ends_with_the_rule_that_allowed_it(lan: Lan, host: Host, filters: Filters) -> None:
+    client, server = lan.guest(host), lan.guest(host)
+    filters.apply("i", in_group(server, GROUP), [rule(protocol="udp", port_range_min=80, port_range_max=80)])
+    kind = (socket.AF_INET, socket.SOCK_DGRAM)
+    with client.socket_of(*kind) as ours, server.socket_of(*kind) as theirs:
+        theirs.bind((server.address(), 80))
+        ours.connect((server.address(), 80))
+        for _ in range(2):
+            ours.send(b"?")
+            _, back = theirs.recvfrom(10)
+            theirs.sendto(b"!", back)
+            assert ours.recv(10) == b"!"
+        filters.refresh({server.vif.port_id: []})
+        ours.send(b"?")
+        with pytest.raises(TimeoutError):
+            theirs.recvfrom(10)
+
+
 def test_without_port_security_a_port_is_let_alone_but_listed(lan: Lan, host: Host, filters: Filters) -> None:
     one, other = lan.guest(host), lan.guest(host)
     filters.apply("i", replace(one.vif, port_security_enabled=False), [])
@@ -297,8 +315,8 @@ def test_the_same_connection_on_another_network_opens_nothing(lan: Lan, host: Ho
     same_one, same_other = (lan.guest(host, network_id=second, number=number) for number in (1, 2))
     for guest in (one, same_one):
         filters.apply("i", in_group(guest, GROUP), out_to_all())
-    data = net.ipv4(one.mac, one.address(), other.address(), 17, net.udp(1000, 2000))
-    answer = net.ipv4(other.mac, other.address(), one.address(), 17, net.udp(2000, 1000))
+    data = net.ipv4(one.mac, one.address(), other.address(), 17, net.udp(1000, 2000), to_mac=other.mac)
+    answer = net.ipv4(other.mac, other.address(), one.address(), 17, net.udp(2000, 1000), to_mac=one.mac)
     assert not arrives(other, one, answer)
     assert arrives(one, other, data)
     assert not arrives(same_other, same_one, answer)
@@ -525,4 +543,4 @@ def test_packets_cost_the_same_among_many_ports(lan: Lan, host: Host, filters: F
         entries = json.loads(listed)["nftables"]
         hooked = {e["chain"]["name"] for e in entries if "hook" in e.get("chain", {})}
         rules = [e["rule"] for e in entries if e.get("rule", {}).get("chain") in hooked]
-        assert len(rules) == 8, number
+        assert len(rules) == 10, number

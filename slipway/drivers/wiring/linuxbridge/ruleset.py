@@ -15,14 +15,22 @@ from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, protocol_n
 from slipway.model import SecurityGroupRule
 
 MARK = 0x40000000
-"""The bit of a packet's mark that says, between two of our hooks, that it belongs to a connection."""
+"""The bit of a packet's mark that says, between two of our hooks, that it answers something."""
+
+
+_ANSWERS = ("ct state related", "ct state established ct direction reply")
+"""What is let through without a rule. Not what goes on in the direction in which a connection began: it must match a
+rule for as long as it lasts, so a connection ends with the rule, or the group's member, that allowed it."""
 
 
 class Tracking(Enum):
-    """Where connections are tracked: by the bridge itself, or by the IP layer to which br_netfilter shows its packets."""
+    """Where connections are tracked: by the bridge itself, or by the IP layer to which br_netfilter shows its packets.
 
-    BRIDGE = "ct state established,related"
-    IP = f"meta mark & {MARK:#x} == {MARK:#x}"
+    The value: how a rule of the bridge family knows an answer.
+    """
+
+    BRIDGE = _ANSWERS
+    IP = (f"meta mark & {MARK:#x} == {MARK:#x}",)
 
 
 _FROM_GUEST = """
@@ -66,8 +74,9 @@ def _bridge(ports: Sequence[FilteredPort], members: Sequence[FilteredPort], trac
     prepare = f"meta mark set meta mark & {~MARK & 0xFFFFFFFF:#x}"
     if tracking is Tracking.BRIDGE:
         prepare = f"ct zone set meta ibrname map {_zones(ports)}"
-    yield _chain("from-guest", _FROM_GUEST, f"{tracking.value} accept")
-    yield _chain("to-guest", _TO_GUEST, f"{tracking.value} accept")
+    answers = [f"{answer} accept" for answer in tracking.value]
+    yield _chain("from-guest", _FROM_GUEST, *answers)
+    yield _chain("to-guest", _TO_GUEST, *answers)
     for port in ports:
         yield from _port_chains(port)
     yield _verdicts("source", secured)
@@ -90,7 +99,7 @@ def _tracked_by_ip(ports: Sequence[FilteredPort]) -> Iterator[str]:
         yield _chain(
             f"state-{hook}",
             f"type filter hook {hook} priority -150",
-            f"{interface} {{ {bridges} }} ct state established,related meta mark set meta mark | {MARK:#x}",
+            *(f"{interface} {{ {bridges} }} {answer} meta mark set meta mark | {MARK:#x}" for answer in _ANSWERS),
         )
 
 
