@@ -323,6 +323,23 @@ def test_the_same_connection_on_another_network_opens_nothing(lan: Lan, host: Ho
     assert arrives(other, one, answer)
 
 
+def test_the_host_itself_is_one_more_on_the_network(lan: Lan, host: Host, filters: Filters) -> None:
+    assert host.netns is not None
+    guest = lan.guest(host)
+    itself = Guest(host.netns, replace(guest.vif, fixed_ips=(FixedIp("4", "10.9.0.77"), FixedIp("6", "fd00::77"))))
+    net.ip("-n", host.netns, "addr", "add", "10.9.0.77/24", "dev", lan.bridge)
+    net.ip("-n", host.netns, "addr", "add", "fd00::77/64", "dev", lan.bridge, "nodad")
+    filters.apply("i", in_group(guest, GROUP), out_to_all())
+    for version in (4, 6):
+        assert connects(guest, itself, 80, version)
+        assert not connects(itself, guest, 80, version)
+        assert pings(guest, itself, version)
+        assert not pings(itself, guest, version)
+    filters.apply("i", in_group(guest, GROUP), ALL_IN)
+    assert connects(itself, guest, 80)
+    assert not connects(guest, itself, 80)
+
+
 def test_fragments_are_put_together_before_they_are_judged(lan: Lan, host: Host, filters: Filters) -> None:
     client, server = lan.guest(host), lan.guest(host)
     port = rule(protocol="udp", port_range_min=1000, port_range_max=1000)
@@ -403,8 +420,8 @@ def test_hostile_values_are_refused_before_anything_is_done(
 ) -> None:
     with pytest.raises(WiringError, match="cannot be filtered"):
         filters.apply("i", replace(lan.guest(host).vif, **said), [])
-    assert not filters.list()
     assert not (tmp_path / "filters").exists()
+    assert not filters.list()
 
 
 @pytest.mark.parametrize(

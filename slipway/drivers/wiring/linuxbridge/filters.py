@@ -36,7 +36,7 @@ class Filters:
         A port without port security is let alone, and listed. The VIF's bridge must be there.
         """
         port = filtered_port(self._host, vif, rules)
-        if self._tracking([port]) is Tracking.IP:
+        if _tracking([port]) is Tracking.IP:
             nft.show_to_ip(port.netns, port.bridge)
         with self._ports.locked():
             before = self._ports.read()
@@ -67,8 +67,9 @@ class Filters:
         """The ids of all ports that have their chains in the kernel, those left out that another host has on file."""
         if not exists(self._host.netns):
             return ()
-        chains = nft.chains(self._host.netns, self._table)
-        elsewhere = {name for name, port in self._ports.read().items() if port.host != self._host.name}
+        with self._ports.locked():
+            chains = nft.chains(self._host.netns, self._table)
+            elsewhere = {name for name, port in self._ports.read().items() if port.host != self._host.name}
         found = {name.removeprefix("egress-") for name in chains if name.startswith("egress-")}
         return sorted(name for name in found - elsewhere if f"ingress-{name}" in chains)
 
@@ -81,9 +82,9 @@ class Filters:
         for netns in namespaces:
             if exists(netns):
                 here = [port for port in ports.values() if port.netns == netns]
-                nft.load(netns, ruleset(self._table, here, list(ports.values()), self._tracking(here)))
+                nft.load(netns, ruleset(self._table, here, list(ports.values()), _tracking(here)))
 
-    def _tracking(self, ports: Sequence[FilteredPort]) -> Tracking:
-        """A port that is let alone needs no connections, so it is not refused where the kernel knows none."""
-        secured = [port for port in ports if port.port_security]
-        return nft.tracking(secured[0].netns) if secured else Tracking.IP
+
+def _tracking(ports: Iterable[FilteredPort]) -> Tracking | None:
+    """Ports without port security need none, so they are not refused where the kernel has none."""
+    return next((nft.tracking(port.netns) for port in ports if port.port_security), None)

@@ -53,54 +53,57 @@ _TO_GUEST = """
 """
 
 
-def ruleset(table: str, ports: Sequence[FilteredPort], members: Sequence[FilteredPort], tracking: Tracking) -> str:
+def ruleset(
+    table: str, ports: Sequence[FilteredPort], members: Sequence[FilteredPort], tracking: Tracking | None
+) -> str:
     """One transaction that puts in the place of our tables those for `ports`; none where there are no ports.
 
-    `members`: all ports of the installation, of which remote groups are made.
+    `members`: all ports of the installation, of which remote groups are made. `tracking` None: no port has port
+    security, so nothing is looked at.
     """
     lines = [f"add table {family} {table}\ndelete table {family} {table}" for family in ("bridge", "inet")]
+    secured = [port for port in ports if port.port_security]
+    bridge = [chain for port in ports if not port.port_security for chain in _chains_that_only_say_so(port)]
+    if tracking is not None:
+        lines.append(_block(f"table inet {table}", _ip(secured, tracking)))
+        bridge.extend(_bridge(secured, members, tracking))
     if ports:
-        if tracking is Tracking.IP:
-            lines.append(_block(f"table inet {table}", _tracked_by_ip(ports)))
-        lines.append(_block(f"table bridge {table}", _bridge(ports, members, tracking)))
+        lines.append(_block(f"table bridge {table}", bridge))
     return "\n".join(lines) + "\n"
 
 
 def _bridge(ports: Sequence[FilteredPort], members: Sequence[FilteredPort], tracking: Tracking) -> Iterator[str]:
-    secured = [port for port in ports if port.port_security]
     yield from _groups(ports, members)
-    # The order in which the kernel passes the hooks: forged packets are dropped before a connection learns of them,
-    # rules are looked at when connections are known.
-    prepare = f"meta mark set meta mark & {~MARK & 0xFFFFFFFF:#x}"
-    if tracking is Tracking.BRIDGE:
-        prepare = f"ct zone set meta ibrname map {_zones(ports)}"
     answers = [f"{answer} accept" for answer in tracking.value]
     yield _chain("from-guest", _FROM_GUEST, *answers)
     yield _chain("to-guest", _TO_GUEST, *answers)
     for port in ports:
         yield from _port_chains(port)
-    yield _verdicts("source", secured)
-    yield _verdicts("egress", ports)
-    yield _verdicts("ingress", ports)
+    for kind in ("source", "egress", "ingress"):
+        yield _verdicts(kind, ports)
+    # The order in which the kernel passes the hooks: forged packets are dropped before a connection learns of them,
+    # rules are looked at when connections are known.
+    prepare = f"meta mark set meta mark & {~MARK & 0xFFFFFFFF:#x}"
+    if tracking is Tracking.BRIDGE:
+        prepare = f"ct zone set meta ibrname map {_zones(ports)}"
     yield _chain("check-source", "type filter hook prerouting priority -300", prepare, "iifname vmap @by-source")
     yield _chain("check-egress", "type filter hook prerouting priority 50", "iifname vmap @by-egress")
     yield _chain("check-ingress", "type filter hook postrouting priority -200", "oifname vmap @by-ingress")
 
 
-def _tracked_by_ip(ports: Sequence[FilteredPort]) -> Iterator[str]:
-    """There the bridge's name is all that is known of where a packet comes from: what is found goes on in its mark."""
-    bridges = ", ".join(f'"{bridge}"' for bridge in sorted({port.bridge for port in ports}))
-    for hook, interface in (("prerouting", "iifname"), ("output", "oifname")):
-        yield _chain(
-            f"zone-{hook}",
-            f"type filter hook {hook} priority -300",
-            f"ct zone set meta {interface} map {_zones(ports)}",
-        )
-        yield _chain(
-            f"state-{hook}",
-            f"type filter hook {hook} priority -150",
-            *(f"{interface} {{ {bridges} }} {answer} meta mark set meta mark | {MARK:#x}" for answer in _ANSWERS),
-        )
+def _ip(ports: Sequence[FilteredPort], tracking: Tracking) -> Iterator[str]:
+    """What is done in the IP layer: to the host's own packets always, to the bridge's where they are tracked there.
+
+    It knows the bridge, but not the tap, so what it finds goes on in the packet's mark.
+    """
+    bridges = _braced(f'"{bridge}"' for bridge in sorted({port.bridge for port in ports}))
+    hooks = {"output": "oifname"} if tracking is Tracking.BRIDGE else {"output": "oifname", "prerouting": "iifname"}
+    for hook, name in hooks.items():
+        zone = f"ct zone set meta {name} map {_zones(ports)}"
+        yield _chain(f"zone-{hook}", f"type filter hook {hook} priority -300", zone)
+        if tracking is Tracking.IP:
+            marks = (f"{name} {bridges} {answer} meta mark set meta mark | {MARK:#x}" for answer in _ANSWERS)
+            yield _chain(f"state-{hook}", f"type filter hook {hook} priority -150", *marks)
 
 
 def _zones(ports: Iterable[FilteredPort]) -> str:
@@ -131,18 +134,17 @@ def _set_name(group: str, version: int) -> str:
 
 def _verdicts(kind: str, ports: Iterable[FilteredPort]) -> str:
     """A map, so that a packet costs the same among a hundred ports."""
-    elements = [f'"{port.devname}" : goto {kind}-{port.port_id}' for port in ports]
-    return _block(
-        f"map by-{kind}", ["type ifname : verdict", *([f"elements = {_braced(elements)}"] if elements else [])]
-    )
+    elements = _braced(f'"{port.devname}" : goto {kind}-{port.port_id}' for port in ports)
+    return _block(f"map by-{kind}", ("type ifname : verdict", f"elements = {elements}"))
+
+
+def _chains_that_only_say_so(port: FilteredPort) -> Iterator[str]:
+    """That a port is let alone is on the host to be seen as well."""
+    for direction in ("egress", "ingress"):
+        yield _chain(f"{direction}-{port.port_id}", "accept")
 
 
 def _port_chains(port: FilteredPort) -> Iterator[str]:
-    if not port.port_security:
-        # They say on the host that the port is let alone.
-        yield _chain(f"egress-{port.port_id}", "accept")
-        yield _chain(f"ingress-{port.port_id}", "accept")
-        return
     yield _chain(f"source-{port.port_id}", *_sources(port))
     for direction, common in (("egress", "from-guest"), ("ingress", "to-guest")):
         rules = (_rule(rule) for rule in port.rules if rule.direction == direction)
