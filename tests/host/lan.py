@@ -183,12 +183,14 @@ def ipv4(source: str, address: str, to: str, protocol: int, payload: bytes, *, t
     return ethernet(source, IPV4, header[:10] + checksum(header).to_bytes(2) + header[12:] + payload, to_mac)
 
 
-def ipv6(source: str, address: str, to: str, protocol: int, payload: bytes) -> bytes:
-    """Of ICMPv6 and UDP, whose checksum is at a place of its own, it is put in."""
+def ipv6(source: str, address: str, to: str, protocol: int, payload: bytes, *, options: bytes = b"") -> bytes:
+    """Of ICMPv6 and UDP the checksum, at a place of its own, is put in. `options`: a header of them before it."""
     ends = socket.inet_pton(socket.AF_INET6, address) + socket.inet_pton(socket.AF_INET6, to)
     at = 2 if protocol == socket.IPPROTO_ICMPV6 else 6
     of = checksum(ends + struct.pack("!II", len(payload), protocol) + payload)
     payload = payload[:at] + of.to_bytes(2) + payload[at + 2 :]
+    if options:
+        payload, protocol = bytes((protocol, 0)) + options + payload, socket.IPPROTO_DSTOPTS
     return ethernet(source, IPV6, struct.pack("!IHBB", 6 << 28, len(payload), protocol, 255) + ends + payload)
 
 

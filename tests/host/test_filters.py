@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -17,13 +18,19 @@ import msgspec
 import pytest
 
 from slipway.drivers.wiring.linuxbridge import nft
+from slipway.drivers.wiring.linuxbridge import ruleset as module
+from slipway.drivers.wiring.linuxbridge.filtered import filtered_port
 from slipway.drivers.wiring.linuxbridge.filters import Filters
+from slipway.drivers.wiring.linuxbridge.ruleset import Tracking
 from slipway.errors import WiringError
 from slipway.model import FixedIp, Host, SecurityGroupRule, Vif
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
 
-pytestmark = pytest.mark.host
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft (nftables)"),
+]
 
 GROUP = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"
@@ -84,6 +91,10 @@ def test_spoofed_frames_are_dropped(guest: Guest, listener: Guest) -> None:
     data = net.udp(1000, 2000)
     solicit = struct.pack("!BBHI", 135, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, own6)
 
+    echo = struct.pack("!BBHI", 128, 0, 0, 0)
+    router = struct.pack("!BBHQ", 134, 0, 0, 0)
+    padding = b"\x01\x04" + bytes(4)
+
     def advert(target: str) -> bytes:
         return struct.pack("!BBHI", 136, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, target)
 
@@ -98,6 +109,7 @@ def test_spoofed_frames_are_dropped(guest: Guest, listener: Guest) -> None:
         "duplicate address detection": net.ipv6(mac, "::", "ff02::1:ff00:1", 58, solicit),
         "advertisement": net.ipv6(mac, own6, to6, 58, advert(own6)),
         "advertisement of link-local": net.ipv6(mac, own6, to6, 58, advert(link_local)),
+        "echo behind options": net.ipv6(mac, own6, to6, 58, echo, options=padding),
     }
     tagged = net.ethernet(mac, 0x8100, b"\x00\x05\x08\x00" + net.ipv4(mac, other, to, 17, data)[14:])
     forged = {
@@ -120,7 +132,9 @@ def test_spoofed_frames_are_dropped(guest: Guest, listener: Guest) -> None:
         "spanning tree": net.ethernet(mac, 38, b"\x42\x42\x03" + bytes(35), to="01:80:c2:00:00:02"),
         "DHCP server": net.ipv4(mac, own, "255.255.255.255", 17, net.udp(67, 68)),
         "DHCPv6 server": net.ipv6(mac, link_local, to6, 17, net.udp(547, 546)),
-        "router advertisement": net.ipv6(mac, link_local, to6, 58, struct.pack("!BBHQ", 134, 0, 0, 0)),
+        "router advertisement": net.ipv6(mac, link_local, to6, 58, router),
+        "router advertisement behind options": net.ipv6(mac, link_local, to6, 58, router, options=padding),
+        "advertisement for another behind options": net.ipv6(mac, own6, to6, 58, advert(other6), options=padding),
     }
     assert {name: arrives(guest, listener, frame) for name, frame in allowed.items()} == dict.fromkeys(allowed, True)
     assert {name: arrives(guest, listener, frame) for name, frame in forged.items()} == dict.fromkeys(forged, False)
@@ -549,6 +563,16 @@ def test_a_kernel_without_connection_tracking_is_said(
     assert not filters.list()
     filters.apply("i", replace(guest.vif, port_security_enabled=False), [])
     assert filters.list() == [guest.vif.port_id]
+
+
+def test_where_the_bridge_tracks_connections_the_ip_layer_sees_the_hosts_own_packets_only(lan: Lan, host: Host) -> None:
+    port = filtered_port(host, in_group(lan.guest(host), GROUP), default_group(GROUP))
+    by_bridge, by_ip = (module.ruleset("slipway-x", [port], [port], tracking) for tracking in Tracking)
+    assert "ct state established ct direction reply accept" in by_bridge
+    assert "ct zone set meta ibrname" in by_bridge
+    assert "mark" not in by_bridge
+    assert "iifname {" not in by_bridge
+    assert "ibrname" not in by_ip
 
 
 def test_packets_cost_the_same_among_many_ports(lan: Lan, host: Host, filters: Filters) -> None:
