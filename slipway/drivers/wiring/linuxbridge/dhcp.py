@@ -58,8 +58,8 @@ class DhcpServers:
                 had = addresses_of(before.vifs if before else ())
                 process.forget([address for address, mac in addresses_of([vif]) if (address, mac) not in had])
                 _write(directory, served)
-            self._links(vif.network_id).connect(server, addresses, vif.bridge, vif.mtu)
-            process.apply(text)
+            anew = self._links(vif.network_id).connect(server, addresses, vif.bridge, vif.mtu)
+            process.apply(text, anew=anew)
 
     def withdraw(self, network_id: str, port_id: str) -> None:
         """Forget the port and its leases; with the last port the server, its links and its files go.

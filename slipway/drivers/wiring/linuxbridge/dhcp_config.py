@@ -23,6 +23,8 @@ LEASE_SECONDS = 86400
 _LONGEST_LINE = 1000
 """dnsmasq reads 1024 bytes at a time and would take the rest of a longer line for a line of its own."""
 
+_HIGHEST_OPTION = {4: 254, 6: 65535}
+
 _DEFAULT_USERS = ("dnsmasq", "nobody")
 
 
@@ -193,6 +195,9 @@ def _option(option: DhcpOption) -> str:
     """The option by name or number; its value may be a list with commas, as in Neutron, and can be nothing else."""
     if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", option.opt_name):
         raise ValueError(f"{option.opt_name!r} is no DHCP option's name or number")
+    if option.opt_name.isdecimal() and not 0 < int(option.opt_name) <= _HIGHEST_OPTION[option.ip_version]:
+        # dnsmasq would take the number's lowest bits.
+        raise ValueError(f"there is no DHCP option {option.opt_name} for IPv{option.ip_version}")
     value = option.opt_value
     # Control characters end the line, quotes and backslashes change how it is read, # begins a comment.
     if not value.isprintable() or re.search(r'["\\]|\s#', value):

@@ -35,13 +35,18 @@ class ServerLinks:
         self._server_netns = server_netns
         self._alias = alias
 
-    def connect(self, server: Port, addresses: Sequence[str], bridge: str, mtu: int) -> None:
-        """Make what is missing and mend what differs. `addresses` have prefix lengths. Raises `WiringError`."""
+    def connect(self, server: Port, addresses: Sequence[str], bridge: str, mtu: int) -> bool:
+        """Make what is missing and mend what differs; whether the server's link is a new one.
+
+        `addresses` have prefix lengths. Raises `WiringError`.
+        """
         if not namespace.exists(self._server_netns):
             namespace.run(None, ["ip", "netns", "add", self._server_netns], timeout=_PATIENCE)
         tap, inner = tap_name(server.id), inner_name(server.id)
         with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
-            if (index := _index(own, inner)) is None:
+            index = _index(own, inner)
+            anew = index is None
+            if index is None:
                 self._make_pair(server, bridge, mtu)
                 index = int(own.link("get", ifname=inner)[0]["index"])
                 # Nobody else has its address: it need not wait until that is found out, nor take addresses of others.
@@ -53,6 +58,7 @@ class ServerLinks:
         with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
             master = _bridge(links, bridge)
             links.link("set", ifname=tap, master=master, mtu=mtu, ifalias=self._alias, state="up")
+        return anew
 
     def disconnect(self, port_id: str) -> None:
         """Take the pair and the namespace away. Absent: nothing happens."""

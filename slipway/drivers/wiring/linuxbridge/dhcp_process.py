@@ -78,13 +78,16 @@ class ServerProcess:
             before = _read(self._path(supervisor.FORGET)) or ""
             replace(self._path(supervisor.FORGET), "\n".join([*before.split(), *addresses]).encode())
 
-    def apply(self, text: str) -> None:
-        """Have a server run with this configuration. Raises `WiringError` with dnsmasq's words."""
+    def apply(self, text: str, *, anew: bool = False) -> None:
+        """Have a server run with this configuration. Raises `WiringError` with dnsmasq's words.
+
+        `anew`: its link is another one than before, which a server that runs does not know.
+        """
         path = self._path(supervisor.CONFIGURATION)
         if _read(path) != text:
             replace(path, text.encode())
         status = self._status()
-        if status is None or not self._supervised(status):
+        if anew or status is None or not self._supervised(status):
             self.stop()
             self._start()
         elif status.version != supervisor.version(self._directory) or self._is_to_forget():
