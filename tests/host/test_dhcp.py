@@ -435,13 +435,48 @@ def test_many_processes_on_one_network(world: World) -> None:
 
 def _hammer(world: World, vif: Vif, seed: int) -> None:
     chance = random.Random(seed)
-    for _ in range(12):
+    for _ in range(8):
         world.serve(vif)
         if vif.port_id not in world.servers.list() and not until(1, lambda: vif.port_id in world.servers.list()):
             raise AssertionError("served, but not on the list")
         if chance.random() < 0.8:
             world.withdraw(vif)
     world.serve(vif)
+
+
+def test_whoever_is_killed_in_the_middle_leaves_what_can_be_withdrawn(world: World) -> None:
+    context = multiprocessing.get_context("fork")
+    chance = random.Random(1)
+    vifs = [world.vif(number) for number in range(1, 3)]
+    for turn in range(12):
+        worker = context.Process(target=_hammer, args=(world, vifs[turn % 2], turn))
+        worker.start()
+        worker.join(chance.uniform(0.01, 0.3))
+        worker.kill()
+        worker.join()
+    keeper = world.serve(world.vif(3))
+    assert [len(pids) for pids in world.processes().values()] == [1, 1]
+    with world.client(keeper) as guest:
+        assert guest.ask(seconds=2)["ip"] == "10.9.0.13"
+    for vif in [*vifs, keeper]:
+        world.withdraw(vif)
+    assert world.left() == []
+
+
+def test_what_dnsmasq_refuses_takes_nothing_from_the_others(world: World) -> None:
+    first = world.serve(world.vif(1))
+    before = world.processes()
+    world.subnets = (subnet(world.network, ip_version=6, cidr="fd00:9::/56", ipv6_address_mode="dhcpv6-stateful"),)
+    with pytest.raises(WiringError, match=r"prefix length must be at least 64 at line .* dhcp-range=set:subnet-s6"):
+        world.serve(world.vif(2, s6="fd00:9::11"))
+    assert (world.servers.list(), world.processes()) == ((first.port_id,), before)
+
+
+def test_an_address_is_served_to_one_port(world: World) -> None:
+    vif = world.serve(world.vif(1))
+    with pytest.raises(WiringError, match=f"10.9.0.11 is served to port {vif.port_id} already"):
+        world.serve(world.vif(2, s4="10.9.0.11"))
+    assert world.servers.list() == (vif.port_id,)
 
 
 def test_the_namespace_is_ours(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,10 +52,9 @@ class DhcpServers:
             served = (before or Served(server)).with_vif(vif, server)
             addresses = served.server_addresses()
             text = configuration(served, inner_name(server.id))
-            if before is None or vif.dhcp_options:
-                # All else is of our making.
-                process.check(text)
             if before != served:
+                # Before it takes the place of one by which others are served.
+                process.check(text)
                 had = addresses_of(before.vifs if before else ())
                 process.forget([address for address, mac in addresses_of([vif]) if (address, mac) not in had])
                 _write(directory, served)
@@ -127,9 +127,7 @@ class DhcpServers:
     def _translated(self, network_id: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, msgspec.MsgspecError) as error:
-            raise WiringError(f"{self._host.name}: DHCP of network {network_id}: {error}") from error
-        except WiringError as error:
+        except (OSError, subprocess.SubprocessError, msgspec.MsgspecError, WiringError) as error:
             raise WiringError(f"{self._host.name}: DHCP of network {network_id}: {error}") from error
 
     def _path(self, network_id: str) -> Path:

@@ -36,8 +36,16 @@ class Served:
     vifs: tuple[Vif, ...] = ()
 
     def with_vif(self, vif: Vif, server: Port) -> Served:
-        """The VIF in place of an entry of its port."""
-        return Served(server, (*self.without(vif.port_id).vifs, vif))
+        """The VIF in place of an entry of its port. Raises `WiringError` where another port has one of its addresses.
+
+        dnsmasq would not start, and nobody be served.
+        """
+        others = self.without(vif.port_id).vifs
+        taken = {ip.ip_address: other.port_id for other in others for ip in other.fixed_ips}
+        for ip in vif.fixed_ips:
+            if ip.ip_address in taken:
+                raise WiringError(f"{ip.ip_address} is served to port {taken[ip.ip_address]} already")
+        return Served(server, (*others, vif))
 
     def without(self, port_id: str) -> Served:
         """No entry for the port."""

@@ -42,11 +42,8 @@ class ServerProcess:
     def __init__(self, directory: str, netns: str) -> None:
         self._directory = directory
         self._netns = netns
-        options = ("--keep-in-foreground", "--log-facility=-", "--pid-file", f"--dhcp-leasefile={self.leases}")
-        self._server = ("dnsmasq", *options, f"--conf-file={self._path(supervisor.CONFIGURATION)}")
-        self._supervisor = (
-            sys.executable or "python3", "-I", "-S", supervisor.__file__, directory, *self._server,
-        )  # fmt: skip
+        # In the command lines of both, whichever version of Slipway started them.
+        self._mark = f"--conf-file={self._path(supervisor.CONFIGURATION)}"
 
     @property
     def leases(self) -> str:
@@ -87,36 +84,39 @@ class ServerProcess:
         if _read(path) != text:
             replace(path, text.encode())
         status = self._status()
-        if anew or status is None or not self._supervised(status):
+        if anew or status is None or not self._lives(status.supervisor):
             self.stop()
             self._start()
         elif status.version != supervisor.version(self._directory) or self._is_to_forget():
-            self._signal(status.supervisor, self._supervisor, signal.SIGHUP)
-        elif self._lives(status.server, self._server):
+            self._signal(status.supervisor, signal.SIGHUP)
+        elif self._lives(status.server):
             return
         self._wait()
 
     def lives(self) -> bool:
         """Whether there are a server and a supervisor that would start it again."""
         status = self._status()
-        return status is not None and self._supervised(status) and self._lives(status.server, self._server)
+        return status is not None and self._lives(status.supervisor) and self._lives(status.server)
 
     def stop(self) -> None:
         """End the supervisor and with it the server, or whichever of them there is."""
-        # Looked for: a supervisor that was killed may have left a server of which it had not written.
-        for command in (self._supervisor, self._server):
-            for pid in _pids_of(command):
+        # Looked for: a supervisor that was killed may have left a server of which it had not written. Again, because
+        # one may just have begun.
+        while found := self._pids():
+            for pid in found:
                 with suppress(ProcessLookupError), _opened(pid) as fd:
-                    if _command(pid) == command:
+                    if self._is_ours(pid):
                         _end(fd)
 
     def _start(self) -> None:
         os.close(os.open(self.leases, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with suppress(FileNotFoundError):
             os.unlink(self._path(supervisor.STATUS))
+        python = (sys.executable or "python3", "-I", "-S", supervisor.__file__, self._directory)
+        server = ("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--pid-file")
         with namespace.inside(self._netns):
             started = subprocess.run(
-                self._supervisor,
+                [*python, *server, f"--dhcp-leasefile={self.leases}", self._mark],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -126,7 +126,7 @@ class ServerProcess:
                 check=False,
             )
         if started.returncode != 0:
-            raise WiringError(f"{self._supervisor[0]} cannot supervise dnsmasq: it ended with {started.returncode}")
+            raise WiringError(f"{python[0]} cannot supervise dnsmasq: it ended with {started.returncode}")
 
     def _wait(self) -> None:
         """Until the server runs with the configuration as it is now."""
@@ -137,7 +137,7 @@ class ServerProcess:
             if status is not None and status.version == version and not self._is_to_forget():
                 if status.server[0] == 0:
                     raise WiringError(f"dnsmasq does not start: {_what_matters(status.words)}")
-                if self._lives(status.server, self._server):
+                if self._lives(status.server):
                     return
             time.sleep(0.001)
         raise WiringError(f"dnsmasq did not start within {_PATIENCE:g} s")
@@ -153,29 +153,28 @@ class ServerProcess:
     def _is_to_forget(self) -> bool:
         return os.path.exists(self._path(supervisor.FORGET))
 
-    def _supervised(self, status: Status) -> bool:
-        return self._lives(status.supervisor, self._supervisor)
-
-    def _lives(self, process: tuple[int, int], command: Sequence[str]) -> bool:
+    def _lives(self, process: tuple[int, int]) -> bool:
         pid, began = process
         with suppress(OSError):
-            # A process that has ended and was not waited for has no command line.
-            return pid != 0 and supervisor.start_time(pid) == began and _command(pid) == command
+            return pid != 0 and supervisor.start_time(pid) == began and self._is_ours(pid)
         return False
 
-    def _signal(self, process: tuple[int, int], command: Sequence[str], number: signal.Signals) -> None:
+    def _pids(self) -> list[int]:
+        """The supervisor first, or it would start another server."""
+        found = [int(name) for name in os.listdir("/proc") if name.isdecimal() and self._is_ours(int(name))]
+        return sorted(found, key=lambda pid: _command(pid)[:1] == ("dnsmasq",))
+
+    def _is_ours(self, pid: int) -> bool:
+        """Not so when it has ended: a process that was not waited for yet has no command line."""
+        return self._mark in _command(pid)
+
+    def _signal(self, process: tuple[int, int], number: signal.Signals) -> None:
         with suppress(ProcessLookupError), _opened(process[0]) as fd:
-            if self._lives(process, command):
+            if self._lives(process):
                 signal.pidfd_send_signal(fd, number)
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}"
-
-
-def _pids_of(command: Sequence[str]) -> Iterator[int]:
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and _command(int(name)) == command:
-            yield int(name)
 
 
 def _command(pid: int) -> tuple[str, ...]:

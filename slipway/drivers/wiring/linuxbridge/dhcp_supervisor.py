@@ -60,6 +60,7 @@ class Supervisor:
         woken, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         while True:
