@@ -309,6 +309,25 @@ def test_what_was_half_done_is_withdrawn(world: World) -> None:
     assert world.left() == []
 
 
+def test_after_a_boot_ports_are_withdrawn_and_served_again(world: World) -> None:
+    one, two, three = (world.serve(world.vif(number)) for number in (1, 2, 3))
+    for pids in world.processes().values():
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    ip("link", "del", f"tap{world.server.id}"[:14], netns=world.netns)
+    ip("netns", "del", world.namespace())
+    world.withdraw(one)
+    assert world.servers.list() == ()
+    world.serve(two)
+    assert world.servers.list() == tuple(sorted([two.port_id, three.port_id]))
+    with world.client(two) as guest, world.client(one) as stranger:
+        assert guest.ask()["ip"] == "10.9.0.12"
+        assert stranger.ask(seconds=1) == {}
+    world.withdraw(two)
+    world.withdraw(three)
+    assert world.left() == []
+
+
 def test_nobody_else_reads_its_files_and_it_is_not_root(world: World) -> None:
     old = os.umask(0)
     try:
@@ -346,6 +365,8 @@ def test_what_dnsmasq_says_is_in_the_error(world: World, monkeypatch: pytest.Mon
         taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with taken:
         taken.bind(("0.0.0.0", 67))
+        with pytest.raises(WiringError, match="Address already in use"):
+            world.serve(vif)
         with pytest.raises(WiringError, match="Address already in use"):
             world.serve(vif)
     assert until(5, lambda: world.servers.list() == (vif.port_id,)), "it tries again by itself"
@@ -419,6 +440,20 @@ def test_two_hosts_on_one_machine(world: World, tmp_path: Path) -> None:
             assert guest.ask()["ip"] == "10.9.0.11"
     finally:
         ip("netns", "del", other_netns)
+
+
+def test_a_host_that_names_no_namespace_is_where_we_are(world: World) -> None:
+    world.servers = DhcpServers(Host("node-1", 1, 1, 1), world.state, "one")
+    vif = world.vif(1)
+    with inside(world.netns):
+        world.serve(vif)
+        world.serve(vif)
+    assert world.namespace() == f"qdhcp-{world.network}"
+    with world.client(vif) as guest:
+        assert guest.ask()["ip"] == "10.9.0.11"
+    with inside(world.netns):
+        world.withdraw(vif)
+    assert world.left() == []
 
 
 def test_many_processes_on_one_network(world: World) -> None:

@@ -81,7 +81,12 @@ class DhcpServers:
             if (vif := before.find(port_id)) is not None:
                 process.forget([address for address, _ in addresses_of([vif])])
                 _write(directory, after)
-            process.apply(configuration(after, inner_name(after.server.id)))
+            try:
+                process.apply(configuration(after, inner_name(after.server.id)))
+            except WiringError:
+                # Nor does a server that cannot start serve the port, after the machine has been booted, say. That the
+                # others are not served is what `list` tells.
+                process.stop()
 
     def list(self) -> Sequence[str]:
         """The ids of all ports that are served by a server that lives, and would be started again if it died."""

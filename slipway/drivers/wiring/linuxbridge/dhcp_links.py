@@ -43,18 +43,18 @@ class ServerLinks:
         if not namespace.exists(self._server_netns):
             namespace.run(None, ["ip", "netns", "add", self._server_netns], timeout=_PATIENCE)
         tap, inner = tap_name(server.id), inner_name(server.id)
+        # One after the other: without a name, the host's namespace is the one where we are.
+        anew = not self._has(inner)
+        if anew:
+            self._make_pair(server, bridge, mtu)
         with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
-            index = _index(own, inner)
-            anew = index is None
-            if index is None:
-                self._make_pair(server, bridge, mtu)
-                index = int(own.link("get", ifname=inner)[0]["index"])
+            if anew:
                 # Nobody else has its address: it need not wait until that is found out, nor take addresses of others.
                 for name in ("accept_dad", "accept_ra"):
                     _set_ipv6(inner, name, "0")
-            own.link("set", index=index, address=server.mac_address, mtu=mtu, ifalias=self._alias, state="up")
-            own.link("set", index=1, state="up")
-            _set_addresses(own, index, addresses)
+            own.link("set", ifname=inner, address=server.mac_address, mtu=mtu, ifalias=self._alias, state="up")
+            own.link("set", ifname="lo", state="up")
+            _set_addresses(own, inner, addresses)
         with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
             master = _bridge(links, bridge)
             links.link("set", ifname=tap, master=master, mtu=mtu, ifalias=self._alias, state="up")
@@ -66,6 +66,10 @@ class ServerLinks:
             self._delete_tap(tap_name(port_id))
         if namespace.exists(self._server_netns):
             namespace.run(None, ["ip", "netns", "delete", self._server_netns], timeout=_PATIENCE)
+
+    def _has(self, inner: str) -> bool:
+        with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
+            return _find(own, inner) is not None
 
     def _make_pair(self, server: Port, bridge: str, mtu: int) -> None:
         tap, inner = tap_name(server.id), inner_name(server.id)
@@ -102,7 +106,8 @@ def inner_name(port_id: str) -> str:
     return f"ns-{port_id}"[:14]
 
 
-def _set_addresses(links: IPRoute, index: int, addresses: Sequence[str]) -> None:
+def _set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> None:
+    index = _find(links, link)["index"]
     wanted = {ip_interface(address) for address in addresses}
     there = {
         ip_interface(f"{found.get_attr('IFA_ADDRESS')}/{found['prefixlen']}")
@@ -123,14 +128,9 @@ def _set_ipv6(link: str, name: str, value: str) -> None:
 
 
 def _bridge(links: IPRoute, name: str) -> int:
-    if (index := _index(links, name)) is None:
+    if (found := _find(links, name)) is None:
         raise WiringError(f"there is no bridge {name} for the DHCP server to be in")
-    return index
-
-
-def _index(links: IPRoute, name: str) -> int | None:
-    found = _find(links, name)
-    return None if found is None else int(found["index"])
+    return int(found["index"])
 
 
 def _find(links: IPRoute, name: str) -> Any:

@@ -27,8 +27,10 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the supervisor wrote last: ids and start times (the server's are 0 if it failed), the configuration's
-    version, and dnsmasq's words."""
+    """What the supervisor wrote last: ids and start times, the configuration's version, and dnsmasq's words.
+
+    The server's id is 0 when it did not start.
+    """
 
     supervisor: tuple[int, int]
     server: tuple[int, int]
@@ -80,23 +82,22 @@ class ServerProcess:
 
         `anew`: its link is another one than before, which a server that runs does not know.
         """
-        path = self._path(supervisor.CONFIGURATION)
-        if _read(path) != text:
-            replace(path, text.encode())
-        status = self._status()
-        if anew or status is None or not self._lives(status.supervisor):
+        status = None if anew else self._status()
+        if status is not None and self._is_up_to_date(status, text):
+            return
+        # Written even if it was the same: the answer to this start is told from an older one by the file's version.
+        replace(self._path(supervisor.CONFIGURATION), text.encode())
+        if status is not None and self._lives(status.supervisor):
+            self._signal(status.supervisor, signal.SIGHUP)
+        else:
             self.stop()
             self._start()
-        elif status.version != supervisor.version(self._directory) or self._is_to_forget():
-            self._signal(status.supervisor, signal.SIGHUP)
-        elif self._lives(status.server):
-            return
         self._wait()
 
     def lives(self) -> bool:
         """Whether there are a server and a supervisor that would start it again."""
         status = self._status()
-        return status is not None and self._lives(status.supervisor) and self._lives(status.server)
+        return status is not None and self._run(status)
 
     def stop(self) -> None:
         """End the supervisor and with it the server, or whichever of them there is."""
@@ -149,6 +150,14 @@ class ServerProcess:
         first, _, words = said.partition("\n")
         a, b, c, d, e, f = map(int, first.split())
         return Status((a, b), (c, d), (e, f), words)
+
+    def _is_up_to_date(self, status: Status, text: str) -> bool:
+        if not self._run(status) or self._is_to_forget() or _read(self._path(supervisor.CONFIGURATION)) != text:
+            return False
+        return status.version == supervisor.version(self._directory)
+
+    def _run(self, status: Status) -> bool:
+        return self._lives(status.supervisor) and self._lives(status.server)
 
     def _is_to_forget(self) -> bool:
         return os.path.exists(self._path(supervisor.FORGET))
