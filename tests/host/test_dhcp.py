@@ -261,6 +261,8 @@ def test_links_that_were_lost_are_mended(world: World) -> None:
     world.serve(vif)
     ip("link", "set", f"tap{world.server.id}"[:14], "nomaster", netns=world.netns)
     world.serve(vif)
+    ip("link", "set", f"tap{world.server.id}"[:14], "down", netns=world.netns)
+    world.serve(vif)
     with world.client(vif) as guest:
         assert guest.ask()["ip"] == "10.9.0.11"
         ip("netns", "del", world.namespace())

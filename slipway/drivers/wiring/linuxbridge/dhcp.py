@@ -50,7 +50,6 @@ class DhcpServers:
                 process.stop()
                 self._links(vif.network_id).disconnect(before.server.id)
             served = (before or Served(server)).with_vif(vif, server)
-            addresses = served.server_addresses()
             text = configuration(served, inner_name(server.id))
             if before != served:
                 # Before it takes the place of one by which others are served.
@@ -58,7 +57,9 @@ class DhcpServers:
                 had = addresses_of(before.vifs if before else ())
                 process.forget([address for address, mac in addresses_of([vif]) if (address, mac) not in had])
                 _write(directory, served)
-            anew = self._links(vif.network_id).connect(server, addresses, vif.bridge, vif.mtu)
+            links, anew = self._links(vif.network_id), False
+            if process.configured()[:1] != text.splitlines()[:1] or not links.is_connected(server.id, vif.bridge):
+                anew = links.connect(server, served.server_addresses(), vif.bridge, vif.mtu)
             process.apply(text, anew=anew)
 
     def withdraw(self, network_id: str, port_id: str) -> None:

@@ -85,7 +85,10 @@ class Lease:
 
 
 def configuration(served: Served, interface: str) -> str:
-    """The text of dnsmasq's configuration file. Raises `WiringError` for what cannot be said in it."""
+    """The text of dnsmasq's configuration file; its first line says how the server's link is to be set up.
+
+    Raises `WiringError` for what cannot be said in it.
+    """
     try:
         lines = [*_server(served, interface)]
         for subnet in served.subnets:
@@ -115,6 +118,7 @@ def read_leases(text: str, served: Served) -> tuple[Lease, ...]:
 
 
 def _server(served: Served, interface: str) -> Iterator[str]:
+    yield f"# {interface} {served.server.mac_address} mtu {served.mtu} {' '.join(served.server_addresses())}"
     yield "port=0"
     yield "no-ping"
     yield "bind-interfaces"

@@ -23,6 +23,9 @@ _GLOBAL = 0
 _NODAD = 0x02
 """The address's flag that it is used at once, not when nobody has objected for a second."""
 
+_UP = 0x01
+"""The flag of a link that is up."""
+
 _PATIENCE = 10.0
 
 
@@ -35,6 +38,16 @@ class ServerLinks:
         self._server_netns = server_netns
         self._alias = alias
 
+    def is_connected(self, port_id: str, bridge: str) -> bool:
+        """Whether it was connected, which takes four times as long to do again."""
+        tap = tap_name(port_id)
+        if not namespace.exists(self._server_netns):
+            return False
+        with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
+            found = _find(links, tap)
+            # As the last thing it was put in the bridge, and up. Its other end cannot go without it.
+            return found is not None and found.get("master") == _bridge(links, bridge) and found["flags"] & _UP != 0
+
     def connect(self, server: Port, addresses: Sequence[str], bridge: str, mtu: int) -> bool:
         """Make what is missing and mend what differs; whether the server's link is a new one.
 
@@ -46,7 +59,7 @@ class ServerLinks:
         # One after the other: without a name, the host's namespace is the one where we are.
         anew = not self._has(inner)
         if anew:
-            self._make_pair(server, bridge, mtu)
+            self._make_pair(server, mtu)
         with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
             if anew:
                 # Nobody else has its address: it need not wait until that is found out, nor take addresses of others.
@@ -71,7 +84,7 @@ class ServerLinks:
         with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
             return _find(own, inner) is not None
 
-    def _make_pair(self, server: Port, bridge: str, mtu: int) -> None:
+    def _make_pair(self, server: Port, mtu: int) -> None:
         tap, inner = tap_name(server.id), inner_name(server.id)
         self._delete_tap(tap)
         with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
@@ -80,7 +93,6 @@ class ServerLinks:
                 ifname=tap,
                 kind="veth",
                 mtu=mtu,
-                master=_bridge(links, bridge),
                 peer={"ifname": inner, "net_ns_fd": self._server_netns, "address": server.mac_address},
             )
             # Soon after: what bears no tag is not ours to delete.

@@ -71,6 +71,10 @@ class ServerProcess:
         if done.returncode != 0:
             raise WiringError(f"dnsmasq refuses its configuration: {_what_matters(done.stderr, text)}")
 
+    def configured(self) -> Sequence[str]:
+        """The lines of the configuration that was applied last."""
+        return (_read(self._path(supervisor.CONFIGURATION)) or "").splitlines()
+
     def forget(self, addresses: Sequence[str]) -> None:
         """Drop the leases of the addresses at the next start, which `apply` then makes."""
         if addresses:
