@@ -44,6 +44,7 @@ class DhcpServers:
         What another guest had leased of them is forgotten. Raises `WiringError`.
         """
         with self._translated(vif.network_id), self._held(vif.network_id) as directory:
+            assert directory is not None
             process = self._process(directory, vif.network_id)
             before = _read(directory)
             if before is not None and before.server.id != server.id:
@@ -67,9 +68,9 @@ class DhcpServers:
 
         Absent: nothing happens. Raises `WiringError`.
         """
-        if not self._path(network_id).is_dir():
-            return
-        with self._translated(network_id), self._held(network_id) as directory:
+        with self._translated(network_id), self._held(network_id, make=False) as directory:
+            if directory is None:
+                return
             process = self._process(directory, network_id)
             before = _read(directory)
             after = None if before is None else before.without(port_id)
@@ -94,9 +95,8 @@ class DhcpServers:
         found: list[str] = []
         for network_id in self._networks():
             with self._translated(network_id):
-                directory = str(self._path(network_id))
-                served = _read(directory)
-                if served is not None and self._process(directory, network_id).lives():
+                served = _read(str(self._path(network_id)))
+                if served is not None and self._lives(network_id):
                     found += [vif.port_id for vif in served.vifs]
         return tuple(sorted(found))
 
@@ -117,11 +117,22 @@ class DhcpServers:
         except FileNotFoundError:
             return ()
 
+    def _lives(self, network_id: str) -> bool:
+        process = self._process(str(self._path(network_id)), network_id)
+        if process.lives():
+            return True
+        # Somebody may just be starting it anew.
+        with self._held(network_id, make=False):
+            return process.lives()
+
     @contextmanager
-    def _held(self, network_id: str) -> Iterator[str]:
-        """The network's directory, made and locked."""
+    def _held(self, network_id: str, *, make: bool = True) -> Iterator[str | None]:
+        """The network's directory, locked; where it is absent, made or None."""
         directory = str(self._path(network_id))
-        fd = _locked(directory)
+        fd = _locked(directory, make)
+        if fd is None:
+            yield None
+            return
         try:
             yield directory
         finally:
@@ -152,17 +163,20 @@ class DhcpServers:
         return f"qdhcp-{network_id}-{hashlib.sha256(self._host.name.encode()).hexdigest()[:8]}"
 
 
-def _locked(directory: str) -> int:
-    """The descriptor of the directory's lock, which is held until it is closed; both are made if they are not there.
+def _locked(directory: str, make: bool) -> int | None:
+    """The descriptor of the directory's lock, which is held until it is closed. None: there is no such directory.
 
     The directory may go while we wait, and come again with another lock: ours counts only if it is still there.
     """
     while True:
-        make_directories(Path(directory))
+        if make:
+            make_directories(Path(directory))
         try:
             fd = os.open(f"{directory}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
-            continue
+            if make:
+                continue
+            return None
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
             return fd
