@@ -255,6 +255,18 @@ def test_a_server_without_its_supervisor_is_mended(world: World) -> None:
         assert guest.ask(seconds=2)["ip"] == "10.9.0.11"
 
 
+def test_a_supervisor_that_fails_takes_its_server_with_it(world: World) -> None:
+    vif = world.serve(world.vif(1))
+    in_the_way = world.directory / "status.new"
+    in_the_way.mkdir()
+    [pid] = world.processes()["dnsmasq"]
+    os.kill(pid, signal.SIGKILL)
+    assert until(5, lambda: not any(world.processes().values()))
+    in_the_way.rmdir()
+    world.serve(vif)
+    assert world.servers.list() == (vif.port_id,)
+
+
 def test_links_that_were_lost_are_mended(world: World) -> None:
     vif = world.serve(world.vif(1))
     ip("link", "del", f"tap{world.server.id}"[:14], netns=world.netns)

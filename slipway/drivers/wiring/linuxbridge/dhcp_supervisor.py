@@ -56,27 +56,33 @@ class Supervisor:
         self._wait = 0.0
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Until SIGTERM, or an error such as a full disk; the server ends with it."""
         woken, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
-        while True:
-            if not self._pid and time.monotonic() >= self._due:
-                self._start()
-            files = [woken, self._log] if self._pid else [woken]
-            patience = None if self._pid else max(0.0, self._due - time.monotonic())
-            ready = select.select(files, [], [], patience)[0]
-            if woken in ready:
-                numbers = os.read(woken, 512)
-                self._stop()
-                if signal.SIGTERM in numbers:
-                    return
-                self._due, self._wait = time.monotonic(), 0.0
-            elif ready:
-                self._listen()
+        try:
+            while signal.SIGTERM not in self._step(woken):
+                pass
+        finally:
+            self._stop()
+
+    def _step(self, woken: int) -> bytes:
+        """Start the server if it is due, and wait until something happens; the signals that came."""
+        if not self._pid and time.monotonic() >= self._due:
+            self._start()
+        files = [woken, self._log] if self._pid else [woken]
+        patience = None if self._pid else max(0.0, self._due - time.monotonic())
+        ready = select.select(files, [], [], patience)[0]
+        if woken in ready:
+            self._stop()
+            self._due, self._wait = time.monotonic(), 0.0
+            return os.read(woken, 512)
+        if ready:
+            self._listen()
+        return b""
 
     def _start(self) -> None:
         forget(self._directory)
