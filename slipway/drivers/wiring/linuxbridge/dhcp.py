@@ -19,8 +19,6 @@ from slipway.drivers.wiring.linuxbridge.dhcp_process import ServerProcess
 from slipway.errors import WiringError
 from slipway.model import Host, Port, Vif
 
-_SERVED = "served.json"
-
 _SERVED, _LOCK = "served.json", ".lock"
 
 
