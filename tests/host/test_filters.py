@@ -10,19 +10,22 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from slipway.drivers.network.embedded.securitygroupattributes import PROTOCOLS, check_rule
 from slipway.drivers.wiring.linuxbridge import nft
 from slipway.drivers.wiring.linuxbridge import ruleset as module
 from slipway.drivers.wiring.linuxbridge.filtered import filtered_port
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking
-from slipway.errors import WiringError
+from slipway.errors import InvalidInput, WiringError
 from slipway.model import FixedIp, Host, SecurityGroupRule, Vif
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
@@ -309,6 +312,22 @@ def test_a_connection_ends_with_the_rule_that_allowed_it(lan: Lan, host: Host, f
         ours.send(b"?")
         with pytest.raises(TimeoutError):
             theirs.recvfrom(10)
+
+
+def test_every_rule_that_the_network_takes_can_be_applied(lan: Lan, host: Host, filters: Filters) -> None:
+    rules: list[SecurityGroupRule] = []
+    for protocol, kind, ports in product(
+        [None, *sorted(PROTOCOLS), *map(str, (0, 1, 6, 58, 255))], ("IPv4", "IPv6"), ((None, None), (1, None), (3, 4))
+    ):
+        made = rule(ethertype=kind, protocol=protocol, port_range_min=ports[0], port_range_max=ports[1])
+        with suppress(InvalidInput):
+            check_rule(asdict(made))
+            rules.extend((made, replace(made, direction="egress", remote_group_id=GROUP)))
+    anywhere = (*net.pair("0.0.0.0/0", "fa:16:3e:00:00:01"), *net.pair("::/0", "fa:16:3e:00:00:01"))
+    guest = lan.guest(host, allowed_address_pairs=anywhere)
+    filters.apply("i", in_group(guest, GROUP), rules)
+    assert len(rules) > 150
+    assert filters.list() == [guest.vif.port_id]
 
 
 def test_without_port_security_a_port_is_let_alone_but_listed(lan: Lan, host: Host, filters: Filters) -> None:
