@@ -130,12 +130,14 @@ class _Apply:
                 mtu=entry.mtu,
                 shared=entry.shared,
                 port_security_enabled=entry.port_security_enabled,
+                **_provider(entry),
                 project_id=self.file.project,
                 tx=self.tx,
             )
             self.created.append(f"network {entry.name}")
         else:
             self._differences(f"network {entry.name}", network, entry, ("mtu", "shared", "port_security_enabled"))
+            self._differences(f"network {entry.name}", network, entry, tuple(_provider(entry)))
         known = {s.name: s for s in self.driver.list_subnets(self.user, network_id=network.id, tx=self.tx)}
         for subnet in entry.subnets:
             self._subnet(network, subnet, known.get(subnet.name))
@@ -242,6 +244,16 @@ class _TakeBack:
             elif host.name in known:
                 hosts.remove(tx, host.name)
                 self.removed.append(f"host {host.name}")
+
+
+def _provider(entry: NetworkEntry) -> dict[str, str | int]:
+    """What the file says of the network's segment, by Neutron's names; what it leaves open is not among it."""
+    said = {
+        "provider_network_type": entry.provider_network_type,
+        "provider_physical_network": entry.provider_physical_network,
+        "provider_segmentation_id": entry.provider_segmentation_id,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _own_network(driver: NetworkDriver, user: Context, name: str, tx: Transaction | None) -> Network | None:

@@ -105,11 +105,17 @@ def _simulation(entry: Tree) -> Simulation:
 
 
 def _network(name: str, entry: Tree) -> NetworkEntry:
+    provider = entry.get("provider", {})
+    kind = provider.get("type")
     return NetworkEntry(
         name=name,
+        mtu=entry.get("mtu", 1450 if kind == "vxlan" else 1500),
+        provider_network_type=kind,
+        provider_physical_network=provider.get("physical_network"),
+        provider_segmentation_id=provider.get("segmentation_id"),
         subnets=tuple(_subnet(*item) for item in entry.get("subnets", {}).items()),
         ports=tuple(_port(*item) for item in entry.get("ports", {}).items()),
-        **_only(entry, "mtu", "shared", "port_security_enabled"),
+        **_only(entry, "shared", "port_security_enabled"),
     )
 
 

@@ -50,6 +50,9 @@ class NetworkEntry:
     mtu: int = 1500
     shared: bool = False
     port_security_enabled: bool = True
+    provider_network_type: str | None = None
+    provider_physical_network: str | None = None
+    provider_segmentation_id: int | None = None
     subnets: tuple[SubnetEntry, ...] = ()
     ports: tuple[PortEntry, ...] = ()
 

@@ -12,6 +12,7 @@ from slipway.problems import quoted
 from slipway.runfile.formats import Address, Cidr, parse_address, parse_cidr, parse_mac, parse_range
 
 _AUTO_ADDRESS_MODES = ("slaac", "dhcpv6-stateless")
+_LAST_VLAN = 4094
 
 
 class _Subnet(NamedTuple):
@@ -52,7 +53,23 @@ def check_networks(document: Document) -> None:
             _check_fixed_ip(document, path, networks[network], address)
 
 
+def _check_provider(document: Document, path: NodePath, provider: dict[str, Any]) -> None:
+    kind = provider["type"]
+    if kind == "flat" and "physical_network" not in provider:
+        document.problem(path, "a flat network needs its physical_network", key=True)
+    if kind not in ("flat", "vlan") and "physical_network" in provider:
+        document.problem((*path, "physical_network"), f"a {kind} network has no physical_network", key=True)
+    if kind not in ("vlan", "vxlan") and "segmentation_id" in provider:
+        document.problem((*path, "segmentation_id"), f"a {kind} network has no segmentation_id", key=True)
+    elif kind == "vlan" and provider.get("segmentation_id", 1) > _LAST_VLAN:
+        document.problem((*path, "segmentation_id"), f"a VLAN's id is at most {_LAST_VLAN}")
+    elif kind == "vlan" and "segmentation_id" in provider and "physical_network" not in provider:
+        document.problem(path, "a VLAN with a segmentation_id needs its physical_network", key=True)
+
+
 def _check_network(document: Document, name: str, entry: dict[str, Any], *, complete: bool) -> _Network:
+    if "type" in entry.get("provider", {}):
+        _check_provider(document, ("networks", name, "provider"), entry["provider"])
     entries = entry.get("subnets", {})
     network = _Network(name, complete and all("cidr" in subnet for subnet in entries.values()))
     for subnet_name, subnet in entries.items():

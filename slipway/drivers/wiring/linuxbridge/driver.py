@@ -1,0 +1,62 @@
+"""The linuxbridge driver: what Neutron's bridge agent and its DHCP agent do on a host, without an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
+from slipway.drivers.wiring.linuxbridge.filters import Filters
+from slipway.drivers.wiring.linuxbridge.links import Links
+from slipway.model import Host, Port, SecurityGroupRule, Vif
+
+
+class LinuxBridgeWiring:
+    """Bridges and taps, filters in nftables, DHCP by dnsmasq; may be used by many threads and processes at once.
+
+    All of it is in the network namespace of the host's entry, but for the DHCP servers, which have their own.
+    """
+
+    local: ClassVar[bool] = False
+
+    def __init__(self, host: Host, state: Path, installation: str) -> None:
+        self._links = Links(host, state, installation)
+        self._filters = Filters(host, state, installation)
+        self._dhcp = DhcpServers(host, state, installation)
+
+    def plug(self, instance_id: str, vif: Vif) -> None:
+        """Make the VIF's tap, its bridge and the bridge's uplink where they are not."""
+        self._links.plug(instance_id, vif)
+
+    def unplug(self, instance_id: str, devname: str) -> None:
+        """Delete the tap, and the bridge when nothing else is in it. Absent: nothing happens."""
+        self._links.unplug(devname)
+
+    def list_taps(self) -> Sequence[str]:
+        """The names of all taps of this installation."""
+        return self._links.list_taps()
+
+    def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Let through at the VIF's tap what port security and the rules allow, and nothing else."""
+        self._filters.apply(instance_id, vif, rules)
+
+    def remove_filter(self, port_id: str) -> None:
+        """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
+        self._filters.remove(port_id)
+
+    def list_filters(self) -> Sequence[str]:
+        """The ids of all ports of which this host has a filter."""
+        return self._filters.list()
+
+    def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
+        """Have the network's DHCP server on this host hand the VIF its addresses."""
+        self._dhcp.serve(instance_id, vif, server)
+
+    def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
+        """Release the port's lease and remove its entry, and the server with the last one. Absent: nothing happens."""
+        self._dhcp.withdraw(network_id, port_id)
+
+    def list_dhcp(self) -> Sequence[str]:
+        """The ids of all ports that a server on this host serves."""
+        return self._dhcp.list()
