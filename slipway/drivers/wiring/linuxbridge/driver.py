@@ -56,6 +56,8 @@ class LinuxBridgeWiring:
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and the server with the last one. Absent: nothing happens."""
         self._dhcp.withdraw(network_id, port_id)
+        # The server may go after the last tap: on the way back, when it could not before.
+        self._links.release_bridge(f"brq{network_id}"[:14])
 
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports that a server on this host serves."""
