@@ -13,11 +13,20 @@ from pathlib import Path
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults
 
+_DRIVERS = (
+    "slipway.drivers.network.embedded.driver",
+    "slipway.drivers.compute.libvirt.driver",
+    "slipway.drivers.disk.qcow2.driver",
+    "slipway.drivers.wiring.linuxbridge.driver",
+    "pyroute2",
+)
+"""Loaded when first needed, which would be by each child anew."""
+
 
 def died(fault: Fault, state: Path, text: str) -> bool:
     """Build what the run file says and delete `one`; whether the process was killed on the way."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__, "libvirt", "pyroute2"])
+    context.set_forkserver_preload(["__main__", __name__, *_DRIVERS])
     process = context.Process(target=_live, args=(str(fault), str(state), text))
     process.start()
     process.join(120)
