@@ -224,24 +224,16 @@ def test_kvm_is_tried_again_on_another_processor_only(what: str) -> None:
     assert (_processor(etree.fromstring(changed)) == _processor(etree.fromstring(CAPABILITIES))) is same
 
 
-def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path) -> None:
     """Under TCG, where it must; else nobody would ever get KVM."""
     import libvirt
 
-    from slipway.drivers.compute.libvirt import acceleration
+    from slipway.drivers.compute.libvirt.acceleration import boots
 
-    made = acceleration._xml
-    monkeypatch.setattr(
-        acceleration,
-        "_xml",
-        lambda *files: (
-            made(*files).replace('type="kvm"', 'type="qemu"').replace('mode="host-model" check="partial"', "")
-        ),
-    )
-    monkeypatch.setattr(acceleration, "BOOT_WITHIN", 60.0)
     connection = libvirt.open(host.uri)
     try:
-        assert acceleration.Prover(replace(host, accel="auto"), tmp_path)._boots(connection, str(tmp_path / "guest"))
+        assert boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=60.0)
+        assert not boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=0.0)
     finally:
         connection.close()
     assert list(tmp_path.iterdir()) == []
