@@ -56,7 +56,9 @@ def _children_cpu() -> float:
 def _start(command: list[str], parent: Path) -> str:
     """Run the command on a state of its own; gives what it wrote to standard error."""
     with scratch(parent) as state:
-        environment = {**os.environ, "SLIPWAY_STATE": str(state)}
+        # As installed: compiled once, not at every start.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment["SLIPWAY_STATE"] = str(state)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")

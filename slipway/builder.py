@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from slipway import errors
@@ -14,6 +14,7 @@ from slipway.flows.engine import Engine
 from slipway.flows.power import GRACEFUL, Shutdown
 from slipway.flows.tasks.base import Tools
 from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest
+from slipway.runfile.kept import differences
 from slipway.states import effects, instances
 from slipway.states.history import last_power_change
 from slipway.states.machines import GOALS, State, VmState
@@ -258,19 +259,3 @@ class Builder:
 
 def _at_rest(instance: Instance) -> bool:
     return State(instance.vm_state, instance.task_state).at_rest
-
-
-def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]:
-    """What another request says differently of an instance that exists, a line each for a person."""
-    have, want = instances.to_keep(have), instances.to_keep(want)
-    lines = []
-    for name in (one.name for one in fields(InstanceRequest)):
-        old, new = getattr(have, name), getattr(want, name)
-        if old == new:
-            continue
-        old_name, new_name = getattr(old, "name", None), getattr(new, "name", None)
-        if old_name != new_name:
-            lines.append(f"instance {have.name}: {name} stays {old_name} (the file says {new_name})")
-        else:
-            lines.append(f"instance {have.name}: {name} stays as it was built (the file differs)")
-    return tuple(lines)

@@ -434,6 +434,13 @@ class Vif:
     subnets: tuple[Subnet, ...]
     active: bool
     preserve_on_delete: bool
+    network_type: str | None = None
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+    port_security_enabled: bool = True
+    security_groups: tuple[str, ...] = ()
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    dhcp_options: tuple[DhcpOption, ...] = ()
 
 
 class Acceleration(StrEnum):
@@ -455,6 +462,14 @@ class Platform:
     owner: str = "slipway"
     console_log: str | None = None
     network_boot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpService:
+    """A NIC, and the port of the DHCP server on its host that is to serve it (None: nobody does)."""
+
+    vif: Vif
+    server: Port | None
 
 
 @dataclass(frozen=True, slots=True)

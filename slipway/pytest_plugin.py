@@ -78,7 +78,7 @@ class World:
 
     def problems(self) -> Sequence[Problem]:
         """Every leak, and every other breach of the invariants of docs/drill.md, that is there now."""
-        from slipway.drill.auditor import audit
+        from slipway.drill.auditor import WIRED, audit
         from slipway.drill.things import Things, look, set_up
 
         if not (self.state / "slipway.db").exists():
@@ -86,7 +86,7 @@ class World:
         now = look(self.state)
         mine = {f"watched {name}": content for held in self._watched for name, content in held().items()}
         now = Things(now.rows, {**now.files, **mine})
-        return audit(now, set_up(now), taps=any("/taps/" in path for path in now.files))
+        return audit(now, set_up(now), wired=WIRED if any("/taps/" in path for path in now.files) else frozenset())
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +34,17 @@ def libvirtd() -> Iterator[Libvirtd]:
         daemon = Libvirtd(Path(directory))
         yield daemon
         daemon.close()
+
+
+@pytest.fixture
+def netns() -> Iterator[str]:
+    """A network namespace that is ours alone."""
+    if reason := missing():
+        pytest.skip(reason)
+    name = f"slp-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    yield name
+    subprocess.run(["ip", "netns", "del", name], check=True)
 
 
 @pytest.fixture(scope="session")

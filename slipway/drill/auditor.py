@@ -20,6 +20,8 @@ from slipway.drill.things import Row, Things
 
 HARMLESS = frozenset({"placement", "allocation", "launch"})
 """Kinds in the ledger that are results only and stay `done` for ever."""
+WIRED = frozenset({"vif", "filter", "dhcp"})
+"""What a host's wiring makes for each NIC."""
 _CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
 """What of a port brought along changes while an instance has it, besides its binding."""
 _RESTING = frozenset({"ACTIVE", "STOPPED", "ERROR", "DELETED"})
@@ -27,18 +29,20 @@ _WHOLE = {"ACTIVE": ("running",), "STOPPED": ("shutdown", "crashed")}
 """The states in which all of an instance is there, and what its domain may be then."""
 
 
-def audit(now: Things, before: Things, *, secret: str = "", log: str = "", taps: bool = True) -> list[Problem]:
+def audit(
+    now: Things, before: Things, *, secret: str = "", log: str = "", wired: frozenset[str] = WIRED
+) -> list[Problem]:
     """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
 
-    `secret` is what just a build under way may have, `log` what was logged; `taps` false: the wiring makes none.
+    `secret` is what just a build under way may have, `log` what was logged; `wired`: the kinds that the wiring makes.
     """
-    found = list(_Audit(now, before, taps=taps).problems())
+    found = list(_Audit(now, before, wired).problems())
     return [*found, *secrets(now, secret, log)] if secret else found
 
 
 class _Audit:
-    def __init__(self, now: Things, before: Things, *, taps: bool) -> None:
-        self.now, self.before, self.taps = now, before, taps
+    def __init__(self, now: Things, before: Things, wired: frozenset[str]) -> None:
+        self.now, self.before, self.wired = now, before, wired
         old = {row["id"] for row in before.rows["instances"]}
         self.instances: dict[str, Row] = {r["id"]: r for r in now.rows["instances"] if r["id"] not in old}
         self.effects: dict[str, list[Row]] = defaultdict(list)
@@ -78,7 +82,7 @@ class _Audit:
 
     def _new(self, name: str, content: str, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
         owner = self._owner(name, content)
-        if owner is None and self._is_of_the_project(name, content):
+        if owner is None and (self._is_of_the_project(name, content) or self._is_of_a_server(name, content)):
             return
         if owner is None:
             yield Problem("A2", f"{name} is there and nobody's: {content[:200]}")
@@ -118,6 +122,19 @@ class _Audit:
         groups = {group["id"]: group["name"] for group in self.now.rows["security_groups"]}
         return groups.get(row.get("security_group_id", row["id"])) == "default"
 
+    def _is_of_a_server(self, name: str, content: str) -> bool:
+        """Whether it is a DHCP server's port or an address of it, that serves somebody or is listed as stuck."""
+        row: Row = {} if name.startswith("file ") else json.loads(content)
+        server = self.ports.get(row.get("port_id", row.get("id", "")))
+        if server is None or server["device_owner"] != "network:dhcp":
+            return False
+        host = str(server["device_id"]).removeprefix("dhcp-").removesuffix(f"-{server['network_id']}")
+        served = (p["binding_host_id"] == host for p in self.ports.values() if p["network_id"] == server["network_id"])
+        stuck = (
+            row["kind"] == "dhcp-port" and row["state"] == "stuck" for rows in self.effects.values() for row in rows
+        )
+        return any(served) or any(stuck)
+
     def _promise(self, instance: Row, found: Counter[str]) -> Iterator[Problem]:
         rows = self.effects[instance["id"]]
         left = [row for row in rows if row["state"] == "intended"]
@@ -144,7 +161,7 @@ class _Audit:
         name, state = instance["name"], instance["vm_state"]
         promised = _promised(json.loads(instance["request"]), self.now)
         for kind in _KINDS:
-            if kind == "vif" and not self.taps:
+            if kind in WIRED - self.wired:
                 continue
             if found[kind] != promised[kind]:
                 yield Problem(
@@ -210,8 +227,8 @@ class _Audit:
                 yield Problem("A6", f"instance {instance['name']}: {text}")
 
 
-_KINDS = frozenset({"claim", "port", "binding", "disk", "definition", "vif", "domain"})
-_FOLDERS = {"domains": "domain", "disks": "disk", "taps": "vif"}
+_KINDS = frozenset({"claim", "port", "binding", "disk", "definition", "domain", *WIRED})
+_FOLDERS = {"domains": "domain", "disks": "disk", "taps": "vif", "filters": "filter", "dhcp": "dhcp"}
 
 
 def _found_as(kind: str) -> str:
@@ -235,7 +252,9 @@ def _promised(request: Any, now: Things) -> Counter[str]:
     """How many effects of each kind an instance that runs must have, by its request alone."""
     nics = len(request["networks"]) if request["networks"] is not None else min(1, len(now.rows.get("networks", ())))
     disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + (request["user_data_sha256"] is not None)
-    return Counter(claim=1, port=nics, binding=nics, disk=disks, definition=1, vif=nics, domain=1)
+    return Counter(
+        claim=1, port=nics, binding=nics, disk=disks, definition=1, domain=1, vif=nics, filter=nics, dhcp=nics
+    )
 
 
 def _twice(what: str, values: list[Any]) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from slipway import errors
-from slipway.drill.auditor import audit
+from slipway.drill.auditor import WIRED, audit
 from slipway.drill.bench import Bench, Line
 from slipway.drill.cases import CRASHES, Case, Scenario, cases_of, parse_fault
 from slipway.drill.explore import Exploration, Stage, points_of
@@ -244,7 +244,9 @@ class _Run:
     def _audit(self, now: Things, when: str) -> None:
         before = self.before if self.stage.scenario is not Scenario.PREPARE else set_up(now)
         log = self.bench.log.read_text(errors="replace") + json.dumps(self.bench.trace.lines)
-        for problem in audit(now, before, secret=self.bench.plan.secret, log=log):
+        plan = self.bench.plan
+        wired = WIRED - {"dhcp"} if plan.remote_network else WIRED
+        for problem in audit(now, before, secret=plan.secret, log=log, wired=wired):
             self._problem(problem.invariant, f"{when}: {problem.text}")
 
     def _again(self, before: Things) -> None:

@@ -12,45 +12,79 @@ from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Host, Vif
+from slipway.model import Host, Port, SecurityGroupRule, Vif
 from slipway.settings import Settings
 from slipway.states.store import Store
 
 
-class TapFiles:
-    """A tap is a file `world/<host>/taps/<name>.json`: outside the record, as a real one is."""
+class WiringFiles:
+    """Taps, filters and DHCP entries are files `world/<host>/<kind>/<name>.json`: outside the record, as real ones."""
 
     local: ClassVar[bool] = False
 
     def __init__(self, host: Host, state: Path) -> None:
         """Nothing is made before the first tap."""
-        self._directory = state.absolute() / "world" / host.name / "taps"
+        self._directory = state.absolute() / "world" / host.name
 
     def plug(self, instance_id: str, vif: Vif) -> None:
-        """Make the file, or make it again."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._file(vif.devname).write_text(json.dumps({"instance_id": instance_id, "bridge": vif.bridge}))
+        """Make the tap, or make it again."""
+        self._put("taps", vif.devname, instance_id=instance_id, bridge=vif.bridge)
 
     def unplug(self, instance_id: str, devname: str) -> None:
-        """Delete the file. Absent: nothing happens."""
-        self._file(devname).unlink(missing_ok=True)
+        """Delete the tap. Absent: nothing happens."""
+        self._remove("taps", devname)
 
     def list_taps(self) -> Sequence[str]:
         """The names of all taps."""
-        return sorted(path.stem for path in self._directory.glob("*.json"))
+        return self._list("taps")
 
-    def _file(self, devname: str) -> Path:
-        return self._directory / f"{devname}.json"
+    def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Make the filter, or make it again."""
+        self._put("filters", vif.port_id, instance_id=instance_id, rules=len(rules))
+
+    def remove_filter(self, port_id: str) -> None:
+        """Delete the filter. Absent: nothing happens."""
+        self._remove("filters", port_id)
+
+    def list_filters(self) -> Sequence[str]:
+        """The ids of all ports with a filter."""
+        return self._list("filters")
+
+    def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
+        """Make the entry, or make it again."""
+        self._put("dhcp", vif.port_id, instance_id=instance_id, server=server.mac_address)
+
+    def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
+        """Delete the entry. Absent: nothing happens."""
+        self._remove("dhcp", port_id)
+
+    def list_dhcp(self) -> Sequence[str]:
+        """The ids of all ports with an entry."""
+        return self._list("dhcp")
+
+    def _put(self, kind: str, name: str, **content: str | int) -> None:
+        (self._directory / kind).mkdir(parents=True, exist_ok=True)
+        self._file(kind, name).write_text(json.dumps(content))
+
+    def _remove(self, kind: str, name: str) -> None:
+        self._file(kind, name).unlink(missing_ok=True)
+
+    def _list(self, kind: str) -> Sequence[str]:
+        return sorted(path.stem for path in (self._directory / kind).glob("*.json"))
+
+    def _file(self, kind: str, name: str) -> Path:
+        return self._directory / kind / f"{name}.json"
 
 
 class RemoteNetwork(EmbeddedNetwork):
     """The embedded network as if it were a service elsewhere, as Neutron is: it never gets our transaction."""
 
     local: ClassVar[bool] = False
+    brings_dhcp: ClassVar[bool] = True
 
 
 class SimulatedDrivers(Drivers):
-    """The simulated hypervisor and disks and taps that are files, for each host."""
+    """The simulated hypervisor and disks, and wiring that is files, for each host."""
 
     def __init__(self, network: EmbeddedNetwork, state: Path, sleep: Callable[[float], None]) -> None:
         """`sleep` is what a host's `simulate: delay` uses."""
@@ -61,7 +95,7 @@ class SimulatedDrivers(Drivers):
         """The three of them, whatever drivers the host names."""
         return HostDrivers(
             compute=SimCompute(host, self._state, sleep=self._sleep),
-            wiring=TapFiles(host, self._state),
+            wiring=WiringFiles(host, self._state),
             disk=SimDisk(host, self._state, sleep=self._sleep),
         )
 

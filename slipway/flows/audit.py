@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
-from slipway.model import Claim, Context, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
+from slipway.flows.tasks.wiring import DHCP_OWNER
+from slipway.model import Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
@@ -58,8 +59,13 @@ class _Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class _PlugArguments:
+class _VifArguments:
     vif: Vif
+
+
+@dataclass(frozen=True, slots=True)
+class _ServiceArguments:
+    service: DhcpService
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
     moving = _moving(before, after)
     unasked = {(finding.kind, finding.host) for finding in silent}
     findings = [*silent, *_stuck(after), *_counters(after)]
-    findings += _effects(after, held, unasked, drivers, moving)
+    findings += _effects(before, after, held, unasked, drivers, moving)
     findings += _claims(after, moving)
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
 
@@ -112,24 +118,31 @@ def _moving(before: _Record, after: _Record) -> set[str]:
     }
 
 
+def _expected(record: _Record) -> dict[_Thing, Effect]:
+    named = ((_thing(effect), effect) for effect in record.effects if effect.kind in _NAMED)
+    return {thing: effect for thing, effect in named if thing is not None}
+
+
 def _effects(
+    before: _Record,
     record: _Record,
     held: Mapping[_Thing, str],
     unasked: set[tuple[str, str | None]],
     drivers: Drivers,
     moving: set[str],
 ) -> Iterator[Finding]:
-    expected = {_thing(e): e for e in record.effects if e.kind in _NAMED}
+    expected = _expected(record)
     local_wiring = {u.host.name for u in record.usages if drivers.on(u.host).wiring.local}
     for thing, effect in expected.items():
-        skipped = (thing.kind, thing.host) in unasked or (thing.kind == "vif" and thing.host in local_wiring)
+        asked = not unasked & {(thing.kind, thing.host), (thing.kind, None)}
+        skipped = not asked or (thing.kind in _WIRED and thing.host in local_wiring)
         if effect.state is not EffectState.DONE or effect.instance_id in moving or skipped:
             continue
         if thing not in held:
             yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there")
         elif thing.kind == "domain" and held[thing] not in _right(record.instances[effect.instance_id]):
             yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and the domain is {held[thing]}")
-    for thing in set(held) - set(expected):
+    for thing in held.keys() - expected.keys() - _expected(before).keys():
         if thing.instance_id not in moving:
             yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record")
 
@@ -152,21 +165,44 @@ def _binding_name(effect: Effect) -> str:
     return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
 
 
-_NAMED: Mapping[str, Callable[[Effect], str]] = {
+def _served(effect: Effect) -> str | None:
+    service = codec.decode(effect.args, _ServiceArguments).service
+    return service.vif.port_id if service.server else None
+
+
+def _server(effect: Effect) -> str | None:
+    if not effect.result:
+        return effect.key
+    server = codec.decode(effect.result, DhcpService).server
+    return server.id if server else None
+
+
+_NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
     "port": _port_name,
     "binding": _binding_name,
-    "vif": lambda effect: codec.decode(effect.args, _PlugArguments).vif.devname,
+    "vif": lambda effect: codec.decode(effect.args, _VifArguments).vif.devname,
+    "filter": lambda effect: codec.decode(effect.args, _VifArguments).vif.port_id,
+    "dhcp": _served,
+    "dhcp-port": _server,
 }
 """The kinds that a driver lists, and by which name."""
 
 
-def _thing(effect: Effect) -> _Thing:
-    """What a driver would list for the effect; a port belongs to no host, a tap says nothing of its instance."""
-    host = None if effect.kind == "port" else effect.host
-    return _Thing(effect.kind, host, "" if effect.kind == "vif" else effect.instance_id, _NAMED[effect.kind](effect))
+_WIRED = frozenset({"vif", "filter", "dhcp", "dhcp-port"})
+
+
+def _thing(effect: Effect) -> _Thing | None:
+    """What a driver would list for the effect, None where it came to nothing.
+
+    Ports belong to no host, and what is wired says nothing of its instance.
+    """
+    host = None if effect.kind in ("port", "dhcp-port") else effect.host
+    owner = "" if effect.kind in _WIRED else effect.instance_id
+    name = _NAMED[effect.kind](effect)
+    return None if name is None else _Thing(effect.kind, host, owner, name)
 
 
 def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
@@ -188,9 +224,16 @@ def _questions(
     all_hosts: Sequence[Host], drivers: Drivers
 ) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[_Thing, str]]]]:
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
-    yield ("port",), None, _ports(drivers)
+    yield ("port", "binding", "dhcp-port"), None, _ports(drivers)
     for host in all_hosts:
-        for kind, answer in (("domain", _domains), ("definition", _definitions), ("disk", _disks), ("vif", _taps)):
+        for kind, answer in (
+            ("domain", _domains),
+            ("definition", _definitions),
+            ("disk", _disks),
+            ("vif", _taps),
+            ("filter", _filters),
+            ("dhcp", _dhcp),
+        ):
             yield (kind,), host.name, answer(host, drivers)
 
 
@@ -203,6 +246,8 @@ def _ports(drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
         elif port.binding_host_id and port.device_owner.startswith("compute:"):
             # Bound for an instance that has it no more: a worker that was replaced came late.
             yield _Thing("binding", port.binding_host_id, "", port.id), ""
+        elif port.device_owner == DHCP_OWNER and port.device_id.startswith("dhcp-"):
+            yield _Thing("dhcp-port", None, "", port.id), ""
 
 
 def _all_ports(drivers: Drivers) -> Iterator[Port]:
@@ -231,6 +276,16 @@ def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
 def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
     for tap in drivers.on(host).wiring.list_taps():
         yield _Thing("vif", host.name, "", tap), ""
+
+
+def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for port_id in drivers.on(host).wiring.list_filters():
+        yield _Thing("filter", host.name, "", port_id), ""
+
+
+def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+    for port_id in drivers.on(host).wiring.list_dhcp():
+        yield _Thing("dhcp", host.name, "", port_id), ""
 
 
 def _stuck(record: _Record) -> Iterator[Finding]:

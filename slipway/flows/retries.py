@@ -31,19 +31,12 @@ def with_retries(
     """
     if retries < 0:
         log.warning("step %s: %d retries counts as none", step, retries)
-    if retries <= 0:
-        return call()
-    import tenacity
-
-    def warn(state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("step %s, attempt %d of %d: %s", step, state.attempt_number, retries + 1, error)
-
-    return tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(retries + 1),
-        wait=tenacity.wait_exponential(multiplier=delay, exp_base=backoff, max=max_delay),
-        retry=tenacity.retry_if_exception_type(on),
-        sleep=sleep,
-        before_sleep=warn,
-        reraise=True,
-    )(call)
+    wait = min(delay, max_delay)
+    for attempt in range(1, retries + 1):
+        try:
+            return call()
+        except on as error:
+            log.warning("step %s, attempt %d of %d: %s", step, attempt, retries + 1, error)
+        sleep(wait)
+        wait = min(wait * backoff, max_delay)
+    return call()

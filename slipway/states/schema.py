@@ -28,6 +28,17 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
+def partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool], unique: bool = False) -> None:
+    """Index only the rows `where` it is true. PostgreSQL is told when tables are made on it: to name its option here
+    would load its dialect into every process."""
+    index = sa.Index(name, *columns, unique=unique, sqlite_where=where)
+
+    @sa.event.listens_for(metadata, "before_create")
+    def _on_create(_metadata: sa.MetaData, connection: sa.Connection, **_more: Any) -> None:
+        if connection.dialect.name == "postgresql":
+            index.dialect_kwargs["postgresql_where"] = where
+
+
 meta = sa.Table(
     "meta",
     metadata,
@@ -78,16 +89,17 @@ instances = sa.Table(
     sa.Column("deleted_at", UtcTime),
 )
 # A name is free again once its instance is gone; what is not at rest is found without reading the finished ones.
-_live = instances.c.vm_state != "DELETED"
-sa.Index(
-    "instances_name", instances.c.name, instances.c.project, unique=True, sqlite_where=_live, postgresql_where=_live
+partial_index(
+    "instances_name", instances.c.name, instances.c.project, unique=True, where=instances.c.vm_state != "DELETED"
 )
 sa.Index("instances_idempotency", instances.c.project, instances.c.idempotency_key, unique=True)
-_busy = instances.c.task_state.is_not(None)
 # By id, which a change from phase to phase leaves alone.
-sa.Index("instances_busy", instances.c.id, sqlite_where=_busy, postgresql_where=_busy)
-_placed = sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None))
-sa.Index("instances_group", instances.c.project, instances.c.group_name, sqlite_where=_placed, postgresql_where=_placed)
+partial_index("instances_busy", instances.c.id, where=instances.c.task_state.is_not(None))
+partial_index(
+    "instances_group",
+    *(instances.c.project, instances.c.group_name),
+    where=sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None)),
+)
 
 claims = sa.Table(
     "claims",

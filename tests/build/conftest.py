@@ -19,11 +19,12 @@ from typing import Any, ClassVar
 import pytest
 
 from slipway.builder import Listener
+from slipway.drill.simulated import WiringFiles
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.network.embedded.mechanisms import LinuxBridge
 from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Context, Flavor, Host, Image, Instance, InstanceRequest, NetworkRequest, Port, Vif
+from slipway.model import Context, Flavor, Host, Image, Instance, InstanceRequest, NetworkRequest, Port
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.runfile import RunFile, loads
 from slipway.settings import Settings
@@ -83,6 +84,7 @@ class RemoteNetwork(Network):
     """The same beyond our database: it never has our transaction."""
 
     local: ClassVar[bool] = False
+    brings_dhcp: ClassVar[bool] = True
 
 
 class Bridges(LinuxBridge):
@@ -96,30 +98,11 @@ class Bridges(LinuxBridge):
         return None if port.binding_host_id in self.broken else super().bind(tx, port, segment)
 
 
-class TapWiring:
-    """A tap is a file."""
-
-    local: ClassVar[bool] = False
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
-
-    def plug(self, instance_id: str, vif: Vif) -> None:
-        (self._directory / vif.devname).write_text(instance_id)
-
-    def unplug(self, instance_id: str, devname: str) -> None:
-        (self._directory / devname).unlink(missing_ok=True)
-
-    def list_taps(self) -> Sequence[str]:
-        return sorted(file.name for file in self._directory.iterdir())
-
-
 class RemoteDrivers(Drivers):
     """A host's drivers, none of which keeps anything in our database."""
 
     def make(self, host: Host) -> HostDrivers:
-        return replace(super().make(host), wiring=TapWiring(self._state / "taps" / host.name))
+        return replace(super().make(host), wiring=WiringFiles(host, self._state))
 
 
 @dataclass
@@ -192,7 +175,7 @@ class World:
         """What is there, by the files and rows themselves: no driver, ledger or audit is asked."""
         found = {
             (str(file.relative_to(self.state)), file.read_text())
-            for top in ("world", "instances", "taps")
+            for top in ("world", "instances")
             for file in (self.state / top).rglob("[!.]*")
             if file.is_file() and file.name != "version.json"
         }

@@ -101,7 +101,9 @@ def test_l2_the_xml_on_disk_is_the_domains_and_has_its_ports_and_taps(remote: bo
     assert xml.xpath("devices/interface/source/@bridge") == [f"brq{port.network_id}"[:14] for port in ports]
     assert (runs["vcpus"], runs["memory"], runs["state"]) == (1, GIB, "running")
     if remote:
-        assert sorted(file.name for file in (world.state / "taps" / "h1").iterdir()) == sorted(taps)
+        assert sorted(file.name for file in (world.state / "world" / "h1" / "taps").glob("*.json")) == sorted(
+            f"{tap}.json" for tap in taps
+        )
 
 
 def test_l2_the_xml_is_for_its_owner_only(world: World) -> None:

@@ -30,7 +30,9 @@ Record = Callable[[str, object], None]
 
 MODES = (Mode.ERROR, Mode.LOST_REPLY)
 HELD_BY = {
-    "domain": ("claim", "port", "binding", "disk", "definition", "vif"),
+    "domain": ("claim", "port", "binding", "disk", "definition", "vif", "filter", "dhcp"),
+    "dhcp": ("port", "binding"),
+    "filter": ("port", "binding"),
     "vif": ("port", "binding"),
     "binding": ("port",),
     "disk": ("claim",),
@@ -42,13 +44,15 @@ FOUND_AS = {
     "definition": "instances",
     "disk": "disks",
     "vif": "taps",
+    "filter": "filters",
+    "dhcp": "dhcp",
     "binding": "ports",
     "port": "ports",
     "claim": "claims",
 }
 """Where the world has what an effect of this kind made."""
 
-PER_SLOT = ("vif", "binding")
+PER_SLOT = ("vif", "binding", "filter", "dhcp")
 """These hold what has their own slot only."""
 
 

@@ -148,7 +148,8 @@ def test_a_call_that_ends_after_another_worker_deleted(make_world: Maker) -> Non
         bound = ("orphaned", "binding") in found
         assert len(found) == (1 if world.things_of(gone) or bound else 0), point
         late |= found
-    assert late == {("orphaned", kind) for kind in ("port", "binding", "disk", "definition", "vif", "domain")}
+    kinds = ("port", "binding", "disk", "definition", "vif", "filter", "domain")
+    assert late == {("orphaned", kind) for kind in kinds}
 
 
 def test_a_delete_in_the_middle_of_a_call_wins(make_world: Maker) -> None:

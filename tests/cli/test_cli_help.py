@@ -27,7 +27,6 @@ HEAVY = {
     "sqlalchemy",
     "structlog",
     "taskflow",
-    "tenacity",
     "transitions",
     "yaml",
 }
@@ -68,6 +67,12 @@ def test_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     loaded = modules_after(name, "--help")
     assert not HEAVY & loaded
     assert {other for other in COMMANDS if module(other) in loaded} == {name}
+
+
+def test_a_run_loads_what_it_needs_and_not_another_database(run_file: Callable[..., str], tmp_path: Path) -> None:
+    loaded = modules_after("run", run_file(), "--state", str(tmp_path / "state"), "--parallel", "1")
+    assert "sqlalchemy.dialects.sqlite" in loaded
+    assert not {"sqlalchemy.dialects.postgresql", "rich.live", "structlog", "slipway.drill", "slipway.testing"} & loaded
 
 
 def test_validate_loads_neither_taskflow_nor_sqlalchemy(run_file: Callable[..., str]) -> None:

@@ -41,6 +41,23 @@ def test_what_the_file_says_differently_and_stays_is_told(slipway: Call, run_fil
     assert "! network demo-net: mtu stays 1500 (the file says 9000)" in again.stdout.splitlines()
 
 
+def test_what_an_instance_keeps_is_told_with_both_values(slipway: Call, run_file: FileWriter) -> None:
+    file = Path(run_file())
+    slipway("run", str(file))
+    text = (
+        file.read_text().replace("memory: 512MiB", "memory: 1GiB").replace("initrd.gz}", "initrd.gz, min_disk: 1GiB}")
+    )
+    file.write_text(text.replace("depends_on: [web]", "depends_on: [web], zone: east, user_data: '#cloud-config'"))
+    again = slipway("run", str(file))
+    assert again.exit_code == 0
+    assert [line for line in again.stdout.splitlines() if "gate:" in line] == [
+        "! instance gate: flavor small: memory stays 512MiB (the file says 1GiB)",
+        "! instance gate: image tiny: min_disk stays 0B (the file says 1GiB)",
+        "! instance gate: user_data stays as it was built (the file differs)",
+        "! instance gate: zone stays unset (the file says east)",
+    ]
+
+
 def test_events_and_the_result_in_json(slipway: Call, run_file: FileWriter) -> None:
     done = slipway("run", run_file(), "--output", "json", "--parallel", "1")
     lines = [json.loads(line) for line in done.stdout.splitlines()]

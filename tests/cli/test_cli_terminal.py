@@ -191,13 +191,17 @@ def test_ctrl_c_while_taking_back_or_resuming(
 
 
 def test_what_another_worker_is_at_is_left_to_it(terminal: Terminals, slipway: Call, run_file: FileWriter) -> None:
-    worker = terminal("run", run_file("delay: 1s"))
-    worker.wait_for("NETWORKING")
-    for args in (("resume",), ("run", run_file("delay: 1s")), ("delete", "web", "--timeout", "0")):
+    def assert_busy(*args: str) -> None:
         done = slipway(*args, "--output", "json")
         assert (done.exit_code, statuses(done)[0]) == (1, "busy"), done.output
+
+    worker = terminal("run", run_file("delay: 2s"))
+    worker.wait_for("NETWORKING")
+    assert_busy("resume")
+    assert_busy("run", run_file("delay: 2s"))
     waiting = terminal("delete", "web")
     waiting.wait_for("  1 waiting")
+    assert_busy("delete", "web", "--timeout", "0")
     waiting.press("\x03")
     assert waiting.wait() == 130
     assert "  slipway delete web" in waiting.text

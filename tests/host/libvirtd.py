@@ -18,7 +18,9 @@ import psutil
 DEADLINE = 30.0
 """Seconds for what takes a fraction of one on a machine that is not busy."""
 
-PROGRAMS = ("qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "setpriv", "nsenter", "ip", "busybox", "cpio")
+PROGRAMS = (
+    "qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "setpriv", "nsenter", "ip", "busybox", "cpio", "dnsmasq",
+)  # fmt: skip
 
 
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -64,7 +66,7 @@ class Libvirtd:
         self.socket = root / "run" / "libvirt-sock"
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-        launcher = [sys.executable, str(Path(__file__).with_name("daemon.py")), str(root)]
+        launcher = [sys.executable, str(Path("examples/real/daemon.py").absolute()), str(root)]
         with open(root / "libvirtd.log", "wb") as log:
             self._unshare = subprocess.Popen([*WITH_US, "unshare", *namespaces, *launcher], stdout=log, stderr=log)
         self.wait()

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from examples.real.daemon import QEMU_CONF
 from tests.conftest import Guest
-from tests.host.daemon import QEMU_CONF
 from tests.host.libvirtd import Libvirtd, until
 
 pytestmark = pytest.mark.host

@@ -18,6 +18,8 @@ class NetworkDriver(Protocol):
     """
 
     local: ClassVar[bool]
+    brings_dhcp: ClassVar[bool]
+    """Whether the service has DHCP servers of its own, as Neutron's agents are; else the host's wiring runs one."""
 
     def list_networks(
         self, context: Context, *, name: str | None = None, tx: Transaction | None = None

@@ -5,22 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from slipway.model import Vif
+from slipway.model import Port, SecurityGroupRule, Vif
 
 
 class WiringDriver(Protocol):
-    """The bridges and taps of one host. Every call is safe to repeat; a tap is found by its port.
+    """The bridges, taps, filters and DHCP servers of one host. Every call is safe to repeat.
 
+    A tap is found by its name, which is made from its port's id; a filter and a DHCP entry by the port's id.
     Raises `WiringError` for what this host cannot do.
     """
 
     local: ClassVar[bool]
 
     def plug(self, instance_id: str, vif: Vif) -> None:
-        """Make the VIF's tap and put it into its network's bridge. There already: nothing happens."""
+        """Make the VIF's tap and put it into its network's bridge, which is made if it is not there."""
 
     def unplug(self, instance_id: str, devname: str) -> None:
         """Delete the tap, and the bridge when nothing else is in it. Absent: nothing happens."""
 
     def list_taps(self) -> Sequence[str]:
         """The names of all taps that bear our tag."""
+
+    def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Let through at the VIF's tap what its own addresses, its address pairs and `rules` allow, and nothing else.
+
+        A port without port security is let alone. `rules` are those of all its security groups; where one names a
+        remote group, that is all ports whose filters were applied, on whichever host. There already: it is replaced.
+        """
+
+    def remove_filter(self, port_id: str) -> None:
+        """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
+
+    def list_filters(self) -> Sequence[str]:
+        """The ids of all ports of which there is a filter with our tag."""
+
+    def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
+        """Have the network's DHCP server on this host, whose own port is `server`, hand the VIF its addresses.
+
+        Starts the server when it is not there, or no longer. Served already: its entry is replaced.
+        """
+
+    def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
+        """Release the port's lease and remove its entry, and the server when it serves nobody else. Absent: nothing."""
+
+    def list_dhcp(self) -> Sequence[str]:
+        """The ids of all ports that are served: those with an entry at a server that lives."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.model import Host, Vif
+from slipway.model import Host, Port, SecurityGroupRule, Vif
 
 
 class NullWiring:
@@ -25,4 +25,24 @@ class NullWiring:
 
     def list_taps(self) -> Sequence[str]:
         """None: there are no taps."""
+        return ()
+
+    def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Do nothing."""
+
+    def remove_filter(self, port_id: str) -> None:
+        """Do nothing."""
+
+    def list_filters(self) -> Sequence[str]:
+        """None: nothing is filtered."""
+        return ()
+
+    def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
+        """Do nothing."""
+
+    def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
+        """Do nothing."""
+
+    def list_dhcp(self) -> Sequence[str]:
+        """None: nobody is served."""
         return ()

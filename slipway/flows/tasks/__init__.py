@@ -10,11 +10,12 @@ from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.disks import CreateDisk, MapDisks
-from slipway.flows.tasks.domain import BuildXml, Plug, Spawn, Wait
+from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
 from slipway.flows.tasks.network import RequireVifs
 from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.schedule import Schedule
+from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
 
 _ALL: tuple[type[Task], ...] = (
     Schedule,
@@ -27,6 +28,9 @@ _ALL: tuple[type[Task], ...] = (
     CreateDisk,
     BuildXml,
     Plug,
+    FilterPort,
+    CreateDhcpPort,
+    ServeDhcp,
     Spawn,
     Wait,
     Finish,

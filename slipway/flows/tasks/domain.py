@@ -1,4 +1,4 @@
-"""Make the machine itself: its XML, its taps, the domain, and the wait until it runs."""
+"""Make the machine itself: its XML, the domain, and the wait until it runs."""
 
 from __future__ import annotations
 
@@ -41,34 +41,12 @@ class BuildXml(ComputeTask):
         work.on_host.compute.delete_definition(work.instance.id)
 
 
-class Plug(Task):
-    """Plug one VIF: its tap, in its network's bridge (L3)."""
-
-    name = "plug"
-    kind = "vif"
-    scope = Scope.HOST
-    uses = frozenset({"port", "binding"})
-    per_slot = True
-
-    def durability(self, tools: Tools, host: Host | None) -> Durability:
-        """As the driver says."""
-        return Durability.LOCAL if host and tools.drivers.on(host).wiring.local else Durability.FOREIGN
-
-    def do(self, work: Work, vif: Vif) -> None:
-        """Raises `WiringError`."""
-        work.on_host.wiring.plug(work.instance.id, vif)
-
-    def undo(self, work: Work, result: None, vif: Vif) -> None:
-        """Unplug it."""
-        work.on_host.wiring.unplug(work.instance.id, vif.devname)
-
-
 class Spawn(ComputeTask):
     """Define the domain and start it. While it may still run, everything that it uses stays held."""
 
     name = "spawn"
     kind = "domain"
-    uses = frozenset({"claim", "port", "binding", "disk", "definition", "vif"})
+    uses = frozenset({"claim", "port", "binding", "disk", "definition", "vif", "filter", "dhcp-port", "dhcp"})
 
     def do(self, work: Work, definition: Domain) -> None:
         """Raises `ComputeError` and its subclasses."""

@@ -153,4 +153,11 @@ def _vif(port: Port, request: PortRequest) -> Vif:
         subnets=tuple(s for s in request.subnets if any(ip.subnet_id == s.id for ip in port.fixed_ips)),
         active=port.status == "ACTIVE" or not port.admin_state_up,
         preserve_on_delete=request.port_id is not None,
+        network_type=request.network.provider_network_type,
+        physical_network=request.network.provider_physical_network,
+        segmentation_id=request.network.provider_segmentation_id,
+        port_security_enabled=port.port_security_enabled,
+        security_groups=port.security_groups,
+        allowed_address_pairs=port.allowed_address_pairs,
+        dhcp_options=port.extra_dhcp_opts,
     )

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
-from slipway.states.schema import UtcTime, metadata
+from slipway.states.schema import UtcTime, metadata, partial_index
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -69,14 +69,13 @@ networks = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
 )
 # One segment is one network's: a VLAN on its physical network, a VNI anywhere, a flat network its physical one.
-sa.Index(
+partial_index(
     "networks_segment",
     networks.c.provider_network_type,
     sa.func.coalesce(networks.c.provider_physical_network, ""),
     sa.func.coalesce(networks.c.provider_segmentation_id, 0),
     unique=True,
-    sqlite_where=networks.c.provider_network_type.in_(("flat", "vlan", "vxlan")),
-    postgresql_where=networks.c.provider_network_type.in_(("flat", "vlan", "vxlan")),
+    where=networks.c.provider_network_type.in_(("flat", "vlan", "vxlan")),
 )
 
 subnets = sa.Table(
@@ -171,12 +170,11 @@ security_groups = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
 )
 sa.Index("security_groups_project", security_groups.c.project_id, security_groups.c.name)
-sa.Index(
+partial_index(
     "security_groups_default",
     security_groups.c.project_id,
     unique=True,
-    sqlite_where=security_groups.c.name == "default",
-    postgresql_where=security_groups.c.name == "default",
+    where=security_groups.c.name == "default",
 )
 
 security_group_rules = sa.Table(

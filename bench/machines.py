@@ -1,0 +1,276 @@
+"""From the command to the lease: `slipway run`, `virsh create` of a ready XML, virt-install; and many guests at once.
+
+The same guest, kernel and accelerator on the same warm libvirtd, and the same network to be set up each time: a bridge,
+a tap, a DHCP server in a namespace of its own with one static entry. By hand that is a list of `ip` and `dnsmasq`
+commands, which are started one after the other. The lease is what the guest writes of itself to its serial port.
+Needs root and what `examples/real/two_hosts.py` needs; virt-install takes part where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.common import TMPFS, in_turn, scratch, table, tell
+from examples.real import guest, two_hosts
+
+HOST = "hyper-a"
+MEMORY = 128
+"""MiB of the guest."""
+LEASE = "slipway-guest: nic "
+BOOT = "console=ttyS0 quiet"
+
+SLIPWAY, VIRSH, INSTALL = "slipway run", "virsh create", "virt-install"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it all happens: a host of `two_hosts`, a guest to boot, and a directory."""
+
+    directory: Path
+    kernel: Path
+    initrd: Path
+    accel: str
+
+    @property
+    def uri(self) -> str:
+        return f"qemu+unix:///system?socket={self.directory}/{HOST}/run/libvirt-sock"
+
+    def run_file(self, count: int) -> Path:
+        host = f'compute: libvirt, disks: qcow2, wiring: linuxbridge, netns: {HOST}, uri: "{self.uri}"'
+        path = self.directory / "machines.yaml"
+        path.write_text(f"""
+schema: 1
+hosts:
+  {HOST}: {{vcpus: 64, memory: 64GiB, disk: 1TiB, accel: {self.accel}, {host}}}
+networks: {{bench: {{subnets: {{bench-v4: {{cidr: 10.99.0.0/24}}}}}}}}
+flavors: {{tiny: {{vcpus: 1, memory: {MEMORY}MiB, disk: 1GiB}}}}
+images: {{guest: {{kernel: {self.kernel}, initrd: {self.initrd}, cmdline: "{BOOT}"}}}}
+instances: {{web: {{flavor: tiny, image: guest, networks: [bench], count: {count}}}}}
+""")
+        return path
+
+
+@dataclass
+class Measured:
+    """Seconds of one start: until the lease, until the command came back, and of each step where they are known."""
+
+    lease: float
+    command: float
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def own(self) -> float:
+        """What is neither libvirt's create nor the guest's boot."""
+        return self.command - self.steps.get("spawn", 0.0) - self.steps.get("wait", 0.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.machines", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each starts a guest (default 5)")
+    parser.add_argument("--guests", type=int, default=8, help="how many at once in the end (default 8)")
+    parser.add_argument("--accel", choices=("tcg", "kvm"), default="tcg", help="how guests run (default tcg)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    options = parser.parse_args()
+    with scratch(TMPFS) as directory:
+        place = Place(directory, *guest.make(directory / "guest"), options.accel)
+        two_hosts.up(directory, quiet=True)
+        try:
+            results = _measured(place, options)
+        finally:
+            two_hosts.down(directory)
+    tell(results, _text(results), as_json=options.json)
+
+
+def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
+    contestants: dict[str, Callable[[], Measured]] = {SLIPWAY: lambda: _slipway(place), VIRSH: lambda: _virsh(place)}
+    if shutil.which(INSTALL):
+        contestants[INSTALL] = lambda: _virt_install(place)
+    times: dict[str, list[Measured]] = {name: [] for name in contestants}
+    for number, name in in_turn(list(contestants), options.rounds):
+        measured = contestants[name]()
+        if number >= 0:
+            times[name].append(measured)
+    ours = times[SLIPWAY]
+    steps = {step: statistics.median(one.steps[step] for one in ours) for step in ours[0].steps}
+    return {
+        "contestants": {
+            name: {
+                "lease": statistics.median(one.lease for one in mine),
+                "command": statistics.median(one.command for one in mine),
+                "to slipway": statistics.median(a.lease / b.lease for a, b in zip(mine, ours, strict=True)),
+            }
+            for name, mine in times.items()
+        },
+        "own": statistics.median(one.own for one in ours),
+        "steps": steps,
+        "guests": options.guests,
+        "all leases": _slipway(place, options.guests).lease,
+    }
+
+
+def _text(results: Mapping[str, Any]) -> str:
+    rows = [[name, *figures.values()] for name, figures in results["contestants"].items()]
+    parts = [
+        table(["seconds", "until the lease", "until it came back", "to slipway run"], rows),
+        table(["of slipway run", "s"], [*results["steps"].items(), ["all but spawn and wait", results["own"]]]),
+        f"{results['guests']} guests at once have their leases after {results['all leases']:.1f} s.",
+    ]
+    return "\n\n".join(parts)
+
+
+# --- slipway ------------------------------------------------------------------------------------------------------
+
+
+def _slipway(place: Place, count: int = 1) -> Measured:
+    file, state = place.run_file(count), place.directory / "state"
+    command = [sys.executable, "-c", "from slipway.cli.main import main; main()"]
+    ending = ["--state", str(state), "--output", "json"]
+    began = time.monotonic()
+    done = subprocess.run(
+        [*command, "run", str(file), "--parallel", str(count), *ending], capture_output=True, text=True, check=False
+    )
+    came_back = time.monotonic() - began
+    try:
+        if done.returncode:
+            sys.exit(f"slipway run ended with {done.returncode}: {done.stdout}{done.stderr}")
+        logs = list((state / "instances" / HOST).glob("*.log"))
+        assert len(logs) == count, logs
+        lease = _leased(logs, began)
+    finally:
+        gone = subprocess.run([*command, "destroy", str(file), *ending], capture_output=True, text=True, check=False)
+    if gone.returncode:
+        sys.exit(f"slipway destroy ended with {gone.returncode}: {gone.stdout}{gone.stderr}")
+    shutil.rmtree(state)
+    return Measured(lease, came_back, _steps(done.stdout.splitlines()))
+
+
+def _steps(lines: Sequence[str]) -> dict[str, float]:
+    """Seconds of each step, by the events; what comes before the first one is the command's own start."""
+    begun: dict[tuple[str, str, int], datetime] = {}
+    steps: dict[str, float] = {}
+    for event in map(json.loads, lines):
+        if event.get("event") not in ("step.start", "step.end"):
+            continue
+        key, at = (event["instance"], event["step"], event["slot"]), datetime.fromisoformat(event["at"])
+        if event["event"] == "step.start":
+            begun[key] = at
+        else:
+            steps[event["step"]] = steps.get(event["step"], 0.0) + (at - begun[key]).total_seconds()
+    return steps
+
+
+def _leased(logs: Sequence[Path], began: float) -> float:
+    """Seconds until each guest has said that it has an address."""
+    give_up = time.monotonic() + 120
+    waiting = list(logs)
+    while waiting:
+        waiting = [log for log in waiting if not _has_lease(log)]
+        if time.monotonic() > give_up:
+            sys.exit(f"no lease within 120 s: {waiting[0].read_text(errors='replace')[-500:]}")
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def _has_lease(log: Path) -> bool:
+    with suppress(FileNotFoundError):
+        text = log.read_text(errors="replace")
+        return any(LEASE in line and "10.99.0." in line for line in text.splitlines())
+    return False
+
+
+# --- by hand ------------------------------------------------------------------------------------------------------
+
+BRIDGE, TAP, SERVER, SPACE = "bench-br", "bench-tap", "bench-dhcp", "bench-dhcp"
+MAC, ADDRESS = "fa:16:3e:99:00:05", "10.99.0.5"
+
+
+def _by_hand(place: Place, start: Sequence[str], stop: Sequence[str], log: Path) -> Measured:
+    """Set the network up, start the guest, wait for its lease, and take all of it back."""
+    log.unlink(missing_ok=True)
+    pid = place.directory / "dnsmasq.pid"
+    began = time.monotonic()
+    for command in _network_up(place, pid):
+        _run(command)
+    try:
+        _run(start)
+        came_back = time.monotonic() - began
+        lease = _leased([log], began)
+        _run(stop)
+    finally:
+        _run(["kill", pid.read_text().strip()])
+        _run(["ip", "netns", "del", SPACE])
+        _run(["ip", "-n", HOST, "link", "del", TAP])
+        _run(["ip", "-n", HOST, "link", "del", BRIDGE])
+    return Measured(lease, came_back)
+
+
+def _network_up(place: Place, pid: Path) -> list[list[str]]:
+    here = ["ip", "-n", HOST]
+    there = ["ip", "-n", SPACE]
+    served = ["--interface=ns-bench", "--bind-interfaces", "--except-interface=lo", "--no-hosts", "--no-resolv"]
+    leases = ["--dhcp-range=10.99.0.0,static,255.255.255.0", f"--dhcp-host={MAC},{ADDRESS}", "--dhcp-authoritative"]
+    files = [f"--pid-file={pid}", f"--dhcp-leasefile={place.directory}/dnsmasq.leases", "--conf-file=/dev/null"]
+    return [
+        [*here, "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"],
+        [*here, "link", "set", BRIDGE, "up"],
+        [*here, "tuntap", "add", TAP, "mode", "tap"],
+        [*here, "link", "set", TAP, "master", BRIDGE, "up"],
+        ["ip", "netns", "add", SPACE],
+        [*here, "link", "add", SERVER, "type", "veth", "peer", "name", "ns-bench", "netns", SPACE],
+        [*here, "link", "set", SERVER, "master", BRIDGE, "up"],
+        [*there, "address", "add", "10.99.0.2/24", "dev", "ns-bench"],
+        [*there, "link", "set", "ns-bench", "up"],
+        ["ip", "netns", "exec", SPACE, "dnsmasq", "--port=0", *served, *leases, *files],
+    ]
+
+
+def _virsh(place: Place) -> Measured:
+    log, xml = place.directory / "virsh.log", place.directory / "virsh.xml"
+    xml.write_text(f"""
+<domain type="{_type(place)}"><name>bench-virsh</name><memory unit="MiB">{MEMORY}</memory><vcpu>1</vcpu>
+<os><type arch="x86_64" machine="q35">hvm</type><kernel>{place.kernel}</kernel><initrd>{place.initrd}</initrd>
+<cmdline>{BOOT}</cmdline></os><features><acpi/><apic/></features>
+<devices><interface type="ethernet"><mac address="{MAC}"/><target dev="{TAP}" managed="no"/><model type="virtio"/>
+</interface><serial type="file"><source path="{log}"/><target port="0"/></serial></devices></domain>""")
+    virsh = ["virsh", "-q", "-c", place.uri]
+    return _by_hand(place, [*virsh, "create", str(xml)], [*virsh, "destroy", "bench-virsh"], log)
+
+
+def _virt_install(place: Place) -> Measured:
+    log = place.directory / "install.log"
+    start = [
+        *(INSTALL, "--connect", place.uri, "--name", "bench-install", "--memory", str(MEMORY), "--vcpus", "1"),
+        *("--virt-type", _type(place), "--machine", "q35", "--osinfo", "linux2022", "--disk", "none"),
+        *("--import", "--transient", "--boot", f"kernel={place.kernel},initrd={place.initrd},kernel_args={BOOT}"),
+        *("--network", f"type=ethernet,mac={MAC},target.dev={TAP},model=virtio"),
+        *("--xml", "./devices/interface/target/@managed=no"),
+        *("--serial", f"file,path={log}", "--graphics", "none", "--noautoconsole"),
+    ]
+    stop = ["virsh", "-q", "-c", place.uri, "destroy", "bench-install"]
+    return _by_hand(place, start, stop, log)
+
+
+def _type(place: Place) -> str:
+    return "kvm" if place.accel == "kvm" else "qemu"
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Real NICs on Linux: bridges, taps and uplinks by netlink, DHCP by dnsmasq, filters by nftables."""

@@ -1,0 +1,177 @@
+"""Which ports are to be filtered and how: a file a port, of all hosts of the installation that this machine has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+import msgspec
+
+from slipway.drivers.files import file_name, locked, make_directories, remove, replace
+from slipway.errors import WiringError
+from slipway.model import AddressPair, Host, SecurityGroupRule, Vif
+
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ADDRESS = re.compile(r"[0-9a-fA-F.:/]+")
+
+_PROTOCOLS = {
+    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4,
+    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43,
+    "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
+    "any": 0, "hopopt": 0, "ip": 0,
+}  # fmt: skip
+"""Neutron: 0 is any protocol."""
+
+Source = tuple[str, IPv4Network | IPv6Network]
+"""A MAC address, and addresses that may be a source with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredPort:
+    """A port as its filter needs it. Nothing in it has a form that could mean something else in a ruleset."""
+
+    port_id: str
+    host: str
+    netns: str | None
+    devname: str
+    bridge: str
+    network_id: str
+    mac: str
+    addresses: tuple[str, ...]
+    pairs: tuple[AddressPair, ...]
+    port_security: bool
+    groups: tuple[str, ...]
+    rules: tuple[SecurityGroupRule, ...]
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The port's own MAC with its addresses, and its pairs."""
+        own = [(self.mac, ip_network(address)) for address in self.addresses]
+        return [*own, *((pair.mac_address, ip_network(pair.ip_address, strict=False)) for pair in self.pairs)]
+
+    @property
+    def remote_groups(self) -> set[str]:
+        """The groups that its rules name."""
+        return {rule.remote_group_id for rule in self.rules if rule.remote_group_id is not None}
+
+
+def filtered_port(host: Host, vif: Vif, rules: Sequence[SecurityGroupRule]) -> FilteredPort:
+    """What is to be filtered at the VIF. Raises `WiringError` for a value that is none of its kind."""
+    try:
+        for device in (vif.devname, vif.bridge):
+            _matching(_DEVICE, device)
+        return FilteredPort(
+            port_id=_uuid(vif.port_id),
+            host=host.name,
+            netns=host.netns,
+            devname=vif.devname,
+            bridge=vif.bridge,
+            network_id=_uuid(vif.network_id),
+            mac=_mac(vif.mac_address),
+            addresses=tuple(_address(ip.ip_address) for ip in vif.fixed_ips),
+            pairs=tuple(
+                AddressPair(_address(p.ip_address), _mac(p.mac_address or vif.mac_address))
+                for p in vif.allowed_address_pairs
+            ),
+            port_security=vif.port_security_enabled,
+            groups=tuple(_uuid(group) for group in vif.security_groups),
+            rules=checked_rules(rules),
+        )
+    except ValueError as error:
+        raise WiringError(f"{host.name}: port {vif.port_id} cannot be filtered: {error}") from error
+
+
+def checked_rules(rules: Sequence[SecurityGroupRule]) -> tuple[SecurityGroupRule, ...]:
+    """The rules, if what goes into a ruleset has the form that it must have. Raises `WiringError`."""
+    for rule in rules:
+        try:
+            _check(rule)
+        except ValueError as error:
+            raise WiringError(f"security group rule {rule.id} cannot be applied: {error}") from error
+    return tuple(rules)
+
+
+def _check(rule: SecurityGroupRule) -> None:
+    if rule.direction not in ("ingress", "egress") or rule.ethertype not in ("IPv4", "IPv6"):
+        raise ValueError(f"{rule.direction!r} of {rule.ethertype!r}")
+    if not 0 <= protocol_number(rule) <= 255:
+        raise ValueError(f"protocol {rule.protocol!r}")
+    for port in (rule.port_range_min, rule.port_range_max):
+        if port is not None and not 0 <= int(port) <= 65535:
+            raise ValueError(f"port {port!r}")
+    if rule.remote_group_id is not None:
+        _uuid(rule.remote_group_id)
+    if rule.remote_ip_prefix is not None:
+        version = ip_network(_address(rule.remote_ip_prefix)).version
+        if f"IPv{version}" != rule.ethertype:
+            raise ValueError(f"{rule.remote_ip_prefix} is not {rule.ethertype}")
+
+
+def protocol_number(rule: SecurityGroupRule) -> int:
+    """Of the rule's protocol; 0: any. Neutron: `icmp` is ICMPv6 where the ethertype is IPv6. Raises `ValueError`."""
+    word = (rule.protocol or "any").lower()
+    if word == "icmp" and rule.ethertype == "IPv6":
+        word = "icmpv6"
+    return _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
+
+
+def _matching(form: re.Pattern[str], text: str) -> str:
+    if not form.fullmatch(text):
+        raise ValueError(f"{text!r} has not the form {form.pattern}")
+    return text
+
+
+def _mac(text: str) -> str:
+    return _matching(_MAC, text.lower())
+
+
+def _address(text: str) -> str:
+    return str(ip_network(_matching(_ADDRESS, text), strict=False))
+
+
+def _uuid(text: str) -> str:
+    return _matching(_UUID, text)
+
+
+class FilteredPorts:
+    """The files, under one lock: the kernel's rulesets are made from them and from nothing else."""
+
+    def __init__(self, state: Path) -> None:
+        self._directory = state.absolute() / "filters"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one of all processes who changes files and the rulesets made of them."""
+        try:
+            make_directories(self._directory)
+            with locked(self._directory):
+                yield
+        except OSError as error:
+            raise WiringError(f"what ports are to be filtered cannot be kept: {error}") from error
+
+    def read(self) -> Mapping[str, FilteredPort]:
+        """All ports, by id. Raises `WiringError` when a file cannot be understood."""
+        ports = {}
+        try:
+            for path in sorted(self._directory.glob("*.json")):
+                ports[path.stem] = msgspec.json.decode(path.read_bytes(), type=FilteredPort)
+        except (OSError, msgspec.DecodeError) as error:
+            raise WiringError(f"{path} cannot be read: {error}; applying the port's filter again makes it") from error
+        return ports
+
+    def write(self, port: FilteredPort) -> None:
+        """Keep the port. Needs `locked`."""
+        replace(self._path(port.port_id), msgspec.json.encode(port))
+
+    def delete(self, port_id: str) -> None:
+        """Drop the port. Absent: nothing happens. Needs `locked`."""
+        remove(self._path(port_id))
+
+    def _path(self, port_id: str) -> str:
+        return f"{self._directory}/{file_name(port_id)}.json"

@@ -1,0 +1,90 @@
+"""Anti-spoofing and security groups at the taps of one host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from slipway.drivers.wiring.linuxbridge import nft
+from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, checked_rules, filtered_port
+from slipway.drivers.wiring.linuxbridge.namespace import exists
+from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
+from slipway.errors import WiringError
+from slipway.model import Host, SecurityGroupRule, Vif
+
+
+class Filters:
+    """The filters of one host, in nftables' tables `slipway-<8 of the installation's id>`; nothing else is touched.
+
+    What is wanted is in files, one a port, and the kernel has what they say: whoever is killed between the two is
+    mended by the next one. A port that is in a group matters to the hosts whose rules name it, so those of all hosts
+    of this machine are in one place. Safe among threads and processes. All raise `WiringError`.
+    """
+
+    def __init__(self, host: Host, state: Path, installation: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", installation):
+            raise WiringError(f"{host.name}: {installation!r} cannot be part of a table's name")
+        self._host = host
+        self._ports = FilteredPorts(state)
+        self._table = f"slipway-{installation[:8]}"
+
+    def apply(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Let through at the VIF's tap what its addresses, its pairs and the rules allow; there already: replaced.
+
+        A port without port security is let alone, and listed. The VIF's bridge must be there.
+        """
+        port = filtered_port(self._host, vif, rules)
+        if _tracking([port]) is Tracking.IP:
+            nft.show_to_ip(port.netns, port.bridge)
+        with self._ports.locked():
+            before = self._ports.read()
+            self._ports.write(port)
+            self._update({**before, port.port_id: port}, [before.get(port.port_id), port])
+
+    def remove(self, port_id: str) -> None:
+        """Take the port's filter away, and the port out of the groups of all others. Absent: nothing happens."""
+        with self._ports.locked():
+            before = self._ports.read()
+            self._ports.delete(port_id)
+            self._update({name: port for name, port in before.items() if name != port_id}, [before.get(port_id)])
+
+    def refresh(self, rules_of: Mapping[str, Sequence[SecurityGroupRule]]) -> None:
+        """Replace the rules of these ports, by id, wherever they are; those that have no filter are passed over."""
+        with self._ports.locked():
+            before = self._ports.read()
+            changed = {
+                name: replace(before[name], rules=checked_rules(rules))
+                for name, rules in rules_of.items()
+                if name in before
+            }
+            for port in changed.values():
+                self._ports.write(port)
+            self._update({**before, **changed}, changed.values())
+
+    def list(self) -> Sequence[str]:
+        """The ids of all ports that have their chains in the kernel, those left out that another host has on file."""
+        if not exists(self._host.netns):
+            return ()
+        with self._ports.locked():
+            chains = nft.chains(self._host.netns, self._table)
+            elsewhere = {name for name, port in self._ports.read().items() if port.host != self._host.name}
+        found = {name.removeprefix("egress-") for name in chains if name.startswith("egress-")}
+        return sorted(name for name in found - elsewhere if f"ingress-{name}" in chains)
+
+    def _update(self, ports: Mapping[str, FilteredPort], changed: Iterable[FilteredPort | None]) -> None:
+        """Bring this host up to date, and all whose rules name a group of a port that changed."""
+        of = [port for port in changed if port is not None]
+        groups = {group for port in of for group in port.groups}
+        namespaces = {self._host.netns, *(port.netns for port in of)}
+        namespaces |= {port.netns for port in ports.values() if port.remote_groups & groups}
+        for netns in namespaces:
+            if exists(netns):
+                here = [port for port in ports.values() if port.netns == netns]
+                nft.load(netns, ruleset(self._table, here, list(ports.values()), _tracking(here)))
+
+
+def _tracking(ports: Iterable[FilteredPort]) -> Tracking | None:
+    """Ports without port security need none, so they are not refused where the kernel has none."""
+    return next((nft.tracking(port.netns) for port in ports if port.port_security), None)

@@ -1,0 +1,22 @@
+"""The tables as each database is told to make them."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+import slipway.drivers.network.embedded.schema  # noqa: F401 - its tables are among them
+from slipway.states.schema import metadata
+
+PARTIAL = {"instances_name", "instances_busy", "instances_group", "networks_segment", "security_groups_default"}
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "postgresql://"])
+def test_the_same_indexes_are_partial_on_every_database(url: str) -> None:
+    told: list[str] = []
+    dialect = sa.make_url(url).get_dialect()()
+    engine = sa.create_mock_engine(url, lambda ddl, *_args, **_more: told.append(str(ddl.compile(dialect=dialect))))
+    metadata.create_all(engine, checkfirst=False)
+    indexes = [text for text in told if " INDEX " in text]
+    assert PARTIAL == {name for name in PARTIAL for text in indexes if f" INDEX {name} " in text and " WHERE " in text}
+    assert len([text for text in indexes if " WHERE " in text]) == len(PARTIAL)
