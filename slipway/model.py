@@ -12,19 +12,53 @@ from enum import StrEnum
 # --- what the user asks for ---------------------------------------------------------------------------------------
 
 
+class CpuMode(StrEnum):
+    """Which processor a guest sees under KVM: one of libvirt's models that is nearest to the host's, or just that."""
+
+    HOST_MODEL = "host-model"
+    HOST_PASSTHROUGH = "host-passthrough"
+
+
 @dataclass(frozen=True, slots=True)
 class Flavor:
-    """The size of an instance: vCPUs, memory and root disk in bytes."""
+    """The size of an instance: vCPUs, memory and root disk in bytes, and what its processor and memory are like.
+
+    `numa_cells`: among how many cells of the guest its vCPUs and memory are divided (0: it sees none). `pin_cpus`: the
+    host's CPU for each vCPU; the record does not count who has which. `hugepages`: the size of the host's pages in
+    bytes that the memory is made of (0: ordinary ones); `shared_memory`: other processes of the host may map it.
+    """
 
     name: str
     vcpus: int
     memory: int
     disk: int
+    cpu_mode: CpuMode = CpuMode.HOST_MODEL
+    numa_cells: int = 0
+    pin_cpus: tuple[int, ...] = ()
+    hugepages: int = 0
+    shared_memory: bool = False
+
+
+class Firmware(StrEnum):
+    """What a machine starts with."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Boot(StrEnum):
+    """From what a machine boots: its kernel or first disk, or the network, and its first disk after that."""
+
+    DISK = "disk"
+    NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes."""
+    """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes.
+
+    `machine`: the type of machine that it needs, as QEMU calls it.
+    """
 
     name: str
     path: str | None = None
@@ -37,6 +71,9 @@ class Image:
     min_memory: int = 0
     size: int = 0
     status: str = "active"
+    machine: str = "q35"
+    firmware: Firmware = Firmware.BIOS
+    boot: Boot = Boot.DISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,12 +455,13 @@ class Platform:
     """What a hypervisor lays down for an instance's domain.
 
     `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
-    the guest writes to its first serial port.
+    the guest writes to its first serial port. `network_boot`: it boots from the network, whatever its image says.
     """
 
     acceleration: Acceleration = Acceleration.TCG
     owner: str = "slipway"
     console_log: str | None = None
+    network_boot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

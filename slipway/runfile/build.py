@@ -9,6 +9,9 @@ from typing import Any
 from slipway.document import Document
 from slipway.model import (
     AllocationPool,
+    Boot,
+    CpuMode,
+    Firmware,
     Flavor,
     Host,
     HostRoute,
@@ -152,14 +155,31 @@ def _image(document: Document, name: str, entry: Tree) -> Image:
     if "://" in entry.get("path", ""):
         files["path"] = entry["path"]
     sizes: Tree = {key: parse_size(entry[key]) for key in ("min_disk", "min_memory", "size") if key in entry}
-    return Image(name=name, **files, **sizes, **_only(entry, "format", "sha256", "cmdline", "status"))
+    return Image(
+        name=name,
+        **files,
+        **sizes,
+        firmware=Firmware(entry.get("firmware", Firmware.BIOS)),
+        boot=Boot(entry.get("boot", Boot.DISK)),
+        **_only(entry, "format", "sha256", "cmdline", "status", "machine"),
+    )
+
+
+def _flavor(name: str, entry: Tree) -> Flavor:
+    return Flavor(
+        name=name,
+        vcpus=entry["vcpus"],
+        memory=parse_size(entry["memory"]),
+        disk=parse_size(entry["disk"]),
+        cpu_mode=CpuMode(entry.get("cpu_mode", CpuMode.HOST_MODEL)),
+        pin_cpus=tuple(entry.get("pin_cpus", ())),
+        hugepages=parse_size(entry.get("hugepages", "0B")),
+        **_only(entry, "numa_cells", "shared_memory"),
+    )
 
 
 def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
-    flavors = {
-        name: Flavor(name, entry["vcpus"], parse_size(entry["memory"]), parse_size(entry["disk"]))
-        for name, entry in tree.get("flavors", {}).items()
-    }
+    flavors = {name: _flavor(name, entry) for name, entry in tree.get("flavors", {}).items()}
     images = {name: _image(document, name, entry) for name, entry in tree.get("images", {}).items()}
     groups = {name: ServerGroup(name, entry["policy"]) for name, entry in tree.get("server_groups", {}).items()}
     entries = tree.get("instances", {})

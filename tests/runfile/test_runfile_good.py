@@ -9,9 +9,10 @@ import pytest
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
-from slipway.model import AllocationPool, Host, NetworkRequest, ServerGroup
+from slipway.model import AllocationPool, Boot, CpuMode, Firmware, Flavor, Host, Image, NetworkRequest, ServerGroup
 from slipway.runfile import DEFAULT_GATEWAY, RunFile, load, loads
 from slipway.settings import Settings
+from slipway.states import codec
 
 DEMO = """\
 schema: 1
@@ -130,6 +131,25 @@ def test_settings_are_read_with_their_units(demo: RunFile) -> None:
         max_attempts=5, step_timeout=120.0, poll_interval=0.05, cpu_ratio=3.0, base_mac="fa:16:3e:00:00:00"
     )
     assert demo.settings == expected
+
+
+def test_what_flavors_and_images_need_from_a_machine() -> None:
+    text = """schema: 1
+flavors:
+  f: {vcpus: 2, memory: 1GiB, disk: 0B, cpu_mode: host-passthrough, numa_cells: 2, pin_cpus: [2, 3], hugepages: 2MiB,
+      shared_memory: true}
+images: {i: {boot: network, machine: pc-q35-7.2, firmware: uefi}}
+instances: {a: {flavor: f, image: i}}
+"""
+    request = loads(text, "demo.yaml").instances[0].request
+    assert request.flavor == Flavor("f", 2, 1 << 30, 0, CpuMode.HOST_PASSTHROUGH, 2, (2, 3), 2 << 20, True)
+    assert request.image == Image("i", machine="pc-q35-7.2", firmware=Firmware.UEFI, boot=Boot.NETWORK)
+
+
+def test_a_record_from_before_these_needs_is_read() -> None:
+    old = b'{"name":"f","vcpus":1,"memory":1,"disk":0}'
+    assert codec.decode(old, Flavor) == Flavor("f", 1, 1, 0)
+    assert codec.decode(b'{"name":"i","kernel":"/k"}', Image) == Image("i", kernel="/k")
 
 
 def test_the_least_file_has_defaults() -> None:
