@@ -123,9 +123,8 @@ class Pair:
     def first_difference(self, ops: list[Op], outcomes: Counter[str] | None = None) -> Difference | None:
         """Where the two differ first, each sequence in projects of its own."""
         self._asked += 1
-        project = f"project-{self._asked}"
-        theirs = Theirs(self._neutron, project)
-        with self._ours.sequence(project):
+        theirs = Theirs(self._neutron, self._asked)
+        with self._ours.sequence(self._asked):
             for at, op in enumerate(ops):
                 expected = theirs.run(op)
                 if outcomes is not None:

@@ -44,7 +44,7 @@ extension_drivers = port_security
 [ml2_type_flat]
 flat_networks = *
 [ml2_type_vlan]
-network_vlan_ranges = physnet1:1:4000
+network_vlan_ranges = physnet1:1:4000,physnet2
 [ml2_type_vxlan]
 vni_ranges = 1:1000
 [securitygroup]
@@ -99,7 +99,8 @@ def register_agent(plugin):
     from oslo_utils import timeutils
 
     admin = context.get_admin_context()
-    interfaces = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1", "interface_mappings": {"physnet1": "eth1"}}
+    mappings = {"physnet1": "eth1", "physnet2": "eth2"}
+    interfaces = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1", "interface_mappings": mappings}
     agent = {"binary": "neutron-linuxbridge-agent", "host": "host1", "topic": "N/A", "configurations": interfaces}
     plugin.create_or_update_agent(
         admin, agent | {"agent_type": "Linux bridge agent", "start_flag": True}, timeutils.utcnow()

@@ -11,7 +11,7 @@ import pytest
 
 from slipway import Context, NetworkEvent, Orchestrator, errors
 from slipway.drivers.registry import Drivers
-from slipway.model import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, Subnet
+from slipway.model import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, QuotaUse, Subnet
 from slipway.networks import Networks
 from slipway.networks.attributes import Ipv6Mode
 
@@ -178,6 +178,12 @@ def test_port_security_and_groups_of_a_port(network: Networks, net: Network) -> 
         network.update_port(port.id, port_security_enabled=False)
     changed = network.update_port(port.id, port_security_enabled=False, security_groups=[])
     assert (changed.port_security_enabled, changed.security_groups) == (False, ())
+
+
+def test_null_security_groups_are_none_at_all(network: Networks, net: Network) -> None:
+    assert network.create_port(network_id=net.id).security_groups != ()
+    assert network.create_port(network_id=net.id, security_groups=None).security_groups == ()
+    assert network.create_ports([{"network_id": net.id, "security_groups": None}])[0].security_groups == ()
 
 
 def test_many_ports_or_none(network: Networks, net: Network, subnet: Subnet) -> None:
@@ -408,3 +414,23 @@ def test_what_another_driver_cannot_do_is_told(network: Networks) -> None:
         small.create_ports([{"network_id": "1"}])
     with pytest.raises(errors.HTTPNotImplemented, match="set_quota"):
         small.set_quota(port=1)
+
+
+def test_only_administrators_make_things_for_another_project(network: Networks, net: Network) -> None:
+    shared = network.create_network(shared=True)
+    group = network.create_security_group(context=MINE, name="web")
+    asked: dict[str, dict[str, object]] = {
+        "network": {},
+        "subnet": {"network_id": net.id, "ip_version": 4, "cidr": "10.0.0.0/24"},
+        "port": {"network_id": shared.id},
+        "security_group": {"name": "theirs"},
+        "security_group_rule": {"security_group_id": group.id, "direction": "ingress"},
+    }
+    for kind, attributes in asked.items():
+        create: Callable[..., object] = getattr(network, f"create_{kind}")
+        with pytest.raises(errors.HTTPBadRequest, match="project_id"):
+            create(context=MINE, project_id="theirs", **attributes)
+    with pytest.raises(errors.HTTPBadRequest, match="project_id"):
+        network.create_ports([{"network_id": shared.id, "project_id": "theirs"}], context=MINE)
+    assert network.show_quota("theirs").used == QuotaUse()
+    assert network.create_network(project_id="theirs").project_id == "theirs"

@@ -57,8 +57,8 @@ class Networks:
 
     def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> Network:
         """Make a network. Raises what `NETWORK` finds wrong, `OverQuota`, `VlanIdInUse` and the like."""
-        values = NETWORK.for_create(given)
-        values["project_id"] = project = values["project_id"] or context.project_id
+        values = NETWORK.for_create(context, given)
+        project = values["project_id"]
         self._services.quotas.reserve(tx, project, "network")
         policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=True)
         segment = segments.requested(values, self._services.settings)

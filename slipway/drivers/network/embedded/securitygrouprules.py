@@ -60,8 +60,8 @@ class SecurityGroupRules:
 
     def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> SecurityGroupRule:
         """Add a rule. Raises `InvalidInput`, `SecurityGroupNotFound`, `SecurityGroupRuleExists`, `OverQuota`."""
-        values = SECURITY_GROUP_RULE.for_create(given)
-        values["project_id"] = project = values["project_id"] or context.project_id
+        values = SECURITY_GROUP_RULE.for_create(context, given)
+        project = values["project_id"]
         check_rule(values)
         self._services.quotas.reserve(tx, project, "security_group_rule")
         for group in filter(None, (values["security_group_id"], values["remote_group_id"])):
