@@ -87,6 +87,7 @@ def boot(db, state):
 
     plugin = directory.get_plugin()
     register_agent(plugin)
+    add_default_rules()
     return app, plugin
 
 
@@ -108,6 +109,21 @@ def register_agent(plugin):
     with api.CONTEXT_WRITER.using(admin):
         late = timeutils.utcnow() + timedelta(days=3650)
         admin.session.query(Agent).update({"heartbeat_timestamp": late})
+
+
+def add_default_rules():
+    """The rules that each security group gets, which Neutron's migrations put into the database."""
+    from neutron.db.models.securitygroup_default_rules import SecurityGroupDefaultRule
+    from neutron_lib import context
+    from neutron_lib.db import api
+
+    admin = context.get_admin_context()
+    with api.CONTEXT_WRITER.using(admin):
+        for ethertype in ("IPv4", "IPv6"):
+            anywhere = {"direction": "egress", "used_in_default_sg": True, "used_in_non_default_sg": True}
+            members = {"direction": "ingress", "used_in_default_sg": True, "used_in_non_default_sg": False}
+            for values in (anywhere, members | {"remote_group_id": "PARENT"}):
+                admin.session.add(SecurityGroupDefaultRule(ethertype=ethertype, **values))
 
 
 class Api:

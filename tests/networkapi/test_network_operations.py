@@ -86,6 +86,15 @@ def test_subnets(network: Networks, net: Network) -> None:
         network.show_subnet(made.id)
 
 
+def test_an_mtu_is_for_all_subnets(network: Networks, net: Network, subnet: Subnet) -> None:
+    assert network.update_network(net.id, mtu=68).mtu == 68
+    for mtu in (67, 0):
+        with pytest.raises(errors.NetworkMTUSubnetConflict, match=f"{mtu} is below 68"):
+            network.update_network(net.id, mtu=mtu)
+    network.delete_subnet(subnet.id)
+    assert network.update_network(net.id, mtu=0).mtu == 1500
+
+
 def test_no_gateway_is_not_the_same_as_nothing_said_of_it(network: Networks, net: Network) -> None:
     said = network.create_subnet(network_id=net.id, ip_version=4, cidr="10.0.0.0/24", gateway_ip=None)
     unsaid = network.create_subnet(network_id=net.id, ip_version=4, cidr="10.0.1.0/24")

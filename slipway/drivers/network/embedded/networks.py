@@ -84,9 +84,11 @@ class Networks:
         if segments.is_changed(network, values, self._services.settings):
             self._check_no_bound_ports(tx, network)
         if "mtu" in values:
-            values["mtu"] = _mtu(values | {"provider_network_type": network.provider_network_type})
+            largest = _mtu(values | {"provider_network_type": network.provider_network_type})
+            # Neutron: with subnets there, a 0 is not the largest one but too small.
             for version in tx.scalars(_VERSIONS, {"id": network.id}):
                 subnetrules.check_mtu(network.name or network.id, values["mtu"], version)
+            values["mtu"] = largest
         if values.get("shared") is False and network.shared:
             self._check_no_other_users(tx, network)
         if values:
