@@ -213,7 +213,10 @@ class Sequences:
         network, some = {"network_id": self._a_network()}, self._bodies.some
         kind, filters = self._rng.choice(
             [
-                ("port", network | some(device_id=(0.3, values.DEVICES), name=(0.3, (["web", ""], [values.LONG])))),
+                (
+                    "port",
+                    network | some(device_id=(0.3, (values.DEVICES[0], [])), name=(0.3, (["web", ""], [values.LONG]))),
+                ),
                 ("port", network | some(mac_address=(0.5, (values.MACS[0], [])), status=(0.3, (["DOWN"], ["x"])))),
                 ("port", network | some(device_owner=(0.9, (values.OWNERS[0], [])))),
                 ("subnet", network | some(ip_version=(0.5, ([4, 6], [])), cidr=(0.2, (["10.0.0.0/24"], [])))),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -443,3 +444,20 @@ def test_only_administrators_make_things_for_another_project(network: Networks, 
         network.create_ports([{"network_id": shared.id, "project_id": "theirs"}], context=MINE)
     assert network.show_quota("theirs").used == QuotaUse()
     assert network.create_network(project_id="theirs").project_id == "theirs"
+
+
+def test_the_rules_of_a_new_group_count(network: Networks) -> None:
+    network.set_quota(security_group_rule=5)
+    with pytest.raises(errors.OverQuota, match="security_group_rule"):
+        network.create_security_group(name="web")
+    network.set_quota(security_group_rule=6)
+    network.create_security_group(name="web")
+    assert network.show_quota().used.security_group_rule == 6
+
+
+def test_whose_group_it_is_is_looked_at_before_what_a_members_rule_says(network: Networks) -> None:
+    wrong: dict[str, Any] = {"security_group_id": NOBODY, "direction": "egress", "port_range_min": 5}
+    with pytest.raises(errors.SecurityGroupNotFound):
+        network.create_security_group_rule(context=MINE, **wrong)
+    with pytest.raises(errors.SecurityGroupProtocolRequiredWithPorts):
+        network.create_security_group_rule(**wrong)
