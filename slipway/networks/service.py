@@ -26,6 +26,7 @@ from slipway.networks.attributes import (
     SubnetChanges,
     SubnetFilters,
 )
+from slipway.networks.nulls import as_given
 
 _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
@@ -49,7 +50,7 @@ class Networks:
 
     def create_network(self, *, context: Context | None = None, **attributes: Unpack[NewNetwork]) -> Network:
         """Make a network. Raises `VlanIdInUse`, `FlatNetworkInUse`, `TunnelIdInUse`, `NoNetworkAvailable`."""
-        made: Network = self._call("create_network", context, attributes)
+        made: Network = self._call("create_network", context, as_given(attributes))
         return made
 
     def update_network(
@@ -82,7 +83,7 @@ class Networks:
         `InvalidAllocationPool`, `OutOfBoundsAllocationPool`, `OverlappingAllocationPools`, `DNSNameServersExhausted`,
         `HostRoutesExhausted`.
         """
-        made: Subnet = self._call("create_subnet", context, attributes)
+        made: Subnet = self._call("create_subnet", context, as_given(attributes))
         return made
 
     def update_subnet(
@@ -115,12 +116,13 @@ class Networks:
         `IpAddressAlreadyAllocated`, `IpAddressGenerationFailure`, `InvalidIpForNetwork`, `InvalidIpForSubnet`,
         `SecurityGroupNotFound`, `MechanismDriverError` and others of Neutron's names.
         """
-        made: Port = self._call("create_port", context, attributes)
+        made: Port = self._call("create_port", context, as_given(attributes))
         return made
 
     def create_ports(self, requests: Sequence[NewPort], *, context: Context | None = None) -> Sequence[Port]:
         """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`."""
-        made: Sequence[Port] = self._call("create_ports", context, {}, requests)
+        given = [as_given(each) if isinstance(each, Mapping) else each for each in requests]
+        made: Sequence[Port] = self._call("create_ports", context, {}, given)
         return made
 
     def update_port(self, port_id: str, *, context: Context | None = None, **attributes: Unpack[PortChanges]) -> Port:
@@ -152,7 +154,7 @@ class Networks:
         self, *, context: Context | None = None, **attributes: Unpack[NewSecurityGroup]
     ) -> SecurityGroup:
         """Make a group with the two rules that let everything out. Raises `SecurityGroupDefaultAlreadyExists`."""
-        made: SecurityGroup = self._call("create_security_group", context, attributes)
+        made: SecurityGroup = self._call("create_security_group", context, as_given(attributes))
         return made
 
     def update_security_group(
@@ -182,7 +184,7 @@ class Networks:
         self, *, context: Context | None = None, **attributes: Unpack[NewSecurityGroupRule]
     ) -> SecurityGroupRule:
         """Add a rule to a group. Raises `SecurityGroupNotFound`, `SecurityGroupRuleExists`."""
-        made: SecurityGroupRule = self._call("create_security_group_rule", context, attributes)
+        made: SecurityGroupRule = self._call("create_security_group_rule", context, as_given(attributes))
         return made
 
     def delete_security_group_rule(self, rule_id: str, *, context: Context | None = None) -> None:
