@@ -94,11 +94,25 @@ class NetworkRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectedFile:
+    """A file that the guest finds at an absolute path, of root's and with this mode in octal.
+
+    `content` may be secret: the record has it only while the instance is built, and its digest for good.
+    """
+
+    path: str
+    content: str | None = None
+    mode: str = "0644"
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceRequest:
     """All that the user said about one instance. It is stored as it is and never changed by a build.
 
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
     `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
+    `ssh_keys` are public keys, each a line as in `authorized_keys`.
     """
 
     name: str
@@ -115,6 +129,8 @@ class InstanceRequest:
     disks: tuple[int, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     idempotency_key: str | None = None
+    ssh_keys: tuple[str, ...] = ()
+    files: tuple[InjectedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,16 +408,24 @@ class DiskRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here."""
+
+    user_data: str
+    meta_data: str
+    network_config: str
+
+
+@dataclass(frozen=True, slots=True)
 class DiskRequest:
-    """One disk to make, size in bytes. The seed bears the cloud-init user data, which is never on record here."""
+    """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing."""
 
     instance_id: str
     slot: int
     role: DiskRole
     size: int
     image: Image | None = None
-    hostname: str = ""
-    user_data: str | None = None
+    seed: Seed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from slipway.model import (
     Host,
     HostRoute,
     Image,
+    InjectedFile,
     InstanceRequest,
     NetworkRequest,
     ServerGroup,
@@ -31,7 +32,8 @@ from slipway.runfile.entries import (
     SubnetEntry,
 )
 from slipway.runfile.formats import parse_address, parse_cidr, parse_mac, parse_range
-from slipway.runfile.instances import names_of, resolve
+from slipway.runfile.guests import resolve
+from slipway.runfile.instances import names_of
 from slipway.runfile.security import build_security_group
 from slipway.settings import Settings
 from slipway.units import parse_duration, parse_size
@@ -195,6 +197,11 @@ def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
             "group": groups[entry["group"]] if "group" in entry else None,
             "disks": tuple(map(parse_size, entry.get("disks", ()))),
             "metadata": tuple(entry.get("metadata", {}).items()),
+            "ssh_keys": tuple(tree["keypairs"][name] for name in entry.get("keypairs", ())),
+            "files": tuple(
+                InjectedFile(path, file["content"], **_only(file, "mode"))
+                for path, file in entry.get("files", {}).items()
+            ),
             **_only(entry, "user_data", "zone", "host"),
         }
         before = (name for other in entry.get("depends_on", ()) for name in expanded.get(other, (other,)))

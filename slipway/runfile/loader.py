@@ -11,7 +11,8 @@ from slipway.problems import quoted
 from slipway.runfile.build import build
 from slipway.runfile.entries import RunFile
 from slipway.runfile.faults import check_faults
-from slipway.runfile.instances import check_instances, resolve
+from slipway.runfile.guests import check_keypairs, resolve
+from slipway.runfile.instances import check_instances
 from slipway.runfile.networks import check_networks
 from slipway.runfile.references import References
 from slipway.runfile.security import check_security_groups
@@ -39,6 +40,7 @@ def _load(document: Document) -> RunFile:
     check_networks(document)
     check_security_groups(document)
     _check_hosts_and_images(document, references)
+    check_keypairs(document)
     check_instances(document, references)
     check_faults(document)
     workflow = _workflow(document)

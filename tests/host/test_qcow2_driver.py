@@ -22,7 +22,7 @@ import pytest
 
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
-from slipway.model import DiskRequest, DiskRole, Host, Image
+from slipway.model import DiskRequest, DiskRole, Host, Image, Seed
 
 pytestmark = [
     pytest.mark.host,
@@ -273,7 +273,7 @@ def test_everything_is_private_under_any_umask(tmp_path: Path, image: Path) -> N
     try:
         driver(tmp_path).create_disk(root(image))
         driver(tmp_path).create_disk(DiskRequest("one", 1, DiskRole.DATA, MIB))
-        driver(tmp_path).create_disk(DiskRequest("one", 2, DiskRole.SEED, 0, user_data="x"))
+        driver(tmp_path).create_disk(DiskRequest("one", 2, DiskRole.SEED, 0, seed=Seed("x", "{}", "{}")))
     finally:
         os.umask(before)
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "state").rglob("*")}
@@ -297,19 +297,19 @@ def test_the_seed_is_what_cloud_init_reads(tmp_path: Path) -> None:
     from pycdlib import PyCdlib
 
     data = "#cloud-config\nhostname: ü\n"
-    request = DiskRequest("one", 2, DiskRole.SEED, 0, hostname="web-1", user_data=data)
+    given = Seed(data, '{"instance-id": "one"}', '{"version": 2}')
+    request = DiskRequest("one", 2, DiskRole.SEED, 0, seed=given)
     disk = driver(tmp_path).create_disk(request)
     assert (disk.format, disk.size) == ("raw", os.stat(disk.path).st_size)
     iso, found = PyCdlib(), {}
     iso.open(disk.path)
-    for name in ("user-data", "meta-data"):
+    for name in ("user-data", "meta-data", "network-config"):
         content = io.BytesIO()
         iso.get_file_from_iso_fp(content, rr_path=f"/{name}")
         found[name] = content.getvalue().decode()
     assert iso.pvd.volume_identifier.strip() == b"cidata"
     iso.close()
-    assert found["user-data"] == data
-    assert json.loads(found["meta-data"]) == {"instance-id": "one", "local-hostname": "web-1"}
+    assert found == {"user-data": data, "meta-data": given.meta_data, "network-config": given.network_config}
 
 
 def test_without_room_the_error_says_so(tmp_path: Path, image: Path) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.claim import ClaimHost
-from slipway.flows.tasks.disks import CreateDisk, MapDisks
+from slipway.flows.tasks.disks import CreateDisk, CreateSeed, MapDisks, MapSeed
 from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
 from slipway.flows.tasks.network import RequireVifs
@@ -26,6 +26,8 @@ _ALL: tuple[type[Task], ...] = (
     BindPort,
     MapDisks,
     CreateDisk,
+    MapSeed,
+    CreateSeed,
     BuildXml,
     Plug,
     FilterPort,
