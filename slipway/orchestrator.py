@@ -23,6 +23,7 @@ from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.power import GRACEFUL, Shutdown
+from slipway.flows.refresh import refresh_filters
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
 from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest, PowerState
@@ -111,7 +112,11 @@ class Orchestrator:
         self._settings = settings or self._settings_on_record()
         make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
         self._drivers = make_drivers(self._store, self._settings, state)
-        self.network = Networks(self._drivers.network, Context(project, is_admin=True))
+        self.network = Networks(
+            self._drivers.network,
+            Context(project, is_admin=True),
+            filters_changed=lambda: refresh_filters(self._store, self._drivers),
+        )
         tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         engine = Engine(_definition, tools, executor=executor)
         self._builder = Builder(engine, tools, workflow=workflow, rng=rng or random.SystemRandom())

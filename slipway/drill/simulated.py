@@ -42,6 +42,9 @@ class WiringFiles:
         """Make the filter, or make it again."""
         self._put("filters", vif.port_id, instance_id=instance_id, rules=len(rules))
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Do nothing: no more is kept of a filter than that it is there."""
+
     def remove_filter(self, port_id: str) -> None:
         """Delete the filter. Absent: nothing happens."""
         self._remove("filters", port_id)

@@ -32,6 +32,10 @@ _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
 
 
+_FILTERED = frozenset({"update_port", "create_security_group_rule", "delete_security_group_rule"})
+"""What changes which packets may pass at a port that is plugged."""
+
+
 class Networks:
     """Networks, subnets, ports, security groups and quotas; names and errors are Neutron's.
 
@@ -41,7 +45,11 @@ class Networks:
     `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
     """
 
-    def __init__(self, driver: NetworkDriver, context: Context) -> None:
+    def __init__(
+        self, driver: NetworkDriver, context: Context, *, filters_changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`filters_changed` is called after the commit of a change that the hosts' filters must follow."""
+        self._filters_changed = filters_changed
         self._driver = driver
         self._context = context
         self._known: dict[str, frozenset[str] | None] = {}
@@ -239,7 +247,10 @@ class Networks:
             )
         if misused := sorted(_OUR_OWN.intersection(named)):
             raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
-        return method(context or self._context, *places, **named)
+        result = method(context or self._context, *places, **named)
+        if operation in _FILTERED:
+            self._filters_changed()
+        return result
 
     def _method(self, operation: str) -> Callable[..., Any]:
         method: Callable[..., Any] | None = getattr(self._driver, operation, None)

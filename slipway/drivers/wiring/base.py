@@ -33,6 +33,9 @@ class WiringDriver(Protocol):
         remote group, that is all ports whose filters were applied, on whichever host. There already: it is replaced.
         """
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Replace the port's filter, where there is one, after the port or its groups' rules have changed."""
+
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
 

@@ -30,6 +30,9 @@ class NullWiring:
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Do nothing."""
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Do nothing."""
+
     def remove_filter(self, port_id: str) -> None:
         """Do nothing."""
 

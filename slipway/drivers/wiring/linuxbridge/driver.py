@@ -41,6 +41,10 @@ class LinuxBridgeWiring:
         """Let through at the VIF's tap what port security and the rules allow, and nothing else."""
         self._filters.apply(instance_id, vif, rules)
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Replace the port's filter where there is one. Absent: nothing happens."""
+        self._filters.refresh(vif, rules)
+
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
         self._filters.remove(port_id)
