@@ -20,7 +20,7 @@ from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
 from slipway.model import Acceleration, Boot, Domain, Host, Image, Instance, PowerState, Vif
 from tests.drivers.conftest import make_vif as make_vif
-from tests.host.libvirtd import WITH_US, Libvirtd, until
+from tests.host.libvirtd import DEADLINE, WITH_US, Libvirtd, until
 
 pytestmark = pytest.mark.host
 
@@ -195,7 +195,7 @@ def test_a_machine_boots_from_the_network_where_its_image_says_so(
         vif = replace(make_vif(mtu=0), bridge=bridge)
         xml = build_domain_xml(instance, host, [], [vif], compute.platform_for_instance(instance.id))
         compute.spawn(Domain(instance.id, domain_name(instance), 1, 64 << 20, 1, xml))
-        until(lambda: MARKER in log.read_bytes(), "the guest's text")
+        until(lambda: MARKER in log.read_bytes(), "the guest's text", within=4 * DEADLINE)
         compute.destroy(instance.id)
 
 
