@@ -1,0 +1,128 @@
+"""Taps in bridges. A tap says in its alias whose it is and in which bridge, a bridge what its uplink is.
+
+So whatever point a kill cut off, `plug` finishes, and `unplug` finds all that there is to take away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.drivers.files import locked, make_directories
+from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_away, kernel_of
+from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, remove_uplink, uplink_name
+from slipway.errors import WiringError
+from slipway.model import Host, Vif
+
+_OURS = re.compile(r"(tap|brq)[0-9A-Za-z-]{1,11}")
+"""What a name that we make of an id looks like."""
+
+
+class Links:
+    """Bridges, taps and uplinks of one host; may be used by many threads and processes at once."""
+
+    def __init__(self, host: Host, state: Path, installation: str) -> None:
+        """In `state` is what locks the links of its installation; the kernel changes no two links at once anyway."""
+        self._host, self._installation = host, installation
+        self._locks = state.absolute() / "links"
+
+    def plug(self, instance_id: str, vif: Vif) -> None:
+        """Make the VIF's tap, its bridge and the bridge's uplink where they are not, each in the other, and up."""
+        for name in (vif.devname, vif.bridge):
+            if not _OURS.fullmatch(name):
+                raise WiringError(f"{self._host.name}: {name!r} is not a name that a tap or bridge of ours can have")
+        if ":" in instance_id:
+            raise WiringError(f"{self._host.name}: {instance_id!r} is not an instance's id")
+        with self._alone(f"{vif.devname} cannot be plugged into {vif.bridge}") as kernel:
+            uplink = uplink_name(self._host, vif)
+            tap = _tap(kernel, instance_id, vif)
+            bridge = _bridge(kernel, vif, uplink)
+            if uplink is not None:
+                add_uplink(kernel, self._host, vif, uplink, bridge)
+            if not bridge.up:
+                kernel.set(bridge, state="up")
+            if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
+                kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
+
+    def unplug(self, devname: str) -> None:
+        """Delete the tap, and the bridge with its uplink when nothing else is in it. Absent, or not ours: nothing."""
+        if not _OURS.fullmatch(devname):
+            return
+        with self._alone(f"{devname} cannot be unplugged") as kernel:
+            tap = kernel.find(devname)
+            if tap is None or not _is_tap(tap):
+                return
+            assert tap.owner
+            # The tap goes last: it says which bridge there may still be.
+            _release(kernel, tap.owner[-1], tap.index)
+            kernel.delete(tap)
+
+    def list_taps(self) -> Sequence[str]:
+        """The names of all taps of this installation."""
+        what = "the taps cannot be listed"
+        with kernel_of(self._host.name, self._host.netns, self._installation, what) as kernel:
+            return sorted(link.name for link in kernel.of_kind("tun") if _is_tap(link))
+
+    def release_bridge(self, bridge: str) -> None:
+        """Delete the bridge when it is ours and nothing but its uplink is in it: the last NIC in it was no tap."""
+        with self._alone(f"{bridge} cannot be deleted") as kernel:
+            _release(kernel, bridge, None)
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[Kernel]:
+        make_directories(self._locks)
+        with locked(self._locks), kernel_of(self._host.name, self._host.netns, self._installation, what) as kernel:
+            yield kernel
+
+
+def _is_tap(link: Link) -> bool:
+    return link.kind == "tun" and link.owner is not None and len(link.owner) > 1
+
+
+def _tap(kernel: Kernel, instance_id: str, vif: Vif) -> Link:
+    found = kernel.find(vif.devname)
+    if found is None:
+        return kernel.make_tap(vif.devname, f"{instance_id}:{vif.bridge}")
+    if not _is_tap(found):
+        raise WiringError(f"{vif.devname} exists already and is not ours")
+    if found.owner != (instance_id, vif.bridge):
+        raise WiringError(f"{vif.devname} exists already and is of instance {found.owner and found.owner[0]}")
+    return found
+
+
+def _bridge(kernel: Kernel, vif: Vif, uplink: str | None) -> Link:
+    """The bridge, with its uplink on record before it is made. As Neutron's bridge agent: no STP, no delay."""
+    bridge = kernel.find(vif.bridge)
+    if bridge is None:
+        bridge = kernel.make(vif.bridge, "bridge", br_stp_state=0, br_forward_delay=0, **_mtu(vif))
+    if bridge.owner is None or bridge.kind != "bridge":
+        raise WiringError(f"{vif.bridge} exists already and is not ours")
+    before = _uplink_of(bridge)
+    if before is not None and before != uplink:
+        remove_uplink(kernel, before, bridge)
+    if not bridge.owner or before != uplink:
+        keep_host_away(vif.bridge)
+        kernel.tag(bridge, f"bridge:{uplink or ''}")
+    return bridge
+
+
+def _uplink_of(bridge: Link) -> str | None:
+    return (bridge.owner and bridge.owner[-1]) or None
+
+
+def _release(kernel: Kernel, name: str, tap: int | None) -> None:
+    bridge = kernel.find(name)
+    if bridge is None or bridge.owner is None or bridge.kind != "bridge":
+        return
+    uplink = _uplink_of(bridge)
+    if any(link.index != tap and link.name != uplink for link in kernel.in_bridge(bridge)):
+        return
+    if uplink is not None:
+        remove_uplink(kernel, uplink, bridge)
+    kernel.delete(bridge)
+
+
+def _mtu(vif: Vif) -> dict[str, int]:
+    return {"mtu": vif.mtu} if vif.mtu > 0 else {}
