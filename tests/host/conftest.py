@@ -14,6 +14,7 @@ from slipway.runfile import RunFile, loads
 from tests.conftest import Guest
 from tests.drivers.conftest import make_domain as make_domain
 from tests.drivers.conftest import make_instance as make_instance
+from tests.drivers.conftest import make_vif as make_vif
 from tests.host.libvirtd import Libvirtd
 
 pytestmark = pytest.mark.host
