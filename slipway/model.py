@@ -106,6 +106,24 @@ class InjectedFile:
     sha256: str | None = None
 
 
+class Sign(StrEnum):
+    """By what a guest is known to be ready."""
+
+    LEASE = "lease"
+    MARKER = "marker"
+    PING = "ping"
+    SSH = "ssh"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One sign that must be seen within so many seconds after the domain runs; `text` is what a marker is."""
+
+    sign: Sign
+    within: float
+    text: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceRequest:
     """All that the user said about one instance. It is stored as it is and never changed by a build.
@@ -131,6 +149,7 @@ class InstanceRequest:
     idempotency_key: str | None = None
     ssh_keys: tuple[str, ...] = ()
     files: tuple[InjectedFile, ...] = ()
+    wait_for: tuple[Readiness, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,14 @@ class WiringFiles:
         """The ids of all ports with an entry."""
         return self._list("dhcp")
 
+    def has_lease(self, vif: Vif) -> bool:
+        """Whether there is an entry: where no guest is, none can be late."""
+        return self._file("dhcp", vif.port_id).exists()
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Never: there is no guest."""
+        return False
+
     def _put(self, kind: str, name: str, **content: str | int) -> None:
         (self._directory / kind).mkdir(parents=True, exist_ok=True)
         self._file(kind, name).write_text(json.dumps(content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from slipway.model import (
     InjectedFile,
     InstanceRequest,
     NetworkRequest,
+    Readiness,
     ServerGroup,
+    Sign,
     Simulation,
 )
 from slipway.runfile.entries import (
@@ -197,6 +200,7 @@ def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
             "group": groups[entry["group"]] if "group" in entry else None,
             "disks": tuple(map(parse_size, entry.get("disks", ()))),
             "metadata": tuple(entry.get("metadata", {}).items()),
+            "wait_for": tuple(_wait_for(entry.get("wait_for", {}))),
             "ssh_keys": tuple(tree["keypairs"][name] for name in entry.get("keypairs", ())),
             "files": tuple(
                 InjectedFile(path, file["content"], **_only(file, "mode"))
@@ -209,6 +213,14 @@ def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
         position = document.where(("instances", entry_name))
         made += [InstanceEntry(InstanceRequest(name, **common), depends_on, position) for name in expanded[entry_name]]
     return tuple(made)
+
+
+def _wait_for(entry: Tree) -> Iterator[Readiness]:
+    """In the order in which a guest comes to it, whatever that of the file is."""
+    for sign in Sign:
+        if sign in entry:
+            said = entry[sign] if sign is Sign.MARKER else {"within": entry[sign]}
+            yield Readiness(sign, parse_duration(said["within"]), said.get("text", ""))
 
 
 def _nic(entry: str | Tree) -> NetworkRequest:

@@ -35,7 +35,11 @@ def check_keypairs(document: Document) -> None:
 
 
 def check_guest(document: Document, path: NodePath, entry: dict[str, Any]) -> None:
-    """Note what an instance's guest cannot be given, and put texts in place of the paths of their files."""
+    """Note what an instance's guest cannot be given or waited for, and put texts in place of their files' paths."""
+    if entry.get("networks") == []:
+        for sign in ("lease", "ping", "ssh"):
+            if sign in entry.get("wait_for", {}):
+                document.problem((*path, "wait_for", sign), f"{sign} needs a network: networks is empty", key=True)
     if "user_data" in entry:
         entry["user_data"] = _text(document, (*path, "user_data"), entry["user_data"], "user_data")
     size = 0

@@ -53,3 +53,12 @@ class WiringDriver(Protocol):
 
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports that are served: those with an entry at a server that lives."""
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Whether the VIF's guest has got an address of its port from the DHCP server on this host."""
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Whether the guest answers at the address when it is asked from where the network's DHCP server is.
+
+        A ping; with a `port`, a TCP connection on which an SSH server says what it is.
+        """

@@ -49,3 +49,11 @@ class NullWiring:
     def list_dhcp(self) -> Sequence[str]:
         """None: nobody is served."""
         return ()
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Never: nobody is served."""
+        return False
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Never: nobody is reached."""
+        return False

@@ -14,6 +14,7 @@ from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
 from slipway.flows.tasks.network import RequireVifs
 from slipway.flows.tasks.ports import BindPort, CreatePort
+from slipway.flows.tasks.ready import WaitReady
 from slipway.flows.tasks.schedule import Schedule
 from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
 
@@ -35,6 +36,7 @@ _ALL: tuple[type[Task], ...] = (
     ServeDhcp,
     Spawn,
     Wait,
+    WaitReady,
     Finish,
 )
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
+from slipway.drivers.wiring.linuxbridge.reach import greets, pings
 from slipway.model import Host, Port, SecurityGroupRule, Vif
 
 
@@ -66,3 +67,12 @@ class LinuxBridgeWiring:
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports that a server on this host serves."""
         return self._dhcp.list()
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Whether the server on this host has given the VIF's guest an address."""
+        return any(lease.port_id == vif.port_id for lease in self._dhcp.leases(vif.network_id))
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Whether the guest answers a ping, or as an SSH server at the port, from the DHCP server's namespace."""
+        netns = self._dhcp.namespace(vif.network_id)
+        return pings(netns, address) if port is None else greets(netns, address, port)
