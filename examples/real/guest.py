@@ -4,7 +4,9 @@
 
 makes DIR/vmlinuz and DIR/initrd.gz in a few seconds, unless they are there. The kernel is downloaded as a package with
 apt-get and unpacked, not installed; needs busybox-static and cpio. The guest asks for an address by DHCP on each NIC,
-and writes what it finds to its first serial port, last of all a line that starts with `slipway-guest: ready`.
+and writes what it finds to its first serial port, last of all a line that starts with `slipway-guest: ready`. With
+`slipway.ping=ADDRESS,...` on its kernel's command line it pings those once a second from then on, and says when that
+changes: `slipway-guest: ping ADDRESS ok` or `no`.
 """
 
 from __future__ import annotations
@@ -42,6 +44,14 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for module in $(cat /modules/order); do insmod /modules/$module; done
 say() { echo "slipway-guest: $*" > /dev/ttyS0; }
+keep_pinging() {
+    before=
+    while sleep 1; do
+        if ping -c 1 -W 1 $1 > /dev/null 2>&1; then now=ok; else now=no; fi
+        [ $now = "$before" ] || say "ping $1 $now"
+        before=$now
+    done
+}
 for disk in /sys/block/vd*; do
     [ -e "$disk" ] || continue
     label=$(dd if=/dev/$(basename $disk) bs=1 skip=32808 count=32 2>/dev/null | tr -cd a-z)
@@ -55,6 +65,11 @@ for nic in /sys/class/net/eth*; do
     say "nic $name $(cat $nic/address) $(ip -4 -o address show $name | awk '{print $4}')"
 done
 say "ready after $(cut -d' ' -f1 /proc/uptime) s"
+for word in $(cat /proc/cmdline); do
+    case $word in slipway.ping=*)
+        for address in $(echo ${word#*=} | tr , ' '); do keep_pinging $address & done
+    esac
+done
 mkdir -p /etc/acpi/PWRF
 printf '#!/bin/sh\\npoweroff -f\\n' > /etc/acpi/PWRF/00000080
 chmod +x /etc/acpi/PWRF/00000080

@@ -15,7 +15,8 @@ from tests.conftest import Guest
 from tests.drivers.conftest import make_domain as make_domain
 from tests.drivers.conftest import make_instance as make_instance
 from tests.drivers.conftest import make_vif as make_vif
-from tests.host.libvirtd import Libvirtd
+from tests.host.hosts import RealHost, two_hosts
+from tests.host.libvirtd import Libvirtd, missing
 
 pytestmark = pytest.mark.host
 
@@ -70,6 +71,16 @@ instances: {{one: {{flavor: tiny, image: guest, networks: [], {entry}}}}}
             for path in (self.state / top).rglob("*")
             if path.is_file() and path.name != ".lock"
         }
+
+
+@pytest.fixture(scope="session")
+def real_hosts() -> Iterator[tuple[RealHost, RealHost]]:
+    """Two hosts with wiring that are ours alone."""
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+    if reason := missing():
+        pytest.skip(reason)
+    with two_hosts() as hosts:
+        yield hosts
 
 
 @pytest.fixture

@@ -1,0 +1,125 @@
+"""Hosts that are network namespaces with a libvirtd each, and what is to be found on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import psutil
+
+from tests.host.libvirtd import Libvirtd
+
+NIC = "uplink"
+"""The end of the cable between the two."""
+
+Things = dict[str, list[str]]
+"""What there is, by kind, in words that tell it from others."""
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@dataclass(frozen=True)
+class RealHost:
+    """`name` is also that of its network namespace."""
+
+    name: str
+    libvirtd: Libvirtd
+
+    def entry(self, says: str = "") -> str:
+        """Its entry in a run file."""
+        drivers = "compute: libvirt, disks: qcow2, wiring: linuxbridge, accel: tcg"
+        where = f'uri: "{self.libvirtd.uri}", netns: {self.name}, physical_nic: {NIC}'
+        return f"{self.name}: {{vcpus: 8, memory: 64GiB, disk: 1TiB, {drivers}, {where}{says}}}"
+
+    def ip(self, *arguments: str) -> str:
+        return run("ip", "-n", self.name, *arguments)
+
+    def links(self) -> list[str]:
+        found = json.loads(self.ip("-json", "-details", "link"))
+        return sorted(
+            " ".join(str(link.get(key, "")) for key in ("ifname", "ifalias", "master"))
+            + f" {link.get('linkinfo', {}).get('info_kind', '')} {'UP' in link['flags']}"
+            for link in found
+        )
+
+    def rules(self) -> list[str]:
+        return run("ip", "netns", "exec", self.name, "nft", "list", "ruleset").splitlines()
+
+    def domains(self) -> list[str]:
+        import libvirt
+
+        connection = libvirt.open(self.libvirtd.uri)
+        try:
+            return sorted(domain.name() for domain in connection.listAllDomains())
+        finally:
+            connection.close()
+
+    def namespaces(self) -> list[str]:
+        """Those of its DHCP servers: their names end with a digest of the host's."""
+        mark = hashlib.sha256(self.name.encode()).hexdigest()[:8]
+        return sorted(path.name for path in Path("/run/netns").iterdir() if path.name.endswith(mark))
+
+
+def things(hosts: Sequence[RealHost], state: Path) -> Things:
+    """All that a build may leave on the hosts or in the state directory."""
+    found = {
+        "processes": [*_processes(state), *(str(one) for host in hosts for one in host.libvirtd.machines())],
+        "files": sorted(str(path.relative_to(state)) for path in state.rglob("*") if _is_an_instance_s(path)),
+    }
+    for host in hosts:
+        found |= {
+            f"links of {host.name}": host.links(),
+            f"rules of {host.name}": host.rules(),
+            f"domains of {host.name}": host.domains(),
+            f"namespaces of {host.name}": host.namespaces(),
+        }
+    return found
+
+
+def _is_an_instance_s(path: Path) -> bool:
+    """Not the record, nor what is kept for the next one."""
+    return path.is_file() and not path.name.startswith(("slipway.db", ".lock")) and path.parent.name != "images"
+
+
+def _processes(state: Path) -> list[str]:
+    """DHCP servers and their supervisors: they have the state directory in their command lines."""
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        words = " ".join(one.info["cmdline"] or ())
+        if f"{state}/dhcp" in words:
+            found.append(words)
+    return sorted(found)
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[RealHost, RealHost]]:
+    """Two hosts joined by a cable, with addresses on it over which VXLANs go."""
+    tag = uuid4().hex[:6]
+    names = f"slp-{tag}-a", f"slp-{tag}-b"
+    with ExitStack() as stack:
+        for name in names:
+            run("ip", "netns", "add", name)
+            stack.callback(run, "ip", "netns", "del", name)
+        ends = [("name", NIC, "netns", name) for name in names]
+        run("ip", "link", "add", *ends[0], "type", "veth", "peer", *ends[1])
+        hosts = []
+        for number, name in enumerate(names, 1):
+            run("ip", "-n", name, "address", "add", f"172.31.255.{number}/30", "dev", NIC)
+            run("ip", "-n", name, "link", "set", NIC, "up")
+            # In a short path, for sockets are in it.
+            directory = stack.enter_context(
+                TemporaryDirectory(prefix="slipway-", dir="/tmp", ignore_cleanup_errors=True)
+            )
+            libvirtd = Libvirtd(Path(directory), name)
+            stack.callback(libvirtd.close)
+            hosts.append(RealHost(name, libvirtd))
+        yield hosts[0], hosts[1]
