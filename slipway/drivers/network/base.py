@@ -19,6 +19,9 @@ class NetworkDriver(Protocol):
 
     local: ClassVar[bool]
 
+    brings_dhcp: ClassVar[bool]
+    """Whether the service runs DHCP servers of its own, with ports of theirs; where not, the hosts must."""
+
     def list_networks(
         self, context: Context, *, name: str | None = None, tx: Transaction | None = None
     ) -> Sequence[Network]:

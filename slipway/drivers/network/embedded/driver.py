@@ -42,6 +42,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
     """
 
     local: ClassVar[bool] = True
+    brings_dhcp: ClassVar[bool] = False
 
     def __init__(
         self,
