@@ -62,14 +62,14 @@ linuxbridge = true
 """
 
 
-def boot(db, state):
+def boot(db, state, paste=None):
     """Start Neutron's API in this process; gives the WSGI application and the ML2 plugin."""
     from neutron.common import config
     from neutron.plugins.ml2.drivers import mech_agent  # noqa: F401 - it registers options
 
     config.register_common_config_options()
     path = os.path.join(state, "neutron.conf")
-    paste = os.path.join(sys.prefix, "etc", "neutron", "api-paste.ini")
+    paste = paste or os.path.join(sys.prefix, "etc", "neutron", "api-paste.ini")
     with open(path, "w") as file:
         file.write(CONFIGURATION.format(state=state, paste=paste, db=db))
     config.init([], default_config_files=[path])
@@ -91,7 +91,7 @@ def boot(db, state):
     return app, plugin
 
 
-def register_agent(plugin):
+def register_agent(plugin, host="host1"):
     from datetime import timedelta
 
     from neutron.db.models.agent import Agent
@@ -102,7 +102,7 @@ def register_agent(plugin):
     admin = context.get_admin_context()
     mappings = {"physnet1": "eth1", "physnet2": "eth2"}
     interfaces = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1", "interface_mappings": mappings}
-    agent = {"binary": "neutron-linuxbridge-agent", "host": "host1", "topic": "N/A", "configurations": interfaces}
+    agent = {"binary": "neutron-linuxbridge-agent", "host": host, "topic": "N/A", "configurations": interfaces}
     plugin.create_or_update_agent(
         admin, agent | {"agent_type": "Linux bridge agent", "start_flag": True}, timeutils.utcnow()
     )

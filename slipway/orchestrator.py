@@ -334,6 +334,6 @@ def _definition(workflow: str) -> Definition:
 def default_drivers(
     store: Store, settings: Settings, state: Path, *, on_network_event: NetworkListener | None = None
 ) -> Drivers:
-    """The embedded network, and each host's drivers by the names in its entry."""
-    network = driver_class("network", "embedded")(store, settings, on_event=on_network_event)
+    """The network that the settings name, and each host's drivers by the names in its entry."""
+    network = driver_class("network", settings.network)(store, settings, on_event=on_network_event)
     return Drivers(network, state, store.installation)
