@@ -21,8 +21,6 @@ class NetworkDriver(Protocol):
     brings_dhcp: ClassVar[bool]
     """Whether the service has DHCP servers of its own, as Neutron's agents are; else the host's wiring runs one."""
 
-    brings_dhcp: ClassVar[bool]
-    """Whether the service runs DHCP servers of its own, with ports of theirs; where not, the hosts must."""
 
     def list_networks(
         self, context: Context, *, name: str | None = None, tx: Transaction | None = None
