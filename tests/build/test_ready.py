@@ -1,0 +1,13 @@
+"""Signs of readiness where there is no guest; those of real ones are in tests/host/test_real_ready.py."""
+
+from __future__ import annotations
+
+from slipway.model import Readiness, Sign
+from tests.build.conftest import World
+
+
+def test_a_simulated_host_has_no_guest_to_wait_for(world: World) -> None:
+    with world.open() as orchestrator:
+        waiting = tuple(Readiness(sign, 1.0, "up") for sign in Sign)
+        assert orchestrator.create(world.request(wait_for=waiting)).vm_state == "ACTIVE"
+    assert world.slept == []
