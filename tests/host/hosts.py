@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import psutil
 
+from tests.conftest import Guest
 from tests.host.libvirtd import Libvirtd
 
 NIC = "uplink"
@@ -28,17 +29,10 @@ def run(*command: str) -> str:
 
 
 @dataclass(frozen=True)
-class RealHost:
-    """`name` is also that of its network namespace."""
+class NetworkHost:
+    """A network namespace that is a host; `name` is that of both."""
 
     name: str
-    libvirtd: Libvirtd
-
-    def entry(self, says: str = "") -> str:
-        """Its entry in a run file."""
-        drivers = "compute: libvirt, disks: qcow2, wiring: linuxbridge, accel: tcg"
-        where = f'uri: "{self.libvirtd.uri}", netns: {self.name}, physical_nic: {NIC}'
-        return f"{self.name}: {{vcpus: 8, memory: 64GiB, disk: 1TiB, {drivers}, {where}{says}}}"
 
     def ip(self, *arguments: str) -> str:
         return run("ip", "-n", self.name, *arguments)
@@ -54,6 +48,39 @@ class RealHost:
     def rules(self) -> list[str]:
         return run("ip", "netns", "exec", self.name, "nft", "list", "ruleset").splitlines()
 
+    def namespaces(self) -> list[str]:
+        """Those of its DHCP servers: their names end with a digest of the host's."""
+        mark = hashlib.sha256(self.name.encode()).hexdigest()[:8]
+        return sorted(path.name for path in Path("/run/netns").iterdir() if path.name.endswith(mark))
+
+    def machines(self) -> list[str]:
+        """Domains and the processes of QEMU."""
+        return []
+
+
+@dataclass(frozen=True)
+class RealHost(NetworkHost):
+    """One with a libvirtd in it."""
+
+    libvirtd: Libvirtd
+
+    def entry(self, says: str = "") -> str:
+        """Its entry in a run file."""
+        drivers = "compute: libvirt, disks: qcow2, wiring: linuxbridge, accel: tcg"
+        where = f'uri: "{self.libvirtd.uri}", netns: {self.name}, physical_nic: {NIC}'
+        return f"{self.name}: {{vcpus: 8, memory: 64GiB, disk: 1TiB, {drivers}, {where}{says}}}"
+
+    def file(self, guest: Guest) -> str:
+        """A run file with an instance that has one NIC."""
+        return f"""
+schema: 1
+hosts: {{{self.entry()}}}
+networks: {{net: {{subnets: {{v4: {{cidr: 10.9.0.0/24}}}}}}}}
+flavors: {{tiny: {{vcpus: 1, memory: 64MiB, disk: 1GiB}}}}
+images: {{guest: {{kernel: {guest.kernel}, initrd: {guest.initrd}}}}}
+instances: {{one: {{flavor: tiny, image: guest, networks: [net]}}}}
+"""
+
     def domains(self) -> list[str]:
         import libvirt
 
@@ -63,23 +90,21 @@ class RealHost:
         finally:
             connection.close()
 
-    def namespaces(self) -> list[str]:
-        """Those of its DHCP servers: their names end with a digest of the host's."""
-        mark = hashlib.sha256(self.name.encode()).hexdigest()[:8]
-        return sorted(path.name for path in Path("/run/netns").iterdir() if path.name.endswith(mark))
+    def machines(self) -> list[str]:
+        return [*self.domains(), *map(str, self.libvirtd.machines())]
 
 
-def things(hosts: Sequence[RealHost], state: Path) -> Things:
+def things(hosts: Sequence[NetworkHost], state: Path) -> Things:
     """All that a build may leave on the hosts or in the state directory."""
     found = {
-        "processes": [*_processes(state), *(str(one) for host in hosts for one in host.libvirtd.machines())],
+        "processes": sorted(" ".join(one.cmdline()) for one in processes(state)),
         "files": sorted(str(path.relative_to(state)) for path in state.rglob("*") if _is_an_instance_s(path)),
     }
     for host in hosts:
         found |= {
             f"links of {host.name}": host.links(),
             f"rules of {host.name}": host.rules(),
-            f"domains of {host.name}": host.domains(),
+            f"machines of {host.name}": host.machines(),
             f"namespaces of {host.name}": host.namespaces(),
         }
     return found
@@ -87,17 +112,13 @@ def things(hosts: Sequence[RealHost], state: Path) -> Things:
 
 def _is_an_instance_s(path: Path) -> bool:
     """Not the record, nor what is kept for the next one."""
-    return path.is_file() and not path.name.startswith(("slipway.db", ".lock")) and path.parent.name != "images"
+    kept = path.parent.name == "images" or path.name.startswith(("slipway.db", ".lock", "version.json"))
+    return path.is_file() and not kept
 
 
-def _processes(state: Path) -> list[str]:
+def processes(state: Path) -> list[psutil.Process]:
     """DHCP servers and their supervisors: they have the state directory in their command lines."""
-    found = []
-    for one in psutil.process_iter(["cmdline"]):
-        words = " ".join(one.info["cmdline"] or ())
-        if f"{state}/dhcp" in words:
-            found.append(words)
-    return sorted(found)
+    return [one for one in psutil.process_iter(["cmdline"]) if f"{state}/dhcp" in " ".join(one.info["cmdline"] or ())]
 
 
 @contextmanager

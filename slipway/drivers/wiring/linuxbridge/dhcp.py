@@ -89,12 +89,12 @@ class DhcpServers:
                 process.stop()
 
     def list(self) -> Sequence[str]:
-        """The ids of all ports that are served by a server that lives, and would be started again if it died."""
+        """The ids of all ports whose server lives, would be started again if it died, and is in the network's bridge."""
         found: list[str] = []
         for network_id in self._networks():
             with self._translated(network_id):
                 served = _read(str(self._path(network_id)))
-                if served is not None and self._lives(network_id):
+                if served is not None and served.vifs and self._is_reached(network_id, served):
                     found += [vif.port_id for vif in served.vifs]
         return tuple(sorted(found))
 
@@ -115,13 +115,17 @@ class DhcpServers:
         except FileNotFoundError:
             return ()
 
-    def _lives(self, network_id: str) -> bool:
-        process = self._process(str(self._path(network_id)), network_id)
-        if process.lives():
+    def _is_reached(self, network_id: str, served: Served) -> bool:
+        process, links = self._process(str(self._path(network_id)), network_id), self._links(network_id)
+
+        def now() -> bool:
+            return process.lives() and links.is_connected(served.server.id, served.vifs[0].bridge)
+
+        if now():
             return True
         # Somebody may just be starting it anew.
         with self._held(network_id, make=False):
-            return process.lives()
+            return now()
 
     @contextmanager
     def _held(self, network_id: str, *, make: bool = True) -> Iterator[str | None]:

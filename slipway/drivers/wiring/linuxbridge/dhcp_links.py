@@ -44,9 +44,11 @@ class ServerLinks:
         if not namespace.exists(self._server_netns):
             return False
         with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
-            found = _find(links, tap)
+            found, master = _find(links, tap), _find(links, bridge)
+            if found is None or master is None:
+                return False
             # As the last thing it was put in the bridge, and up. Its other end cannot go without it.
-            return found is not None and found.get("master") == _bridge(links, bridge) and found["flags"] & _UP != 0
+            return bool(found.get("master") == master["index"] and found["flags"] & _UP)
 
     def connect(self, server: Port, addresses: Sequence[str], bridge: str, mtu: int) -> bool:
         """Make what is missing and mend what differs; whether the server's link is a new one.

@@ -1,6 +1,7 @@
 """Taps in bridges. A tap says in its alias whose it is and in which bridge, a bridge what its uplink is.
 
-So whatever point a kill cut off, `plug` finishes, and `unplug` finds all that there is to take away.
+So whatever point a kill cut off, `plug` finishes, and `unplug` finds all that there is to take away; also where somebody
+else deleted the tap, for no bridge of ours stays with nothing but its uplink in it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from slipway.drivers.files import locked, make_directories
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_away, kernel_of
+from slipway.drivers.wiring.linuxbridge.namespace import exists
 from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, remove_uplink, uplink_name
 from slipway.errors import WiringError
 from slipway.model import Host, Vif
@@ -47,12 +49,20 @@ class Links:
                 kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
 
     def unplug(self, devname: str) -> None:
-        """Delete the tap, and the bridge with its uplink when nothing else is in it. Absent, or not ours: nothing."""
-        if not _OURS.fullmatch(devname):
+        """Delete the tap, and the bridge with its uplink when nothing else is in it. Not ours: nothing happens.
+
+        Absent: whichever bridge it was in, one in which nothing is left goes.
+        """
+        # With a namespace all links went that were in it.
+        if not _OURS.fullmatch(devname) or not exists(self._host.netns):
             return
         with self._alone(f"{devname} cannot be unplugged") as kernel:
             tap = kernel.find(devname)
-            if tap is None or not _is_tap(tap):
+            if tap is None:
+                for bridge in kernel.of_kind("bridge"):
+                    _release(kernel, bridge.name, None)
+                return
+            if not _is_tap(tap):
                 return
             assert tap.owner
             # The tap goes last: it says which bridge there may still be.

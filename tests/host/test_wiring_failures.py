@@ -1,0 +1,243 @@
+"""What fails on a host's networks, before and while an instance is there. Most need no guest: libvirt's test driver."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from slipway.batch import Status
+from slipway.flows.audit import Difference
+from slipway.model import EffectState, Instance
+from slipway.orchestrator import Orchestrator
+from slipway.runfile import RunFile, loads
+from slipway.testing import Call, Faults
+from tests.conftest import Guest
+from tests.host.hosts import NetworkHost, RealHost, Things, processes, run, things
+from tests.host.libvirtd import until
+
+pytestmark = pytest.mark.host
+
+INSTANCE = "instances: {one: {flavor: tiny, image: guest, networks: [{port: mine}]}}"
+
+FLAT = "type: flat, physical_network: physnet1"
+VLAN = "type: vlan, segmentation_id: 77, physical_network: physnet1"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A host whose machines only libvirt's test driver has; a network on it, and a port that is brought along."""
+
+    host: NetworkHost
+    state: Path
+    orchestrator: Orchestrator
+
+    def file(
+        self, instance: str = INSTANCE, *, netns: str = "", nic: str = "uplink", provider: str = "type: local"
+    ) -> RunFile:
+        drivers = 'compute: libvirt, uri: "test:///default", accel: tcg, disks: sim, wiring: linuxbridge'
+        where = f"netns: {netns or self.host.name}, physical_nic: {nic}"
+        return loads(
+            f"""
+schema: 1
+hosts: {{{self.host.name}: {{vcpus: 8, memory: 8GiB, disk: 1TiB, {drivers}, {where}}}}}
+networks: {{net: {{provider: {{{provider}}}, subnets: {{v4: {{cidr: 10.9.0.0/24}}}}, ports: {{mine: {{}}}}}}}}
+flavors: {{tiny: {{vcpus: 1, memory: 128MiB, disk: 1GiB}}}}
+images: {{guest: {{path: ./guest.qcow2, format: qcow2}}}}
+{instance}
+""",
+            "failures.yaml",
+        )
+
+    @property
+    def tap(self) -> str:
+        """What the port's tap will be called."""
+        (port,) = self.orchestrator.network.list_ports(name="mine")
+        return f"tap{port.id}"[:14]
+
+    @property
+    def bridge(self) -> str:
+        (network,) = self.orchestrator.network.list_networks()
+        return f"brq{network.id}"[:14]
+
+    def things(self) -> Things:
+        return things([self.host], self.state)
+
+    def findings(self) -> set[tuple[Difference, str]]:
+        return {(finding.difference, finding.kind) for finding in self.orchestrator.audit()}
+
+    def build(self, **says: str) -> Instance:
+        (ended,) = self.orchestrator.run(self.file(**says)).ended
+        assert ended.status is Status.BUILT, ended.message
+        assert ended.instance is not None
+        assert self.findings() == set()
+        return ended.instance
+
+
+@pytest.fixture
+def place(netns: str, tmp_path: Path) -> Iterator[Place]:
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+    with Orchestrator(tmp_path / "state") as orchestrator:
+        host = NetworkHost(netns)
+        host.ip("link", "add", "uplink", "type", "veth", "peer", "name", "far")
+        host.ip("link", "set", "uplink", "up")
+        yield Place(host, tmp_path / "state", orchestrator)
+
+
+# --- what fails before the machine runs -----------------------------------------------------------------------------
+
+
+def take_tap(place: Place) -> None:
+    place.host.ip("link", "add", place.tap, "type", "bridge")
+
+
+def take_bridge(place: Place) -> None:
+    place.host.ip("link", "add", place.bridge, "type", "bridge")
+
+
+def nothing(place: Place) -> None:
+    """The file says what cannot be."""
+
+
+FAILURES: dict[str, tuple[Callable[[Place], None], dict[str, str], str]] = {
+    "tap's name taken": (take_tap, {}, "tap{port} exists already and is not ours"),
+    "bridge's name taken": (take_bridge, {}, "brq{network} exists already and is not ours"),
+    "physical NIC missing": (
+        nothing,
+        {"nic": "nosuch", "provider": FLAT},
+        "there is no physical_nic nosuch",
+    ),
+    "namespace missing": (nothing, {"netns": "slp-no-such"}, "there is no network namespace slp-no-such; make it: ip"),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_failure_is_told_and_leaves_nothing(place: Place, what: str) -> None:
+    """L5."""
+    prepare, says, text = FAILURES[what]
+    place.orchestrator.run(place.file("", **says))
+    prepare(place)
+    before = place.things()
+    (ended,) = place.orchestrator.run(place.file(**says)).ended
+    assert ended.status is Status.FAILED
+    assert ended.instance is not None
+    assert ended.instance.fault is not None
+    assert (ended.instance.vm_state, ended.instance.fault.type, ended.instance.fault.step) == (
+        "ERROR",
+        "WiringError",
+        "plugs",
+    )
+    assert text.format(port=place.tap[3:], network=place.bridge[3:]) in ended.instance.fault.message
+    assert ended.stuck == ()
+    assert all(effect.state is EffectState.UNDONE for effect in ended.undone)
+    assert place.things() == before
+    place.orchestrator.delete("one")
+    assert place.things() == before
+
+
+def test_a_vlan_is_made_and_removed_or_its_absence_from_the_kernel_told(place: Place) -> None:
+    trial = ["ip", "-n", place.host.name, "link", "add", "link", "uplink", "name", "trial", "type", "vlan", "id", "5"]
+    has_vlans = subprocess.run(trial, check=False, capture_output=True).returncode == 0
+    if has_vlans:
+        place.host.ip("link", "del", "trial")
+    place.orchestrator.run(place.file("", provider=VLAN))
+    before = place.things()
+    (ended,) = place.orchestrator.run(place.file(provider=VLAN)).ended
+    assert ended.instance is not None
+    if has_vlans:
+        assert ended.status is Status.BUILT, ended.message
+        assert any(link.startswith("uplink.77 slipway:") for link in place.host.links())
+    else:
+        assert ended.instance.fault is not None
+        assert "uplink.77 cannot be made: this kernel has no 8021q; load the module" in ended.instance.fault.message
+        assert ended.stuck == ()
+        assert place.things() == before
+    place.orchestrator.delete("one")
+    assert place.things() == before
+
+
+# --- what fails while it runs ---------------------------------------------------------------------------------------
+
+
+def delete_tap(place: Place) -> None:
+    place.host.ip("link", "del", place.tap)
+
+
+def delete_bridge(place: Place) -> None:
+    place.host.ip("link", "del", place.bridge)
+
+
+def flush_rules(place: Place) -> None:
+    run("ip", "netns", "exec", place.host.name, "nft", "flush", "ruleset")
+
+
+def end_dhcp(place: Place) -> None:
+    """The supervisor first, or it starts another dnsmasq."""
+    for one in sorted(processes(place.state), key=lambda one: one.name() == "dnsmasq"):
+        one.kill()
+    until(lambda: not processes(place.state), "their end")
+
+
+DAMAGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
+    "tap deleted": (delete_tap, {"vif"}),
+    "bridge deleted": (delete_bridge, {"dhcp"}),
+    "rules flushed": (flush_rules, {"filter"}),
+    "DHCP server and supervisor killed": (end_dhcp, {"dhcp"}),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_damage_is_found_and_what_is_left_deleted(place: Place, what: str) -> None:
+    damage, kinds = DAMAGES[what]
+    place.orchestrator.run(place.file(""))
+    before = place.things()
+    place.build()
+    damage(place)
+    assert place.findings() == {(Difference.MISSING, kind) for kind in kinds}
+    place.orchestrator.delete("one")
+    assert place.findings() == set()
+    assert place.things() == before
+
+
+def test_a_dhcp_server_that_was_killed_comes_back(place: Place) -> None:
+    place.orchestrator.run(place.file(""))
+    before = place.things()
+    place.build()
+    (server,) = [one for one in processes(place.state) if one.name() == "dnsmasq"]
+    server.kill()
+    until(lambda: [one for one in processes(place.state) if one.name() == "dnsmasq" and one != server], "another one")
+    until(lambda: not place.findings(), "the audit without a finding")
+    place.orchestrator.delete("one")
+    assert place.things() == before
+
+
+def test_libvirtd_killed_during_the_wait(real_hosts: tuple[RealHost, RealHost], guest: Guest, tmp_path: Path) -> None:
+    """Nobody can say whether the machine runs: what it may use is held, its wiring too, until somebody can."""
+    host, state = real_hosts[0], tmp_path / "state"
+
+    def kill_libvirtd(call: Call) -> None:
+        if call.name == "power_state" and host.libvirtd.daemon() is not None:
+            host.libvirtd.kill()
+
+    file = loads(host.file(guest), "killed.yaml")
+    try:
+        with Faults(on_call=kill_libvirtd).orchestrator(state) as orchestrator:
+            before = things([host], state)
+            (ended,) = orchestrator.run(file).ended
+            assert ended.instance is not None
+            assert ended.instance.fault is not None
+            assert (ended.instance.fault.type, ended.instance.fault.step) == ("HypervisorUnavailable", "wait")
+            held = {"domain", "definition", "disk", "claim", "port", "binding", "vif", "filter", "dhcp-port", "dhcp"}
+            assert {effect.kind for effect in ended.stuck} == held
+            assert len([link for link in host.links() if link.startswith("tap")]) == 2, "the guest's and the server's"
+            host.libvirtd.restart()
+        with Orchestrator(state) as orchestrator:
+            orchestrator.delete("one")
+            assert orchestrator.audit() == ()
+        assert things([host], state) == before
+    finally:
+        host.libvirtd.ensure_running()
+        host.libvirtd.clear()
