@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--sequences", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first one (default 0)")
     parser.add_argument("--stop", type=int, default=10, help="differences without a reason to stop at (default 10)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after so many")
     neutron_process.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
@@ -62,7 +63,7 @@ def _compare(options: argparse.Namespace, python: str) -> dict[str, Any]:
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     unexplained = 0
-    end = options.seed + options.sequences
+    end, late = options.seed + options.sequences, time.monotonic() + options.seconds
     for start in range(options.seed, end, AT_ONCE):
         with ExitStack() as stack:
             neutron = stack.enter_context(neutron_process.running(python))
@@ -70,6 +71,8 @@ def _compare(options: argparse.Namespace, python: str) -> dict[str, Any]:
             stack.callback(ours.store.close)
             pair = Pair(neutron, ours)
             for seed in range(start, min(start + AT_ONCE, end)):
+                if time.monotonic() > late:
+                    return _results(counted, outcomes, reasons, unexplained)
                 ops = Sequences(seed).draw()
                 difference = pair.first_difference(ops, outcomes)
                 counted["sequences"] += 1
@@ -123,9 +126,8 @@ class Pair:
     def first_difference(self, ops: list[Op], outcomes: Counter[str] | None = None) -> Difference | None:
         """Where the two differ first, each sequence in projects of its own."""
         self._asked += 1
-        project = f"project-{self._asked}"
-        theirs = Theirs(self._neutron, project)
-        with self._ours.sequence(project):
+        theirs = Theirs(self._neutron, self._asked)
+        with self._ours.sequence(self._asked):
             for at, op in enumerate(ops):
                 expected = theirs.run(op)
                 if outcomes is not None:

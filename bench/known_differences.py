@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from bench.drawn_values import OTHER_SPELLINGS
 from bench.sequences import Op
 
 
@@ -15,17 +16,23 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
         return "internal server errors"
     if '"01:00:5e' in text and ours.get("error") == "HTTPBadRequest":
         return "multicast MACs"
-    if any(f'"{mac}"' in text for mac in ("FA:16:3E:11:22:33", "fa-16-3e-11-22-33", "fa:16:3e")):
+    if any(f'"{mac}"' in text for mac in OTHER_SPELLINGS):
         return "the spelling of MACs"
+    if '"::ffff:' in json.dumps(theirs) and "::ffff:" in text:
+        return "the spelling of IPv4-mapped addresses"
     if '/32"' in text and _differ(theirs, ours) == {"gateway_ip"}:
         return "the gateway of a /32"
-    if theirs.get("error") == "NeutronDbObjectDuplicateEntry":
+    if theirs.get("error") == "NeutronDbObjectDuplicateEntry" or "named twice" in ours.get("message", ""):
         return "the same twice in one request"
     if ops[-1]["op"] == "bulk_create_port":
         if theirs.get("error") == "IpAddressAlreadyAllocated" and ours["ok"]:
             return "an address drawn that the same request names"
         if not theirs["ok"] and not ours["ok"]:
             return "the first error of a bulk request"
+    if ops[-1]["op"] == "update_port" and _differ(theirs, ours) == {"fixed_ips"} and _names_a_subnet(ops[-1]):
+        return "which address of a subnet stays"
+    if ops[-1]["op"].startswith("list_") and theirs["ok"] and "longer than" in ours.get("message", ""):
+        return "filters that nothing can match"
     refused = theirs.get("error") in ("InvalidIpForNetwork", "InvalidIpForSubnet")
     if refused and ours["ok"] and ('/31"' in before or '/32"' in before):
         return "the ends of a /31 or /32"
@@ -40,3 +47,8 @@ def _differ(theirs: dict[str, Any], ours: dict[str, Any]) -> set[str]:
     if not isinstance(mine, dict) or not isinstance(other, dict):
         return set()
     return {key for key, value in mine.items() if other.get(key) != value}
+
+
+def _names_a_subnet(op: Op) -> bool:
+    """Whether the request leaves open which of the port's addresses of a subnet it means."""
+    return any("subnet_id" in entry and "ip_address" not in entry for entry in op["body"].get("fixed_ips") or ())

@@ -44,7 +44,7 @@ extension_drivers = port_security
 [ml2_type_flat]
 flat_networks = *
 [ml2_type_vlan]
-network_vlan_ranges = physnet1:1:4000
+network_vlan_ranges = physnet1:1:4000,physnet2
 [ml2_type_vxlan]
 vni_ranges = 1:1000
 [securitygroup]
@@ -62,14 +62,14 @@ linuxbridge = true
 """
 
 
-def boot(db, state):
+def boot(db, state, paste=None):
     """Start Neutron's API in this process; gives the WSGI application and the ML2 plugin."""
     from neutron.common import config
     from neutron.plugins.ml2.drivers import mech_agent  # noqa: F401 - it registers options
 
     config.register_common_config_options()
     path = os.path.join(state, "neutron.conf")
-    paste = os.path.join(sys.prefix, "etc", "neutron", "api-paste.ini")
+    paste = paste or os.path.join(sys.prefix, "etc", "neutron", "api-paste.ini")
     with open(path, "w") as file:
         file.write(CONFIGURATION.format(state=state, paste=paste, db=db))
     config.init([], default_config_files=[path])
@@ -87,10 +87,11 @@ def boot(db, state):
 
     plugin = directory.get_plugin()
     register_agent(plugin)
+    add_default_rules()
     return app, plugin
 
 
-def register_agent(plugin):
+def register_agent(plugin, host="host1"):
     from datetime import timedelta
 
     from neutron.db.models.agent import Agent
@@ -99,14 +100,30 @@ def register_agent(plugin):
     from oslo_utils import timeutils
 
     admin = context.get_admin_context()
-    interfaces = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1", "interface_mappings": {"physnet1": "eth1"}}
-    agent = {"binary": "neutron-linuxbridge-agent", "host": "host1", "topic": "N/A", "configurations": interfaces}
+    mappings = {"physnet1": "eth1", "physnet2": "eth2"}
+    interfaces = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1", "interface_mappings": mappings}
+    agent = {"binary": "neutron-linuxbridge-agent", "host": host, "topic": "N/A", "configurations": interfaces}
     plugin.create_or_update_agent(
         admin, agent | {"agent_type": "Linux bridge agent", "start_flag": True}, timeutils.utcnow()
     )
     with api.CONTEXT_WRITER.using(admin):
         late = timeutils.utcnow() + timedelta(days=3650)
         admin.session.query(Agent).update({"heartbeat_timestamp": late})
+
+
+def add_default_rules():
+    """The rules that each security group gets, which Neutron's migrations put into the database."""
+    from neutron.db.models.securitygroup_default_rules import SecurityGroupDefaultRule
+    from neutron_lib import context
+    from neutron_lib.db import api
+
+    admin = context.get_admin_context()
+    with api.CONTEXT_WRITER.using(admin):
+        for ethertype in ("IPv4", "IPv6"):
+            anywhere = {"direction": "egress", "used_in_default_sg": True, "used_in_non_default_sg": True}
+            members = {"direction": "ingress", "used_in_default_sg": True, "used_in_non_default_sg": False}
+            for values in (anywhere, members | {"remote_group_id": "PARENT"}):
+                admin.session.add(SecurityGroupDefaultRule(ethertype=ethertype, **values))
 
 
 class Api:

@@ -12,14 +12,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bench.drawn_values import NOBODY
 from bench.neutron_process import Neutron
-from bench.sequences import NOBODY, Op
+from bench.sequences import Op
 from slipway import errors
 from slipway.drivers.network.embedded import addresses, macs
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.network.embedded.quotas import RESOURCES
 from slipway.drivers.network.embedded.schema import IpAddress, free_ranges
 from slipway.model import Context
+from slipway.networks.nulls import as_given
 from slipway.settings import Settings
 from slipway.states.schema import hosts
 from slipway.states.store import Store, Transaction
@@ -27,7 +29,13 @@ from slipway.states.store import Store, Transaction
 Outcome = dict[str, Any]
 """`ok` and the `result`, or `error` (a class name), `status` and `message`."""
 
-PATHS = {"network": "networks", "subnet": "subnets", "port": "ports", "security_group": "security-groups"}
+PATHS = {
+    "network": "networks",
+    "subnet": "subnets",
+    "port": "ports",
+    "security_group": "security-groups",
+    "security_group_rule": "security-group-rules",
+}
 COMPARED = {
     "network": "name admin_state_up mtu shared port_security_enabled router:external description subnets",
     "subnet": "name ip_version cidr gateway_ip allocation_pools enable_dhcp ipv6_ra_mode ipv6_address_mode "
@@ -36,6 +44,8 @@ COMPARED = {
     "port_security_enabled allowed_address_pairs extra_dhcp_opts binding:host_id binding:vif_type binding:vnic_type "
     "binding:profile description",
     "security_group": "name description",
+    "security_group_rule": "security_group_id direction ethertype protocol port_range_min port_range_max "
+    "remote_ip_prefix remote_group_id description",
 }
 """What of each thing is compared."""
 
@@ -43,8 +53,8 @@ COMPARED = {
 class Names:
     """The names that a sequence gives to what it makes, in place of the ids."""
 
-    def __init__(self) -> None:
-        self._ids: dict[str, str] = {}
+    def __init__(self, number: int) -> None:
+        self._ids: dict[str, Any] = {"vlan": 1 + number % 4094, "vni": 10_000 + number, "flat": f"flat{number}"}
         self._names: dict[str, str] = {}
 
     def learn(self, op: Op, made: Any) -> None:
@@ -91,10 +101,10 @@ class Names:
 class Theirs:
     """Neutron's API, for one sequence in a project of its own."""
 
-    def __init__(self, neutron: Neutron, project: str) -> None:
+    def __init__(self, neutron: Neutron, number: int) -> None:
         self._neutron = neutron
-        self._project = project
-        self._names = Names()
+        self._project = f"project-{number}"
+        self._names = Names(number)
 
     def run(self, op: Op) -> Outcome:
         kind, _, resource = op["op"].partition("_")
@@ -121,6 +131,8 @@ class Theirs:
         if "error" in answer:
             return {"ok": False} | answer
         made = next(iter(answer["body"].values())) if answer["body"] else None
+        if kind == "list" and "limit" in op["filters"]:
+            return {"ok": True, "result": len(made)}
         self._names.learn(op, made)
         return {"ok": True, "result": self._names.told(resource, made)}
 
@@ -138,15 +150,15 @@ class Ours:
     def __init__(self, directory: Path) -> None:
         self.store = Store(f"sqlite:///{directory / 'slipway.db'}", synchronous="OFF")
         quotas: dict[str, Any] = {f"quota_{resource}": -1 for resource in RESOURCES}
-        self._driver = EmbeddedNetwork(self.store, Settings(**quotas))
+        self._driver = EmbeddedNetwork(self.store, Settings(**quotas, physical_networks=("physnet1", "physnet2")))
         host = {"name": "host1", "spec": b"", "enabled": True, "vcpus_limit": 0, "memory_limit": 0, "disk_limit": 0}
         with self.store.write() as tx:
             tx.execute(hosts.insert(), host)
 
     @contextmanager
-    def sequence(self, project: str) -> Iterator[None]:
+    def sequence(self, number: int) -> Iterator[None]:
         """One sequence in a transaction that is rolled back."""
-        self._names, self._project = Names(), project
+        self._names, self._project = Names(number), f"project-{number}"
         try:
             with self.store.write() as tx:
                 self._tx = tx
@@ -158,6 +170,7 @@ class Ours:
     def run(self, op: Op, theirs: Outcome) -> Outcome:
         """Do the operation, with what was drawn at random in `theirs`."""
         result = theirs.get("result") or []
+        result = [] if isinstance(result, int) else result
         ports = [each for each in (result if isinstance(result, list) else [result]) if "fixed_ips" in each]
         try:
             with self._drawing(op, ports):
@@ -168,22 +181,25 @@ class Ours:
     def _run(self, op: Op) -> Any:
         kind, _, resource = op["op"].partition("_")
         context = Context(self._project + ("-other" if "project" in op else ""), is_admin=not op.get("member", False))
-        body = _attributes(self._names.refer(op.get("body", {})))
+        body: Mapping[str, Any] = _attributes(self._names.refer(op.get("body", {})))
         if kind == "set":
             for name, limit in body.items():
                 self._driver.set_quota(self._project, name, limit, tx=self._tx)
             return None
         if kind == "bulk":
-            bodies = [_attributes(self._names.refer(each)) for each in op["bodies"]]
+            bodies = [as_given(_attributes(self._names.refer(each))) for each in op["bodies"]]
             found = self._driver.create_ports(context, bodies, tx=self._tx)
             return self._told("port", [_plain(each) for each in found])
         if kind == "list":
             found = getattr(self._driver, f"list_{resource}s")(
                 context, tx=self._tx, **_attributes(self._names.refer(op["filters"]))
             )
+            if "limit" in op["filters"]:
+                return len(found)
             return self._told(resource, [_plain(each) for each in found])
         method = getattr(self._driver, ("show" if kind == "get" else kind) + "_" + resource)
         ids = () if kind == "create" else (self._names.refer(op["id"]),)
+        body = as_given(body) if kind == "create" else body
         made = method(context, *ids, tx=self._tx, **body)
         self._names.learn(op, made and _plain(made))
         return self._told(resource, made and _plain(made))

@@ -169,8 +169,11 @@ class Builder:
         """Stop, start or reboot an instance; gives it as it is then, with a fault where that failed.
 
         What a worker that is gone left unfinished is finished first. Raises `InstanceNotFound`, `UnexpectedState`,
-        `InstanceBusy`, `NotFinished`.
+        `InstanceBusy`, `NotFinished`, and `ValueError` for a time-out beyond a step's: somebody may take that over.
         """
+        most = self._tools.settings.step_timeout
+        if shutdown.timeout is not None and not 0 <= shutdown.timeout <= most:
+            raise ValueError(f"the time-out must be from 0 s to a step's own ({most:g} s), not {shutdown.timeout:g} s")
         while True:
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)

@@ -6,7 +6,22 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from slipway.drivers.compute.base import ComputeDriver
+from slipway.errors import ConsoleUnavailable
+from slipway.model import Instance
+
 _BLOCK = 1 << 16
+
+
+def find_log(instance: Instance, compute: ComputeDriver) -> str:
+    """The path of the instance's log on its host. Raises `ConsoleUnavailable`."""
+    path = compute.console_log(instance.id)
+    if path is None:
+        text = f"instance {instance.name} has no console log: {instance.host} simulates no guest that would write one"
+        raise ConsoleUnavailable(text)
+    if not os.path.exists(path):
+        raise ConsoleUnavailable(f"instance {instance.name} has no console log yet: {path} is not there")
+    return path
 
 
 def read_log(path: str, lines: int | None, wait: Callable[[], bool] | None) -> Iterator[bytes]:

@@ -12,19 +12,53 @@ from enum import StrEnum
 # --- what the user asks for ---------------------------------------------------------------------------------------
 
 
+class CpuMode(StrEnum):
+    """Which processor a guest sees under KVM: one of libvirt's models that is nearest to the host's, or just that."""
+
+    HOST_MODEL = "host-model"
+    HOST_PASSTHROUGH = "host-passthrough"
+
+
 @dataclass(frozen=True, slots=True)
 class Flavor:
-    """The size of an instance: vCPUs, memory and root disk in bytes."""
+    """The size of an instance: vCPUs, memory and root disk in bytes, and what its processor and memory are like.
+
+    `numa_cells`: among how many cells of the guest its vCPUs and memory are divided (0: it sees none). `pin_cpus`: the
+    host's CPU for each vCPU; the record does not count who has which. `hugepages`: the size of the host's pages in
+    bytes that the memory is made of (0: ordinary ones); `shared_memory`: other processes of the host may map it.
+    """
 
     name: str
     vcpus: int
     memory: int
     disk: int
+    cpu_mode: CpuMode = CpuMode.HOST_MODEL
+    numa_cells: int = 0
+    pin_cpus: tuple[int, ...] = ()
+    hugepages: int = 0
+    shared_memory: bool = False
+
+
+class Firmware(StrEnum):
+    """What a machine starts with."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Boot(StrEnum):
+    """From what a machine boots: its kernel or first disk, or the network, and its first disk after that."""
+
+    DISK = "disk"
+    NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes."""
+    """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes.
+
+    `machine`: the type of machine that it needs, as QEMU calls it.
+    """
 
     name: str
     path: str | None = None
@@ -37,6 +71,9 @@ class Image:
     min_memory: int = 0
     size: int = 0
     status: str = "active"
+    machine: str = "q35"
+    firmware: Firmware = Firmware.BIOS
+    boot: Boot = Boot.DISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +94,43 @@ class NetworkRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectedFile:
+    """A file that the guest finds at an absolute path, of root's and with this mode in octal.
+
+    `content` may be secret: the record has it only while the instance is built, and its digest for good.
+    """
+
+    path: str
+    content: str | None = None
+    mode: str = "0644"
+    sha256: str | None = None
+
+
+class Sign(StrEnum):
+    """By what a guest is known to be ready."""
+
+    LEASE = "lease"
+    MARKER = "marker"
+    PING = "ping"
+    SSH = "ssh"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One sign that must be seen within so many seconds after the domain runs; `text` is what a marker is."""
+
+    sign: Sign
+    within: float
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceRequest:
     """All that the user said about one instance. It is stored as it is and never changed by a build.
 
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
     `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
+    `ssh_keys` are public keys, each a line as in `authorized_keys`.
     """
 
     name: str
@@ -78,6 +147,9 @@ class InstanceRequest:
     disks: tuple[int, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     idempotency_key: str | None = None
+    ssh_keys: tuple[str, ...] = ()
+    files: tuple[InjectedFile, ...] = ()
+    wait_for: tuple[Readiness, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,16 +427,24 @@ class DiskRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here."""
+
+    user_data: str
+    meta_data: str
+    network_config: str
+
+
+@dataclass(frozen=True, slots=True)
 class DiskRequest:
-    """One disk to make, size in bytes. The seed bears the cloud-init user data, which is never on record here."""
+    """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing."""
 
     instance_id: str
     slot: int
     role: DiskRole
     size: int
     image: Image | None = None
-    hostname: str = ""
-    user_data: str | None = None
+    seed: Seed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,12 +498,13 @@ class Platform:
     """What a hypervisor lays down for an instance's domain.
 
     `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
-    the guest writes to its first serial port.
+    the guest writes to its first serial port. `network_boot`: it boots from the network, whatever its image says.
     """
 
     acceleration: Acceleration = Acceleration.TCG
     owner: str = "slipway"
     console_log: str | None = None
+    network_boot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

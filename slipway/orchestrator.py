@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,14 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from slipway import errors
 from slipway.batch import GONE, Ended, run_in_order
 from slipway.builder import Builder, Listener
-from slipway.console import read_log
-from slipway.drivers.compute.base import ComputeDriver
+from slipway.console import find_log, read_log
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
 from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.power import GRACEFUL, Shutdown
+from slipway.flows.refresh import refresh_filters
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
 from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest, PowerState
@@ -113,7 +112,11 @@ class Orchestrator:
         self._settings = settings or self._settings_on_record()
         make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
         self._drivers = make_drivers(self._store, self._settings, state)
-        self.network = Networks(self._drivers.network, Context(project, is_admin=True))
+        self.network = Networks(
+            self._drivers.network,
+            Context(project, is_admin=True),
+            filters_changed=lambda: refresh_filters(self._store, self._drivers),
+        )
         tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         engine = Engine(_definition, tools, executor=executor)
         self._builder = Builder(engine, tools, workflow=workflow, rng=rng or random.SystemRandom())
@@ -209,11 +212,11 @@ class Orchestrator:
         Raises `InstanceNotFound`, `UnexpectedState` where it is not ACTIVE, `InstanceBusy` while another worker is at
         it, `NotFinished` when it can be resumed; `ValueError` for a time-out beyond a step's.
         """
-        return self._change_power(Move.STOP, name, project, on_event, Shutdown(force, timeout))
+        return self._builder.change_power(Move.STOP, name, project, on_event, Shutdown(force, timeout))
 
     def start(self, name: str, *, project: str | None = None, on_event: Listener = lambda _event: None) -> Instance:
         """Start an instance that is STOPPED; as `stop`. ACTIVE already: nothing happens."""
-        return self._change_power(Move.START, name, project, on_event, GRACEFUL)
+        return self._builder.change_power(Move.START, name, project, on_event, GRACEFUL)
 
     def reboot(
         self,
@@ -225,16 +228,7 @@ class Orchestrator:
         on_event: Listener = lambda _event: None,
     ) -> Instance:
         """Stop an instance that is ACTIVE, as `stop` does, and start it; also one whose domain ended by itself."""
-        return self._change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
-
-    def _change_power(
-        self, wish: Move, name: str, project: str | None, on_event: Listener, shutdown: Shutdown
-    ) -> Instance:
-        most = self._settings.step_timeout
-        if shutdown.timeout is not None and not 0 <= shutdown.timeout <= most:
-            # Another worker may take over what takes longer than a step.
-            raise ValueError(f"the time-out must be from 0 s to a step's own ({most:g} s), not {shutdown.timeout:g} s")
-        return self._builder.change_power(wish, name, project, on_event, shutdown)
+        return self._builder.change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
 
     # --- taking back ----------------------------------------------------------------------------------------------
 
@@ -315,27 +309,16 @@ class Orchestrator:
         Raises `InstanceNotFound`, `ConsoleUnavailable`, `ComputeError` when the domain cannot be looked at.
         """
         instance = self.show(name, project=project).instance
-        compute, path = self._console_of(instance)
+        if instance.host is None:
+            raise errors.ConsoleUnavailable(f"instance {instance.name} is on no host: it has no console log")
+        with self._store.read() as tx:
+            compute = self._drivers.on(hosts.get(tx, instance.host)).compute
 
         def wait() -> bool:
             self._sleep(self._settings.poll_interval)
             return not stopping() and compute.power_state(instance.id) in (PowerState.RUNNING, PowerState.PAUSED)
 
-        return read_log(path, lines, wait if follow else None)
-
-    def _console_of(self, instance: Instance) -> tuple[ComputeDriver, str]:
-        if instance.host is None:
-            raise errors.ConsoleUnavailable(f"instance {instance.name} is on no host: it has no console log")
-        with self._store.read() as tx:
-            host = hosts.get(tx, instance.host)
-        compute = self._drivers.on(host).compute
-        path = compute.console_log(instance.id)
-        if path is None:
-            text = f"instance {instance.name} has no console log: {host.name} simulates no guest that would write one"
-            raise errors.ConsoleUnavailable(text)
-        if not os.path.exists(path):
-            raise errors.ConsoleUnavailable(f"instance {instance.name} has no console log yet: {path} is not there")
-        return compute, path
+        return read_log(find_log(instance, compute), lines, wait if follow else None)
 
     def audit(self) -> tuple[auditing.Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
@@ -351,6 +334,6 @@ def _definition(workflow: str) -> Definition:
 def default_drivers(
     store: Store, settings: Settings, state: Path, *, on_network_event: NetworkListener | None = None
 ) -> Drivers:
-    """The embedded network, and each host's drivers by the names in its entry."""
-    network = driver_class("network", "embedded")(store, settings, on_event=on_network_event)
+    """The network that the settings name, and each host's drivers by the names in its entry."""
+    network = driver_class("network", settings.network)(store, settings, on_event=on_network_event)
     return Drivers(network, state, store.installation)

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a user may tune. Times are seconds; a quota of -1 means without limit."""
+    """What a user may tune. Times are seconds; a quota of -1 means without limit.
 
+    `network` names the network driver. For neutron either `cloud` names a cloud of the user's clouds.yaml, where the
+    secrets are, or `endpoint` is the URL of a Neutron without Keystone.
+    """
+
+    network: str = "embedded"
+    cloud: str | None = None
+    endpoint: str | None = None
     max_attempts: int = 3
     network_allocate_retries: int = 2
     cpu_ratio: float = 4.0

@@ -14,6 +14,7 @@ import pytest
 
 from slipway.drivers.files import locked
 from tests.host.libvirtd import Libvirtd, missing
+from tests.neutron.process import HOSTS, PYTHON, Neutron, running
 
 
 class Guest(NamedTuple):
@@ -45,6 +46,16 @@ def netns() -> Iterator[str]:
     subprocess.run(["ip", "netns", "add", name], check=True)
     yield name
     subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+@pytest.fixture(scope="session")
+def neutron() -> Iterator[Neutron]:
+    """A real Neutron, one for each worker of pytest; its hosts are node-1 and node-2."""
+    pytest.importorskip("openstack", reason="openstacksdk is not installed")
+    if not PYTHON.exists():
+        pytest.skip(f"no Neutron is installed in {PYTHON.parents[1].name}; tests/run installs it")
+    with running(HOSTS) as neutron:
+        yield neutron
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ COMMANDS = {
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
     "drill": "Fail every effect of a run file; see what leaks.",
+    "host": "This machine: check what it can do.",
     "network": "Networks: list, show, create, delete.",
     "subnet": "Subnets: list, show, create, delete.",
     "port": "Ports: list, show, create, update, delete.",

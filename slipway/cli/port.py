@@ -49,7 +49,7 @@ command = group(
 @click.option("--security-group", metavar="GROUP", help="Only those with this security group (name or id).")
 @click.option("--ip-address", metavar="IP", help="Only those with this address.")
 @click.option("--name", metavar="NAME", help="Only those with this name.")
-@click.option("--mac", "mac_address", metavar="MAC", help="Only those with this MAC address.")
+@click.option("--mac", "--mac-address", "mac_address", metavar="MAC", help="Only those with this MAC address.")
 @click.option("--device-id", metavar="ID", help="Only those of this device (an instance's id).")
 @click.option("--device-owner", metavar="OWNER", help="Only those of this kind of device.")
 @click.option("--host", "binding_host_id", metavar="HOST", help="Only those bound to this host.")
@@ -104,7 +104,9 @@ def show(options: Options, name: str, project: str | None) -> None:
     "slipway port create --network demo-net --no-fixed-ip --no-security-group",
 )
 @naming
-@click.option("--network", metavar="NETWORK", required=True, help="The network (name or id).")
+@click.option(
+    "--network", "--network-id", "network", metavar="NETWORK", required=True, help="The network (name or id)."
+)
 @port_options
 @project_option("Whose it is to be. [default: default]")
 def create(options: Options, network: str, project: str | None, name: str | None, **wanted: Any) -> None:

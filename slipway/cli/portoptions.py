@@ -108,7 +108,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="An address, or any one of a subnet (name or id), or both; several times for several.",
     ),
     click.option("--no-fixed-ip", is_flag=True, help="No address."),
-    click.option("--mac", metavar="MAC", help="Its MAC address. [default: a random one]"),
+    click.option("--mac", "--mac-address", "mac", metavar="MAC", help="Its MAC address. [default: a random one]"),
     click.option(
         "--security-group", metavar="GROUP", multiple=True, help="A security group (name or id). [default: default]"
     ),
@@ -116,6 +116,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     flag("port-security-enabled", "Whether what it sends is checked. [default: as its network]"),
     click.option(
         "--address-pair",
+        "--allowed-address-pair",
+        "address_pair",
         metavar="ip=IP|CIDR,mac=MAC",
         multiple=True,
         callback=keyed("ip", "mac"),
@@ -123,6 +125,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--dhcp-option",
+        "--extra-dhcp-opt",
+        "dhcp_option",
         metavar="NAME=VALUE",
         multiple=True,
         callback=_dhcp_options,
@@ -137,9 +141,22 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--device-id", metavar="ID", help="The device that uses it."),
     click.option("--device-owner", metavar="OWNER", help="The kind of device, as compute:nova."),
-    click.option("--host", metavar="HOST", help="The host to bind it to."),
-    click.option("--vnic-type", metavar="TYPE", help="normal, direct, macvtap ... [default: normal]"),
-    click.option("--profile", metavar="JSON", callback=_profile, help="The binding's profile, a JSON object."),
+    click.option("--host", "--binding-host-id", "host", metavar="HOST", help="The host to bind it to."),
+    click.option(
+        "--vnic-type",
+        "--binding-vnic-type",
+        "vnic_type",
+        metavar="TYPE",
+        help="normal, direct, macvtap ... [default: normal]",
+    ),
+    click.option(
+        "--profile",
+        "--binding-profile",
+        "profile",
+        metavar="JSON",
+        callback=_profile,
+        help="The binding's profile, a JSON object.",
+    ),
     click.option("--dns-name", metavar="NAME", help="Its DNS name."),
     flag("admin-state-up", "Whether it is to be up. [default: up]"),
     click.option("--description", metavar="TEXT", help="A description."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,14 @@ from slipway.cli.resources import given, group, network_service, project_option,
 if TYPE_CHECKING:
     from slipway.model import Quota
 
-RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule")
+_TEXTS = {
+    "network": "Networks; -1 is no limit.",
+    "subnet": "Subnets.",
+    "port": "Ports.",
+    "security_group": "Security groups.",
+    "security_group_rule": "Rules of security groups.",
+}
+RESOURCES = tuple(_TEXTS)
 command = group(
     "quota",
     "List, show, set and delete the quotas of projects.",
@@ -46,18 +54,31 @@ def show(options: Options, project: str | None) -> None:
         _show(options, network.show_quota())
 
 
+def _limits(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of `set` and `create`."""
+    for name, text in reversed(tuple(_TEXTS.items())):
+        function = click.option(f"--{name.replace('_', '-')}", metavar="N", type=int, help=text)(function)
+    return project_option("Whose. [default: default]")(function)
+
+
+@subcommand(command, "create", "slipway quota create --project demo --port 50", "slipway quota create --subnet -1")
+@_limits
+def create(options: Options, project: str | None, **limits: int | None) -> None:
+    """Give a project limits of its own; what is not named stays as it is: the same as `set`."""
+    _set(options, project, limits)
+
+
 @subcommand(command, "set", "slipway quota set --project demo --port 50", "slipway quota set --subnet -1")
-@project_option("Whose. [default: default]")
-@click.option("--network", metavar="N", type=int, help="Networks; -1 is no limit.")
-@click.option("--subnet", metavar="N", type=int, help="Subnets.")
-@click.option("--port", metavar="N", type=int, help="Ports.")
-@click.option("--security-group", metavar="N", type=int, help="Security groups.")
-@click.option("--security-group-rule", metavar="N", type=int, help="Rules of security groups.")
+@_limits
 def set_(options: Options, project: str | None, **limits: int | None) -> None:
     """Give a project limits of its own; what is not named stays as it is.
 
     A limit may be below what the project has: it then gets no more.
     """
+    _set(options, project, limits)
+
+
+def _set(options: Options, project: str | None, limits: Mapping[str, int | None]) -> None:
     if not given(**limits):
         raise click.UsageError("there is nothing to set: name a resource, as in --port 50")
     with network_service(options, project) as network:

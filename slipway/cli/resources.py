@@ -112,6 +112,10 @@ def naming(function: Callable[..., None]) -> Callable[..., None]:
     return named
 
 
+_SHORT = {"ip_address": "ip", "subnet_id": "subnet", "mac_address": "mac"}
+"""The short forms of Neutron's keys, which are understood as well."""
+
+
 def keyed(*keys: str) -> Callable[[click.Context, click.Parameter, Sequence[str]], list[dict[str, str]]]:
     """Reads options such as `ip=10.0.0.5,subnet=web`: a mapping for each, with some of these keys."""
 
@@ -119,7 +123,7 @@ def keyed(*keys: str) -> Callable[[click.Context, click.Parameter, Sequence[str]
         found = []
         for value in values:
             parts = [part.partition("=") for part in value.split(",")]
-            read = {key: text for key, _, text in parts}
+            read = {_SHORT.get(key, key): text for key, _, text in parts}
             if len(read) != len(parts) or not read.keys() <= set(keys) or not all(text for _, _, text in parts):
                 forms = ",".join(f"{key}=..." for key in keys)
                 raise click.BadParameter(f"'{value}' is not of the form {forms}", ctx, parameter)

@@ -80,7 +80,8 @@ def _nics(details: Details) -> Iterator[tuple[Nic, Vif | None]]:
 def _disks(details: Details) -> Iterator[Disk]:
     from slipway.model import Disk
 
-    return _results(details, "disk", Disk)
+    yield from _results(details, "disk", Disk)
+    yield from _results(details, "seed", Disk)
 
 
 def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:

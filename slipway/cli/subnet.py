@@ -10,7 +10,6 @@ from slipway.cli.options import Options
 from slipway.cli.resources import (
     delete_named,
     find,
-    flag,
     given,
     group,
     keyed,
@@ -92,19 +91,26 @@ def _pools(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]
     "slipway subnet create --network demo-net --cidr 2001:db8::/64 \\\n    --ra-mode slaac --address-mode slaac",
 )
 @naming
-@click.option("--network", metavar="NETWORK", required=True, help="The network (name or id).")
+@click.option(
+    "--network", "--network-id", "network", metavar="NETWORK", required=True, help="The network (name or id)."
+)
 @click.option("--cidr", metavar="CIDR", required=True, help="Its addresses, as 10.0.0.0/24.")
 @click.option("--ip-version", type=click.Choice(["4", "6"]), help="The IP version. [default: that of the CIDR]")
-@click.option("--gateway", metavar="IP|none", help="The gateway, or none. [default: the first address]")
+@click.option(
+    "--gateway", "--gateway-ip", "gateway", metavar="IP|none", help="The gateway, or none. [default: the first address]"
+)
 @click.option(
     "--pool",
+    "--allocation-pool",
     "pools",
     metavar="FIRST-LAST",
     multiple=True,
     callback=_pools,
     help="Addresses to hand out; several times for several ranges. [default: all but the gateway]",
 )
-@click.option("--dns", metavar="IP", multiple=True, help="A name server; several times for several.")
+@click.option(
+    "--dns", "--dns-nameserver", "dns", metavar="IP", multiple=True, help="A name server; several times for several."
+)
 @click.option(
     "--host-route",
     "host_routes",
@@ -113,9 +119,17 @@ def _pools(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]
     callback=keyed("destination", "nexthop"),
     help="A route for DHCP to hand out; several times for several.",
 )
-@flag("dhcp", "Whether DHCP is to be on. [default: yes]")
-@click.option("--ra-mode", type=MODES, help="How IPv6 routers announce it.")
-@click.option("--address-mode", type=MODES, help="How IPv6 addresses come about.")
+@click.option(
+    "--dhcp/--no-dhcp",
+    "--enable-dhcp/--no-enable-dhcp",
+    "dhcp",
+    default=None,
+    help="Whether DHCP is to be on. [default: yes]",
+)
+@click.option("--ra-mode", "--ipv6-ra-mode", "ra_mode", type=MODES, help="How IPv6 routers announce it.")
+@click.option(
+    "--address-mode", "--ipv6-address-mode", "address_mode", type=MODES, help="How IPv6 addresses come about."
+)
 @click.option("--service-type", metavar="OWNER", multiple=True, help="The device owners that may use it.")
 @click.option("--description", metavar="TEXT", help="A description.")
 @project_option("Whose it is to be. [default: default]")

@@ -159,7 +159,7 @@ class _Audit:
 
     def _whole(self, instance: Row, found: Counter[str], rows: list[Row]) -> Iterator[Problem]:
         name, state = instance["name"], instance["vm_state"]
-        promised = _promised(json.loads(instance["request"]), self.now)
+        promised = _promised(instance, self.now)
         for kind in _KINDS:
             if kind in WIRED - self.wired:
                 continue
@@ -233,6 +233,8 @@ _FOLDERS = {"domains": "domain", "disks": "disk", "taps": "vif", "filters": "fil
 
 def _found_as(kind: str) -> str:
     """As which kind of thing an effect is seen: of those that a user's own tasks have nothing more is known."""
+    if kind == "seed":
+        return "disk"
     return kind if kind in _KINDS or kind in HARMLESS else "file"
 
 
@@ -248,13 +250,23 @@ def _kind(name: str) -> str:
     return {"claims": "claim", "ports": "port"}.get(where, "part")
 
 
-def _promised(request: Any, now: Things) -> Counter[str]:
-    """How many effects of each kind an instance that runs must have, by its request alone."""
+def _promised(instance: Row, now: Things) -> Counter[str]:
+    """How many effects of each kind an instance that runs must have, by its request and its ports' subnets alone."""
+    request = json.loads(instance["request"])
     nics = len(request["networks"]) if request["networks"] is not None else min(1, len(now.rows.get("networks", ())))
-    disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + (request["user_data_sha256"] is not None)
+    disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + _has_seed(request, now, instance)
     return Counter(
         claim=1, port=nics, binding=nics, disk=disks, definition=1, domain=1, vif=nics, filter=nics, dhcp=nics
     )
+
+
+def _has_seed(request: Any, now: Things, instance: Row) -> bool:
+    """Whether it has something to tell its guest, or an address on a subnet without DHCP."""
+    if request["user_data_sha256"] is not None or request["ssh_keys"] or request["files"]:
+        return True
+    silent = {row["id"] for row in now.rows.get("subnets", ()) if not row["enable_dhcp"]}
+    ports = {row["id"] for row in now.rows.get("ports", ()) if row["device_id"] == instance["id"]}
+    return any(row["subnet_id"] in silent and row["port_id"] in ports for row in now.rows.get("allocations", ()))
 
 
 def _twice(what: str, values: list[Any]) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from slipway.drill.simulated import simulated_drivers
 from slipway.drivers.registry import Drivers
-from slipway.model import Event
+from slipway.model import Event, InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from slipway.settings import Settings
@@ -37,14 +37,17 @@ class Plan:
 
     @property
     def secret(self) -> str:
-        """What stands in the user data of every drilled instance, and may stand nowhere else."""
+        """What stands in the user data and a file of every drilled instance, and may stand nowhere else."""
         return f"drill-secret-{self.seed:08x}"
 
     @property
     def marked(self) -> RunFile:
-        """The file, with user data that can be told from everything else."""
+        """The file, with user data and a file injected that can be told from everything else."""
         text = f"#cloud-config\n# {self.secret}\n"
-        entries = tuple(replace(one, request=replace(one.request, user_data=text)) for one in self.file.instances)
+        files = (InjectedFile("/etc/secret", text, "0600"),)
+        entries = tuple(
+            replace(one, request=replace(one.request, user_data=text, files=files)) for one in self.file.instances
+        )
         return replace(self.file, instances=entries)
 
 

@@ -42,6 +42,9 @@ class WiringFiles:
         """Make the filter, or make it again."""
         self._put("filters", vif.port_id, instance_id=instance_id, rules=len(rules))
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Do nothing: no more is kept of a filter than that it is there."""
+
     def remove_filter(self, port_id: str) -> None:
         """Delete the filter. Absent: nothing happens."""
         self._remove("filters", port_id)
@@ -61,6 +64,14 @@ class WiringFiles:
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports with an entry."""
         return self._list("dhcp")
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Whether there is an entry: where no guest is, none can be late."""
+        return self._file("dhcp", vif.port_id).exists()
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Never: there is no guest."""
+        return False
 
     def _put(self, kind: str, name: str, **content: str | int) -> None:
         (self._directory / kind).mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def driver_class(family: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         raise UnknownDriver(
             f"the {family} driver '{name}' needs the Python module {error.name}, which is not installed; "
-            f"see docs/real-machines.md"
+            f"see docs/{'neutron' if family == 'network' else 'real-machines'}.md"
         ) from error
 
 

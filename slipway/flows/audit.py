@@ -10,7 +10,7 @@ from enum import StrEnum
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.tasks.wiring import DHCP_OWNER
-from slipway.model import Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
+from slipway.model import Claim, Context, DhcpService, DiskRequest, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
@@ -66,6 +66,11 @@ class _VifArguments:
 @dataclass(frozen=True, slots=True)
 class _ServiceArguments:
     service: DhcpService
+
+
+@dataclass(frozen=True, slots=True)
+class _SeedArguments:
+    request: DiskRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,7 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
+    "seed": lambda effect: str(codec.decode(effect.args, _SeedArguments).request.slot),
     "port": _port_name,
     "binding": _binding_name,
     "vif": lambda effect: codec.decode(effect.args, _VifArguments).vif.devname,
@@ -202,7 +208,8 @@ def _thing(effect: Effect) -> _Thing | None:
     host = None if effect.kind in ("port", "dhcp-port") else effect.host
     owner = "" if effect.kind in _WIRED else effect.instance_id
     name = _NAMED[effect.kind](effect)
-    return None if name is None else _Thing(effect.kind, host, owner, name)
+    kind = "disk" if effect.kind == "seed" else effect.kind
+    return None if name is None else _Thing(kind, host, owner, name)
 
 
 def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:

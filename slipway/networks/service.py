@@ -26,9 +26,14 @@ from slipway.networks.attributes import (
     SubnetChanges,
     SubnetFilters,
 )
+from slipway.networks.nulls import as_given
 
 _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
+
+
+_FILTERED = frozenset({"update_port", "create_security_group_rule", "delete_security_group_rule"})
+"""What changes which packets may pass at a port that is plugged."""
 
 
 class Networks:
@@ -40,7 +45,11 @@ class Networks:
     `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
     """
 
-    def __init__(self, driver: NetworkDriver, context: Context) -> None:
+    def __init__(
+        self, driver: NetworkDriver, context: Context, *, filters_changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`filters_changed` is called after the commit of a change that the hosts' filters must follow."""
+        self._filters_changed = filters_changed
         self._driver = driver
         self._context = context
         self._known: dict[str, frozenset[str] | None] = {}
@@ -49,7 +58,7 @@ class Networks:
 
     def create_network(self, *, context: Context | None = None, **attributes: Unpack[NewNetwork]) -> Network:
         """Make a network. Raises `VlanIdInUse`, `FlatNetworkInUse`, `TunnelIdInUse`, `NoNetworkAvailable`."""
-        made: Network = self._call("create_network", context, attributes)
+        made: Network = self._call("create_network", context, as_given(attributes))
         return made
 
     def update_network(
@@ -82,7 +91,7 @@ class Networks:
         `InvalidAllocationPool`, `OutOfBoundsAllocationPool`, `OverlappingAllocationPools`, `DNSNameServersExhausted`,
         `HostRoutesExhausted`.
         """
-        made: Subnet = self._call("create_subnet", context, attributes)
+        made: Subnet = self._call("create_subnet", context, as_given(attributes))
         return made
 
     def update_subnet(
@@ -115,12 +124,13 @@ class Networks:
         `IpAddressAlreadyAllocated`, `IpAddressGenerationFailure`, `InvalidIpForNetwork`, `InvalidIpForSubnet`,
         `SecurityGroupNotFound`, `MechanismDriverError` and others of Neutron's names.
         """
-        made: Port = self._call("create_port", context, attributes)
+        made: Port = self._call("create_port", context, as_given(attributes))
         return made
 
     def create_ports(self, requests: Sequence[NewPort], *, context: Context | None = None) -> Sequence[Port]:
         """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`."""
-        made: Sequence[Port] = self._call("create_ports", context, {}, requests)
+        given = [as_given(each) if isinstance(each, Mapping) else each for each in requests]
+        made: Sequence[Port] = self._call("create_ports", context, {}, given)
         return made
 
     def update_port(self, port_id: str, *, context: Context | None = None, **attributes: Unpack[PortChanges]) -> Port:
@@ -152,7 +162,7 @@ class Networks:
         self, *, context: Context | None = None, **attributes: Unpack[NewSecurityGroup]
     ) -> SecurityGroup:
         """Make a group with the two rules that let everything out. Raises `SecurityGroupDefaultAlreadyExists`."""
-        made: SecurityGroup = self._call("create_security_group", context, attributes)
+        made: SecurityGroup = self._call("create_security_group", context, as_given(attributes))
         return made
 
     def update_security_group(
@@ -182,7 +192,7 @@ class Networks:
         self, *, context: Context | None = None, **attributes: Unpack[NewSecurityGroupRule]
     ) -> SecurityGroupRule:
         """Add a rule to a group. Raises `SecurityGroupNotFound`, `SecurityGroupRuleExists`."""
-        made: SecurityGroupRule = self._call("create_security_group_rule", context, attributes)
+        made: SecurityGroupRule = self._call("create_security_group_rule", context, as_given(attributes))
         return made
 
     def delete_security_group_rule(self, rule_id: str, *, context: Context | None = None) -> None:
@@ -237,7 +247,10 @@ class Networks:
             )
         if misused := sorted(_OUR_OWN.intersection(named)):
             raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
-        return method(context or self._context, *places, **named)
+        result = method(context or self._context, *places, **named)
+        if operation in _FILTERED:
+            self._filters_changed()
+        return result
 
     def _method(self, operation: str) -> Callable[..., Any]:
         method: Callable[..., Any] | None = getattr(self._driver, operation, None)

@@ -211,7 +211,9 @@ class _TakeBack:
             if port.name in mine and not port.device_id:
                 self.driver.delete_port(self.admin, port.id, tx=self.tx)
                 self.removed.append(f"port {port.name}")
-        left = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
+        ports = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
+        # A DHCP server's port goes with its network (Neutron).
+        left = [port for port in ports if port.device_owner != "network:dhcp"]
         if left:
             self.kept.append(f"network {entry.name}: {len(left)} ports are on it")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,19 @@ from typing import Any
 from slipway.document import Document
 from slipway.model import (
     AllocationPool,
+    Boot,
+    CpuMode,
+    Firmware,
     Flavor,
     Host,
     HostRoute,
     Image,
+    InjectedFile,
     InstanceRequest,
     NetworkRequest,
+    Readiness,
     ServerGroup,
+    Sign,
     Simulation,
 )
 from slipway.runfile.entries import (
@@ -28,7 +35,8 @@ from slipway.runfile.entries import (
     SubnetEntry,
 )
 from slipway.runfile.formats import parse_address, parse_cidr, parse_mac, parse_range
-from slipway.runfile.instances import names_of, resolve
+from slipway.runfile.guests import resolve
+from slipway.runfile.instances import names_of
 from slipway.runfile.security import build_security_group
 from slipway.settings import Settings
 from slipway.units import parse_duration, parse_size
@@ -152,14 +160,31 @@ def _image(document: Document, name: str, entry: Tree) -> Image:
     if "://" in entry.get("path", ""):
         files["path"] = entry["path"]
     sizes: Tree = {key: parse_size(entry[key]) for key in ("min_disk", "min_memory", "size") if key in entry}
-    return Image(name=name, **files, **sizes, **_only(entry, "format", "sha256", "cmdline", "status"))
+    return Image(
+        name=name,
+        **files,
+        **sizes,
+        firmware=Firmware(entry.get("firmware", Firmware.BIOS)),
+        boot=Boot(entry.get("boot", Boot.DISK)),
+        **_only(entry, "format", "sha256", "cmdline", "status", "machine"),
+    )
+
+
+def _flavor(name: str, entry: Tree) -> Flavor:
+    return Flavor(
+        name=name,
+        vcpus=entry["vcpus"],
+        memory=parse_size(entry["memory"]),
+        disk=parse_size(entry["disk"]),
+        cpu_mode=CpuMode(entry.get("cpu_mode", CpuMode.HOST_MODEL)),
+        pin_cpus=tuple(entry.get("pin_cpus", ())),
+        hugepages=parse_size(entry.get("hugepages", "0B")),
+        **_only(entry, "numa_cells", "shared_memory"),
+    )
 
 
 def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
-    flavors = {
-        name: Flavor(name, entry["vcpus"], parse_size(entry["memory"]), parse_size(entry["disk"]))
-        for name, entry in tree.get("flavors", {}).items()
-    }
+    flavors = {name: _flavor(name, entry) for name, entry in tree.get("flavors", {}).items()}
     images = {name: _image(document, name, entry) for name, entry in tree.get("images", {}).items()}
     groups = {name: ServerGroup(name, entry["policy"]) for name, entry in tree.get("server_groups", {}).items()}
     entries = tree.get("instances", {})
@@ -175,6 +200,12 @@ def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
             "group": groups[entry["group"]] if "group" in entry else None,
             "disks": tuple(map(parse_size, entry.get("disks", ()))),
             "metadata": tuple(entry.get("metadata", {}).items()),
+            "wait_for": tuple(_wait_for(entry.get("wait_for", {}))),
+            "ssh_keys": tuple(tree["keypairs"][name] for name in entry.get("keypairs", ())),
+            "files": tuple(
+                InjectedFile(path, file["content"], **_only(file, "mode"))
+                for path, file in entry.get("files", {}).items()
+            ),
             **_only(entry, "user_data", "zone", "host"),
         }
         before = (name for other in entry.get("depends_on", ()) for name in expanded.get(other, (other,)))
@@ -182,6 +213,14 @@ def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
         position = document.where(("instances", entry_name))
         made += [InstanceEntry(InstanceRequest(name, **common), depends_on, position) for name in expanded[entry_name]]
     return tuple(made)
+
+
+def _wait_for(entry: Tree) -> Iterator[Readiness]:
+    """In the order in which a guest comes to it, whatever that of the file is."""
+    for sign in Sign:
+        if sign in entry:
+            said = entry[sign] if sign is Sign.MARKER else {"within": entry[sign]}
+            yield Readiness(sign, parse_duration(said["within"]), said.get("text", ""))
 
 
 def _nic(entry: str | Tree) -> NetworkRequest:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 from typing import Any
 
 from slipway.document import Document, NodePath
 from slipway.problems import quoted
+from slipway.runfile.guests import check_guest
 from slipway.runfile.references import References
 
 MAX_INSTANCES = 10_000
-MAX_USER_DATA = 64 * 1024
 _NAME_LENGTH = 63
 _KINDS = {"flavor": "flavor", "image": "image", "group": "server group", "host": "host"}
 _MAX_CIRCLES = 10
@@ -45,7 +43,9 @@ def check_instances(document: Document, references: References) -> None:
             references.check(document, (*path, "security_groups", index), "security group", group)
         for index, nic in enumerate(entry.get("networks", ())):
             _check_nic(document, references, (*path, "networks", index), nic, entry.get("count", 1), brought)
-        _read_user_data(document, (*path, "user_data"), entry)
+        for index, keypair in enumerate(entry.get("keypairs", ())):
+            references.check(document, (*path, "keypairs", index), "keypair", keypair)
+        check_guest(document, path, entry)
     _check_order(document, instances, references)
 
 
@@ -101,29 +101,6 @@ def _check_port(
         line = document.position(brought[port]).line
         document.problem(path, f"port {quoted(port)} is brought along already, in line {line}")
     brought.setdefault(port, path)
-
-
-def _read_user_data(document: Document, path: NodePath, entry: dict[str, Any]) -> None:
-    data = entry.get("user_data")
-    content = data.encode() if isinstance(data, str) else b""
-    if isinstance(data, dict) and "file" in data:
-        path = (*path, "file")
-        file = resolve(document, data["file"])
-        try:
-            with open(file, "rb") as stream:
-                content = stream.read(MAX_USER_DATA + 1)
-            entry["user_data"] = content.decode(errors="ignore" if len(content) > MAX_USER_DATA else "strict")
-        except OSError as error:
-            document.problem(path, f"user_data file {quoted(data['file'])} cannot be read: {error.strerror}")
-        except UnicodeDecodeError:
-            document.problem(path, f"user_data file {quoted(data['file'])} is not UTF-8")
-    if len(content) > MAX_USER_DATA:
-        document.problem(path, f"user_data is larger than {MAX_USER_DATA // 1024} KiB")
-
-
-def resolve(document: Document, file: str) -> str:
-    """The absolute path of a file that is named relative to the run file."""
-    return os.path.abspath(Path(document.name).parent / file)
 
 
 def _check_order(document: Document, instances: dict[str, dict[str, Any]], references: References) -> None:

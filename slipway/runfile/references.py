@@ -18,6 +18,7 @@ _SECTIONS = {
     "security group": "security_groups",
     "network": "networks",
     "instance": "instances",
+    "keypair": "keypairs",
 }
 _MAY_BE_IDS = ("network", "port", "security group")
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
@@ -49,12 +50,39 @@ _NEW = instances.insert()
 _REMEMBER = history.insert()
 
 
+class _Secrets(msgspec.Struct, frozen=True):
+    """What of a request is on record only while the instance is built; the files' contents in their order."""
+
+    user_data: str | None
+    files: tuple[str | None, ...]
+
+
 def to_keep(request: InstanceRequest) -> InstanceRequest:
-    """The request as it is kept for good: with the digest of its user data in place of the text."""
-    if request.user_data is None:
-        return request
-    digest = hashlib.sha256(request.user_data.encode()).hexdigest()
-    return replace(request, user_data=None, user_data_sha256=digest)
+    """The request as it is kept for good: with digests in place of its user data and its files' contents."""
+    if request.user_data is not None:
+        request = replace(request, user_data=None, user_data_sha256=_digest(request.user_data))
+    files = tuple(
+        file if file.content is None else replace(file, content=None, sha256=_digest(file.content))
+        for file in request.files
+    )
+    return replace(request, files=files) if files else request
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _secrets(request: InstanceRequest) -> str | None:
+    """What `to_keep` leaves out, None where that is nothing."""
+    if request.user_data is None and not request.files:
+        return None
+    return codec.encode(_Secrets(request.user_data, tuple(file.content for file in request.files))).decode()
+
+
+def _with_secrets(request: InstanceRequest, text: str) -> InstanceRequest:
+    secrets = codec.decode(text.encode(), _Secrets)
+    files = (replace(file, content=content) for file, content in zip(request.files, secrets.files, strict=True))
+    return replace(request, user_data=secrets.user_data, files=tuple(files))
 
 
 def _instance(row: Any) -> Instance:
@@ -66,7 +94,7 @@ def _instance(row: Any) -> Instance:
         vm_state=row.vm_state,
         task_state=row.task_state,
         generation=row.generation,
-        request=request if row.user_data is None else replace(request, user_data=row.user_data),
+        request=request if row.user_data is None else _with_secrets(request, row.user_data),
         host=row.host,
         fault=codec.decode(row.fault, Fault) if row.fault else None,
         attempt=row.attempt,
@@ -97,7 +125,7 @@ def create(
             "worker": worker,
             "workflow": workflow,
             "request": codec.encode(to_keep(request)),
-            "user_data": request.user_data,
+            "user_data": _secrets(request),
             "group_name": request.group.name if request.group else None,
             "attempt": 1,
             "created_at": at,

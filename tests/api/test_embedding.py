@@ -67,6 +67,17 @@ def test_several_at_once_on_different_databases(tmp_path: Path) -> None:
         ]
 
 
+def test_a_dhcp_servers_port_does_not_keep_a_network(tmp_path: Path) -> None:
+    """Neutron: it goes with the network, as those of its own agents do."""
+    with Orchestrator(tmp_path) as slipway:
+        slipway.run(file())
+        (network,) = slipway.network.list_networks()
+        slipway.network.create_port(network_id=network.id, device_owner="network:dhcp", device_id="dhcp-elsewhere")
+        _, changes = slipway.destroy(file())
+        assert changes.kept == ()
+        assert list(slipway.network.list_networks()) == []
+
+
 def test_a_repeated_request_gives_the_first_ones_instance(tmp_path: Path) -> None:
     with Orchestrator(tmp_path) as slipway:
         slipway.run(file())
@@ -88,7 +99,7 @@ def test_a_failed_build_says_what_failed_and_what_became_of_its_effects(tmp_path
         (domain,) = [effect.key for effect in failed.stuck if effect.kind == "domain"]
         assert stuck.pop("domain") is None
         assert set(stuck.values()) == {domain}
-        assert set(stuck) == {"claim", "port", "binding", "vif", "disk", "definition"}
+        assert set(stuck) == {"claim", "port", "binding", "vif", "disk", "seed", "definition"}
         assert failed.undone == ()
 
 

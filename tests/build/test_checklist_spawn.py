@@ -13,7 +13,7 @@ import pytest
 from lxml import etree
 
 from slipway import errors
-from slipway.model import Disk, Event, Flavor, Instance
+from slipway.model import Disk, Event, Flavor, InjectedFile, Instance
 from slipway.orchestrator import Orchestrator
 from slipway.states import codec
 from slipway.testing import Fault, Mode
@@ -46,7 +46,9 @@ def definition(world: World) -> Any:
 
 def disks(orchestrator: Orchestrator, instance: Instance) -> list[Disk]:
     effects = orchestrator.show(instance.id).effects
-    return [codec.decode(effect.result, Disk) for effect in effects if effect.kind == "disk" and effect.result]
+    return [
+        codec.decode(effect.result, Disk) for effect in effects if effect.kind in ("disk", "seed") and effect.result
+    ]
 
 
 # --- L1: disks ----------------------------------------------------------------------------------------------------
@@ -192,9 +194,10 @@ def test_l5_a_failing_spawn_is_logged_with_its_cause_and_goes_on_to_the_next_hos
 
 def test_l5_no_secret_is_in_the_log_the_record_or_the_error(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A10: user data may bear passwords."""
+    files = (InjectedFile("/root/password", SECRET),)
     with caplog.at_level(logging.DEBUG), world.open(Fault("spawn", Mode.ERROR, last=9)) as orchestrator:
-        failed = world.fail(orchestrator, world.request(user_data=SECRET))
+        failed = world.fail(orchestrator, world.request(user_data=SECRET, files=files))
     assert "hunter2" not in caplog.text
     assert "hunter2" not in str(failed)
-    files = [file for file in world.state.rglob("*") if file.is_file()]
-    assert [file for file in files if b"hunter2" in file.read_bytes()] == []
+    lying = [file for file in world.state.rglob("*") if file.is_file()]
+    assert [file for file in lying if b"hunter2" in file.read_bytes()] == []

@@ -30,12 +30,13 @@ Record = Callable[[str, object], None]
 
 MODES = (Mode.ERROR, Mode.LOST_REPLY)
 HELD_BY = {
-    "domain": ("claim", "port", "binding", "disk", "definition", "vif", "filter", "dhcp"),
+    "domain": ("claim", "port", "binding", "disk", "seed", "definition", "vif", "filter", "dhcp"),
     "dhcp": ("port", "binding"),
     "filter": ("port", "binding"),
     "vif": ("port", "binding"),
     "binding": ("port",),
     "disk": ("claim",),
+    "seed": ("claim",),
 }
 """What must stay while an effect of this kind may still be there."""
 
@@ -43,6 +44,7 @@ FOUND_AS = {
     "domain": "domains",
     "definition": "instances",
     "disk": "disks",
+    "seed": "disks",
     "vif": "taps",
     "filter": "filters",
     "dhcp": "dhcp",

@@ -270,6 +270,27 @@ def test_quotas(said: Said, site: dict[str, str], refused: Refused, slipway: Cal
     assert said("quota", "delete")["port"] == 500
 
 
+def test_quota_create_is_quota_set(said: Said) -> None:
+    assert said("quota", "create", "--port", "3", "--project", "theirs")["port"] == 3
+    assert said("quota", "show", "--project", "theirs")["port"] == 3
+
+
+def test_neutrons_names_are_understood(said: Said, site: dict[str, str]) -> None:
+    subnet = said(
+        *("subnet", "create", "--network-id", site["net"], "--cidr", "10.7.0.0/24", "--gateway-ip", "10.7.0.9"),
+        *("--allocation-pool", "10.7.0.10-10.7.0.20", "--dns-nameserver", "10.7.0.2", "--no-enable-dhcp"),
+    )
+    assert (subnet["gateway_ip"], subnet["dns_nameservers"], subnet["enable_dhcp"]) == ("10.7.0.9", ["10.7.0.2"], False)
+    port = said(
+        *("port", "create", "--network-id", site["net"], "--mac-address", "fa:16:3e:00:00:07"),
+        *("--fixed-ip", f"subnet_id={subnet['id']},ip_address=10.7.0.15", "--binding-vnic-type", "direct"),
+        *("--allowed-address-pair", "ip_address=10.9.0.1,mac_address=fa:16:3e:00:00:08"),
+    )
+    assert {"subnet_id": subnet["id"], "ip_address": "10.7.0.15"} in port["fixed_ips"]
+    assert (port["mac_address"], port["binding_vnic_type"]) == ("fa:16:3e:00:00:07", "direct")
+    assert port["allowed_address_pairs"] == [{"ip_address": "10.9.0.1", "mac_address": "fa:16:3e:00:00:08"}]
+
+
 def test_a_negative_quota_is_refused(refused: Refused) -> None:
     assert refused("quota", "set", "--port", "-2") == {
         "type": "HTTPBadRequest",

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slipway import Orchestrator, RunFile
 from slipway.runfile import loads
+from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode, crashed
 
 TEXT = """
@@ -100,16 +102,48 @@ THERE = Reality(1, 3, 1, ((True, True), (True, True)), 1, 1, 3, 0)
 GONE = Reality(0, 0, 0, ((False, False),), 0, 0, 1, 0)
 
 
-def points(scenario: Scenario, state: Path) -> list[Fault]:
-    """Every call and every commit of the run, before and after."""
-    seen = Faults()
-    with seen.orchestrator(state, settings=scenario.file.settings) as orchestrator:
-        (ended,) = orchestrator.run(scenario.file).ended
-    assert ended.instance is not None
-    assert ended.instance.vm_state == scenario.ends
-    assert Reality.of(state) == (THERE if scenario.ends == "ACTIVE" else GONE)
-    both = (Mode.CRASH_BEFORE, Mode.CRASH_AFTER)
-    return [fault for mode in both for commits in (False, True) for fault in seen.possible(mode, commits=commits)]
+class Site:
+    """A record and its world in one place, begun anew for each point.
+
+    Its store is one for all points: SQLAlchemy compiles its statements anew for each, which takes as long as a build.
+    """
+
+    def __init__(self, scenario: Scenario, directory: Path) -> None:
+        self.scenario = scenario
+        self.state = directory / "state"
+        self._empty = directory / "empty"
+        self._faults = Faults()
+        self._store: Store | None = None
+        self._open().close()
+        shutil.copytree(self.state, self._empty)
+        self._run()
+        both = (Mode.CRASH_BEFORE, Mode.CRASH_AFTER)
+        self.points = [f for m in both for c in (False, True) for f in self._faults.possible(m, commits=c)]
+        """Every call and every commit of the run, before and after."""
+
+    def _same_store(self, url: str) -> Store:
+        self._store = self._store or self._faults.store(url)
+        return self._store
+
+    def _open(self, **more: Any) -> Orchestrator:
+        return Orchestrator(self.state, settings=self.scenario.file.settings, store=self._same_store, **more)
+
+    def _run(self, *faults: Fault) -> None:
+        self._faults.arm(*faults)
+        clock = self._faults.clock
+        with self._open(drivers=self._faults.drivers, clock=clock, sleep=clock.sleep) as orchestrator:
+            orchestrator.run(self.scenario.file)
+
+    def killed(self, fault: Fault) -> bool:
+        """Run in a process that is killed at this point; whether it was."""
+        self._faults.arm()
+        shutil.rmtree(self.state)
+        shutil.copytree(self._empty, self.state)
+        return crashed(partial(self._run, fault))
+
+    def recovered(self) -> Orchestrator:
+        """What a new process finds."""
+        return self._open()
 
 
 @pytest.fixture
@@ -126,29 +160,24 @@ def test_nothing_leaks_and_nothing_is_lost(
 ) -> None:
     wrong: dict[str, object] = {}
     ends: Counter[str] = Counter()
-    faults = points(scenario, directory / "seen")
-    for number, fault in enumerate(faults):
-        state = directory / str(number)
-        if not crashed(partial(_run, scenario, fault, state)):
+    site = Site(scenario, directory)
+    assert Reality.of(site.state) == (THERE if scenario.ends == "ACTIVE" else GONE)
+    for fault in site.points:
+        if not site.killed(fault):
             wrong[str(fault)] = "did not fire"
-        problems = _recover(scenario, state, ends)
+        problems = _recover(site, ends)
         if problems:
             wrong[str(fault)] = problems
-        shutil.rmtree(state)
-    record_property("points", len(faults))
-    print(f"\n{scenario.name}: {len(faults)} points killed, {len(wrong)} wrong, ends {dict(ends)}")
+    record_property("points", len(site.points))
+    print(f"\n{scenario.name}: {len(site.points)} points killed, {len(wrong)} wrong, ends {dict(ends)}")
     assert not wrong
 
 
-def _run(scenario: Scenario, fault: Fault, state: Path) -> None:
-    with Faults(fault).orchestrator(state, settings=scenario.file.settings) as orchestrator:
-        orchestrator.run(scenario.file)
-
-
-def _recover(scenario: Scenario, state: Path, ends: Counter[str]) -> list[object]:
+def _recover(site: Site, ends: Counter[str]) -> list[object]:
     """Resume, audit, run again; then all is as if nothing had happened. Gives what is wrong."""
+    scenario = site.scenario
     problems: list[object] = []
-    with Orchestrator(state, settings=scenario.file.settings) as orchestrator:
+    with site.recovered() as orchestrator:
         orchestrator.resume()
         problems += orchestrator.audit()
         problems += [f"{i.name} is left {i.vm_state}/{i.task_state}" for i in orchestrator.list() if i.task_state]
@@ -161,7 +190,7 @@ def _recover(scenario: Scenario, state: Path, ends: Counter[str]) -> list[object
     fault = ended.instance.fault
     if scenario.ends == "ERROR" and (fault is None or (fault.type, fault.step) != ("ComputeError", "spawn")):
         problems.append(f"the first cause is lost: {fault}")
-    reality = Reality.of(state)
+    reality = Reality.of(site.state)
     if reality != (THERE if scenario.ends == "ACTIVE" else GONE):
         problems.append(reality)
     return problems

@@ -23,9 +23,10 @@ def make_instance() -> Callable[..., Instance]:
         project: str = "demo",
         memory: int = 512 * MIB,
         image: Image = TINY,
-        flavor: str = "small",
+        flavor: str | Flavor = "small",
     ) -> Instance:
-        request = InstanceRequest(name, project, Flavor(flavor, 1, memory, 2048 * MIB), image)
+        size = Flavor(flavor, 1, memory, 2048 * MIB) if isinstance(flavor, str) else flavor
+        request = InstanceRequest(name, project, size, image)
         return Instance(
             id=str(uuid.uuid4()),
             name=name,

@@ -16,13 +16,13 @@ from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import DiskError
-from slipway.model import DiskRequest, DiskRole, Host
+from slipway.model import DiskRequest, DiskRole, Host, Seed
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 GIB = 1 << 30
 ROOT = DiskRequest("one", 0, DiskRole.ROOT, 2 * GIB)
 DATA = DiskRequest("one", 1, DiskRole.DATA, GIB)
-SEED = DiskRequest("one", 2, DiskRole.SEED, 0, hostname="web-1", user_data="#cloud-config\npassword: secret-word\n")
+SEED = DiskRequest("one", 2, DiskRole.SEED, 0, seed=Seed("#cloud-config\npassword: secret-word\n", "{}", "{}"))
 
 
 class DiskStore(Protocol):

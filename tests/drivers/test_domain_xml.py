@@ -19,7 +19,20 @@ from lxml import etree
 from slipway.drivers.compute.domain_xml import NAMESPACE, build_domain_xml, domain_name
 from slipway.drivers.disk.devices import device_name
 from slipway.errors import AbortBuild, InvalidDomainXml, PortBindingFailed
-from slipway.model import Acceleration, Disk, DiskRole, Host, Image, Instance, Platform, Vif
+from slipway.model import (
+    Acceleration,
+    Boot,
+    CpuMode,
+    Disk,
+    DiskRole,
+    Firmware,
+    Flavor,
+    Host,
+    Image,
+    Instance,
+    Platform,
+    Vif,
+)
 
 NULL = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 WIRED = replace(NULL, name="node-2", wiring="linuxbridge")
@@ -80,6 +93,41 @@ def test_the_schema_holds(
     validate(build_domain_xml(make_instance(image=image), host, DISKS[:count], vifs, platform), tmp_path)
 
 
+BIG = Flavor("big", vcpus=4, memory=(1 << 30) + 4096, disk=0)
+FLAVORS = {
+    "passthrough": replace(BIG, cpu_mode=CpuMode.HOST_PASSTHROUGH),
+    "numa": replace(BIG, numa_cells=2),
+    "numa of huge pages": replace(BIG, memory=6 << 20, numa_cells=2, hugepages=2 << 20),
+    "pinned": replace(BIG, pin_cpus=(3, 2, 5, 4)),
+    "huge pages": replace(BIG, memory=1 << 30, hugepages=2 << 20),
+    "shared": replace(BIG, shared_memory=True),
+    "all": Flavor("all", 2, 1 << 30, 0, CpuMode.HOST_PASSTHROUGH, 2, (0, 1), 1 << 30, True),
+}
+IMAGES = {
+    "i440fx": Image("old", machine="pc"),
+    "uefi": Image("new", firmware=Firmware.UEFI),
+    "uefi with a kernel": replace(KERNEL, firmware=Firmware.UEFI, machine="pc-q35-7.2"),
+    "network": Image("net", boot=Boot.NETWORK),
+    "uefi from the network": Image("net", boot=Boot.NETWORK, firmware=Firmware.UEFI),
+}
+
+
+@needs_libvirt
+@pytest.mark.parametrize("acceleration", Acceleration)
+@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_schema_holds_for_all_features(
+    tmp_path: Path,
+    make_instance: Callable[..., Instance],
+    make_vif: Callable[..., Vif],
+    acceleration: Acceleration,
+    flavor: str,
+    image: str,
+) -> None:
+    instance = make_instance(image=IMAGES[image], flavor=FLAVORS[flavor])
+    validate(build_domain_xml(instance, NULL, DISKS, [make_vif()], Platform(acceleration)), tmp_path)
+
+
 HOSTILE = [
     "</name><x>",
     "a & b",
@@ -100,7 +148,7 @@ HOSTILE = [
 @needs_libvirt
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names(tmp_path: Path, make_instance: Callable[..., Instance], name: str) -> None:
-    instance = make_instance(name, project=name, flavor=name, image=Image(name, kernel=f"/{name}", cmdline=name))
+    instance = make_instance(name, project=name, flavor=name, image=Image(name, kernel=f"/{name}", cmdline=name, machine="q35"))
     xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{name}")], [], Platform(console_log=f"/{name}"))
     validate(xml, tmp_path)
     root = etree.fromstring(xml)
@@ -125,7 +173,7 @@ TEXT = st.text(st.characters(), max_size=20)
 def test_any_text_gives_valid_xml_or_our_error(
     make_instance: Callable[..., Instance], name: str, other: str, path: str
 ) -> None:
-    image = Image(other, kernel=f"/{path}", initrd=f"/{other}", cmdline=other)
+    image = Image(other, kernel=f"/{path}", initrd=f"/{other}", cmdline=other, machine=other)
     instance = make_instance(name, project=other, flavor=other, image=image)
     try:
         xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{path}")], [], Platform(console_log=f"/{other}"))
@@ -208,6 +256,89 @@ def test_a_kernel_is_booted_directly(make_instance: Callable[..., Instance]) -> 
     assert root.find("os/initrd") is None
     assert root.find("os/cmdline") is not None
     assert not root.findtext("os/cmdline")
+
+
+def the_xml(instance: Instance, platform: Platform = Platform()) -> etree._Element:  # noqa: B008 - it is frozen
+    return etree.fromstring(build_domain_xml(instance, NULL, [], [], platform))
+
+
+@pytest.mark.parametrize(
+    ("image", "platform", "devices"),
+    [
+        (Image("net", boot=Boot.NETWORK), Platform(), ["network", "hd"]),
+        (Image("disk"), Platform(network_boot=True), ["network", "hd"]),
+        (KERNEL, Platform(network_boot=True), ["network", "hd"]),
+        (KERNEL, Platform(), []),
+    ],
+)
+def test_what_it_boots_from(
+    make_instance: Callable[..., Instance], image: Image, platform: Platform, devices: list[str]
+) -> None:
+    """N1: where the hypervisor dictates DHCP options for it, from the network."""
+    root = the_xml(make_instance(image=image), platform)
+    assert [boot.get("dev") for boot in root.findall("os/boot")] == devices
+    assert (root.find("os/kernel") is None) == bool(devices)
+
+
+def test_machine_and_firmware(make_instance: Callable[..., Instance]) -> None:
+    root = the_xml(make_instance(image=Image("new", machine="pc-q35-7.2", firmware=Firmware.UEFI)))
+    assert one(root, "os/type").get("machine") == "pc-q35-7.2"
+    assert one(root, "os").get("firmware") == "efi"
+    assert {f.get("name"): f.get("enabled") for f in root.findall("os/firmware/feature")} == {
+        "enrolled-keys": "no",
+        "secure-boot": "no",
+    }
+    plain = the_xml(make_instance())
+    assert (one(plain, "os/type").get("machine"), one(plain, "os").get("firmware")) == ("q35", None)
+    assert plain.find("os/firmware") is None
+
+
+@pytest.mark.parametrize("mode", CpuMode)
+def test_the_processor(make_instance: Callable[..., Instance], mode: CpuMode) -> None:
+    """Nova: as the host's under KVM, always the same under TCG."""
+    instance = make_instance(flavor=replace(BIG, cpu_mode=mode))
+    cpu = one(the_xml(instance, Platform(Acceleration.KVM)), "cpu")
+    check = {CpuMode.HOST_MODEL: "partial", CpuMode.HOST_PASSTHROUGH: "none"}[mode]
+    assert (dict(cpu.items()), list(cpu)) == ({"mode": mode, "check": check}, [])
+    assert the_xml(instance).findtext("cpu/model") == "qemu64"
+
+
+def test_numa_cells_share_vcpus_and_memory(make_instance: Callable[..., Instance]) -> None:
+    root = the_xml(make_instance(flavor=FLAVORS["numa"]))
+    cells = [dict(cell.items()) for cell in root.findall("cpu/numa/cell")]
+    assert [(cell["id"], cell["cpus"], cell["unit"]) for cell in cells] == [("0", "0-1", "KiB"), ("1", "2-3", "KiB")]
+    assert sum(int(cell["memory"]) for cell in cells) == int(root.findtext("memory", "")) == (1 << 20) + 4
+    three = the_xml(make_instance(flavor=FLAVORS["numa of huge pages"]))
+    assert [cell.get("memory") for cell in three.findall("cpu/numa/cell")] == ["4096", "2048"], "whole pages"
+
+
+def test_pins_and_memory_backing(make_instance: Callable[..., Instance]) -> None:
+    root = the_xml(make_instance(flavor=FLAVORS["pinned"]))
+    assert [(pin.get("vcpu"), pin.get("cpuset")) for pin in root.findall("cputune/vcpupin")] == [
+        ("0", "3"),
+        ("1", "2"),
+        ("2", "5"),
+        ("3", "4"),
+    ]
+    backing = one(the_xml(make_instance(flavor=FLAVORS["all"])), "memoryBacking")
+    assert dict(one(backing, "hugepages/page").items()) == {"size": "1048576", "unit": "KiB"}
+    assert (one(backing, "source").get("type"), one(backing, "access").get("mode")) == ("memfd", "shared")
+    plain = the_xml(make_instance())
+    assert [plain.find(tag) for tag in ("memoryBacking", "cputune", "cpu/numa")] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("flavor", "text"),
+    [
+        (replace(BIG, numa_cells=3), "flavor big: 4 vCPUs cannot be divided evenly among 3 NUMA cells"),
+        (replace(BIG, pin_cpus=(1,)), "flavor big: pin_cpus names 1 CPUs for 4 vCPUs"),
+    ],
+)
+def test_what_does_not_go_up_aborts_the_build(
+    make_instance: Callable[..., Instance], flavor: Flavor, text: str
+) -> None:
+    with pytest.raises(InvalidDomainXml, match=text):
+        build_domain_xml(make_instance(flavor=flavor), NULL, [], [])
 
 
 def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:

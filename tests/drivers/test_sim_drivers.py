@@ -14,11 +14,11 @@ import pytest
 from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import ComputeError, DiskError, SlipwayError, WorldTooNew
-from slipway.model import DhcpOption, DiskRequest, DiskRole, Domain, Host, Image, PowerState, Simulation, Vif
+from slipway.model import DhcpOption, DiskRequest, DiskRole, Domain, Host, Image, PowerState, Seed, Simulation, Vif
 
 MIB = 1 << 20
 HOST = Host("node-1", vcpus=8, memory=2048 * MIB, disk=1 << 40)
-SEED = DiskRequest("one", 1, DiskRole.SEED, 0, user_data="#cloud-config\npassword: secret-word\n")
+SEED = DiskRequest("one", 1, DiskRole.SEED, 0, seed=Seed("#cloud-config\npassword: secret-word\n", "{}", "{}"))
 
 
 def domain_file(state: Path, domain: Domain, host: Host = HOST) -> Path:

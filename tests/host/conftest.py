@@ -14,6 +14,7 @@ from slipway.runfile import RunFile, loads
 from tests.conftest import Guest
 from tests.drivers.conftest import make_domain as make_domain
 from tests.drivers.conftest import make_instance as make_instance
+from tests.drivers.conftest import make_vif as make_vif
 from tests.host.hosts import RealHost, two_hosts
 from tests.host.libvirtd import Libvirtd, missing
 
@@ -32,15 +33,22 @@ class Machines:
         return loads(self.text(**says), "machines.yaml")
 
     def text(
-        self, memory: str = "128MiB", kernel: Path | None = None, entry: str = "", image: str = "", accel: str = "tcg"
+        self,
+        memory: str = "128MiB",
+        kernel: Path | None = None,
+        entry: str = "",
+        image: str = "",
+        accel: str = "tcg",
+        flavor: str = "vcpus: 1",
     ) -> str:
         host = f'compute: libvirt, disks: qcow2, uri: "{self.libvirtd.uri}", accel: {accel}'
-        image = image or f"kernel: {kernel or self.guest.kernel}, initrd: {self.guest.initrd}"
+        plain = f"kernel: {kernel or self.guest.kernel}, initrd: {self.guest.initrd}"
+        image = f"{plain}{image}" if image.startswith(",") else image or plain
         return f"""
 schema: 1
 hosts:
   node-1: {{vcpus: 8, memory: 1000TiB, disk: 1TiB, {host}}}
-flavors: {{tiny: {{vcpus: 1, memory: {memory}, disk: 1GiB}}}}
+flavors: {{tiny: {{{flavor}, memory: {memory}, disk: 1GiB}}}}
 images: {{guest: {{{image}}}}}
 instances: {{one: {{flavor: tiny, image: guest, networks: [], {entry}}}}}
 """

@@ -36,11 +36,11 @@ def missing() -> str | None:
     return f"not installed: {', '.join(absent)}" if absent else None
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
+def until(condition: Callable[[], Any], what: str, within: float = DEADLINE) -> Any:
     """What `condition` gives once that is something."""
-    give_up = time.monotonic() + DEADLINE
+    give_up = time.monotonic() + within
     while not (found := condition()):
-        assert time.monotonic() < give_up, f"{what}: not within {DEADLINE:g} s"
+        assert time.monotonic() < give_up, f"{what}: not within {within:g} s"
         time.sleep(0.02)
     return found
 

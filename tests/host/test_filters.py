@@ -289,9 +289,9 @@ def test_refreshed_rules_hold_at_once(lan: Lan, host: Host, filters: Filters) ->
     web = [rule(protocol="tcp", port_range_min=80, port_range_max=80)]
     filters.apply("i", in_group(server, GROUP), web)
     assert connects(client, server, 80)
-    filters.refresh(
-        {server.vif.port_id: [replace(web[0], port_range_min=81, port_range_max=81)], str(uuid.uuid4()): web}
-    )
+    filters.refresh(in_group(server, GROUP), [replace(web[0], port_range_min=81, port_range_max=81)])
+    filters.refresh(in_group(client, GROUP), web)
+    assert list(filters.list()) == [server.vif.port_id]
     assert not connects(client, server, 80)
     assert connects(client, server, 81)
 
@@ -308,7 +308,7 @@ def test_a_connection_ends_with_the_rule_that_allowed_it(lan: Lan, host: Host, f
             _, back = theirs.recvfrom(10)
             theirs.sendto(b"!", back)
             assert ours.recv(10) == b"!"
-        filters.refresh({server.vif.port_id: []})
+        filters.refresh(in_group(server, GROUP), [])
         ours.send(b"?")
         with pytest.raises(TimeoutError):
             theirs.recvfrom(10)
@@ -476,7 +476,7 @@ def test_hostile_rules_are_refused(lan: Lan, host: Host, filters: Filters, said:
         filters.apply("i", in_group(guest, GROUP), [rule(**said)])
     filters.apply("i", in_group(guest, GROUP), [])
     with pytest.raises(WiringError, match="cannot be applied"):
-        filters.refresh({guest.vif.port_id: [rule(**said)]})
+        filters.refresh(in_group(guest, GROUP), [rule(**said)])
     filters.remove(guest.vif.port_id)
     assert ruleset(host) == ""
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
-from slipway.model import Acceleration, Domain, Host, PowerState
-from tests.host.libvirtd import Libvirtd, until
+from slipway.model import Acceleration, Boot, Domain, Host, Image, Instance, PowerState, Vif
+from tests.drivers.conftest import make_vif as make_vif
+from tests.host.libvirtd import DEADLINE, WITH_US, Libvirtd, until
 
 pytestmark = pytest.mark.host
 
@@ -143,6 +147,58 @@ def test_kvm_only_after_a_guest_has_booted_under_it(host: Host, tmp_path: Path, 
         assert kept == []
 
 
+# --- boot from the network ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def boot_server(libvirtd: Libvirtd, directory: Path) -> Iterator[str]:
+    """A bridge with DHCP and TFTP, where the daemon is; it hands out the least guest that says something."""
+    from slipway.drivers.compute.libvirt.acceleration import _BOOT_SECTOR
+
+    bridge = "brq-boot-test"
+    (directory / "least").write_bytes(_BOOT_SECTOR)
+    for command in (
+        ("ip", "link", "add", bridge, "type", "bridge", "forward_delay", "0"),
+        ("ip", "address", "add", "192.168.77.1/24", "dev", bridge),
+        ("ip", "link", "set", bridge, "up"),
+    ):
+        subprocess.run(libvirtd.inside(*command), check=True)
+    options = [f"--interface={bridge}", "--dhcp-range=192.168.77.50,192.168.77.99", "--dhcp-boot=least", "--port=0"]
+    tftp = ["--enable-tftp", f"--tftp-root={directory}", "--user=root", "--conf-file=/dev/null", "--no-ping"]
+    files = [f"--dhcp-leasefile={directory}/leases", f"--pid-file={directory}/pid"]
+    server = ["dnsmasq", "--keep-in-foreground", "--bind-interfaces", *options, *tftp, *files]
+    process = subprocess.Popen([*WITH_US, *libvirtd.inside(*server)], stderr=subprocess.DEVNULL)
+    try:
+        until((directory / "pid").exists, "dnsmasq")
+        yield bridge
+    finally:
+        process.terminate()
+        process.wait()
+        subprocess.run(libvirtd.inside("ip", "link", "delete", bridge), check=True)
+
+
+def test_a_machine_boots_from_the_network_where_its_image_says_so(
+    host: Host,
+    libvirtd: Libvirtd,
+    tmp_path: Path,
+    make_instance: Callable[..., Instance],
+    make_vif: Callable[..., Vif],
+) -> None:
+    """N1: it gets its address and the name of its boot file by DHCP, the file by TFTP, and runs it."""
+    from slipway.drivers.compute.libvirt.acceleration import MARKER
+
+    compute = driver(host, tmp_path)
+    instance = make_instance(image=Image("net", boot=Boot.NETWORK), memory=64 << 20)
+    log = Path(compute.console_log(instance.id))
+    log.parent.mkdir(parents=True)
+    with boot_server(libvirtd, tmp_path) as bridge:
+        vif = replace(make_vif(mtu=0), bridge=bridge)
+        xml = build_domain_xml(instance, host, [], [vif], compute.platform_for_instance(instance.id))
+        compute.spawn(Domain(instance.id, domain_name(instance), 1, 64 << 20, 1, xml))
+        until(lambda: MARKER in log.read_bytes(), "the guest's text", within=4 * DEADLINE)
+        compute.destroy(instance.id)
+
+
 CHANGES: dict[str, tuple[str, str, bool]] = {
     "memory was added to the machine": ("<memory unit='KiB'>", "<memory unit='KiB'>1", True),
     "huge pages were reserved": ("<pages unit='KiB' size='2048'>0<", "<pages unit='KiB' size='2048'>64<", True),
@@ -168,24 +224,16 @@ def test_kvm_is_tried_again_on_another_processor_only(what: str) -> None:
     assert (_processor(etree.fromstring(changed)) == _processor(etree.fromstring(CAPABILITIES))) is same
 
 
-def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path) -> None:
     """Under TCG, where it must; else nobody would ever get KVM."""
     import libvirt
 
-    from slipway.drivers.compute.libvirt import acceleration
+    from slipway.drivers.compute.libvirt.acceleration import boots
 
-    made = acceleration._xml
-    monkeypatch.setattr(
-        acceleration,
-        "_xml",
-        lambda *files: (
-            made(*files).replace('type="kvm"', 'type="qemu"').replace('mode="host-model" check="partial"', "")
-        ),
-    )
-    monkeypatch.setattr(acceleration, "BOOT_WITHIN", 60.0)
     connection = libvirt.open(host.uri)
     try:
-        assert acceleration.Prover(replace(host, accel="auto"), tmp_path)._boots(connection, str(tmp_path / "guest"))
+        assert boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=60.0)
+        assert not boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=0.0)
     finally:
         connection.close()
     assert list(tmp_path.iterdir()) == []

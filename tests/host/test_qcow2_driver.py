@@ -22,7 +22,7 @@ import pytest
 
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
-from slipway.model import DiskRequest, DiskRole, Host, Image
+from slipway.model import DiskRequest, DiskRole, Host, Image, Seed
 
 pytestmark = [
     pytest.mark.host,
@@ -208,6 +208,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
         self.asked: list[str | None] = []
+        self.breaks, self.knows_ranges = True, True
+        self.refusal: int | None = None
 
     @property
     def url(self) -> str:
@@ -220,12 +222,19 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         asked = self.headers["Range"]
         self.server.asked.append(asked)
+        if self.server.refusal is not None:
+            self.send_response(self.server.refusal)
+            self.send_header("Location", "file:///etc/hostname")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        asked = asked if self.server.knows_ranges else None
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         rest = self.server.content[start:]
         self.send_response(206 if asked else 200)
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
-        self.wfile.write(rest if asked else rest[: len(rest) // 2])
+        self.wfile.write(rest[: len(rest) // 2] if self.server.breaks and not asked else rest)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that http.server passes
         """Nothing."""
@@ -265,6 +274,38 @@ def test_a_download_that_is_something_else(tmp_path: Path, server: Server) -> No
         driver(tmp_path).create_disk(root(server.url))
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        (404, ImageUnacceptable, "404 Not Found"),
+        (410, ImageUnacceptable, "410 Gone"),
+        (503, DiskError, "503 Service Unavailable"),
+        (302, DiskError, "302 .*'file:///etc/hostname' is not allowed"),
+    ],
+)
+def test_a_server_that_gives_nothing_leaves_nothing(
+    tmp_path: Path, server: Server, code: int, kind: type[Exception], text: str
+) -> None:
+    digest = hashlib.sha256(server.content).hexdigest()
+    server.refusal, server.breaks = code, False
+    with pytest.raises(kind, match=f"(?s)^image img: {server.url}: {text}") as caught:
+        driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    assert type(caught.value) is kind
+    assert kept(tmp_path) == []
+    server.refusal = None
+    assert driver(tmp_path).create_disk(root(server.url, sha256=digest)).size == 20 * MIB
+
+
+def test_a_server_that_knows_no_ranges_sends_all_again(tmp_path: Path, server: Server) -> None:
+    digest = hashlib.sha256(server.content).hexdigest()
+    server.knows_ranges = False
+    with pytest.raises(DiskError, match="broke off"):
+        driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    server.breaks = False
+    disk = driver(tmp_path).create_disk(root(server.url, sha256=digest))
+    assert Path(info(disk.path)["backing-filename"]).read_bytes() == server.content
+
+
 # --- modes, leftovers, the seed -------------------------------------------------------------------------------------
 
 
@@ -273,7 +314,7 @@ def test_everything_is_private_under_any_umask(tmp_path: Path, image: Path) -> N
     try:
         driver(tmp_path).create_disk(root(image))
         driver(tmp_path).create_disk(DiskRequest("one", 1, DiskRole.DATA, MIB))
-        driver(tmp_path).create_disk(DiskRequest("one", 2, DiskRole.SEED, 0, user_data="x"))
+        driver(tmp_path).create_disk(DiskRequest("one", 2, DiskRole.SEED, 0, seed=Seed("x", "{}", "{}")))
     finally:
         os.umask(before)
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "state").rglob("*")}
@@ -297,47 +338,65 @@ def test_the_seed_is_what_cloud_init_reads(tmp_path: Path) -> None:
     from pycdlib import PyCdlib
 
     data = "#cloud-config\nhostname: ü\n"
-    request = DiskRequest("one", 2, DiskRole.SEED, 0, hostname="web-1", user_data=data)
+    given = Seed(data, '{"instance-id": "one"}', '{"version": 2}')
+    request = DiskRequest("one", 2, DiskRole.SEED, 0, seed=given)
     disk = driver(tmp_path).create_disk(request)
     assert (disk.format, disk.size) == ("raw", os.stat(disk.path).st_size)
     iso, found = PyCdlib(), {}
     iso.open(disk.path)
-    for name in ("user-data", "meta-data"):
+    for name in ("user-data", "meta-data", "network-config"):
         content = io.BytesIO()
         iso.get_file_from_iso_fp(content, rr_path=f"/{name}")
         found[name] = content.getvalue().decode()
     assert iso.pvd.volume_identifier.strip() == b"cidata"
     iso.close()
-    assert found["user-data"] == data
-    assert json.loads(found["meta-data"]) == {"instance-id": "one", "local-hostname": "web-1"}
+    assert found == {"user-data": data, "meta-data": given.meta_data, "network-config": given.network_config}
 
 
-def test_without_room_the_error_says_so(tmp_path: Path, image: Path) -> None:
-    """A file system of 1 MiB, in a mount namespace of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    (tmp_path / "state").mkdir()
-    script = f"""
+NO_ROOM = """
 import sys
 from pathlib import Path
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.errors import DiskError
 from slipway.model import DiskRequest, DiskRole, Host, Image
+state, path, sha256 = sys.argv[1:]
+state = Path(state)
+(state / "filler").write_bytes(bytes(65536))
 host = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
-image = Image("img", path={str(tmp_path / "large")!r}, format="raw")
+image = Image("img", path=path, format="raw", sha256=sha256 or None)
 try:
-    Qcow2Disk(host, Path({str(tmp_path / "state")!r}), "slipway").create_disk(
-        DiskRequest("one", 0, DiskRole.ROOT, 1 << 30, image))
+    Qcow2Disk(host, state, "slipway").create_disk(DiskRequest("one", 0, DiskRole.ROOT, 1 << 30, image))
 except DiskError as error:
-    print(error, sorted(path.name for path in Path({str(tmp_path / "state")!r}).rglob("*") if path.is_file()))
+    print(error, sorted(path.name for path in state.rglob("*") if path.is_file()))
 """
-    (tmp_path / "large").write_bytes(os.urandom(2 * MIB))
-    command = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" -c "$3"'
+
+
+def without_room(tmp_path: Path, path: str, sha256: str = "") -> str:
+    """What is said, and what is left, in a file system of 1 MiB, in a mount namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    (tmp_path / "state").mkdir()
+    command = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" -c "$3" "$1" "$4" "$5"'
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", command, "sh", tmp_path / "state", sys.executable, script],
+        ["unshare", "--mount", "sh", "-c", command, "sh", tmp_path / "state", sys.executable, NO_ROOM, path, sha256],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "image img cannot be kept: [Errno 28] No space left on device" in done.stdout
-    assert done.stdout.strip().endswith("['.lock']")
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("size", [MIB, 2 * MIB], ids=["the last write falls short", "a later write fails"])
+def test_without_room_the_error_says_so(tmp_path: Path, size: int) -> None:
+    (tmp_path / "large").write_bytes(os.urandom(size))
+    said = without_room(tmp_path, str(tmp_path / "large"))
+    assert "image img cannot be kept: [Errno 28] No space left on device" in said
+    assert said.endswith("['.lock', 'filler']")
+
+
+@pytest.mark.parametrize("size", [MIB, 2 * MIB], ids=["the last write falls short", "a later write fails"])
+def test_without_room_a_download_leaves_nothing(tmp_path: Path, server: Server, size: int) -> None:
+    server.content, server.breaks = os.urandom(size), False
+    said = without_room(tmp_path, server.url, hashlib.sha256(server.content).hexdigest())
+    assert "image img cannot be kept: [Errno 28] No space left on device" in said
+    assert said.endswith("['.lock', 'filler']")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -154,6 +156,48 @@ def test_a_machine_that_was_killed_is_rebooted(machines: Machines) -> None:
         assert orchestrator.audit() == ()
 
 
+# --- machines of other kinds ----------------------------------------------------------------------------------------
+
+
+def test_a_guest_with_numa_cells_pins_and_shared_memory(machines: Machines) -> None:
+    flavor = "vcpus: 2, numa_cells: 2, pin_cpus: [0, 0], shared_memory: true"
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file(flavor=flavor, memory="256MiB"))
+        one = ready(machines)
+        assert "SRAT: PXM 1 -> APIC 0x01 -> Node 1" in machines.console(one)
+        (process,) = machines.libvirtd.machines()
+        assert "memory-backend-memfd" in " ".join(process.cmdline())
+        assert [{0}, {0}] == [cpus for cpus in map(affinity, process.threads()) if cpus == {0}][:2]
+
+
+def affinity(thread: Any) -> set[int]:
+    return os.sched_getaffinity(thread.id)
+
+
+def nvram(machines: Machines) -> list[Path]:
+    return list((machines.libvirtd.root / "lib").rglob("*_VARS.fd"))
+
+
+def test_a_guest_on_uefi_and_its_nvram(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file(image=", firmware: uefi", memory="256MiB"))
+        one = ready(machines)
+        assert re.search(r"efi: EFI v[0-9.]+ by EDK II", machines.console(one))
+        assert len(nvram(machines)) == 1
+        orchestrator.stop("one", force=True)
+        assert len(nvram(machines)) == 1, "it is kept while the domain is defined"
+        orchestrator.delete("one")
+        assert nvram(machines) == []
+        assert_nothing_is_left(machines, orchestrator)
+
+
+def test_an_older_machine(machines: Machines) -> None:
+    with machines.open() as orchestrator:
+        run(orchestrator, machines.file(image=", machine: pc"))
+        one = ready(machines)
+        assert "i440FX" in machines.console(one)
+
+
 # --- what fails before the machine runs -----------------------------------------------------------------------------
 
 
@@ -164,6 +208,13 @@ def four_times_all_memory() -> str:
 FAILURES: dict[str, tuple[Callable[[Machines], RunFile], str, str]] = {
     "kernel missing": (lambda m: m.file(kernel=Path("/no/such/kernel")), "ComputeError", "/no/such/kernel"),
     "memory too large": (lambda m: m.file(memory=four_times_all_memory()), "ComputeError", "allocate memory"),
+    "no such machine": (
+        lambda m: m.file(image=", machine: pc-q35-0.1"),
+        "UnsupportedHardware",
+        "pc-q35-0.1",
+    ),
+    "no such CPU": (lambda m: m.file(flavor="vcpus: 1, pin_cpus: [500]"), "ComputeError", "affinity"),
+    "no huge pages": (lambda m: m.file(flavor="vcpus: 1, hugepages: 1GiB", memory="4GiB"), "ComputeError", ""),
     "image missing": (
         lambda m: m.file(image="path: /no/such/image, format: qcow2"),
         "ImageUnacceptable",

@@ -53,6 +53,7 @@ NETWORK = [
     *each(BAD, "name", None, 5, b"x", ["x"], LONG),
     *each(BAD, "description", None, 5, LONG),
     *each(BAD, "project_id", 5, LONG),
+    *each(INPUT, "provider_physical_network", ""),
     *each(BAD, "mtu", -1, "-1"),
     *each(INPUT, "mtu", None, "x", "", 9000, 10**40, float("nan"), float("inf"), [1500]),
     *each(INPUT, "admin_state_up", None, "maybe", 2, [], {}),
@@ -143,7 +144,7 @@ SUBNET_6 = [
 PORT = [
     *each(BAD, "mac_address", "", "x", 5, [], True, "fa:16:3e:11:22", "fa:16:3e:11:22:33:44", "fa:16:3e:11:22:gg"),
     *each(BAD, "mac_address", " fa:16:3e:11:22:33", "fa:16:3e:11:22:33\n", "fa-16:3e-11:22:33", "00:00:00:00:00:00"),
-    *each(BAD, "fixed_ips", "10.0.0.9", 5, {"ip_address": "10.0.0.9"}, ["10.0.0.9"], [None], {}),
+    *each(BAD, "fixed_ips", None, "10.0.0.9", 5, {"ip_address": "10.0.0.9"}, ["10.0.0.9"], [None], {}),
     *each(BAD, "fixed_ips", *([{"ip_address": ip}] for ip in ("", "x", None, 167772169, True, "10.0.0", "10.0.0.256"))),
     *each(BAD, "fixed_ips", *([{"ip_address": ip}] for ip in ("010.0.0.9", "0x0a000009", " 10.0.0.9", "10.0.0.9\n"))),
     *each(BAD, "fixed_ips", *([{"ip_address": ip}] for ip in ("10.0.0.9/24", "10.0.0.9%eth0", "fe80::1%eth0"))),
@@ -255,6 +256,8 @@ STRICTER_NETWORK = [
     *each(BAD, "name", "a\x00b", "a\nb", "\x1b[31m", "\x7f", "\ud800"),
     *each(BAD, "description", "a\x00b", "\x1b[31m"),
     *each(BAD, "project_id", "a\x00b"),
+    # It takes an empty one.
+    *each(BAD, "project_id", ""),
 ]
 
 TABLES: dict[str, list[Case]] = {
@@ -388,7 +391,8 @@ def test_update(site: Site, database: sqlite3.Connection, kind: str, case: Case)
     ("filters", "error", "said"),
     [
         ({"colour": "red"}, errors.HTTPBadRequest, "colour"),
-        ({"limit": -1}, errors.HTTPBadRequest, "limit"),
+        ({"limit": -1}, errors.BadRequest, "limit"),
+        ({"limit": "x"}, errors.BadRequest, "limit"),
         ({"sort_dir": "up"}, errors.HTTPBadRequest, "sort_dir"),
         ({"sort_key": "colour"}, errors.HTTPBadRequest, "colour"),
         ({"marker": NOBODY}, errors.PortNotFound, NOBODY),
@@ -396,8 +400,9 @@ def test_update(site: Site, database: sqlite3.Connection, kind: str, case: Case)
     ],
 )
 def test_lists(site: Site, filters: dict[str, Any], error: type[errors.NetworkError], said: str) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=said) as caught:
         site.network.list_ports(**filters)
+    assert caught.type is error
 
 
 @pytest.mark.parametrize("number", ["x", 2**80, -(2**80), float("inf"), {}])

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slipway import Context, NetworkEvent, Orchestrator, errors
 from slipway.drivers.registry import Drivers
-from slipway.model import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, Subnet
+from slipway.model import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, QuotaUse, Subnet
 from slipway.networks import Networks
 from slipway.networks.attributes import Ipv6Mode
 
@@ -84,6 +85,15 @@ def test_subnets(network: Networks, net: Network) -> None:
     network.delete_subnet(made.id)
     with pytest.raises(errors.SubnetNotFound):
         network.show_subnet(made.id)
+
+
+def test_an_mtu_is_for_all_subnets(network: Networks, net: Network, subnet: Subnet) -> None:
+    assert network.update_network(net.id, mtu=68).mtu == 68
+    for mtu in (67, 0):
+        with pytest.raises(errors.NetworkMTUSubnetConflict, match=f"{mtu} is below 68"):
+            network.update_network(net.id, mtu=mtu)
+    network.delete_subnet(subnet.id)
+    assert network.update_network(net.id, mtu=0).mtu == 1500
 
 
 def test_no_gateway_is_not_the_same_as_nothing_said_of_it(network: Networks, net: Network) -> None:
@@ -178,6 +188,12 @@ def test_port_security_and_groups_of_a_port(network: Networks, net: Network) -> 
         network.update_port(port.id, port_security_enabled=False)
     changed = network.update_port(port.id, port_security_enabled=False, security_groups=[])
     assert (changed.port_security_enabled, changed.security_groups) == (False, ())
+
+
+def test_null_security_groups_are_none_at_all(network: Networks, net: Network) -> None:
+    assert network.create_port(network_id=net.id).security_groups != ()
+    assert network.create_port(network_id=net.id, security_groups=None).security_groups == ()
+    assert network.create_ports([{"network_id": net.id, "security_groups": None}])[0].security_groups == ()
 
 
 def test_many_ports_or_none(network: Networks, net: Network, subnet: Subnet) -> None:
@@ -408,3 +424,40 @@ def test_what_another_driver_cannot_do_is_told(network: Networks) -> None:
         small.create_ports([{"network_id": "1"}])
     with pytest.raises(errors.HTTPNotImplemented, match="set_quota"):
         small.set_quota(port=1)
+
+
+def test_only_administrators_make_things_for_another_project(network: Networks, net: Network) -> None:
+    shared = network.create_network(shared=True)
+    group = network.create_security_group(context=MINE, name="web")
+    asked: dict[str, dict[str, object]] = {
+        "network": {},
+        "subnet": {"network_id": net.id, "ip_version": 4, "cidr": "10.0.0.0/24"},
+        "port": {"network_id": shared.id},
+        "security_group": {"name": "theirs"},
+        "security_group_rule": {"security_group_id": group.id, "direction": "ingress"},
+    }
+    for kind, attributes in asked.items():
+        create: Callable[..., object] = getattr(network, f"create_{kind}")
+        with pytest.raises(errors.HTTPBadRequest, match="project_id"):
+            create(context=MINE, project_id="theirs", **attributes)
+    with pytest.raises(errors.HTTPBadRequest, match="project_id"):
+        network.create_ports([{"network_id": shared.id, "project_id": "theirs"}], context=MINE)
+    assert network.show_quota("theirs").used == QuotaUse()
+    assert network.create_network(project_id="theirs").project_id == "theirs"
+
+
+def test_the_rules_of_a_new_group_count(network: Networks) -> None:
+    network.set_quota(security_group_rule=5)
+    with pytest.raises(errors.OverQuota, match="security_group_rule"):
+        network.create_security_group(name="web")
+    network.set_quota(security_group_rule=6)
+    network.create_security_group(name="web")
+    assert network.show_quota().used.security_group_rule == 6
+
+
+def test_whose_group_it_is_is_looked_at_before_what_a_members_rule_says(network: Networks) -> None:
+    wrong: dict[str, Any] = {"security_group_id": NOBODY, "direction": "egress", "port_range_min": 5}
+    with pytest.raises(errors.SecurityGroupNotFound):
+        network.create_security_group_rule(context=MINE, **wrong)
+    with pytest.raises(errors.SecurityGroupProtocolRequiredWithPorts):
+        network.create_security_group_rule(**wrong)

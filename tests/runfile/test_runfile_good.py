@@ -9,9 +9,21 @@ import pytest
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
-from slipway.model import AllocationPool, Host, NetworkRequest, ServerGroup
+from slipway.model import (
+    AllocationPool,
+    Boot,
+    CpuMode,
+    Firmware,
+    Flavor,
+    Host,
+    Image,
+    InjectedFile,
+    NetworkRequest,
+    ServerGroup,
+)
 from slipway.runfile import DEFAULT_GATEWAY, RunFile, load, loads
 from slipway.settings import Settings
+from slipway.states import codec
 
 DEMO = """\
 schema: 1
@@ -61,10 +73,15 @@ instances:
     group: web
     user_data: {file: ./web.cloud-init}
     metadata: {answer: no}
+    keypairs: [me, them]
+    files: {/etc/motd: {content: hello}, /etc/secret: {file: ./web.cloud-init, mode: "0600"}}
   worker: {flavor: small, image: tiny, networks: [demo-net], count: 3, group: web}
   gate: {flavor: small, image: tiny, networks: [{port: web-port}], depends_on: [web-1, worker]}
   quiet: {flavor: small, image: tiny, networks: [], disks: [1GiB, 1GB]}
 
+keypairs:
+  me: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here
+  them: {file: ./them.pub}
 settings: {max_attempts: 5, step_timeout: 2m, poll_interval: 50ms, cpu_ratio: 3, base_mac: "FA:16:3E:00:00:00"}
 project: demo
 """
@@ -74,6 +91,7 @@ project: demo
 def demo(tmp_path: Path) -> RunFile:
     (tmp_path / "demo.yaml").write_text(DEMO)
     (tmp_path / "web.cloud-init").write_text("#cloud-config\n")
+    (tmp_path / "them.pub").write_text("ssh-rsa AAAAB3NzaC1yc2EAAAA= them\n")
     return load(tmp_path / "demo.yaml")
 
 
@@ -115,6 +133,11 @@ def test_instances_are_numbered_where_a_count_is_given(demo: RunFile, tmp_path: 
     assert web.group == ServerGroup("web", "anti-affinity")
     assert web.user_data == "#cloud-config\n"
     assert web.metadata == (("answer", "no"),)
+    assert web.ssh_keys == ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here", "ssh-rsa AAAAB3NzaC1yc2EAAAA= them")
+    assert web.files == (
+        InjectedFile("/etc/motd", "hello"),
+        InjectedFile("/etc/secret", "#cloud-config\n", "0600"),
+    )
     assert web.image.kernel == str(tmp_path / "vmlinux")
     assert by_name["gate"].request.networks == (NetworkRequest(port="web-port"),)
     assert by_name["quiet"].request.networks == ()
@@ -130,6 +153,25 @@ def test_settings_are_read_with_their_units(demo: RunFile) -> None:
         max_attempts=5, step_timeout=120.0, poll_interval=0.05, cpu_ratio=3.0, base_mac="fa:16:3e:00:00:00"
     )
     assert demo.settings == expected
+
+
+def test_what_flavors_and_images_need_from_a_machine() -> None:
+    text = """schema: 1
+flavors:
+  f: {vcpus: 2, memory: 1GiB, disk: 0B, cpu_mode: host-passthrough, numa_cells: 2, pin_cpus: [2, 3], hugepages: 2MiB,
+      shared_memory: true}
+images: {i: {boot: network, machine: pc-q35-7.2, firmware: uefi}}
+instances: {a: {flavor: f, image: i}}
+"""
+    request = loads(text, "demo.yaml").instances[0].request
+    assert request.flavor == Flavor("f", 2, 1 << 30, 0, CpuMode.HOST_PASSTHROUGH, 2, (2, 3), 2 << 20, True)
+    assert request.image == Image("i", machine="pc-q35-7.2", firmware=Firmware.UEFI, boot=Boot.NETWORK)
+
+
+def test_a_record_from_before_these_needs_is_read() -> None:
+    old = b'{"name":"f","vcpus":1,"memory":1,"disk":0}'
+    assert codec.decode(old, Flavor) == Flavor("f", 1, 1, 0)
+    assert codec.decode(b'{"name":"i","kernel":"/k"}', Image) == Image("i", kernel="/k")
 
 
 def test_the_least_file_has_defaults() -> None:

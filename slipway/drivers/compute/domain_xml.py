@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from slipway.errors import ComputeError, InvalidDomainXml, PortBindingFailed
-from slipway.model import Acceleration, Disk, DiskRole, Domain, Host, Image, Instance, Platform, Vif
+from slipway.model import (
+    Acceleration,
+    Boot,
+    CpuMode,
+    Disk,
+    DiskRole,
+    Domain,
+    Firmware,
+    Flavor,
+    Host,
+    Image,
+    Instance,
+    Platform,
+    Vif,
+)
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -16,6 +30,7 @@ if TYPE_CHECKING:
 NAMESPACE = "urn:slipway:instance:1"
 """Of our element in the domain's metadata. A domain without it is not ours."""
 
+_MACHINE = re.compile(r"[A-Za-z0-9_.-]+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -43,12 +58,14 @@ def build_domain_xml(
     _add(domain, "title", text=_line("the instance's name", instance.name))
     _add_metadata(domain, instance, platform.owner)
     _add(domain, "memory", {"unit": "KiB"}, str(-(-request.flavor.memory // 1024)))
+    _add_memory_backing(domain, request.flavor)
     _add(domain, "vcpu", {"placement": "static"}, str(request.flavor.vcpus))
-    _add_boot(domain, request.image)
+    _add_pins(domain, request.flavor)
+    _add_boot(domain, request.image, platform)
     features = _add(domain, "features")
     _add(features, "acpi")
     _add(features, "apic")
-    _add_cpu(domain, platform.acceleration)
+    _add_cpu(domain, request.flavor, platform.acceleration)
     clock = _add(domain, "clock", {"offset": "utc"})
     _add(clock, "timer", {"name": "rtc", "tickpolicy": "catchup"})
     _add(clock, "timer", {"name": "pit", "tickpolicy": "delay"})
@@ -134,11 +151,45 @@ def _add_metadata(domain: _Element, instance: Instance, owner: str) -> None:
         _add(ours, f"{{{NAMESPACE}}}{tag}", text=text)
 
 
-def _add_boot(domain: _Element, image: Image) -> None:
+def _add_memory_backing(domain: _Element, flavor: Flavor) -> None:
+    """Nova: hw:mem_page_size, and memory that others may map for vhost-user and virtiofs."""
+    if not flavor.hugepages and not flavor.shared_memory:
+        return
+    backing = _add(domain, "memoryBacking")
+    if flavor.hugepages:
+        _add(_add(backing, "hugepages"), "page", {"size": str(flavor.hugepages // 1024), "unit": "KiB"})
+    if flavor.shared_memory:
+        _add(backing, "source", {"type": "memfd"})
+        _add(backing, "access", {"mode": "shared"})
+
+
+def _add_pins(domain: _Element, flavor: Flavor) -> None:
+    if not flavor.pin_cpus:
+        return
+    if len(flavor.pin_cpus) != flavor.vcpus:
+        text = f"flavor {flavor.name}: pin_cpus names {len(flavor.pin_cpus)} CPUs for {flavor.vcpus} vCPUs"
+        raise InvalidDomainXml(text)
+    pins = _add(domain, "cputune")
+    for vcpu, cpu in enumerate(flavor.pin_cpus):
+        _add(pins, "vcpupin", {"vcpu": str(vcpu), "cpuset": str(cpu)})
+
+
+def _add_boot(domain: _Element, image: Image, platform: Platform) -> None:
     """Nova's order: an image with a kernel is booted directly, any other from its first disk."""
-    boot = _add(domain, "os")
-    _add(boot, "type", {"arch": "x86_64", "machine": "q35"}, "hvm")
-    if image.kernel is None:
+    if not _MACHINE.fullmatch(image.machine):
+        raise InvalidDomainXml(f"the image's machine must be a type that QEMU has, such as q35, not {image.machine!r}")
+    uefi = image.firmware is Firmware.UEFI
+    boot = _add(domain, "os", {"firmware": "efi"} if uefi else {})
+    _add(boot, "type", {"arch": "x86_64", "machine": image.machine}, "hvm")
+    if uefi:
+        # libvirt finds the files; without secure boot, which boots only what Microsoft's keys signed.
+        features = _add(boot, "firmware")
+        _add(features, "feature", {"enabled": "no", "name": "enrolled-keys"})
+        _add(features, "feature", {"enabled": "no", "name": "secure-boot"})
+    from_network = platform.network_boot or image.boot is Boot.NETWORK
+    if from_network:
+        _add(boot, "boot", {"dev": "network"})
+    if from_network or image.kernel is None:
         _add(boot, "boot", {"dev": "hd"})
         return
     _add(boot, "kernel", text=_path("the image's kernel", image.kernel))
@@ -148,13 +199,30 @@ def _add_boot(domain: _Element, image: Image) -> None:
     _add(boot, "cmdline", text="console=ttyS0" if image.cmdline is None else image.cmdline)
 
 
-def _add_cpu(domain: _Element, acceleration: Acceleration) -> None:
+def _add_cpu(domain: _Element, flavor: Flavor, acceleration: Acceleration) -> None:
     """Nova: the host's CPU as libvirt names it under KVM, the model that QEMU always has under TCG."""
     if acceleration is Acceleration.KVM:
-        _add(domain, "cpu", {"mode": "host-model", "check": "partial"})
-        return
-    cpu = _add(domain, "cpu", {"mode": "custom", "match": "exact", "check": "none"})
-    _add(cpu, "model", {"fallback": "allow"}, "qemu64")
+        check = "partial" if flavor.cpu_mode is CpuMode.HOST_MODEL else "none"
+        cpu = _add(domain, "cpu", {"mode": flavor.cpu_mode, "check": check})
+    else:
+        cpu = _add(domain, "cpu", {"mode": "custom", "match": "exact", "check": "none"})
+        _add(cpu, "model", {"fallback": "allow"}, "qemu64")
+    if flavor.numa_cells:
+        _add_cells(_add(cpu, "numa"), flavor)
+
+
+def _add_cells(numa: _Element, flavor: Flavor) -> None:
+    """As many vCPUs in each, one after the other; what the memory has over is the first one's."""
+    each, over = divmod(flavor.vcpus, flavor.numa_cells)
+    if over:
+        text = f"flavor {flavor.name}: {flavor.vcpus} vCPUs cannot be divided evenly among {flavor.numa_cells} NUMA cells"
+        raise InvalidDomainXml(text)
+    page = max(1024, flavor.hugepages)
+    pages, rest = divmod(-(-flavor.memory // page), flavor.numa_cells)
+    for cell in range(flavor.numa_cells):
+        cpus = f"{cell * each}-{(cell + 1) * each - 1}"
+        memory = (pages + (rest if cell == 0 else 0)) * (page // 1024)
+        _add(numa, "cell", {"id": str(cell), "cpus": cpus, "memory": str(memory), "unit": "KiB"})
 
 
 def _add_disk(devices: _Element, disk: Disk) -> None:

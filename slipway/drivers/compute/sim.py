@@ -95,6 +95,7 @@ class SimCompute:
 
     def console_log(self, instance_id: str) -> str | None:
         """None: no guest is simulated that would write anything."""
+        self._calls.enter("console_log")
         return None
 
     def list_domains(self) -> Sequence[DomainInfo]:
@@ -107,9 +108,9 @@ class SimCompute:
         )
 
     def platform_for_instance(self, instance_id: str) -> Platform:
-        """One that any guest would run on."""
+        """One that any guest would run on; it boots from the network where the host dictates DHCP options for that."""
         self._calls.enter("platform_for_instance")
-        return Platform(owner=OWNER)
+        return Platform(owner=OWNER, network_boot=bool(self._host.simulate.dhcp_options))
 
     def write_definition(self, instance_id: str, xml: str) -> str:
         """Keep the domain XML in a file; gives its path."""

@@ -86,7 +86,7 @@ def _key(instance_id: str, slot: int) -> str:
 
 
 def _made(request: DiskRequest) -> SimDiskFile:
-    data = request.user_data
+    data = None if request.seed is None else request.seed.user_data
     return SimDiskFile(
         instance_id=request.instance_id,
         slot=request.slot,

@@ -33,6 +33,9 @@ class WiringDriver(Protocol):
         remote group, that is all ports whose filters were applied, on whichever host. There already: it is replaced.
         """
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Replace the port's filter, where there is one, after the port or its groups' rules have changed."""
+
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
 
@@ -50,3 +53,12 @@ class WiringDriver(Protocol):
 
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports that are served: those with an entry at a server that lives."""
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Whether the VIF's guest has got an address of its port from the DHCP server on this host."""
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Whether the guest answers at the address when it is asked from where the network's DHCP server is.
+
+        A ping; with a `port`, a TCP connection on which an SSH server says what it is.
+        """

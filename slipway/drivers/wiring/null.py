@@ -30,6 +30,9 @@ class NullWiring:
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Do nothing."""
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Do nothing."""
+
     def remove_filter(self, port_id: str) -> None:
         """Do nothing."""
 
@@ -46,3 +49,11 @@ class NullWiring:
     def list_dhcp(self) -> Sequence[str]:
         """None: nobody is served."""
         return ()
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Never: nobody is served."""
+        return False
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Never: nobody is reached."""
+        return False

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.claim import ClaimHost
-from slipway.flows.tasks.disks import CreateDisk, MapDisks
+from slipway.flows.tasks.disks import CreateDisk, CreateSeed, MapDisks, MapSeed
 from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
 from slipway.flows.tasks.network import RequireVifs
 from slipway.flows.tasks.ports import BindPort, CreatePort
+from slipway.flows.tasks.ready import WaitReady
 from slipway.flows.tasks.schedule import Schedule
 from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
 
@@ -26,6 +27,8 @@ _ALL: tuple[type[Task], ...] = (
     BindPort,
     MapDisks,
     CreateDisk,
+    MapSeed,
+    CreateSeed,
     BuildXml,
     Plug,
     FilterPort,
@@ -33,6 +36,7 @@ _ALL: tuple[type[Task], ...] = (
     ServeDhcp,
     Spawn,
     Wait,
+    WaitReady,
     Finish,
 )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from slipway.drivers.disk.cloudinit import make_seed, needs_seed
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Disk, DiskRequest, DiskRole, Host, Scope
+from slipway.model import Disk, DiskRequest, DiskRole, Host, Scope, Vif
 from slipway.states.ledger import Durability
 from slipway.states.machines import Event
 
 
 class MapDisks(Task):
-    """List the disks: root, then those of the request, then the seed where there is user data (L1).
+    """List the disks: root, then those of the request (L1).
 
     Needs no undo and no record: the same request gives the same list.
     """
@@ -28,34 +29,69 @@ class MapDisks(Task):
         request, owner = work.instance.request, work.instance.id
         disks = [(DiskRole.ROOT, request.flavor.disk)] if request.flavor.disk else []
         disks += [(DiskRole.DATA, size) for size in request.disks]
-        made = [
+        return tuple(
             DiskRequest(owner, slot, role, size, request.image if role is DiskRole.ROOT else None)
             for slot, (role, size) in enumerate(disks)
-        ]
-        if request.user_data is not None:
-            made.append(DiskRequest(owner, len(made), DiskRole.SEED, 0, hostname=request.name))
-        return tuple(made)
+        )
 
 
-class CreateDisk(Task):
-    """Make one disk on the host."""
+class DiskTask(Task):
+    """A step that makes a disk on the host."""
 
-    name = "create-disk"
-    kind = "disk"
     scope = Scope.HOST
     uses = frozenset({"claim"})
-    enters = Event.MAP_DISKS
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """As the driver says."""
         return Durability.LOCAL if host and tools.drivers.on(host).disk.local else Durability.FOREIGN
 
+
+class CreateDisk(DiskTask):
+    """Make one disk on the host."""
+
+    name = "create-disk"
+    kind = "disk"
+    enters = Event.MAP_DISKS
+
     def do(self, work: Work, request: DiskRequest) -> Disk:
         """Raises `DiskError`, `ImageUnacceptable`."""
-        if request.role is DiskRole.SEED:
-            request = replace(request, user_data=work.instance.request.user_data)
         return work.on_host.disk.create_disk(request)
 
     def undo(self, work: Work, result: Disk | None) -> None:
         """Delete it."""
         work.on_host.disk.delete_disk(work.instance.id, work.effect.slot)
+
+
+class MapSeed(Task):
+    """Say whether the guest needs a seed, which comes after its other disks; not before its ports are known.
+
+    Needs no undo and no record: the same request with the same ports gives the same answer.
+    """
+
+    name = "map-seed"
+    kind = "seed-mapping"
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A function of what other steps found."""
+        return Durability.PURE
+
+    def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> tuple[DiskRequest, ...]:
+        """The seed, as yet without its content, or nothing."""
+        if not needs_seed(work.instance, vifs):
+            return ()
+        return (DiskRequest(work.instance.id, len(disks), DiskRole.SEED, 0),)
+
+
+class CreateSeed(DiskTask):
+    """Make the disk from which cloud-init has user data, SSH keys, files, the host name and the NICs' addresses."""
+
+    name = "create-seed"
+    kind = "seed"
+
+    def do(self, work: Work, request: DiskRequest, vifs: tuple[Vif, ...]) -> Disk:
+        """Raises `DiskError`."""
+        return work.on_host.disk.create_disk(replace(request, seed=make_seed(work.instance, vifs)))
+
+    def undo(self, work: Work, result: Disk | None, request: DiskRequest) -> None:
+        """Delete it."""
+        work.on_host.disk.delete_disk(work.instance.id, request.slot)

@@ -27,12 +27,12 @@ class BuildXml(ComputeTask):
     kind = "definition"
     enters = Event.SPAWN
 
-    def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> Domain:
+    def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...], seed: tuple[Disk, ...]) -> Domain:
         """Raises an `AbortBuild` when a name cannot stand in XML."""
         assert work.host is not None
         instance, flavor = work.instance, work.instance.request.flavor
         platform = work.on_host.compute.platform_for_instance(instance.id)
-        xml = build_domain_xml(instance, work.host, disks, vifs, platform)
+        xml = build_domain_xml(instance, work.host, (*disks, *seed), vifs, platform)
         work.on_host.compute.write_definition(instance.id, xml)
         return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
 
@@ -46,7 +46,7 @@ class Spawn(ComputeTask):
 
     name = "spawn"
     kind = "domain"
-    uses = frozenset({"claim", "port", "binding", "disk", "definition", "vif", "filter", "dhcp-port", "dhcp"})
+    uses = frozenset({"claim", "port", "binding", "disk", "seed", "definition", "vif", "filter", "dhcp-port", "dhcp"})
 
     def do(self, work: Work, definition: Domain) -> None:
         """Raises `ComputeError` and its subclasses."""

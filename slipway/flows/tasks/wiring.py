@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from slipway.drivers.network.base import NetworkDriver
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.network import NetworkTask
-from slipway.model import DhcpService, Host, Scope, Vif
+from slipway.model import Context, DhcpService, Host, Scope, SecurityGroupRule, Vif
 from slipway.states.ledger import Durability
 
 DHCP_OWNER = "network:dhcp"
@@ -60,13 +61,18 @@ class FilterPort(WiringTask):
         """Raises `WiringError`."""
         if not has_wiring(work.tools, work.host):
             return
-        groups = work.tools.drivers.network.list_security_groups(work.admin) if vif.security_groups else ()
-        rules = [rule for group in groups if group.id in vif.security_groups for rule in group.rules]
+        rules = rules_of(work.tools.drivers.network, work.admin, vif)
         work.on_host.wiring.apply_filter(work.instance.id, vif, rules)
 
     def undo(self, work: Work, result: None, vif: Vif) -> None:
         """Remove it."""
         work.on_host.wiring.remove_filter(vif.port_id)
+
+
+def rules_of(network: NetworkDriver, context: Context, vif: Vif) -> list[SecurityGroupRule]:
+    """The rules of all security groups that the VIF's port has."""
+    groups = network.list_security_groups(context) if vif.security_groups else ()
+    return [rule for group in groups if group.id in vif.security_groups for rule in group.rules]
 
 
 class CreateDhcpPort(NetworkTask):

@@ -93,38 +93,48 @@ class Prover:
                     answer = msgspec.json.decode(Path(f"{path}.json").read_bytes(), type=_Answer)
                     if answer.about == about:
                         return answer.acceleration
-                acceleration = Acceleration.KVM if self._boots(libvirtd, path) else Acceleration.TCG
+                works = boots(libvirtd, path, Acceleration.KVM, sleep=self._sleep, clock=self._clock)
+                acceleration = Acceleration.KVM if works else Acceleration.TCG
                 replace(f"{path}.json", msgspec.json.encode(_Answer(about, acceleration)))
                 return acceleration
         except OSError as error:
             raise ComputeError(f"{self._host.name}: what is known of KVM cannot be kept: {error}") from error
 
-    def _boots(self, libvirtd: libvirt.virConnect, path: str) -> bool:
-        """Whether the guest's text comes from its serial port. It ends with our connection, if not by us."""
-        image, log = f"{path}.img", f"{path}.log"
-        replace(image, _BOOT_SECTOR.ljust(1 << 20, b"\0"))
-        try:
-            guest = libvirtd.createXML(_xml(image, log), libvirt.VIR_DOMAIN_START_AUTODESTROY)
-        except libvirt.libvirtError:
-            return False
-        finally:
-            os.unlink(image)
-        try:
-            return self._says_so(guest, log)
-        finally:
-            with suppress(libvirt.libvirtError):
-                guest.destroy()
-            with suppress(FileNotFoundError):
-                os.unlink(log)
 
-    def _says_so(self, guest: libvirt.virDomain, log: str) -> bool:
-        give_up = self._clock() + BOOT_WITHIN
-        while self._clock() < give_up and _runs(guest):
+def boots(
+    libvirtd: libvirt.virConnect,
+    path: str,
+    acceleration: Acceleration,
+    *,
+    within: float = BOOT_WITHIN,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Whether the guest's text comes from its serial port. It ends with our connection, if not by us.
+
+    `path` is that of its files without their endings; its directory is one that QEMU can read, and they are deleted.
+    """
+    image, log = f"{path}.img", f"{path}.log"
+    replace(image, _BOOT_SECTOR.ljust(1 << 20, b"\0"))
+    try:
+        guest = libvirtd.createXML(_xml(image, log, acceleration), libvirt.VIR_DOMAIN_START_AUTODESTROY)
+    except libvirt.libvirtError:
+        return False
+    finally:
+        os.unlink(image)
+    try:
+        give_up = clock() + within
+        while clock() < give_up and _runs(guest):
             with suppress(FileNotFoundError):
                 if MARKER in Path(log).read_bytes():
                     return True
-            self._sleep(0.02)
+            sleep(0.02)
         return False
+    finally:
+        with suppress(libvirt.libvirtError):
+            guest.destroy()
+        with suppress(FileNotFoundError):
+            os.unlink(log)
 
 
 def _processor(capabilities: _Element) -> str:
@@ -145,18 +155,19 @@ def _runs(guest: libvirt.virDomain) -> bool:
         return False
 
 
-def _xml(image: str, log: str) -> str:
+def _xml(image: str, log: str, acceleration: Acceleration) -> str:
     made = uuid.uuid4()
+    cpu = [E.cpu({"mode": "host-model", "check": "partial"})] if acceleration is Acceleration.KVM else []
     return etree.tostring(
         E.domain(
-            {"type": "kvm"},
-            E.name(f"slipway-kvm-{made.hex[:8]}"),
+            {"type": acceleration},
+            E.name(f"slipway-boot-{made.hex[:8]}"),
             E.uuid(str(made)),
             E.memory({"unit": "MiB"}, "64"),
             E.vcpu("1"),
             E.os(E.type({"arch": "x86_64", "machine": "q35"}, "hvm"), E.boot({"dev": "hd"})),
             E.features(E.acpi(), E.apic()),
-            E.cpu({"mode": "host-model", "check": "partial"}),
+            *cpu,
             E.devices(
                 E.disk(
                     {"type": "file", "device": "disk"},

@@ -86,8 +86,8 @@ class Qcow2Disk:
         make_directories(self._directory)
         with locked(self._directory):
             if not os.path.lexists(path):
-                if request.role is DiskRole.SEED:
-                    replace(path, seed_image(request))
+                if request.seed is not None:
+                    replace(path, seed_image(request.seed))
                 else:
                     _make_qcow2(path, request.size, base)
             size = _size(path)

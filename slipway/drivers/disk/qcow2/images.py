@@ -110,7 +110,8 @@ class ImageCache:
         temporary = f"{self._directory}/copy{TEMPORARY}"
         try:
             target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(target, "wb", buffering=0) as copy:
+            # Buffered: of a raw write to a disk that is nearly full a part is missing, and nobody says so.
+            with open(target, "wb") as copy:
                 while chunk := os.read(file, _CHUNK):
                     digest.update(chunk)
                     # Holes stay holes.

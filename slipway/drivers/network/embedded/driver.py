@@ -157,7 +157,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         like means "not given". Raises what Neutron raises.
         """
         with self._transactions.writing(tx) as own:
-            return self._create_port(own, context, key, PORT.for_create(attributes))
+            return self._create_port(own, context, key, PORT.for_create(context, attributes))
 
     def create_ports(
         self, context: Context, requests: Sequence[Mapping[str, Any]], *, tx: Transaction | None = None
@@ -166,7 +166,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         if not requests:
             raise errors.HTTPBadRequest("ports: at least one must be asked for")
         with self._transactions.writing(tx) as own:
-            checked = [PORT.for_create(request) for request in requests]
+            checked = [PORT.for_create(context, request) for request in requests]
             return tuple(self._create_port(own, context, None, values) for values in checked)
 
     def _create_port(self, tx: Transaction, context: Context, key: str | None, values: dict[str, Any]) -> Port:

@@ -29,7 +29,7 @@ class Page:
 
     @classmethod
     def taken_from(cls, filters: dict[str, Any], sort_key: str) -> Page:
-        """Take `limit`, `marker`, `sort_key` and `sort_dir` out of the filters. Raises `HTTPBadRequest`."""
+        """Take `limit`, `marker`, `sort_key` and `sort_dir` out of the filters. Raises `BadRequest`."""
         limit, sort_dir = filters.pop("limit", None), filters.pop("sort_dir", None) or "asc"
         if sort_dir not in ("asc", "desc"):
             raise errors.HTTPBadRequest(f"sort_dir: {sort_dir!r} is neither asc nor desc")
@@ -42,13 +42,13 @@ _text = checks.text()
 
 
 def _limit(value: Any) -> int | None:
-    """At most so many; as in Neutron, a limit of 0 is none. Raises `HTTPBadRequest`."""
+    """At most so many; as in Neutron, a limit of 0 is none. Raises `BadRequest`."""
     try:
         number = 0 if value is None else int(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise errors.HTTPBadRequest(f"limit: {value!r} is not an integer") from error
+        raise errors.BadRequest(f"limit: {value!r} is not an integer") from error
     if number < 0:
-        raise errors.HTTPBadRequest(f"limit: {number} is negative")
+        raise errors.BadRequest(f"limit: {number} is negative")
     return min(number, MAX_INTEGER) or None
 
 

@@ -57,8 +57,8 @@ class Networks:
 
     def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> Network:
         """Make a network. Raises what `NETWORK` finds wrong, `OverQuota`, `VlanIdInUse` and the like."""
-        values = NETWORK.for_create(given)
-        values["project_id"] = project = values["project_id"] or context.project_id
+        values = NETWORK.for_create(context, given)
+        project = values["project_id"]
         self._services.quotas.reserve(tx, project, "network")
         policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=True)
         segment = segments.requested(values, self._services.settings)
@@ -84,9 +84,11 @@ class Networks:
         if segments.is_changed(network, values, self._services.settings):
             self._check_no_bound_ports(tx, network)
         if "mtu" in values:
-            values["mtu"] = _mtu(values | {"provider_network_type": network.provider_network_type})
+            largest = _mtu(values | {"provider_network_type": network.provider_network_type})
+            # Neutron: with subnets there, a 0 is not the largest one but too small.
             for version in tx.scalars(_VERSIONS, {"id": network.id}):
                 subnetrules.check_mtu(network.name or network.id, values["mtu"], version)
+            values["mtu"] = largest
         if values.get("shared") is False and network.shared:
             self._check_no_other_users(tx, network)
         if values:

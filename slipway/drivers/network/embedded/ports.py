@@ -82,7 +82,7 @@ class Ports:
         Raises `PolicyNotAuthorized`, `OverQuota`, `NetworkNotFound`, `MacAddressInUse`,
         `MacAddressGenerationFailure`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
         """
-        project = values["project_id"] = values["project_id"] or context.project_id
+        project = values["project_id"]
         values["id"] = port_id or self._services.new_id()
         site = self._site(tx, context, values)
         if site and site[0].existing:

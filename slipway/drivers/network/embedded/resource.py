@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from slipway import errors
 from slipway.drivers.network.embedded.checks import Check
+from slipway.model import Context
 
 
 class Unset:
@@ -41,13 +42,15 @@ class Resource:
         self._defaults = {key: each.default for key, each in attributes.items() if each.default is not REQUIRED}
         self._required = tuple(key for key, each in attributes.items() if each.default is REQUIRED)
 
-    def for_create(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def for_create(self, context: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         """All attributes of a new one: those given, checked, and the defaults of the others.
 
-        Raises `HTTPBadRequest` or `InvalidInput`.
+        It is the context's project's, unless an administrator says another. Raises `HTTPBadRequest` or `InvalidInput`.
         """
         if not isinstance(given, Mapping):
             raise errors.HTTPBadRequest(f"{self.name}: {given!r} is not a mapping of attributes")
+        if not context.is_admin and (given.get("project_id") or context.project_id) != context.project_id:
+            raise errors.HTTPBadRequest(f"{self.name}: project_id may name another project for administrators only")
         self._refuse_unknown(given)
         for key in self._required:
             if key not in given:
@@ -55,7 +58,9 @@ class Resource:
         if forbidden := self.read_only.intersection(given):
             raise errors.HTTPBadRequest(f"{self.name}: attribute {min(forbidden)!r} cannot be given")
         unset = {key for key, value in given.items() if value is None and self.attributes[key].none_is_unset}
-        return self._defaults | self._checked({key: value for key, value in given.items() if key not in unset})
+        values = self._defaults | self._checked({key: value for key, value in given.items() if key not in unset})
+        values["project_id"] = values["project_id"] or context.project_id
+        return values
 
     def for_update(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes to change, checked. Raises `HTTPBadRequest` or `InvalidInput`."""

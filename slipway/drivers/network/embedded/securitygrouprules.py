@@ -60,13 +60,14 @@ class SecurityGroupRules:
 
     def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> SecurityGroupRule:
         """Add a rule. Raises `InvalidInput`, `SecurityGroupNotFound`, `SecurityGroupRuleExists`, `OverQuota`."""
-        values = SECURITY_GROUP_RULE.for_create(given)
-        values["project_id"] = project = values["project_id"] or context.project_id
+        values = SECURITY_GROUP_RULE.for_create(context, given)
+        project = values["project_id"]
+        if not context.is_admin:  # Neutron: its policy asks whose group it is before anything looks at the rule.
+            self._check_group(tx, context, values["security_group_id"])
         check_rule(values)
         self._services.quotas.reserve(tx, project, "security_group_rule")
         for group in filter(None, (values["security_group_id"], values["remote_group_id"])):
-            if tx.execute(_GROUP, {"group": group} | viewer(context)).first() is None:
-                raise errors.SecurityGroupNotFound(f"security group {group}: not found")
+            self._check_group(tx, context, group)
         rule = SecurityGroupRule(id=self._services.new_id(), **values)
         for other in self.of_groups(tx, [rule.security_group_id])[rule.security_group_id]:
             if all(getattr(other, name) == getattr(rule, name) for name in _SAME):
@@ -76,11 +77,15 @@ class SecurityGroupRules:
         self._insert(tx, rule)
         return rule
 
+    def _check_group(self, tx: Transaction, context: Context, group_id: str) -> None:
+        if tx.execute(_GROUP, {"group": group_id} | viewer(context)).first() is None:
+            raise errors.SecurityGroupNotFound(f"security group {group_id}: not found")
+
     def add_unasked(self, tx: Transaction, group_id: str, project: str, direction: str, **values: Any) -> None:
-        """Add a rule that every such group has, for both IP versions; counted, but never refused."""
+        """Add a rule that every such group has, for both IP versions. Raises `OverQuota`."""
         for ethertype in ("IPv4", "IPv6"):
             rule = SecurityGroupRule(self._services.new_id(), group_id, project, direction, ethertype, **values)
-            self._services.quotas.count(tx, project, "security_group_rule")
+            self._services.quotas.reserve(tx, project, "security_group_rule")
             self._insert(tx, rule)
 
     def _insert(self, tx: Transaction, rule: SecurityGroupRule) -> None:

@@ -39,8 +39,8 @@ class SecurityGroups:
 
         Raises `SecurityGroupDefaultAlreadyExists` for the name `default`.
         """
-        values = SECURITY_GROUP.for_create(given)
-        project = values["project_id"] or context.project_id
+        values = SECURITY_GROUP.for_create(context, given)
+        project = values["project_id"]
         self.default(tx, project)
         self._services.quotas.reserve(tx, project, "security_group")
         group_id = self._services.new_id()

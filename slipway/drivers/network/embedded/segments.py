@@ -43,7 +43,7 @@ def requested(values: Mapping[str, Any], settings: Settings) -> Segment:
         physical = _vlan_physical(physical, number, settings)
     elif kind == "flat" and not physical:
         raise errors.InvalidInput("provider_physical_network: a flat network needs one")
-    elif kind != "flat" and physical:
+    elif kind != "flat" and physical is not None:
         raise errors.InvalidInput(_MISUSED.format("physical_network", kind))
     if number is not None and kind not in _IDS:
         raise errors.InvalidInput(_MISUSED.format("segmentation_id", kind))

@@ -94,8 +94,8 @@ class Subnets:
 
     def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> Subnet:
         """Make a subnet with its pools. Raises what `subnetrules` finds wrong, `OverQuota`, `NetworkNotFound`."""
-        values = SUBNET.for_create(given)
-        values["project_id"] = project = values["project_id"] or context.project_id
+        values = SUBNET.for_create(context, given)
+        project = values["project_id"]
         if not context.is_admin:
             network = self._networks.show(tx, context, values["network_id"])
             policy.check_network(context, "subnet", project, network.project_id, shared=network.shared)

@@ -153,12 +153,12 @@ class DhcpServers:
         return self._directory / file_name(network_id)
 
     def _process(self, directory: str, network_id: str) -> ServerProcess:
-        return ServerProcess(directory, self._namespace(network_id))
+        return ServerProcess(directory, self.namespace(network_id))
 
     def _links(self, network_id: str) -> ServerLinks:
-        return ServerLinks(self._host.netns, self._namespace(network_id), self._alias)
+        return ServerLinks(self._host.netns, self.namespace(network_id), self._alias)
 
-    def _namespace(self, network_id: str) -> str:
+    def namespace(self, network_id: str) -> str:
         """Neutron's name; where hosts are namespaces of one machine, which share such names, each host has its own."""
         if self._host.netns is None:
             return f"qdhcp-{network_id}"

@@ -9,6 +9,7 @@ from typing import ClassVar
 from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
+from slipway.drivers.wiring.linuxbridge.reach import greets, pings
 from slipway.model import Host, Port, SecurityGroupRule, Vif
 
 
@@ -41,6 +42,10 @@ class LinuxBridgeWiring:
         """Let through at the VIF's tap what port security and the rules allow, and nothing else."""
         self._filters.apply(instance_id, vif, rules)
 
+    def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Replace the port's filter where there is one. Absent: nothing happens."""
+        self._filters.refresh(vif, rules)
+
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
         self._filters.remove(port_id)
@@ -54,11 +59,20 @@ class LinuxBridgeWiring:
         self._dhcp.serve(instance_id, vif, server)
 
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
-        """Release the port's lease and remove its entry, and the server with the last one. Absent: nothing happens."""
+        """Release the port's lease and remove its entry, and with the last one the server and its bridge. Absent: nothing."""
         self._dhcp.withdraw(network_id, port_id)
-        # The server may go after the last tap: on the way back, when it could not before.
+        # The server's link may have been the last thing in the bridge, where an unplug could not wait for this.
         self._links.release_bridge(f"brq{network_id}"[:14])
 
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports that a server on this host serves."""
         return self._dhcp.list()
+
+    def has_lease(self, vif: Vif) -> bool:
+        """Whether the server on this host has given the VIF's guest an address."""
+        return any(lease.port_id == vif.port_id for lease in self._dhcp.leases(vif.network_id))
+
+    def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
+        """Whether the guest answers a ping, or as an SSH server at the port, from the DHCP server's namespace."""
+        netns = self._dhcp.namespace(vif.network_id)
+        return pings(netns, address) if port is None else greets(netns, address, port)

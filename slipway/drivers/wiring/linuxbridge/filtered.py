@@ -81,13 +81,13 @@ def filtered_port(host: Host, vif: Vif, rules: Sequence[SecurityGroupRule]) -> F
             ),
             port_security=vif.port_security_enabled,
             groups=tuple(_uuid(group) for group in vif.security_groups),
-            rules=checked_rules(rules),
+            rules=_checked_rules(rules),
         )
     except ValueError as error:
         raise WiringError(f"{host.name}: port {vif.port_id} cannot be filtered: {error}") from error
 
 
-def checked_rules(rules: Sequence[SecurityGroupRule]) -> tuple[SecurityGroupRule, ...]:
+def _checked_rules(rules: Sequence[SecurityGroupRule]) -> tuple[SecurityGroupRule, ...]:
     """The rules, if what goes into a ruleset has the form that it must have. Raises `WiringError`."""
     for rule in rules:
         try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from slipway.drivers.wiring.linuxbridge import nft
-from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, checked_rules, filtered_port
+from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, filtered_port
 from slipway.drivers.wiring.linuxbridge.namespace import exists
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
 from slipway.errors import WiringError
@@ -50,18 +49,15 @@ class Filters:
             self._ports.delete(port_id)
             self._update({name: port for name, port in before.items() if name != port_id}, [before.get(port_id)])
 
-    def refresh(self, rules_of: Mapping[str, Sequence[SecurityGroupRule]]) -> None:
-        """Replace the rules of these ports, by id, wherever they are; those that have no filter are passed over."""
+    def refresh(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
+        """Replace the port's filter where there is one, by what the VIF and the rules say now. Absent: nothing happens."""
+        port = filtered_port(self._host, vif, rules)
         with self._ports.locked():
             before = self._ports.read()
-            changed = {
-                name: replace(before[name], rules=checked_rules(rules))
-                for name, rules in rules_of.items()
-                if name in before
-            }
-            for port in changed.values():
+            old = before.get(port.port_id)
+            if old is not None and old != port:
                 self._ports.write(port)
-            self._update({**before, **changed}, changed.values())
+                self._update({**before, port.port_id: port}, [old, port])
 
     def list(self) -> Sequence[str]:
         """The ids of all ports that have their chains in the kernel, those left out that another host has on file."""

@@ -98,6 +98,7 @@ class Kernel:
             if made is None:
                 raise WiringError(f"{name} was deleted by somebody else when it had just been made")
             self.tag(made, owner)
+            keep_host_away(name)
             fcntl.ioctl(fd, _TUNSETPERSIST, 1)
         finally:
             os.close(fd)

@@ -45,7 +45,7 @@ class Links:
                 add_uplink(kernel, self._host, vif, uplink, bridge)
             if not bridge.up:
                 kernel.set(bridge, state="up")
-            if tap.master != bridge.index or not tap.up:
+            if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
                 kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
 
     def unplug(self, devname: str) -> None:
@@ -96,9 +96,7 @@ def _is_tap(link: Link) -> bool:
 def _tap(kernel: Kernel, instance_id: str, vif: Vif) -> Link:
     found = kernel.find(vif.devname)
     if found is None:
-        found = kernel.make_tap(vif.devname, f"{instance_id}:{vif.bridge}")
-        keep_host_away(vif.devname)
-        return found
+        return kernel.make_tap(vif.devname, f"{instance_id}:{vif.bridge}")
     if not _is_tap(found):
         raise WiringError(f"{vif.devname} exists already and is not ours")
     if found.owner != (instance_id, vif.bridge):

@@ -49,6 +49,8 @@ def add_uplink(kernel: Kernel, host: Host, vif: Vif, name: str, bridge: Link) ->
         link = _make_vlan(kernel, nic, vif, name) if vif.network_type == "vlan" else _make_vxlan(kernel, nic, vif, name)
     if link.owner is None:
         raise WiringError(f"{name} exists already and is not ours")
+    if link.master not in (None, bridge.index):
+        raise WiringError(f"{name} is in another network's bridge already")
     if link.owner == ():
         kernel.tag(link, bridge.name)
     if link.master != bridge.index or not link.up:

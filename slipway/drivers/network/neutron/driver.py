@@ -1,0 +1,223 @@
+"""The network driver for a real Neutron."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from slipway import errors
+from slipway.drivers.network.neutron import shapes
+from slipway.drivers.network.neutron.service import Service
+from slipway.model import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.settings import Settings
+from slipway.states.store import Store, Transaction
+
+T = TypeVar("T")
+
+_KEYS = uuid.UUID("b3b1a9c4-6a39-4c6f-9b4e-0f9b6c8f2d11")
+
+
+class NeutronNetwork:
+    """Networks, ports and security groups of a Neutron; nothing of it is in our database, so every `tx` is ignored.
+
+    A port's key is in its description, which Neutron takes in the request that makes it and finds in one query (tags
+    cannot be given then). No attribute is unique that a user may set: two that make a port with one key at once
+    can make two. Whoever looks next, which either of them does before it goes on, keeps the oldest and deletes the rest.
+    """
+
+    local: ClassVar[bool] = False
+    brings_dhcp: ClassVar[bool] = True
+
+    def __init__(self, store: Store, settings: Settings, *, on_event: Callable[[Any], None] | None = None) -> None:
+        """`on_event` is told nothing: what happens in Neutron, Neutron tells. Raises `InvalidInput`."""
+        self._service = Service(settings.cloud, settings.endpoint)
+
+    # --- networks and subnets -------------------------------------------------------------------------------------
+
+    def list_networks(
+        self, context: Context, *, name: str | None = None, tx: Transaction | None = None
+    ) -> Sequence[Network]:
+        """The networks that the project may use, its own and shared ones, ordered by name."""
+        found = self._list(context, "networks", shapes.network, name=name)
+        return sorted(found, key=lambda network: network.name)
+
+    def show_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> Network:
+        """One network by id. Raises `NetworkNotFound`."""
+        path = _path("networks", network_id, errors.NetworkNotFound)
+        return self._one(context, "GET", path, "network", shapes.network, absent=errors.NetworkNotFound)
+
+    def create_network(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Network:
+        """Make a network."""
+        return self._create(context, "networks", "network", shapes.network, attributes)
+
+    def delete_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a network that no port is on. Raises `NetworkNotFound`, `NetworkInUse`."""
+        self._delete(context, "networks", network_id, errors.NetworkNotFound)
+
+    def list_subnets(
+        self, context: Context, *, network_id: str | None = None, name: str | None = None, tx: Transaction | None = None
+    ) -> Sequence[Subnet]:
+        """Subnets, of one network if wanted, in the order in which they were made, to the second."""
+        query = {"network_id": network_id, "name": name}
+        found = self._service.all(context, "subnets", query)
+        found.sort(key=lambda subnet: str(subnet.get("created_at", "")))
+        return [shapes.subnet(self._service.seen_by(context, each)) for each in found]
+
+    def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
+        """Make a subnet."""
+        return self._create(context, "subnets", "subnet", shapes.subnet, attributes)
+
+    def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a subnet that no port has an address of. Raises `SubnetNotFound`, `SubnetInUse`."""
+        self._delete(context, "subnets", subnet_id, errors.SubnetNotFound)
+
+    # --- ports ----------------------------------------------------------------------------------------------------
+
+    def list_ports(
+        self,
+        context: Context,
+        *,
+        device_id: str | None = None,
+        network_id: str | None = None,
+        name: str | None = None,
+        ip_address: str | None = None,
+        sort_key: str | None = None,
+        limit: int | None = None,
+        marker: str | None = None,
+        tx: Transaction | None = None,
+    ) -> Sequence[Port]:
+        """Ports that match all that is given; Neutron's own, such as those of its DHCP agents, among them."""
+        query = {"device_id": device_id, "network_id": network_id, "name": name}
+        if ip_address is not None:
+            query["fixed_ips"] = f"ip_address={ipaddress.ip_address(ip_address)}"
+        # Neutron wants a direction for each key.
+        page = {"sort_key": sort_key, "sort_dir": sort_key and "asc", "limit": limit, "marker": marker}
+        return self._list(context, "ports", shapes.port, **query, **page)
+
+    def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
+        """One port by id. Raises `PortNotFound`."""
+        path = _path("ports", port_id, errors.PortNotFound)
+        return self._one(context, "GET", path, "port", shapes.port, absent=errors.PortNotFound)
+
+    def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
+        """The port that `create_port` made with this key, None when it is certain that there is none."""
+        found = self._service.all(context, "ports", {"description": _tag(key)})
+        if not found:
+            return None
+        oldest, *rest = sorted(found, key=lambda port: (str(port.get("created_at", "")), str(port["id"])))
+        for port in rest:
+            self._delete_if_there(context, port["id"])
+        return shapes.port(self._service.seen_by(context, oldest))
+
+    def create_port(
+        self,
+        context: Context,
+        *,
+        key: str | None = None,
+        tx: Transaction | None = None,
+        **attributes: Any,
+    ) -> Port:
+        """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first."""
+        if key is None:
+            return self._create(context, "ports", "port", shapes.port, attributes)
+        found = self.find_port(context, key)
+        if found is not None:
+            return found
+        self._create(context, "ports", "port", shapes.port, {**attributes, "description": _tag(key)})
+        made = self.find_port(context, key)
+        if made is None:
+            raise errors.TransientNetworkError(f"the port that was made with key {key} is not there any more")
+        return made
+
+    def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
+        """Change what is named, `binding_host_id` among it (binds, "" unbinds); a failed binding is no error."""
+        path, body = _path("ports", port_id, errors.PortNotFound), shapes.request(attributes)
+        return self._one(context, "PUT", path, "port", shapes.port, body, absent=errors.PortNotFound)
+
+    def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a port and give its addresses back. Raises `PortNotFound`."""
+        self._delete(context, "ports", port_id, errors.PortNotFound)
+
+    def _delete_if_there(self, context: Context, port_id: str) -> None:
+        try:
+            self.delete_port(context, port_id)
+        except errors.PortNotFound:
+            return
+
+    # --- security groups ------------------------------------------------------------------------------------------
+
+    def list_security_groups(
+        self, context: Context, *, name: str | None = None, tx: Transaction | None = None
+    ) -> Sequence[SecurityGroup]:
+        """The project's security groups, `default` among them."""
+        project = None if context.is_admin and not context.project_id else self._service.project_of(context)
+        found = self._list(context, "security-groups", shapes.security_group, name=name, project_id=project)
+        return sorted(found, key=lambda group: group.name)
+
+    def create_security_group(
+        self, context: Context, *, tx: Transaction | None = None, **attributes: Any
+    ) -> SecurityGroup:
+        """Make a security group, with the rules that let everything out."""
+        return self._create(context, "security-groups", "security_group", shapes.security_group, attributes)
+
+    def create_security_group_rule(
+        self, context: Context, *, tx: Transaction | None = None, **attributes: Any
+    ) -> SecurityGroupRule:
+        """Add a rule to a security group."""
+        return self._create(context, "security-group-rules", "security_group_rule", shapes.rule, attributes)
+
+    def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
+        """Delete a security group that no port uses. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""
+        self._delete(context, "security-groups", group_id, errors.SecurityGroupNotFound)
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def _list(self, context: Context, collection: str, shape: Callable[[shapes.Json], T], **query: Any) -> Sequence[T]:
+        found = self._service.all(context, collection, query)
+        return [shape(self._service.seen_by(context, each)) for each in found]
+
+    def _one(
+        self,
+        context: Context,
+        method: str,
+        path: str,
+        resource: str,
+        shape: Callable[[shapes.Json], T],
+        body: Mapping[str, Any] | None = None,
+        *,
+        absent: type[errors.NotFound] | None = None,
+    ) -> T:
+        answer = self._service.one(context, method, path, resource, body, absent=absent)
+        return shape(self._service.seen_by(context, answer))
+
+    def _create(
+        self,
+        context: Context,
+        collection: str,
+        resource: str,
+        shape: Callable[[shapes.Json], T],
+        attributes: Mapping[str, Any],
+    ) -> T:
+        """Make it in the context's project, where no other is named."""
+        wanted = attributes.get("project_id") or context.project_id
+        project = self._service.project_of(Context(wanted, context.is_admin))
+        body = {**shapes.request(attributes), "project_id": project}
+        return self._one(context, "POST", f"/{collection}", resource, shape, body)
+
+    def _delete(self, context: Context, collection: str, thing_id: str, absent: type[errors.NotFound]) -> None:
+        self._service.request(context, "DELETE", _path(collection, thing_id, absent), absent=absent)
+
+
+def _tag(key: str) -> str:
+    """What a port bears in its description: short enough for any key, and nobody else's."""
+    return f"slipway:{uuid.uuid5(_KEYS, key)}"
+
+
+def _path(collection: str, thing_id: str, absent: type[errors.NotFound]) -> str:
+    """The path of one thing. What is no UUID is nothing's id, and must not become another path."""
+    try:
+        return f"/{collection}/{uuid.UUID(thing_id)}"
+    except ValueError as error:
+        raise absent(f"{collection.removesuffix('s').replace('-', ' ')} {thing_id} could not be found") from error

@@ -1,0 +1,74 @@
+"""Wait until a guest is seen to be ready, by the signs that its request names."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from slipway.errors import ComputeError, StepTimeout, UnsupportedHardware
+from slipway.flows.tasks.base import Tools, Work
+from slipway.flows.tasks.domain import ComputeTask
+from slipway.model import Host, PowerState, Readiness, Sign, Vif
+from slipway.states.ledger import Durability
+
+_SSH = 22
+
+
+class WaitReady(ComputeTask):
+    """Wait for the signs of `wait_for`, one after the other, each within its own time since the domain runs.
+
+    A simulated host has no guest, so there is nothing to wait for. Needs no undo and no record: it only looks.
+    """
+
+    name = "wait-ready"
+    kind = "ready"
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """Looks at the guest, which a resume repeats."""
+        return Durability.PURE
+
+    def do(self, work: Work, vifs: tuple[Vif, ...]) -> None:
+        """Raises `StepTimeout` for the sign that did not come, `ComputeError` when the domain ended meanwhile.
+
+        `UnsupportedHardware`: the host has no wiring by which the sign could be seen.
+        """
+        wanted = work.instance.request.wait_for
+        if not wanted or work.on_host.compute.console_log(work.instance.id) is None:
+            return
+        tools, began = work.tools, work.tools.clock()
+        for readiness in wanted:
+            while not _seen(work, readiness, vifs):
+                self._check_runs(work)
+                if tools.clock() - began >= timedelta(seconds=readiness.within):
+                    raise StepTimeout(f"{work.instance.name}: no {_named(readiness)} within {readiness.within:g} s")
+                tools.sleep(tools.settings.poll_interval)
+
+    def _check_runs(self, work: Work) -> None:
+        state = work.on_host.compute.power_state(work.instance.id)
+        if state in (PowerState.CRASHED, PowerState.SHUTDOWN):
+            raise ComputeError(f"the domain of {work.instance.name} is {state}, it did not become ready")
+
+
+def _named(readiness: Readiness) -> str:
+    named = {Sign.LEASE: "lease", Sign.PING: "answer to a ping", Sign.SSH: "answer of an SSH server"}
+    return named.get(readiness.sign, f"text {readiness.text!r} in the console log")
+
+
+def _seen(work: Work, readiness: Readiness, vifs: tuple[Vif, ...]) -> bool:
+    if readiness.sign is Sign.MARKER:
+        return _says(work, readiness.text.encode())
+    wiring = work.on_host.wiring
+    if wiring.local or not vifs or not vifs[0].fixed_ips:
+        why = "has no wiring" if wiring.local else "knows no address of it"
+        raise UnsupportedHardware(f"{work.instance.name} is to wait for {readiness.sign}, and its host {why}")
+    if readiness.sign is Sign.LEASE:
+        return wiring.has_lease(vifs[0])
+    return wiring.answers(vifs[0], vifs[0].fixed_ips[0].ip_address, port=_SSH if readiness.sign is Sign.SSH else None)
+
+
+def _says(work: Work, text: bytes) -> bool:
+    log = work.on_host.compute.console_log(work.instance.id)
+    if log is None or not os.path.exists(log):
+        return False
+    with open(log, "rb") as file:
+        return text in file.read()

@@ -1,0 +1,176 @@
+"""What cloud-init is told; each form was seen to be understood by cloud-init 22.4 itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from email import message_from_string
+from email.message import Message
+from typing import Any
+
+import pytest
+
+from slipway.drivers.disk.cloudinit import make_seed, needs_seed
+from slipway.model import FixedIp, HostRoute, InjectedFile, Instance, Seed, Subnet, Vif
+
+MakeInstance = Callable[..., Instance]
+FILE = InjectedFile("/etc/motd", "hällo\n", "0600")
+
+
+def subnet(name: str, cidr: str, gateway: str | None = None, **more: Any) -> Subnet:
+    version = 6 if ":" in cidr else 4
+    return Subnet(name, name, "net", "demo", version, cidr, gateway, (), **more)
+
+
+DHCP = subnet("dhcp", "10.0.0.0/24", "10.0.0.1", dns_nameservers=("10.0.0.1",))
+STATIC = subnet(
+    "static",
+    "10.1.0.0/16",
+    "10.1.0.1",
+    enable_dhcp=False,
+    dns_nameservers=("9.9.9.9", "1.1.1.1"),
+    host_routes=(HostRoute("172.16.0.0/12", "10.1.0.9"),),
+)
+STATIC6 = subnet("static6", "2001:db8::/64", "2001:db8::1", enable_dhcp=False)
+
+
+def vif(number: int, *addresses: tuple[Subnet, str], mtu: int = 1450) -> Vif:
+    return Vif(
+        port_id=f"port-{number}",
+        network_id="net",
+        network_name="net",
+        mac_address=f"FA:16:3E:00:00:0{number}",
+        devname=f"tapport-{number}",
+        bridge="brqnet",
+        mtu=mtu,
+        vif_type="bridge",
+        vnic_type="normal",
+        fixed_ips=tuple(FixedIp(on.id, address) for on, address in addresses),
+        subnets=tuple(on for on, _ in addresses),
+        active=True,
+        preserve_on_delete=False,
+    )
+
+
+def seed(instance: Instance, *vifs: Vif, **says: Any) -> Seed:
+    return make_seed(replace(instance, request=replace(instance.request, **says)), vifs)
+
+
+def nics(instance: Instance, *vifs: Vif) -> Any:
+    config = json.loads(seed(instance, *vifs).network_config)
+    assert config["version"] == 2
+    return config["ethernets"]
+
+
+def test_a_guest_is_told_who_it_is_and_who_may_log_in(make_instance: MakeInstance) -> None:
+    one = make_instance()
+    meta = json.loads(seed(one, ssh_keys=("ssh-ed25519 AAAA alice",)).meta_data)
+    assert meta == {"instance-id": one.id, "local-hostname": one.name, "public-keys": ["ssh-ed25519 AAAA alice"]}
+    assert "public-keys" not in json.loads(seed(one).meta_data)
+
+
+def test_a_seed_is_made_where_there_is_something_to_tell(make_instance: MakeInstance) -> None:
+    one = make_instance()
+    bare = replace(one, request=replace(one.request, user_data=None))
+    assert not needs_seed(bare, [vif(0, (DHCP, "10.0.0.5"))])
+    assert needs_seed(bare, [vif(0, (DHCP, "10.0.0.5")), vif(1, (STATIC, "10.1.0.5"))])
+    for says in ({"user_data": ""}, {"ssh_keys": ("ssh-rsa AAAA",)}, {"files": (FILE,)}):
+        assert needs_seed(replace(bare, request=replace(bare.request, **says)), [])
+
+
+# --- network config -------------------------------------------------------------------------------------------------
+
+
+def test_a_nic_with_dhcp_is_left_to_it(make_instance: MakeInstance) -> None:
+    assert nics(make_instance(), vif(0, (DHCP, "10.0.0.5"))) == {
+        "eth0": {"match": {"macaddress": "fa:16:3e:00:00:00"}, "set-name": "eth0", "mtu": 1450, "dhcp4": True}
+    }
+
+
+def test_a_nic_without_dhcp_has_all_that_dhcp_would_have_said(make_instance: MakeInstance) -> None:
+    nic = nics(make_instance(), vif(0, (STATIC, "10.1.0.5"), (STATIC6, "2001:db8::5"), mtu=0))["eth0"]
+    assert (nic["dhcp4"], "mtu" in nic, "accept-ra" in nic) == (False, False, False)
+    assert nic["addresses"] == ["10.1.0.5/16", "2001:db8::5/64"]
+    assert nic["routes"] == [
+        {"to": "172.16.0.0/12", "via": "10.1.0.9"},
+        {"to": "0.0.0.0/0", "via": "10.1.0.1"},
+        {"to": "::/0", "via": "2001:db8::1"},
+    ]
+    assert nic["nameservers"] == {"addresses": ["9.9.9.9", "1.1.1.1"]}
+
+
+@pytest.mark.parametrize("first", [vif(0, (STATIC, "10.1.0.4")), vif(0, (DHCP, "10.0.0.4"))])
+def test_there_is_one_default_route(make_instance: MakeInstance, first: Vif) -> None:
+    second = nics(make_instance(), first, vif(1, (STATIC, "10.1.0.5")))["eth1"]
+    assert second["routes"] == [{"to": "172.16.0.0/12", "via": "10.1.0.9"}]
+
+
+def test_a_nic_without_addresses_asks_for_none(make_instance: MakeInstance) -> None:
+    nic = nics(make_instance(), vif(0))["eth0"]
+    assert (nic["dhcp4"], "addresses" in nic) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("slaac", {"dhcp6": False, "accept-ra": True, "nameservers": {"addresses": ["2001:db8::53"]}}),
+        ("dhcpv6-stateless", {"dhcp6": False, "accept-ra": True, "nameservers": {"addresses": ["2001:db8::53"]}}),
+        ("dhcpv6-stateful", {"dhcp6": True, "accept-ra": True}),
+    ],
+)
+def test_ipv6_as_the_subnet_has_it(make_instance: MakeInstance, mode: str, says: dict[str, Any]) -> None:
+    on = subnet("v6", "2001:db8::/64", "2001:db8::1", ipv6_address_mode=mode, dns_nameservers=("2001:db8::53",))
+    nic = nics(make_instance(), vif(0, (on, "2001:db8::5")))["eth0"]
+    assert nic == {"match": nic["match"], "set-name": "eth0", "dhcp4": False, "mtu": 1450, **says}
+
+
+# --- user data and files --------------------------------------------------------------------------------------------
+
+JUST_FILES = {"write_files": [{"path": "/etc/motd", "content": "hällo\n", "permissions": "0600"}]}
+
+
+def parts(text: str) -> list[Message]:
+    return [part for part in message_from_string(text).walk() if not part.is_multipart()]
+
+
+def content(part: Message) -> str:
+    payload = part.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload.decode()
+
+
+def test_user_data_alone_are_left_as_they_are(make_instance: MakeInstance) -> None:
+    text = "#!/bin/sh\r\necho ü \n\n"
+    assert seed(make_instance(), user_data=text).user_data == text
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_files_alone_are_a_cloud_config(make_instance: MakeInstance, text: str | None) -> None:
+    first, rest = seed(make_instance(), files=(FILE,), user_data=text).user_data.split("\n", 1)
+    assert (first, json.loads(rest)) == ("#cloud-config", JUST_FILES)
+
+
+@pytest.mark.parametrize("text", ["#cloud-config\nwrite_files: [{path: /x}]\n", "#!/bin/sh\r\necho ü\n\n", "--\n"])
+def test_files_are_a_part_beside_user_data(make_instance: MakeInstance, text: str) -> None:
+    made = seed(make_instance(), user_data=text, files=(FILE,)).user_data
+    assert made == seed(make_instance(), user_data=text, files=(FILE,)).user_data, "the same seed each time"
+    theirs, ours = parts(made)
+    assert content(theirs) == text
+    assert theirs.get_content_type() == "text/plain", "cloud-init looks what it is"
+    assert json.loads(content(ours).removeprefix("#cloud-config\n")) == JUST_FILES
+    assert ours["Merge-Type"] == "list(append)+dict(no_replace,recurse_list)+str()"
+
+
+def test_user_data_of_several_parts_keep_them(make_instance: MakeInstance) -> None:
+    text = (
+        'Content-Type: multipart/mixed; boundary="b"\nMIME-Version: 1.0\n\n'
+        "--b\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n--b\nContent-Type: text/cloud-config\n\nx: 1\n--b--\n"
+    )
+    made = parts(seed(make_instance(), user_data=text, files=(FILE,)).user_data)
+    assert [part.get_content_type() for part in made] == [
+        "text/x-shellscript",
+        "text/cloud-config",
+        "text/cloud-config",
+    ]
+    assert content(made[0]) == "#!/bin/sh"

@@ -1,0 +1,220 @@
+"""Bridges, taps and uplinks, in network namespaces of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
+from slipway.drivers.wiring.linuxbridge.links import Links
+from slipway.errors import WiringError
+from slipway.model import Host, Vif
+
+pytestmark = pytest.mark.host
+
+HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40, wiring="linuxbridge")
+NIC = "eth9"
+
+
+def ip(netns: str, *words: str) -> str:
+    return subprocess.run(["ip", "-n", netns, *words], check=True, capture_output=True, text=True).stdout
+
+
+def links(netns: str) -> dict[str, Any]:
+    return {link["ifname"]: link for link in json.loads(ip(netns, "-d", "-j", "link"))}
+
+
+@pytest.fixture
+def host(netns: str) -> Host:
+    ip(netns, "link", "add", NIC, "type", "veth", "peer", "name", "far")
+    ip(netns, "link", "set", NIC, "up")
+    return replace(HOST, netns=netns, physical_nic=NIC)
+
+
+@pytest.fixture
+def plain(host: Host, tmp_path: Path) -> Links:
+    return Links(host, tmp_path, "ours")
+
+
+def test_plug_and_unplug_twice(plain: Links, netns: str, make_vif: Callable[..., Vif]) -> None:
+    """L3."""
+    before, vif = links(netns), make_vif()
+    for _ in range(2):
+        plain.plug("one", vif)
+    made = links(netns)
+    tap, bridge = made[vif.devname], made[vif.bridge]
+    assert (tap["mtu"], tap["master"], tap["linkinfo"]["info_kind"]) == (1450, vif.bridge, "tun")
+    assert (tap["linkinfo"]["info_data"]["type"], tap["linkinfo"]["info_data"]["persist"]) == ("tap", True)
+    assert "UP" in tap["flags"]
+    assert "UP" in bridge["flags"]
+    data = bridge["linkinfo"]["info_data"]
+    assert (bridge["mtu"], data["stp_state"], data["forward_delay"]) == (1450, 0, 0)
+    assert plain.list_taps() == [vif.devname]
+    for _ in range(2):
+        plain.unplug(vif.devname)
+    assert links(netns) == before
+
+
+def test_the_bridge_stays_while_something_is_in_it(plain: Links, netns: str, make_vif: Callable[..., Vif]) -> None:
+    one = make_vif()
+    two = replace(make_vif(1), bridge=one.bridge)
+    plain.plug("one", one)
+    plain.plug("two", two)
+    plain.unplug(one.devname)
+    assert one.bridge in links(netns)
+    ip(netns, "link", "set", "far", "master", one.bridge)
+    plain.unplug(two.devname)
+    assert one.bridge in links(netns)
+    ip(netns, "link", "set", "far", "nomaster")
+    plain.release_bridge(one.bridge)
+    assert one.bridge not in links(netns)
+
+
+def test_what_a_kill_cut_off_is_completed_or_taken_away(
+    plain: Links, netns: str, make_vif: Callable[..., Vif], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each change of a link in turn: finished by a second plug, or undone at once."""
+    vif = replace(make_vif(), network_type="vxlan", segmentation_id=77)
+    before = set(links(netns))
+    points = 0
+    while True:
+        for finish in (True, False):
+            left = points
+
+            def dies(kernel: Kernel, link: Link, _set: Any = Kernel.set, **attributes: Any) -> None:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+                _set(kernel, link, **attributes)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Kernel, "set", dies)
+                try:
+                    plain.plug("one", vif)
+                except KeyboardInterrupt:
+                    pass
+                else:
+                    assert points > 4
+                    plain.unplug(vif.devname)
+                    assert set(links(netns)) == before
+                    return
+            if finish:
+                plain.plug("one", vif)
+                assert links(netns)["vxlan-77"]["master"] == vif.bridge
+                assert "UP" in links(netns)[vif.bridge]["flags"]
+            plain.unplug(vif.devname)
+            assert set(links(netns)) == before, points
+        points += 1
+
+
+@pytest.mark.parametrize("kind", ["tap", "bridge"])
+def test_what_is_not_ours_is_left_alone(
+    plain: Links, netns: str, tmp_path: Path, host: Host, make_vif: Callable[..., Vif], kind: str
+) -> None:
+    vif = make_vif()
+    if kind == "tap":
+        ip(netns, "tuntap", "add", vif.devname, "mode", "tap")
+    else:
+        ip(netns, "link", "add", vif.bridge, "type", "bridge")
+    before = links(netns)
+    with pytest.raises(WiringError, match=r"node-1: .* exists already and is not ours"):
+        plain.plug("one", vif)
+    plain.unplug(vif.devname)
+    assert {name: found["ifindex"] for name, found in links(netns).items()} == {
+        n: f["ifindex"] for n, f in before.items()
+    }
+    other = make_vif(1)
+    Links(host, tmp_path, "theirs").plug("two", other)
+    assert plain.list_taps() == []
+    with pytest.raises(WiringError, match="not ours"):
+        plain.plug("two", other)
+    plain.unplug(other.devname)
+    assert other.devname in links(netns)
+
+
+@pytest.mark.parametrize("name", ["--help", "x;id", "x%d", "tap../x", "brq", "", "tap" + "a" * 20, "tapa\nb"])
+def test_no_name_that_we_would_not_make(plain: Links, netns: str, make_vif: Callable[..., Vif], name: str) -> None:
+    before = links(netns)
+    for vif in (replace(make_vif(), devname=name), replace(make_vif(), bridge=name)):
+        with pytest.raises(WiringError, match="is not a name"):
+            plain.plug("one", vif)
+    plain.unplug(name)
+    assert links(netns) == before
+
+
+@pytest.mark.parametrize("kind", ["flat", "vxlan"])
+def test_an_uplink_comes_and_goes_with_the_bridge(
+    plain: Links, netns: str, make_vif: Callable[..., Vif], kind: str
+) -> None:
+    vif = replace(make_vif(), network_type=kind, segmentation_id=77 if kind == "vxlan" else None)
+    name = NIC if kind == "flat" else "vxlan-77"
+    before = set(links(netns))
+    plain.plug("one", vif)
+    plain.plug("one", vif)
+    assert links(netns)[name]["master"] == vif.bridge
+    plain.unplug(vif.devname)
+    assert set(links(netns)) == before
+    assert "master" not in links(netns)[NIC]
+
+
+def test_a_vlan_or_why_there_is_none(plain: Links, netns: str, make_vif: Callable[..., Vif]) -> None:
+    before = set(links(netns))
+    vif = replace(make_vif(), network_type="vlan", segmentation_id=77)
+    kernel_has_it = subprocess.run(
+        ["ip", "-n", netns, "link", "add", "probe", "link", NIC, "type", "vlan", "id", "1"], check=False
+    )
+    if kernel_has_it.returncode == 0:
+        ip(netns, "link", "del", "probe")
+        plain.plug("one", vif)
+        assert links(netns)[f"{NIC}.77"]["master"] == vif.bridge
+    else:
+        with pytest.raises(WiringError, match="this kernel has no 8021q; load the module"):
+            plain.plug("one", vif)
+    plain.unplug(vif.devname)
+    assert set(links(netns)) == before
+
+
+def test_an_uplink_that_cannot_be(plain: Links, netns: str, tmp_path: Path, make_vif: Callable[..., Vif]) -> None:
+    vif = replace(make_vif(), network_type="flat")
+    absent = Links(replace(HOST, netns=netns, physical_nic="eth99"), tmp_path, "ours")
+    with pytest.raises(WiringError, match="there is no physical_nic eth99"):
+        absent.plug("one", vif)
+    absent.unplug(vif.devname)
+    with pytest.raises(WiringError, match="must name its physical_nic"):
+        Links(replace(HOST, netns=netns), tmp_path, "ours").plug("one", vif)
+    ip(netns, "address", "add", "192.0.2.1/24", "dev", NIC)
+    with pytest.raises(WiringError, match="has addresses"):
+        plain.plug("one", vif)
+    plain.unplug(vif.devname)
+    assert set(links(netns)) == {"lo", NIC, "far"}
+
+
+def hammer(host: Host, state: Path, vif: Vif, times: int) -> None:
+    links = Links(host, state, "ours")
+    for _ in range(times):
+        links.plug(vif.port_id, vif)
+        assert vif.devname in links.list_taps()
+        links.unplug(vif.devname)
+
+
+def test_processes_at_one_bridge(host: Host, netns: str, tmp_path: Path, make_vif: Callable[..., Vif]) -> None:
+    before = set(links(netns))
+    bridge = f"brq{uuid.uuid4()}"[:14]
+    vifs = [replace(make_vif(slot), bridge=bridge) for slot in range(4)]
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=hammer, args=(host, tmp_path, vif, 10)) for vif in vifs]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert set(links(netns)) == before

@@ -1,0 +1,137 @@
+"""A run file on simulated hosts whose networks a real Neutron has, from the command to Neutron's own answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.neutron.process import Neutron
+
+RUN_FILE = """
+schema: 1
+project: {project}
+settings: {{network: neutron, endpoint: "{endpoint}"}}
+hosts:
+  node-1: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
+  node-2: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
+networks:
+  front: {{subnets: {{front-4: {{cidr: 10.0.0.0/24}}}}, ports: {{mine: {{fixed_ip: 10.0.0.77}}}}}}
+security_groups:
+  web: {{rules: [{{protocol: tcp, ports: 80, from: 0.0.0.0/0}}]}}
+flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
+images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
+instances:
+  web-1:
+    flavor: small
+    image: tiny
+    networks: [{{network: front, fixed_ip: 10.0.0.10}}, {{port: mine}}]
+    security_groups: [web]
+  web-2: {{flavor: small, image: tiny, networks: [front]}}
+faults: {faults}
+"""
+
+
+class Place:
+    """A state directory and a project of its own in Neutron."""
+
+    def __init__(self, directory: Path, endpoint: str) -> None:
+        self.directory, self.endpoint = directory, endpoint
+        self.project = f"demo-{uuid.uuid4().hex[:8]}"
+        self.file = directory / "run.yaml"
+
+    def says(self, faults: str = "[]", endpoint: str | None = None) -> None:
+        text = RUN_FILE.format(project=self.project, endpoint=endpoint or self.endpoint, faults=faults)
+        self.file.write_text(text)
+
+    def slipway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("slipway")), "--state", str(self.directory / "state"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    def differences(self) -> list[dict[str, Any]]:
+        """What audit finds; other tests' ports, which this record does not know, are left out."""
+        findings = json.loads(self.slipway("audit", "--output", "json").stdout)
+        ours = {port["id"] for port in self.in_neutron("ports")}
+        return [each for each in findings if each["difference"] != "orphaned" or each["name"] in ours]
+
+    def in_neutron(self, collection: str) -> list[dict[str, Any]]:
+        """What Neutron itself says the project has."""
+        headers = {"X-Project-Id": self.project, "X-User-Id": "test", "X-Roles": "admin"}
+        url = f"{self.endpoint}/v2.0/{collection}?project_id={self.project}"
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
+            found: list[dict[str, Any]] = json.load(answer)[collection.replace("-", "_")]
+            return found
+
+
+@pytest.fixture
+def place(neutron: Neutron, tmp_path: Path) -> Place:
+    return Place(tmp_path, neutron.endpoint)
+
+
+def test_two_instances_survive_a_kill_in_create_port(place: Place) -> None:
+    """Killed with -9 when Neutron has made the second instance's port and nothing of it is on record."""
+    place.says("[{at: network.create_port, call: 3, mode: crash_after}]")
+    killed = place.slipway("run", str(place.file), "--allow-faults")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = place.slipway("resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+
+    place.says()
+    again = place.slipway("run", str(place.file))
+    assert again.returncode == 0, again.stdout + again.stderr
+    listed = json.loads(place.slipway("list", "--output", "json").stdout)
+    assert {each["name"]: each["vm_state"] for each in listed} == {"web-1": "ACTIVE", "web-2": "ACTIVE"}
+    ports = place.in_neutron("ports")
+    on_record = {address for each in listed for address in each["addresses"]}
+    assert {ip["ip_address"] for port in ports for ip in port["fixed_ips"]} == on_record
+    assert {"10.0.0.10", "10.0.0.77"} < on_record
+    assert [(port["binding:vif_type"], port["device_owner"]) for port in ports] == [("bridge", "compute:nova")] * 3
+    assert {port["device_id"] for port in ports} == {each["id"] for each in listed}
+    assert place.differences() == []
+
+    for name in ("web-1", "web-2"):
+        deleted = place.slipway("delete", name)
+        assert deleted.returncode == 0, deleted.stdout + deleted.stderr
+    (brought_along,) = place.in_neutron("ports")
+    assert (brought_along["name"], brought_along["device_id"], brought_along["binding:host_id"]) == ("mine", "", "")
+    destroyed = place.slipway("destroy", str(place.file))
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert place.in_neutron("ports") == place.in_neutron("networks") == place.in_neutron("subnets") == []
+    assert [group["name"] for group in place.in_neutron("security-groups")] == ["default"]
+
+
+def test_a_build_that_fails_leaves_no_port(place: Place) -> None:
+    place.says("[{at: compute.spawn, call: 1, mode: error, raise: InvalidDomainXml}]")
+    failed = place.slipway("run", str(place.file), "--allow-faults")
+    assert failed.returncode == 3, failed.stdout + failed.stderr
+    listed = json.loads(place.slipway("list", "--output", "json").stdout)
+    (active,) = (each for each in listed if each["vm_state"] == "ACTIVE")
+    assert {port["device_id"] for port in place.in_neutron("ports") if port["name"] != "mine"} == {active["id"]}
+    assert place.differences() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("{cloud: x}", "network"),
+        ('{network: neutron, endpoint: "http://user:secret@127.0.0.1"}', "without user or password"),
+        ("{network: neutron, endpoint: 127.0.0.1}", "http or https URL"),
+        ("{network: nothing}", "nothing"),
+        ("{network: neutron}", "either `cloud`"),
+    ],
+)
+def test_settings_that_make_no_sense(tmp_path: Path, settings: str, said: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(f"schema: 1\nsettings: {settings}\n")
+    command = [str(Path(sys.executable).with_name("slipway")), "--state", str(tmp_path / "state"), "run", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode not in (0, -6), done.stdout
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
