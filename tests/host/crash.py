@@ -1,4 +1,4 @@
-"""A build and a delete with a fault that kills, in a process of its own.
+"""A build and a delete with faults, one of which kills, in a process of its own.
 
 It is forked from one that has loaded what is needed and used nothing of it: a fork of a process that has used libvirt
 has its locks, and none of its threads.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.runfile import loads
@@ -23,17 +24,17 @@ _DRIVERS = (
 """Loaded when first needed, which would be by each child anew."""
 
 
-def died(fault: Fault, state: Path, text: str) -> bool:
+def died(faults: Sequence[Fault], state: Path, text: str) -> bool:
     """Build what the run file says and delete `one`; whether the process was killed on the way."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__, *_DRIVERS])
-    process = context.Process(target=_live, args=(str(fault), str(state), text))
+    process = context.Process(target=_live, args=([*map(str, faults)], str(state), text))
     process.start()
     process.join(120)
     return process.exitcode == -signal.SIGKILL
 
 
-def _live(fault: str, state: str, text: str) -> None:
-    with Faults(Fault.parse(fault)).orchestrator(Path(state)) as orchestrator:
+def _live(faults: Sequence[str], state: str, text: str) -> None:
+    with Faults(*map(Fault.parse, faults)).orchestrator(Path(state)) as orchestrator:
         orchestrator.run(loads(text, "drill.yaml"))
         orchestrator.delete("one")
