@@ -1,17 +1,39 @@
-"""Runs a file with a fault in it: `python crash.py FAULT STATE FILE`.
+"""A build and a delete with a fault that kills, in a process of its own.
 
-In a process that began by itself: a fork of one that has used libvirt has its locks, and none of its threads.
+It is forked from one that has loaded what is needed and used nothing of it: a fork of a process that has used libvirt
+has its locks, and none of its threads.
 """
 
 from __future__ import annotations
 
-import sys
+import multiprocessing
+import signal
 from pathlib import Path
 
-from slipway.runfile import load
+from slipway.runfile import loads
 from slipway.testing import Fault, Faults
 
-if __name__ == "__main__":
-    fault, state, file = sys.argv[1:]
+_DRIVERS = (
+    "slipway.drivers.network.embedded.driver",
+    "slipway.drivers.compute.libvirt.driver",
+    "slipway.drivers.disk.qcow2.driver",
+    "slipway.drivers.wiring.linuxbridge.driver",
+    "pyroute2",
+)
+"""Loaded when first needed, which would be by each child anew."""
+
+
+def died(fault: Fault, state: Path, text: str) -> bool:
+    """Build what the run file says and delete `one`; whether the process was killed on the way."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__, *_DRIVERS])
+    process = context.Process(target=_live, args=(str(fault), str(state), text))
+    process.start()
+    process.join(120)
+    return process.exitcode == -signal.SIGKILL
+
+
+def _live(fault: str, state: str, text: str) -> None:
     with Faults(Fault.parse(fault)).orchestrator(Path(state)) as orchestrator:
-        orchestrator.run(load(Path(file)))
+        orchestrator.run(loads(text, "drill.yaml"))
+        orchestrator.delete("one")

@@ -77,6 +77,8 @@ class Links:
 
     def release_bridge(self, bridge: str) -> None:
         """Delete the bridge when it is ours and nothing but its uplink is in it: the last NIC in it was no tap."""
+        if not exists(self._host.netns):
+            return
         with self._alone(f"{bridge} cannot be deleted") as kernel:
             _release(kernel, bridge, None)
 
