@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +57,16 @@ class NetworkHost:
         """Domains and the processes of QEMU."""
         return []
 
+    def clear(self) -> None:
+        """End what a test that failed has left and would outlive the namespace."""
+        # Again, for a supervisor may have started another server.
+        while found := _serving(f"/dhcp/{self.name}/"):
+            for one in found:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+        for name in self.namespaces():
+            run("ip", "netns", "del", name)
+
 
 @dataclass(frozen=True)
 class RealHost(NetworkHost):
@@ -93,6 +103,12 @@ instances: {{one: {{flavor: tiny, image: guest, networks: [net]}}}}
     def machines(self) -> list[str]:
         return [*self.domains(), *map(str, self.libvirtd.machines())]
 
+    def clear(self) -> None:
+        """Its machines too."""
+        self.libvirtd.ensure_running()
+        self.libvirtd.clear()
+        super().clear()
+
 
 def things(hosts: Sequence[NetworkHost], state: Path) -> Things:
     """All that a build may leave on the hosts or in the state directory."""
@@ -118,7 +134,11 @@ def _is_an_instance_s(path: Path) -> bool:
 
 def processes(state: Path) -> list[psutil.Process]:
     """DHCP servers and their supervisors: they have the state directory in their command lines."""
-    return [one for one in psutil.process_iter(["cmdline"]) if f"{state}/dhcp" in " ".join(one.info["cmdline"] or ())]
+    return _serving(f"{state}/dhcp/")
+
+
+def _serving(where: str) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if where in " ".join(one.info["cmdline"] or ())]
 
 
 @contextmanager

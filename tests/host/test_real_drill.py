@@ -1,8 +1,8 @@
 """The drill over a real build and its delete: every call of every driver of the host fails, loses its reply, or kills.
 
-A call that undoes something is met twice: in a delete, and where the last call of the build failed. After each, once the
-instance is deleted, the host is as it was. What is our own, the network's and the record's calls, the drill of simulated
-hosts has.
+A call that undoes something is met twice: in a delete, and where the last call of the build failed. After each, and
+when the instance is deleted, the host is as it was. The drill of simulated hosts has what is of the network and the
+record.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ THE_LAST_FAILS = Fault("power_state", Mode.ERROR)
 @pytest.fixture
 def host(real_hosts: tuple[RealHost, RealHost]) -> Iterator[RealHost]:
     yield real_hosts[0]
-    real_hosts[0].libvirtd.clear()
+    real_hosts[0].clear()
 
 
 def points(text: str, state: Path, mode: Mode) -> list[Fault]:

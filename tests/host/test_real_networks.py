@@ -25,7 +25,7 @@ Hosts = tuple[RealHost, RealHost]
 def hosts(real_hosts: Hosts) -> Iterator[Hosts]:
     yield real_hosts
     for host in real_hosts:
-        host.libvirtd.clear()
+        host.clear()
 
 
 def file_of(hosts: Hosts, guest: Guest) -> RunFile:

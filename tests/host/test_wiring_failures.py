@@ -85,6 +85,7 @@ def place(netns: str, tmp_path: Path) -> Iterator[Place]:
         host.ip("link", "add", "uplink", "type", "veth", "peer", "name", "far")
         host.ip("link", "set", "uplink", "up")
         yield Place(host, tmp_path / "state", orchestrator)
+        host.clear()
 
 
 # --- what fails before the machine runs -----------------------------------------------------------------------------
@@ -239,5 +240,4 @@ def test_libvirtd_killed_during_the_wait(real_hosts: tuple[RealHost, RealHost], 
             assert orchestrator.audit() == ()
         assert things([host], state) == before
     finally:
-        host.libvirtd.ensure_running()
-        host.libvirtd.clear()
+        host.clear()
