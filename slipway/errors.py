@@ -144,7 +144,11 @@ class ImageNotActive(AbortBuild):
 
 
 class ImageUnacceptable(AbortBuild):
-    """The image cannot be used."""
+    """The image, or the volume that was brought along, cannot be used."""
+
+
+class VolumeInUse(AbortBuild):
+    """Another instance has the volume."""
 
 
 class FlavorDiskTooSmall(AbortBuild):

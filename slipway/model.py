@@ -125,12 +125,21 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A disk that the user brings along: a file in the format "qcow2" or "raw", attached as it is."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceRequest:
     """All that the user said about one instance. It is stored as it is and never changed by a build.
 
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
     `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
-    `ssh_keys` are public keys, each a line as in `authorized_keys`.
+    `ssh_keys` are public keys, each a line as in `authorized_keys`. `disks` has the size in bytes of each further disk,
+    or the volume that it is.
     """
 
     name: str
@@ -144,7 +153,7 @@ class InstanceRequest:
     user_data_sha256: str | None = None
     zone: str | None = None
     host: str | None = None
-    disks: tuple[int, ...] = ()
+    disks: tuple[int | Volume, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     idempotency_key: str | None = None
     ssh_keys: tuple[str, ...] = ()
@@ -437,7 +446,10 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class DiskRequest:
-    """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing."""
+    """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing.
+
+    With a `volume` nothing is made: the volume is the disk, and has its own size.
+    """
 
     instance_id: str
     slot: int
@@ -445,6 +457,7 @@ class DiskRequest:
     size: int
     image: Image | None = None
     seed: Seed | None = None
+    volume: Volume | None = None
 
 
 @dataclass(frozen=True, slots=True)

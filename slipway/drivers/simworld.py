@@ -87,6 +87,13 @@ class Shelf(Generic[Record]):
             with locked(self._directory):
                 yield
 
+    @contextmanager
+    def everywhere(self) -> Iterator[list[Record]]:
+        """All things of this kind on all hosts; nobody else is in here meanwhile. Needs `locked`."""
+        with locked(self._world):
+            paths = sorted(self._world.glob(f"*/{self._directory.name}/*{_SUFFIX}"))
+            yield [record for path in paths if (record := self._read(str(path))) is not None]
+
     def seen(self) -> Collection[Record]:
         """All things, each as it was when its file was first seen: for what never changes in one. Needs `locked`.
 

@@ -30,13 +30,13 @@ def check_request(request: InstanceRequest) -> None:
         raise FlavorDiskTooSmall(
             f"flavor {flavor.name} has {size(flavor.disk)} of disk, image {image.name} needs {size(needed)}"
         )
-    if any(disk <= 0 for disk in request.disks):
+    if any(disk <= 0 for disk in request.disks if isinstance(disk, int)):
         raise InvalidDiskInfo(f"instance {request.name}: a disk of no size was asked for")
 
 
 def disk_total(request: InstanceRequest) -> int:
-    """Bytes of disk that the instance takes from its host."""
-    return request.flavor.disk + sum(request.disks)
+    """Bytes of disk that the instance takes from its host; volumes that were brought along are there already."""
+    return request.flavor.disk + sum(disk for disk in request.disks if isinstance(disk, int))
 
 
 def select(request: InstanceRequest, usages: Sequence[HostUsage], members: Sequence[str]) -> tuple[str, ...]:

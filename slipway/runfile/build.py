@@ -24,6 +24,7 @@ from slipway.model import (
     ServerGroup,
     Sign,
     Simulation,
+    Volume,
 )
 from slipway.runfile.entries import (
     DEFAULT_GATEWAY,
@@ -198,7 +199,7 @@ def _instances(document: Document, tree: Tree) -> tuple[InstanceEntry, ...]:
             "networks": tuple(map(_nic, entry["networks"])) if "networks" in entry else None,
             "security_groups": tuple(entry.get("security_groups", ())),
             "group": groups[entry["group"]] if "group" in entry else None,
-            "disks": tuple(map(parse_size, entry.get("disks", ()))),
+            "disks": tuple(_further_disk(document, disk) for disk in entry.get("disks", ())),
             "metadata": tuple(entry.get("metadata", {}).items()),
             "wait_for": tuple(_wait_for(entry.get("wait_for", {}))),
             "ssh_keys": tuple(tree["keypairs"][name] for name in entry.get("keypairs", ())),
@@ -221,6 +222,12 @@ def _wait_for(entry: Tree) -> Iterator[Readiness]:
         if sign in entry:
             said = entry[sign] if sign is Sign.MARKER else {"within": entry[sign]}
             yield Readiness(sign, parse_duration(said["within"]), said.get("text", ""))
+
+
+def _further_disk(document: Document, entry: str | Tree) -> int | Volume:
+    if isinstance(entry, str):
+        return parse_size(entry)
+    return Volume(resolve(document, entry["volume"]), entry["format"])
 
 
 def _nic(entry: str | Tree) -> NetworkRequest:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from slipway.document import Document, NodePath
 from slipway.problems import quoted
-from slipway.runfile.guests import check_guest
+from slipway.runfile.guests import check_guest, resolve
 from slipway.runfile.references import References
 
 MAX_INSTANCES = 10_000
@@ -34,6 +35,7 @@ def check_instances(document: Document, references: References) -> None:
         return
     _check_names(document, instances)
     brought: dict[str, NodePath] = {}
+    volumes: dict[str, NodePath] = {}
     for name, entry in instances.items():
         path = ("instances", name)
         for key, kind in _KINDS.items():
@@ -43,6 +45,10 @@ def check_instances(document: Document, references: References) -> None:
             references.check(document, (*path, "security_groups", index), "security group", group)
         for index, nic in enumerate(entry.get("networks", ())):
             _check_nic(document, references, (*path, "networks", index), nic, entry.get("count", 1), brought)
+        for index, disk in enumerate(entry.get("disks", ())):
+            if isinstance(disk, dict) and "volume" in disk:
+                place = (*path, "disks", index, "volume")
+                _check_volume(document, place, disk["volume"], entry.get("count", 1), volumes)
         for index, keypair in enumerate(entry.get("keypairs", ())):
             references.check(document, (*path, "keypairs", index), "keypair", keypair)
         check_guest(document, path, entry)
@@ -101,6 +107,16 @@ def _check_port(
         line = document.position(brought[port]).line
         document.problem(path, f"port {quoted(port)} is brought along already, in line {line}")
     brought.setdefault(port, path)
+
+
+def _check_volume(document: Document, path: NodePath, volume: str, count: int, brought: dict[str, NodePath]) -> None:
+    real = os.path.realpath(resolve(document, volume))
+    if count > 1:
+        document.problem(path, f"volume {quoted(volume)} cannot be brought along by {count} instances (count)")
+    if real in brought:
+        line = document.position(brought[real]).line
+        document.problem(path, f"volume {quoted(volume)} is brought along already, in line {line}")
+    brought.setdefault(real, path)
 
 
 def _check_order(document: Document, instances: dict[str, dict[str, Any]], references: References) -> None:

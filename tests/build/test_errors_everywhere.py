@@ -1,6 +1,7 @@
 """An error, or a lost reply, at every driver call of a build, of its roll-back and of a delete, one at a time.
 
-The instance brings a port along and gets another one, two disks and user data; its neighbour must not be touched.
+The instance brings a port and a volume along, gets another port, two disks and user data; its neighbour must not be
+touched.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pytest
 
 from slipway import errors
 from slipway.builder import Listener
-from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest
+from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest, Volume
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode
 
@@ -90,9 +91,8 @@ def make_stage(world: World) -> Stage:
     with world.open() as orchestrator:
         neighbour = orchestrator.create(world.request("neighbour"))
     things = world.reality()
-    wanted = world.request(
-        "web-1", NetworkRequest(port="brought"), "net", disks=(1 << 30,), user_data="#cloud-config\n{}\n"
-    )
+    disks = (1 << 30, Volume(str(world.state / "data.raw"), "raw"))
+    wanted = world.request("web-1", NetworkRequest(port="brought"), "net", disks=disks, user_data="#cloud-config\n{}\n")
     return Stage(world, things, world.things_of(neighbour), wanted)
 
 

@@ -37,7 +37,12 @@ networks:
 flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
 images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
 instances:
-  web-1: {{flavor: small, image: tiny, networks: [{{port: mine}}, b], disks: [1GiB], user_data: "#cloud-config"}}
+  web-1:
+    flavor: small
+    image: tiny
+    networks: [{{port: mine}}, b]
+    disks: [1GiB, {{volume: data.raw, format: raw}}]
+    user_data: "#cloud-config"
 """
 
 
@@ -98,7 +103,7 @@ class Reality:
         )
 
 
-THERE = Reality(1, 3, 1, ((True, True), (True, True)), 1, 1, 3, 0)
+THERE = Reality(1, 4, 1, ((True, True), (True, True)), 1, 1, 3, 0)
 GONE = Reality(0, 0, 0, ((False, False),), 0, 0, 1, 0)
 
 

@@ -15,8 +15,8 @@ from slipway.drivers.disk.base import DiskDriver, DiskInfo
 from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.drivers.disk.sim import SimDisk
-from slipway.errors import DiskError
-from slipway.model import DiskRequest, DiskRole, Host, Seed
+from slipway.errors import DiskError, VolumeInUse
+from slipway.model import DiskRequest, DiskRole, Host, Seed, Volume
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 GIB = 1 << 30
@@ -28,7 +28,7 @@ SEED = DiskRequest("one", 2, DiskRole.SEED, 0, seed=Seed("#cloud-config\npasswor
 class DiskStore(Protocol):
     """The disks of a host under test and the means to do to them what the driver cannot."""
 
-    def driver(self) -> DiskDriver:
+    def driver(self, host: Host = HOST) -> DiskDriver:
         """A new driver object of the same disks, as after a restart."""
 
     def plant(self, instance_id: str, slot: int) -> None:
@@ -43,8 +43,8 @@ class SimDiskStore:
         self.state = state
         self.disks = state / "world" / HOST.name / "disks"
 
-    def driver(self) -> SimDisk:
-        return SimDisk(HOST, self.state)
+    def driver(self, host: Host = HOST) -> SimDisk:
+        return SimDisk(host, self.state)
 
     def plant(self, instance_id: str, slot: int) -> None:
         self.disks.mkdir(parents=True, exist_ok=True)
@@ -63,8 +63,8 @@ class Qcow2DiskStore:
         self.state = state
         self.disks = state / "disks" / HOST.name
 
-    def driver(self) -> Qcow2Disk:
-        return Qcow2Disk(HOST, self.state, "slipway")
+    def driver(self, host: Host = HOST) -> Qcow2Disk:
+        return Qcow2Disk(host, self.state, "slipway")
 
     def plant(self, instance_id: str, slot: int) -> None:
         self.disks.mkdir(parents=True, exist_ok=True)
@@ -128,6 +128,57 @@ def test_what_is_not_ours_is_left_alone(store: DiskStore) -> None:
         driver.create_disk(ROOT)
     driver.delete_disk("one", 0)
     assert store.count() == 1
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    path = tmp_path / "outside" / "data.raw"
+    path.parent.mkdir()
+    path.write_bytes(b"the user's".ljust(1 << 20, b"."))
+    return path
+
+
+def wanting(volume: Path, instance_id: str = "one", slot: int = 1) -> DiskRequest:
+    return DiskRequest(instance_id, slot, DiskRole.DATA, 0, volume=Volume(str(volume), "raw"))
+
+
+def test_a_volume_is_taken_as_it_is_and_given_back(store: DiskStore, volume: Path) -> None:
+    content, before = volume.read_bytes(), volume.stat()
+    disk = store.driver().create_disk(wanting(volume))
+    assert (disk.path, disk.format, disk.device) == (str(volume), "raw", "vdb")
+    assert store.driver().create_disk(wanting(volume)) == disk
+    assert [(info.instance_id, info.slot) for info in store.driver().list_disks()] == [("one", 1)]
+    store.driver().delete_disk("one", 1)
+    store.driver().delete_disk("one", 1)
+    assert list(store.driver().list_disks()) == []
+    assert (volume.read_bytes(), volume.stat().st_mode) == (content, before.st_mode)
+    assert volume.stat().st_mtime_ns == before.st_mtime_ns
+    assert store.driver().create_disk(wanting(volume, "two")).path == str(volume)
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_a_volume_is_never_given_to_two(store: DiskStore, volume: Path, link: str | None) -> None:
+    """Whatever its name, and on whichever host."""
+    other = volume.with_name("other") if link else volume
+    if link:
+        getattr(other, link)(volume)
+    store.driver().create_disk(wanting(volume))
+    for driver in (store.driver(), store.driver(Host("node-2", vcpus=8, memory=1 << 34, disk=1 << 40))):
+        with pytest.raises(VolumeInUse, match="in use by instance one"):
+            driver.create_disk(wanting(other, "two"))
+        driver.delete_disk("two", 1)
+        assert list(store.driver().list_disks())[0].instance_id == "one"
+    with pytest.raises(VolumeInUse):
+        store.driver().create_disk(wanting(other, "one", 2))
+
+
+def test_of_many_at_once_one_gets_the_volume(store: DiskStore, volume: Path) -> None:
+    hosts = [Host(f"node-{number}", vcpus=8, memory=1 << 34, disk=1 << 40) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(store.driver(host).create_disk, wanting(volume, host.name)) for host in hosts]
+    errors = [one.exception() for one in tries]
+    assert errors.count(None) == 1
+    assert all(isinstance(error, VolumeInUse) for error in errors if error)
 
 
 def test_disks_at_once(store: DiskStore) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
-from slipway.model import DiskRequest, DiskRole, Host, Image, Seed
+from slipway.model import DiskRequest, DiskRole, Host, Image, Seed, Volume
 
 pytestmark = [
     pytest.mark.host,
@@ -400,3 +400,49 @@ def test_without_room_a_download_leaves_nothing(tmp_path: Path, server: Server, 
     said = without_room(tmp_path, server.url, hashlib.sha256(server.content).hexdigest())
     assert "image img cannot be kept: [Errno 28] No space left on device" in said
     assert said.endswith("['.lock', 'filler']")
+
+
+# --- volumes that are brought along ---------------------------------------------------------------------------------
+
+
+def wanting(path: Path, form: str = "qcow2") -> DiskRequest:
+    return DiskRequest("one", 1, DiskRole.DATA, 0, volume=Volume(str(path), form))
+
+
+def test_a_volume_has_its_own_size_and_is_not_copied(tmp_path: Path, image: Path) -> None:
+    disk = driver(tmp_path).create_disk(wanting(image))
+    assert (disk.path, disk.format, disk.size) == (str(image), "qcow2", 10 * MIB)
+    assert [info.size for info in driver(tmp_path).list_disks()] == [10 * MIB]
+    (claim,) = (tmp_path / "state" / "disks" / HOST.name).glob("one-1.*")
+    assert stat.S_IMODE(claim.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("make", "form", "says"),
+    [
+        (lambda path: None, "raw", "No such file"),
+        (lambda path: path.mkdir(), "raw", "is not a file"),
+        (lambda path: os.mkfifo(path), "raw", "is not a file"),
+        (lambda path: path.write_bytes(b"x" * 4096), "qcow2", "first bytes say otherwise"),
+        (lambda path: qemu_img("create", "-f", "qcow2", path, MIB), "raw", "first bytes say otherwise"),
+        (lambda path: qemu_img("create", "-fqcow2", "-Fraw", "-b/dev/null", path, MIB), "qcow2", "has a backing file"),
+        (
+            lambda path: qemu_img("create", "-fqcow2", f"-odata_file={path}.data", path, MIB),
+            "qcow2",
+            "has an external data file",
+        ),
+    ],
+    ids=["absent", "directory", "fifo", "raw", "qcow2", "backing", "data"],
+)
+def test_a_volume_is_refused(make: Callable[[Path], object], form: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "volume"
+    make(path)
+    with pytest.raises(ImageUnacceptable, match=f"^volume {path} .*{says}"):
+        driver(tmp_path).create_disk(wanting(path, form))
+    assert list(driver(tmp_path).list_disks()) == []
+
+
+def test_another_instances_disk_is_no_volume(tmp_path: Path, image: Path) -> None:
+    other = driver(tmp_path).create_disk(replace(wanting(image), instance_id="two", volume=None, size=MIB))
+    with pytest.raises(ImageUnacceptable, match="images of Slipway"):
+        driver(tmp_path).create_disk(wanting(Path(other.path)))

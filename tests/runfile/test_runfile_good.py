@@ -13,13 +13,17 @@ from slipway.model import (
     AllocationPool,
     Boot,
     CpuMode,
+    DiskRequest,
+    DiskRole,
     Firmware,
     Flavor,
     Host,
     Image,
     InjectedFile,
+    InstanceRequest,
     NetworkRequest,
     ServerGroup,
+    Volume,
 )
 from slipway.runfile import DEFAULT_GATEWAY, RunFile, load, loads
 from slipway.settings import Settings
@@ -256,3 +260,17 @@ def test_both_addresses_of_a_31_may_be_asked_for(address: str) -> None:
     subnet = "{cidr: 10.0.0.0/31, gateway: null, enable_dhcp: false}"
     text = f"schema: 1\nnetworks: {{n: {{subnets: {{s: {subnet}}}, ports: {{p: {{fixed_ip: {address}}}}}}}}}\n"
     assert loads(text, "f").networks[0].ports[0].fixed_ip == address
+
+
+def test_a_volumes_path_is_relative_to_the_file_and_old_records_stay_readable() -> None:
+    text = """
+schema: 1
+flavors: {small: {vcpus: 1, memory: 1GiB, disk: 1GiB}}
+images: {tiny: {path: tiny.qcow2}}
+instances: {a: {flavor: small, image: tiny, disks: [1GiB, {volume: ./data.qcow2, format: qcow2}]}}
+"""
+    (entry,) = loads(text, "/somewhere/run.yaml").instances
+    assert entry.request.disks == (2**30, Volume("/somewhere/data.qcow2", "qcow2"))
+    assert codec.decode(codec.encode(entry.request), InstanceRequest) == entry.request
+    old = b'{"instance_id":"i","slot":1,"role":"data","size":5,"image":null,"seed":null}'
+    assert codec.decode(old, DiskRequest) == DiskRequest("i", 1, DiskRole.DATA, 5)

@@ -11,7 +11,7 @@ from slipway.model import Disk, DiskRequest
 
 @dataclass(frozen=True, slots=True)
 class DiskInfo:
-    """A disk that bears our tag, as it lies there; `size` in bytes."""
+    """A disk that bears our tag, as it lies there, or a volume that we gave out; `size` in bytes."""
 
     instance_id: str
     slot: int
@@ -27,10 +27,13 @@ class DiskDriver(Protocol):
     local: ClassVar[bool]
 
     def create_disk(self, request: DiskRequest) -> Disk:
-        """Make the disk, or give the one that was made before. An image in `request` is what it starts from."""
+        """Make the disk, or give the one that was made before. An image in `request` is what it starts from.
+
+        A volume is taken as it is, by one instance at a time. Raises `VolumeInUse`.
+        """
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
-        """Delete the disk. Absent: nothing happens."""
+        """Delete the disk. Absent: nothing happens. A volume is given back, and its file left alone."""
 
     def list_disks(self) -> Sequence[DiskInfo]:
         """All disks that bear our tag."""

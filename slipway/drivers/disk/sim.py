@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from slipway.drivers.disk.base import DiskInfo
 from slipway.drivers.disk.devices import device_name
+from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import DiskError
-from slipway.model import Disk, DiskRequest, DiskRole, Host
+from slipway.model import Disk, DiskRequest, DiskRole, Host, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class SimDiskFile:
     size: int
     image: str | None
     user_data_sha256: str | None
+    volume: Volume | None = None
 
 
 class SimDisk:
@@ -41,9 +44,9 @@ class SimDisk:
         self._disks = Shelf(state, host.name, "disks", SimDiskFile, DiskError)
 
     def create_disk(self, request: DiskRequest) -> Disk:
-        """Make the disk, or give the one that was made before. The image is not opened.
+        """Make the disk, or give the one that was made before. Image and volume are not opened.
 
-        Raises `DiskError` where something that is not ours is in its place.
+        Raises `DiskError` where something that is not ours is in its place, `VolumeInUse`.
         """
         self._calls.enter("create_disk")
         key = _key(request.instance_id, request.slot)
@@ -51,18 +54,28 @@ class SimDisk:
             disk = self._disks.get(key)
             if disk is None:
                 disk = _made(request)
-                self._disks.put(key, disk)
+                self._put(key, disk)
         if disk.owner != OWNER:
             raise DiskError(f"{self._host.name}: disk {key} exists already and is not ours")
         return Disk(
             instance_id=disk.instance_id,
             slot=disk.slot,
             role=disk.role,
-            path=self._disks.path(key),
-            format="raw" if disk.role is DiskRole.SEED else "qcow2",
+            path=disk.volume.path if disk.volume else self._disks.path(key),
+            format=disk.volume.format if disk.volume else "raw" if disk.role is DiskRole.SEED else "qcow2",
             size=disk.size,
             device=device_name(disk.slot),
         )
+
+    def _put(self, key: str, disk: SimDiskFile) -> None:
+        """Make the disk. Its file is what says who has a volume, so all hosts' disks are looked through first."""
+        if disk.volume is None:
+            self._disks.put(key, disk)
+            return
+        with self._disks.everywhere() as disks:
+            taken = ((other.volume.path, other.instance_id) for other in disks if other.volume)
+            check_free(disk.volume.path, taken)
+            self._disks.put(key, disk)
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
@@ -95,4 +108,5 @@ def _made(request: DiskRequest) -> SimDiskFile:
         size=request.size,
         image=None if request.image is None else request.image.name,
         user_data_sha256=None if data is None else hashlib.sha256(data.encode()).hexdigest(),
+        volume=None if request.volume is None else replace(request.volume, path=os.path.realpath(request.volume.path)),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Disk, DiskRequest, DiskRole, Host, Scope, Vif
+from slipway.model import Disk, DiskRequest, DiskRole, Host, Scope, Vif, Volume
 from slipway.states.ledger import Durability
 from slipway.states.machines import Event
 
@@ -27,12 +27,14 @@ class MapDisks(Task):
     def do(self, work: Work) -> tuple[DiskRequest, ...]:
         """The disks in the order of their slots."""
         request, owner = work.instance.request, work.instance.id
-        disks = [(DiskRole.ROOT, request.flavor.disk)] if request.flavor.disk else []
-        disks += [(DiskRole.DATA, size) for size in request.disks]
-        return tuple(
-            DiskRequest(owner, slot, role, size, request.image if role is DiskRole.ROOT else None)
-            for slot, (role, size) in enumerate(disks)
-        )
+        root = [request.flavor.disk] if request.flavor.disk else []
+        disks = [DiskRequest(owner, 0, DiskRole.ROOT, size, request.image) for size in root]
+        for slot, disk in enumerate(request.disks, start=len(root)):
+            if isinstance(disk, Volume):
+                disks.append(DiskRequest(owner, slot, DiskRole.DATA, 0, volume=disk))
+            else:
+                disks.append(DiskRequest(owner, slot, DiskRole.DATA, disk))
+        return tuple(disks)
 
 
 class DiskTask(Task):
@@ -47,18 +49,18 @@ class DiskTask(Task):
 
 
 class CreateDisk(DiskTask):
-    """Make one disk on the host."""
+    """Make one disk on the host, or take the volume that was brought along."""
 
     name = "create-disk"
     kind = "disk"
     enters = Event.MAP_DISKS
 
     def do(self, work: Work, request: DiskRequest) -> Disk:
-        """Raises `DiskError`, `ImageUnacceptable`."""
+        """Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`."""
         return work.on_host.disk.create_disk(request)
 
     def undo(self, work: Work, result: Disk | None) -> None:
-        """Delete it."""
+        """Delete it, or give the volume back."""
         work.on_host.disk.delete_disk(work.instance.id, work.effect.slot)
 
 

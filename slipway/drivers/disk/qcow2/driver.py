@@ -1,4 +1,7 @@
-"""The disks of one host's instances: `disks/<host>/<instance id>-<slot>.qcow2`, or `.iso`, in the state directory."""
+"""The disks of one host's instances: `disks/<host>/<instance id>-<slot>.qcow2`, or `.iso`, in the state directory.
+
+A volume that was brought along stays where it is; `<instance id>-<slot>.volume` there says who has it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+
 from slipway.drivers.disk.base import DiskInfo
 from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.header import read_header
-from slipway.drivers.disk.qcow2.images import ImageCache
+from slipway.drivers.disk.qcow2.images import ImageCache, check
 from slipway.drivers.disk.qcow2.seed import seed_image
+from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
-from slipway.errors import DiskError, FlavorDiskTooSmall
-from slipway.model import Disk, DiskRequest, DiskRole, Host
+from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
+from slipway.model import Disk, DiskRequest, DiskRole, Host, Volume
 
-_DISK, _SEED = ".qcow2", ".iso"
+_DISK, _SEED, _VOLUME = ".qcow2", ".iso", ".volume"
+
+
+class _Attached(msgspec.Struct, frozen=True):
+    """The content of a `.volume` file: the volume's real path, its format, and what a guest sees, in bytes."""
+
+    path: str
+    format: str
+    size: int
 
 
 class Qcow2Disk:
@@ -34,13 +48,18 @@ class Qcow2Disk:
         """The state directory is one installation's."""
         self._host = host.name
         self._directory = state.absolute() / "disks" / file_name(host.name)
+        self._ours = tuple(os.path.realpath(state / kept) for kept in ("disks", "images"))
         self._images = ImageCache(host.name, state)
 
     def create_disk(self, request: DiskRequest) -> Disk:
         """Make the disk, or give the one that was made before: an overlay on its image, an empty one, or the seed.
 
-        Raises `DiskError`, `ImageUnacceptable`, and `FlavorDiskTooSmall` for an image that is larger than the disk.
+        Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`, and `FlavorDiskTooSmall` for an image that is larger than
+        the disk.
         """
+        if request.volume is not None:
+            with self._translated():
+                return self._attached(request, request.volume)
         path = self._path(request.instance_id, request.slot, _SEED if request.role is DiskRole.SEED else _DISK)
         with self._translated():
             size = _size(path)
@@ -59,7 +78,7 @@ class Qcow2Disk:
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
-            for path in (self._path(instance_id, slot, suffix) for suffix in (_DISK, _SEED)):
+            for path in (self._path(instance_id, slot, suffix) for suffix in (_DISK, _SEED, _VOLUME)):
                 if not os.path.lexists(path) or _size(path) is not None:
                     remove(path)
 
@@ -95,10 +114,52 @@ class Qcow2Disk:
             raise DiskError(f"{self._host}: {path} exists already and is not ours")
         return size
 
+    def _attached(self, request: DiskRequest, volume: Volume) -> Disk:
+        """The volume as a disk, which this instance has from now on.
+
+        The claim is a file as well, so that a kill leaves a whole one or none; one lock holds for all hosts' disks.
+        """
+        claim = self._path(request.instance_id, request.slot, _VOLUME)
+        make_directories(self._directory)
+        with locked(self._directory), locked(self._directory.parent):
+            found = _read_claim(claim)
+            if found is None:
+                path = os.path.realpath(volume.path)
+                check_free(path, self._taken())
+                found = self._checked(path, volume.format)
+                replace(claim, msgspec.json.encode(found))
+        return Disk(
+            instance_id=request.instance_id,
+            slot=request.slot,
+            role=request.role,
+            path=found.path,
+            format=found.format,
+            size=found.size,
+            device=device_name(request.slot),
+        )
+
+    def _taken(self) -> Iterator[tuple[str, str]]:
+        for claim in self._directory.parent.glob(f"*/*{_VOLUME}"):
+            found = _read_claim(str(claim))
+            if found is not None:
+                yield found.path, text_of(claim.stem.rpartition("-")[0])
+
+    def _checked(self, path: str, form: str) -> _Attached:
+        """Refused is as well what is ours: an image of the cache, or another instance's disk."""
+        if any(Path(path).is_relative_to(directory) for directory in self._ours):
+            raise ImageUnacceptable(f"volume {path} is among the disks and images of Slipway: copy it to another place")
+        try:
+            regular = stat.S_ISREG(os.stat(path).st_mode)
+        except OSError as error:
+            raise ImageUnacceptable(f"volume {path} cannot be read: {error.strerror}") from error
+        if not regular:
+            raise ImageUnacceptable(f"volume {path} is not a file")
+        return _Attached(path, form, check(f"volume {path}", form, path).size)
+
     def _info(self, name: str) -> DiskInfo | None:
         stem, suffix = os.path.splitext(name)
         instance, _, slot = stem.rpartition("-")
-        if suffix not in (_DISK, _SEED) or not slot.isdecimal():
+        if suffix not in (_DISK, _SEED, _VOLUME) or not slot.isdecimal():
             return None
         size = _size(f"{self._directory}/{name}")
         return None if size is None else DiskInfo(text_of(instance), int(slot), size)
@@ -126,11 +187,23 @@ def _make_qcow2(path: str, size: int, base: tuple[str, str] | None) -> None:
             os.unlink(temporary)
 
 
+def _read_claim(path: str) -> _Attached | None:
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=_Attached)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise DiskError(f"{path} is damaged: {error}; delete it when no guest uses its volume") from error
+
+
 def _size(path: str) -> int | None:
     """The size of a disk of ours in bytes; None where nothing is there, or something else."""
     with suppress(FileNotFoundError):
         found = os.lstat(path)
         if stat.S_ISREG(found.st_mode):
+            if path.endswith(_VOLUME):
+                claim = _read_claim(path)
+                return claim.size if claim else None
             if path.endswith(_SEED):
                 return found.st_size
             header = read_header(path)

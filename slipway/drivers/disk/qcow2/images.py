@@ -69,7 +69,7 @@ class ImageCache:
                 make_directories(self._directory)
                 with locked(self._directory):
                     cached = f"{self._directory}/{self._brought(image, declared)}"
-            return self._checked(image, cached)
+            return check(f"image {image.name}", image.format, cached)
 
     def _brought(self, image: Image, declared: str | None) -> str:
         """The digest of the image, which is in the cache then. Needs `locked`."""
@@ -86,7 +86,7 @@ class ImageCache:
         if not os.path.exists(f"{self._directory}/{declared}"):
             part = f"{self._directory}/{declared}{TEMPORARY}"
             download(image, image.path, declared, part)
-            self._checked(image, part)
+            check(f"image {image.name}", image.format, part)
             os.rename(part, f"{self._directory}/{declared}")
         return declared
 
@@ -123,32 +123,12 @@ class ImageCache:
             after = os.fstat(file)
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise DiskError(f"{self._host}: the file of image {image.name} changed while it was copied; try again")
-            self._checked(image, temporary)
+            check(f"image {image.name}", image.format, temporary)
             os.rename(temporary, f"{self._directory}/{digest.hexdigest()}")
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
         return digest.hexdigest()
-
-    def _checked(self, image: Image, path: str) -> Base:
-        """Raises `ImageUnacceptable`."""
-        header = read_header(path)
-        form = image.format or ("qcow2" if header else None)
-        if form not in ("qcow2", "raw"):
-            what = f"format {form}" if form else "no format, and it is not qcow2"
-            raise ImageUnacceptable(f"image {image.name} has {what}; say format: raw if it is, or convert it to qcow2")
-        if (form == "qcow2") is not (header is not None):
-            raise ImageUnacceptable(f"image {image.name} is said to be {form}, and its first bytes say otherwise")
-        if header is not None and (header.has_backing_file or header.has_data_file):
-            what = "a backing file" if header.has_backing_file else "an external data file"
-            raise ImageUnacceptable(f"image {image.name} has {what}: it could be any file of the host")
-        try:
-            info = qemu_img.info(path, form)
-        except DiskError as error:
-            raise ImageUnacceptable(f"image {image.name} cannot be read: {error}") from error
-        if "backing-filename" in info or "data-file" in info.get("format-specific", {}).get("data", {}):
-            raise ImageUnacceptable(f"image {image.name} names another file: it could be any file of the host")
-        return Base(path, form, int(info["virtual-size"]))
 
     @contextmanager
     def _translated(self, image: Image) -> Iterator[None]:
@@ -156,6 +136,30 @@ class ImageCache:
             yield
         except OSError as error:
             raise DiskError(f"{self._host}: image {image.name} cannot be kept: {error}") from error
+
+
+def check(what: str, said: str | None, path: str) -> Base:
+    """The file, which is said to be of this format. `what` is its name in errors.
+
+    Raises `ImageUnacceptable` for what `ImageCache.base` refuses.
+    """
+    header = read_header(path)
+    form = said or ("qcow2" if header else None)
+    if form not in ("qcow2", "raw"):
+        has = f"format {form}" if form else "no format, and it is not qcow2"
+        raise ImageUnacceptable(f"{what} has {has}; say format: raw if it is, or convert it to qcow2")
+    if (form == "qcow2") is not (header is not None):
+        raise ImageUnacceptable(f"{what} is said to be {form}, and its first bytes say otherwise")
+    if header is not None and (header.has_backing_file or header.has_data_file):
+        has = "a backing file" if header.has_backing_file else "an external data file"
+        raise ImageUnacceptable(f"{what} has {has}: it could be any file of the host")
+    try:
+        info = qemu_img.info(path, form)
+    except DiskError as error:
+        raise ImageUnacceptable(f"{what} cannot be read: {error}") from error
+    if "backing-filename" in info or "data-file" in info.get("format-specific", {}).get("data", {}):
+        raise ImageUnacceptable(f"{what} names another file: it could be any file of the host")
+    return Base(path, form, int(info["virtual-size"]))
 
 
 @contextmanager
