@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -163,8 +164,10 @@ def test_a_list_is_whole_where_the_server_gives_pages(
 
     def in_pages(_method: str, path: str, ask: Callable[[], Answer]) -> Answer | None:
         asked.append(path)
+        (marker,) = parse_qs(urlsplit(path).query).get("marker", [""])
         status, body = ask()
-        ports = sorted(json.loads(body)["ports"], key=lambda port: str(port["id"]))
+        # This Neutron has no such limit, and then heeds no marker.
+        ports = sorted((p for p in json.loads(body)["ports"] if p["id"] > marker), key=lambda port: str(port["id"]))
         links = [{"rel": "next", "href": "elsewhere"}] if len(ports) > 2 else []
         return status, json.dumps({"ports": ports[:2], "ports_links": links}).encode()
 
@@ -172,6 +175,21 @@ def test_a_list_is_whole_where_the_server_gives_pages(
     listed = driver.list_ports(user, network_id=network.id, sort_key="id")
     assert [port.id for port in listed] == made
     assert len(asked) == 3
+
+
+def test_a_server_that_heeds_no_marker_is_not_asked_for_ever(
+    driver: NeutronNetwork, wire: Wire, user: Context, network: Network
+) -> None:
+    driver.create_port(user, network_id=network.id)
+
+    def for_ever(_method: str, _path: str, ask: Callable[[], Answer]) -> Answer | None:
+        status, body = ask()
+        links = [{"rel": "next", "href": "elsewhere"}]
+        return status, json.dumps({**json.loads(body), "ports_links": links}).encode()
+
+    wire.meddle = for_ever
+    with pytest.raises(errors.TransientNetworkError, match="again and again"):
+        driver.list_ports(user, network_id=network.id)
 
 
 # --- which Neutron --------------------------------------------------------------------------------------------------

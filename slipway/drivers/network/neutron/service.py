@@ -68,6 +68,8 @@ class Service:
             following = any(link.get("rel") == "next" for link in answer.get(f"{name}_links", ()))
             if not page or "limit" in query or not following:
                 return found
+            if query.get("marker") == page[-1]["id"]:
+                raise errors.TransientNetworkError(f"GET /{collection}: the same page comes again and again")
             query["marker"] = page[-1]["id"]
 
     def one(
