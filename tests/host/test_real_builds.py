@@ -97,7 +97,8 @@ def test_a_guest_is_asked_to_shut_down_and_started_again(machines: Machines) -> 
         assert orchestrator.start("one").vm_state == "ACTIVE"
         ready(machines)
         (process,) = machines.libvirtd.machines()
-        assert orchestrator.reboot("one", timeout=30).vm_state == "ACTIVE"
+        rebooted = orchestrator.reboot("one", timeout=30)
+        assert (rebooted.vm_state, rebooted.fault) == ("ACTIVE", None)
         assert machines.libvirtd.machines() != [process]
         ready(machines)
         assert orchestrator.audit() == ()
