@@ -62,6 +62,7 @@ def test_the_file_of_a_disk_bears_no_secret(tmp_path: Path) -> None:
         "size": 5,
         "image": "tiny",
         "user_data_sha256": None,
+        "volume": None,
     }
     assert seed["user_data_sha256"] == hashlib.sha256(b"#cloud-config\npassword: secret-word\n").hexdigest()
     assert not any(b"secret-word" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
