@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
-
 from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import PortNotFound
-from slipway.flows.tasks.wiring import rules_of
+from slipway.flows.tasks import BY_KIND
+from slipway.flows.tasks.wiring import FilterPort, rules_of
 from slipway.model import Context, Effect, EffectState, Port, Vif
 from slipway.states import codec, effects, hosts
 from slipway.states.store import Store
-
-
-class _FilterArguments(msgspec.Struct):
-    vif: Vif
 
 
 def refresh_filters(store: Store, drivers: Drivers) -> None:
@@ -25,17 +20,21 @@ def refresh_filters(store: Store, drivers: Drivers) -> None:
     So it is safe beside builds and deletes. Raises `WiringError` for a host that cannot do it.
     """
     with store.read() as tx:
-        wirings = {usage.host.name: drivers.on(usage.host).wiring for usage in hosts.usages(tx)}
-        filtering = {name: wiring for name, wiring in wirings.items() if not wiring.local}
-        # Where there is no wiring, a change costs no look at what may be very many effects.
-        standing = effects.standing(tx) if filtering else ()
+        known = [usage.host for usage in hosts.usages(tx)]
+    wirings = {host.name: drivers.on(host).wiring for host in known}
+    filtering = {name: wiring for name, wiring in wirings.items() if not wiring.local}
+    # Where there is no wiring, a change costs no look at what may be very many effects.
+    if not filtering:
+        return
+    with store.read() as tx:
+        standing = effects.standing(tx)
     for effect in standing:
-        if effect.kind == "filter" and effect.state is EffectState.DONE and effect.host in filtering:
+        if effect.kind == FilterPort.kind and effect.state is EffectState.DONE and effect.host in filtering:
             _refresh(effect, drivers, filtering[effect.host])
 
 
 def _refresh(effect: Effect, drivers: Drivers, wiring: WiringDriver) -> None:
-    vif = codec.decode(effect.args, _FilterArguments).vif
+    vif = codec.decode(effect.args, BY_KIND[effect.kind].arguments_type).vif  # type: ignore[attr-defined]
     try:
         port = drivers.network.show_port(Context("", is_admin=True), vif.port_id)
     except PortNotFound:

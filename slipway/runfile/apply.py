@@ -10,6 +10,7 @@ from typing import Any
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
+from slipway.flows.tasks.wiring import DHCP_OWNER
 from slipway.model import Context, Network, SecurityGroup, Subnet
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
 from slipway.states import hosts
@@ -213,7 +214,7 @@ class _TakeBack:
                 self.removed.append(f"port {port.name}")
         ports = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
         # A DHCP server's port goes with its network (Neutron).
-        left = [port for port in ports if port.device_owner != "network:dhcp"]
+        left = [port for port in ports if port.device_owner != DHCP_OWNER]
         if left:
             self.kept.append(f"network {entry.name}: {len(left)} ports are on it")
             return
