@@ -113,7 +113,7 @@ instances: {{one: {{flavor: tiny, image: guest, networks: [net]}}}}
 def things(hosts: Sequence[NetworkHost], state: Path) -> Things:
     """All that a build may leave on the hosts or in the state directory."""
     found = {
-        "processes": sorted(" ".join(one.cmdline()) for one in processes(state)),
+        "processes": sorted(" ".join(one.info["cmdline"]) for one in processes(state)),
         "files": sorted(str(path.relative_to(state)) for path in state.rglob("*") if _is_an_instance_s(path)),
     }
     for host in hosts:
@@ -138,7 +138,9 @@ def processes(state: Path) -> list[psutil.Process]:
 
 
 def _serving(where: str) -> list[psutil.Process]:
-    return [one for one in psutil.process_iter(["cmdline"]) if where in " ".join(one.info["cmdline"] or ())]
+    """With name and command line as `info`: asked for later, they may be those of a process that is gone."""
+    found = psutil.process_iter(["name", "cmdline"])
+    return [one for one in found if where in " ".join(one.info["cmdline"] or ())]
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Libvirtd:
             return False
 
     def daemon(self) -> psutil.Process | None:
-        return next((one for one in self._processes() if one.name() == "libvirtd"), None)
+        return next((one for one in self._processes() if one.info["name"] == "libvirtd"), None)
 
     def kill(self) -> None:
         """Kill the daemon; its machines live on."""
@@ -112,21 +112,14 @@ class Libvirtd:
 
     def machines(self, instance_id: str = "") -> list[psutil.Process]:
         """The processes of QEMU, of one instance if wanted; those that end are gone already."""
-        return [
-            one
-            for one in self._processes()
-            if one.name().startswith("qemu-system") and any(instance_id in word for word in one.cmdline())
-        ]
+        found = [one for one in self._processes() if one.info["name"].startswith("qemu-system")]
+        return [one for one in found if instance_id in " ".join(one.info["cmdline"] or ())]
 
     def _processes(self) -> list[psutil.Process]:
-        found = []
-        for one in psutil.Process(self._unshare.pid).children(recursive=True):
-            try:
-                if one.status() != psutil.STATUS_ZOMBIE:
-                    found.append(one)
-            except psutil.NoSuchProcess:
-                continue
-        return found
+        """With name and command line as `info`: asked for later, they may be those of a process that is gone."""
+        below = {one.pid for one in psutil.Process(self._unshare.pid).children(recursive=True)}
+        found = psutil.process_iter(["name", "cmdline", "status"])
+        return [one for one in found if one.pid in below and one.info["status"] != psutil.STATUS_ZOMBIE]
 
     def clear(self) -> None:
         """Destroy every machine."""

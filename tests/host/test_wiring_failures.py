@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from slipway.batch import Status
@@ -177,7 +178,7 @@ def flush_rules(place: Place) -> None:
 
 def end_dhcp(place: Place) -> None:
     """The supervisor first, or it starts another dnsmasq."""
-    for one in sorted(processes(place.state), key=lambda one: one.name() == "dnsmasq"):
+    for one in sorted(processes(place.state), key=lambda one: one.info["name"] == "dnsmasq"):
         one.kill()
     until(lambda: not processes(place.state), "their end")
 
@@ -203,13 +204,17 @@ def test_damage_is_found_and_what_is_left_deleted(place: Place, what: str) -> No
     assert place.things() == before
 
 
+def servers(place: Place) -> list[psutil.Process]:
+    return [one for one in processes(place.state) if one.info["name"] == "dnsmasq"]
+
+
 def test_a_dhcp_server_that_was_killed_comes_back(place: Place) -> None:
     place.orchestrator.run(place.file(""))
     before = place.things()
     place.build()
-    (server,) = [one for one in processes(place.state) if one.name() == "dnsmasq"]
+    (server,) = servers(place)
     server.kill()
-    until(lambda: [one for one in processes(place.state) if one.name() == "dnsmasq" and one != server], "another one")
+    until(lambda: [one for one in servers(place) if one != server], "another one")
     until(lambda: not place.findings(), "the audit without a finding")
     place.orchestrator.delete("one")
     assert place.things() == before
