@@ -145,17 +145,20 @@ def _effects(
             continue
         if thing not in held:
             yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there")
-        elif thing.kind == "domain" and held[thing] not in _right(record.instances[effect.instance_id]):
-            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and the domain is {held[thing]}")
+        elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
+            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}")
     for thing in held.keys() - expected.keys() - _expected(before).keys():
         if thing.instance_id not in moving:
             yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record")
 
 
-def _right(instance: Instance) -> tuple[PowerState, ...]:
-    """What the domain of an instance at rest may be."""
+def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
+    """What is wrong with a thing of an instance at rest, by what its driver says of it."""
+    if thing.kind != "domain":
+        return said
     stopped = State(instance.vm_state, instance.task_state).stopped
-    return (PowerState.SHUTDOWN, PowerState.CRASHED) if stopped else (PowerState.RUNNING,)
+    right = (PowerState.SHUTDOWN, PowerState.CRASHED) if stopped else (PowerState.RUNNING,)
+    return "" if said in right else f"the domain is {said}"
 
 
 def _finding(difference: Difference, thing: _Thing, detail: str) -> Finding:
@@ -213,7 +216,7 @@ def _thing(effect: Effect) -> _Thing | None:
 
 
 def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
-    """What every driver holds, each with its state where it has one, and who could not be asked."""
+    """What every driver holds, each with its state or what is wrong with it, and who could not be asked."""
     things: dict[_Thing, str] = {}
     silent: list[Finding] = []
     for kinds, host, answer in _questions([usage.host for usage in usages], drivers):
@@ -282,17 +285,17 @@ def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
 
 def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
     for tap in drivers.on(host).wiring.list_taps():
-        yield _Thing("vif", host.name, "", tap), ""
+        yield _Thing("vif", host.name, "", tap.name), tap.fault
 
 
 def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for port_id in drivers.on(host).wiring.list_filters():
-        yield _Thing("filter", host.name, "", port_id), ""
+    for filtered in drivers.on(host).wiring.list_filters():
+        yield _Thing("filter", host.name, "", filtered.name), filtered.fault
 
 
 def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for port_id in drivers.on(host).wiring.list_dhcp():
-        yield _Thing("dhcp", host.name, "", port_id), ""
+    for served in drivers.on(host).wiring.list_dhcp():
+        yield _Thing("dhcp", host.name, "", served.name), served.fault
 
 
 def _stuck(record: _Record) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ import pytest
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.errors import WiringError
-from slipway.model import Host, Vif
+from slipway.model import Host, Vif, Wired
 
 pytestmark = pytest.mark.host
 
@@ -57,7 +57,7 @@ def test_plug_and_unplug_twice(plain: Links, netns: str, make_vif: Callable[...,
     assert "UP" in bridge["flags"]
     data = bridge["linkinfo"]["info_data"]
     assert (bridge["mtu"], data["stp_state"], data["forward_delay"]) == (1450, 0, 0)
-    assert plain.list_taps() == [vif.devname]
+    assert plain.list_taps() == [Wired(vif.devname)]
     for _ in range(2):
         plain.unplug(vif.devname)
     assert links(netns) == before
@@ -202,7 +202,7 @@ def hammer(host: Host, state: Path, vif: Vif, times: int) -> None:
     links = Links(host, state, "ours")
     for _ in range(times):
         links.plug(vif.port_id, vif)
-        assert vif.devname in links.list_taps()
+        assert Wired(vif.devname) in links.list_taps()
         links.unplug(vif.devname)
 
 

@@ -17,7 +17,7 @@ from slipway.drivers.wiring.linuxbridge.dhcp_config import Lease, Served, addres
 from slipway.drivers.wiring.linuxbridge.dhcp_links import ServerLinks, inner_name
 from slipway.drivers.wiring.linuxbridge.dhcp_process import ServerProcess
 from slipway.errors import WiringError
-from slipway.model import Host, Port, Vif
+from slipway.model import Host, Port, Vif, Wired
 
 _SERVED, _LOCK = "served.json", ".lock"
 
@@ -88,15 +88,21 @@ class DhcpServers:
                 # others are not served is what `list` tells.
                 process.stop()
 
-    def list(self) -> Sequence[str]:
-        """The ids of all ports whose server lives, would be started again if it died, and is in the network's bridge."""
-        found: list[str] = []
+    def list(self) -> Sequence[Wired]:
+        """All ports whose server lives, would be started again if it died, and is in the network's bridge.
+
+        Wrong with one is that the server works by another configuration than it was told, or at other addresses.
+        """
+        found: list[Wired] = []
         for network_id in self._networks():
             with self._translated(network_id):
-                served = _read(str(self._path(network_id)))
-                if served is not None and served.vifs and self._is_reached(network_id, served):
-                    found += [vif.port_id for vif in served.vifs]
-        return tuple(sorted(found))
+                seen = self._seen(network_id)
+                if not seen or seen[0].fault:
+                    # Somebody may just be changing it.
+                    with self._held(network_id, make=False):
+                        seen = self._seen(network_id)
+                found += seen
+        return tuple(sorted(found, key=lambda wired: wired.name))
 
     def leases(self, network_id: str) -> Sequence[Lease]:
         """The addresses that the guests on the network have got. Nobody is served: none."""
@@ -115,17 +121,17 @@ class DhcpServers:
         except FileNotFoundError:
             return ()
 
-    def _is_reached(self, network_id: str, served: Served) -> bool:
-        process, links = self._process(str(self._path(network_id)), network_id), self._links(network_id)
-
-        def now() -> bool:
-            return process.lives() and links.is_connected(served.server.id, served.vifs[0].bridge)
-
-        if now():
-            return True
-        # Somebody may just be starting it anew.
-        with self._held(network_id, make=False):
-            return now()
+    def _seen(self, network_id: str) -> Sequence[Wired]:
+        directory = str(self._path(network_id))
+        process, links, served = self._process(directory, network_id), self._links(network_id), _read(directory)
+        if served is None or not served.vifs:
+            return ()
+        if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
+            return ()
+        fault = links.fault(served.server, served.server_addresses())
+        if not process.works_by(configuration(served, inner_name(served.server.id))):
+            fault = "its server works by another configuration than it was told"
+        return [Wired(vif.port_id, fault) for vif in served.vifs]
 
     @contextmanager
     def _held(self, network_id: str, *, make: bool = True) -> Iterator[str | None]:
