@@ -57,6 +57,9 @@ class WiringFiles:
         """Make the entry, or make it again."""
         self._put("dhcp", vif.port_id, instance_id=instance_id, server=server.mac_address)
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Do nothing: no more is kept of an entry than whose it is."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Delete the entry. Absent: nothing happens."""
         self._remove("dhcp", port_id)

@@ -107,8 +107,11 @@ def test_a_filter_is_there_once_and_removed_once(driver: WiringDriver, make: Mak
 def test_a_port_is_served_once_and_withdrawn_once(driver: WiringDriver, make: Make, vif: Vif) -> None:
     server, other = server_of(vif), beside(vif, 6)
     driver.plug(INSTANCE, vif)
+    driver.refresh_dhcp([vif], server)
+    assert list(driver.list_dhcp()) == []
     for _ in range(2):
         driver.serve_dhcp(INSTANCE, vif, server)
+        driver.refresh_dhcp([vif, other], server)
         assert list(make().list_dhcp()) == found(driver, vif.port_id)
     driver.serve_dhcp(INSTANCE, other, server)
     assert list(driver.list_dhcp()) == found(driver, vif.port_id, other.port_id)

@@ -48,6 +48,12 @@ class WiringDriver(Protocol):
         Starts the server when it is not there, or no longer. Served already: its entry is replaced.
         """
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries, where there are any, of these ports of one network, after a port or a subnet has changed.
+
+        `server` is the server's own port as it is now.
+        """
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and the server when it serves nobody else. Absent: nothing."""
 

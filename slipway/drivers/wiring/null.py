@@ -43,6 +43,9 @@ class NullWiring:
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Do nothing."""
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Do nothing."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Do nothing."""
 

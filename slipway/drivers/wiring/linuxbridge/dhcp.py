@@ -43,23 +43,47 @@ class DhcpServers:
         """
         with self._translated(vif.network_id), self._held(vif.network_id) as directory:
             assert directory is not None
-            process = self._process(directory, vif.network_id)
             before = _read(directory)
             if before is not None and before.server.id != server.id:
-                process.stop()
+                self._process(directory, vif.network_id).stop()
                 self._links(vif.network_id).disconnect(before.server.id)
-            served = (before or Served(server)).with_vif(vif, server)
-            text = configuration(served, inner_name(server.id))
-            if before != served:
-                # Before it takes the place of one by which others are served.
-                process.check(text)
-                had = addresses_of(before.vifs if before else ())
-                process.forget([address for address, mac in addresses_of([vif]) if (address, mac) not in had])
-                _write(directory, served)
-            links, anew = self._links(vif.network_id), False
-            if process.configured()[:1] != text.splitlines()[:1] or not links.is_connected(server.id, vif.bridge):
-                anew = links.connect(server, served.server_addresses(), vif.bridge, vif.mtu)
-            process.apply(text, anew=anew)
+            self._bring(directory, before, (before or Served(server)).with_vif(vif, server))
+
+    def refresh(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries that there are of these ports, all at once, and say at which addresses the server is now.
+
+        Where that changes nothing nothing is done, so what is broken is no obstacle. Raises `WiringError`.
+        """
+        with self._translated(server.network_id), self._held(server.network_id, make=False) as directory:
+            before = None if directory is None else _read(directory)
+            if directory is None or before is None or before.server.id != server.id:
+                return
+            served = before.refreshed(vifs, server)
+            told = self._process(directory, server.network_id).configured()
+            if served != before or list(told) != configuration(served, inner_name(server.id)).splitlines():
+                self._bring(directory, before, served)
+
+    def _bring(self, directory: str, before: Served | None, served: Served) -> None:
+        """Have the network's server serve these, whoever was served before."""
+        if before != served:
+            process = self._process(directory, served.server.network_id)
+            # Before it takes the place of one by which others are served.
+            process.check(configuration(served, inner_name(served.server.id)))
+            changed = addresses_of(before.vifs if before else ()) ^ addresses_of(served.vifs)
+            process.forget(sorted({address for address, _ in changed}))
+            _write(directory, served)
+        self._tell(directory, served, connect=True)
+
+    def _tell(self, directory: str, served: Served, *, connect: bool) -> None:
+        """Have the server's link and its process as they are to be; `connect` a link that is not."""
+        server, vif = served.server, served.vifs[-1]
+        process, links = self._process(directory, server.network_id), self._links(server.network_id)
+        text = configuration(served, inner_name(server.id))
+        moved = process.configured()[:1] != text.splitlines()[:1]
+        anew = False
+        if moved if links.is_connected(server.id, vif.bridge) else connect:
+            anew = links.connect(server, served.server_addresses(), vif.bridge, vif.mtu)
+        process.apply(text, anew=anew)
 
     def withdraw(self, network_id: str, port_id: str) -> None:
         """Forget the port and its leases; with the last port the server, its links and its files go.
@@ -82,7 +106,7 @@ class DhcpServers:
                 process.forget([address for address, _ in addresses_of([vif])])
                 _write(directory, after)
             try:
-                process.apply(configuration(after, inner_name(after.server.id)))
+                self._tell(directory, after, connect=False)
             except WiringError:
                 # Nor does a server that cannot start serve the port, after the machine has been booted, say. That the
                 # others are not served is what `list` tells.

@@ -58,6 +58,10 @@ class LinuxBridgeWiring:
         """Have the network's DHCP server on this host hand the VIF its addresses."""
         self._dhcp.serve(instance_id, vif, server)
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries that there are of these ports. Absent: nothing happens."""
+        self._dhcp.refresh(vifs, server)
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and with the last one the server and its bridge. Absent: nothing."""
         self._dhcp.withdraw(network_id, port_id)
