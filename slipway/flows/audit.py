@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
+from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.wiring import DHCP_OWNER
-from slipway.model import Claim, Context, DhcpService, DiskRequest, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
+from slipway.model import Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
@@ -59,21 +61,6 @@ class _Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class _VifArguments:
-    vif: Vif
-
-
-@dataclass(frozen=True, slots=True)
-class _ServiceArguments:
-    service: DhcpService
-
-
-@dataclass(frozen=True, slots=True)
-class _SeedArguments:
-    request: DiskRequest
-
-
-@dataclass(frozen=True, slots=True)
 class _Record:
     """The record at one moment."""
 
@@ -89,7 +76,7 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
     Safe at any time: it changes nothing.
     """
     before = _read(store)
-    held, silent = _held(before.usages, drivers)
+    held, silent = _held(before, drivers)
     after = _read(store)
     moving = _moving(before, after)
     unasked = {(finding.kind, finding.host) for finding in silent}
@@ -173,8 +160,12 @@ def _binding_name(effect: Effect) -> str:
     return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
 
 
+def _arguments(effect: Effect) -> Any:
+    return BY_KIND[effect.kind].arguments_of(effect)
+
+
 def _served(effect: Effect) -> str | None:
-    service = codec.decode(effect.args, _ServiceArguments).service
+    service: DhcpService = _arguments(effect).service
     return service.vif.port_id if service.server else None
 
 
@@ -189,11 +180,11 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
-    "seed": lambda effect: str(codec.decode(effect.args, _SeedArguments).request.slot),
+    "seed": lambda effect: str(_arguments(effect).request.slot),
     "port": _port_name,
     "binding": _binding_name,
-    "vif": lambda effect: codec.decode(effect.args, _VifArguments).vif.devname,
-    "filter": lambda effect: codec.decode(effect.args, _VifArguments).vif.port_id,
+    "vif": lambda effect: _arguments(effect).vif.devname,
+    "filter": lambda effect: _arguments(effect).vif.port_id,
     "dhcp": _served,
     "dhcp-port": _server,
 }
@@ -215,11 +206,11 @@ def _thing(effect: Effect) -> _Thing | None:
     return None if name is None else _Thing(kind, host, owner, name)
 
 
-def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
+def _held(record: _Record, drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
     """What every driver holds, each with its state or what is wrong with it, and who could not be asked."""
     things: dict[_Thing, str] = {}
     silent: list[Finding] = []
-    for kinds, host, answer in _questions([usage.host for usage in usages], drivers):
+    for kinds, host, answer in _questions(record, drivers):
         try:
             things.update(answer)
         except StoreError:
@@ -231,11 +222,11 @@ def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, s
 
 
 def _questions(
-    all_hosts: Sequence[Host], drivers: Drivers
+    record: _Record, drivers: Drivers
 ) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[_Thing, str]]]]:
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
-    yield ("port", "binding", "dhcp-port"), None, _ports(drivers)
-    for host in all_hosts:
+    yield ("port", "binding", "dhcp-port"), None, _ports(record, drivers)
+    for host in (usage.host for usage in record.usages):
         for kind, answer in (
             ("domain", _domains),
             ("definition", _definitions),
@@ -247,8 +238,11 @@ def _questions(
             yield (kind,), host.name, answer(host, drivers)
 
 
-def _ports(drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+def _ports(record: _Record, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
     for port in _all_ports(drivers):
+        # One that was brought along bears no tag, but the id of an instance of ours while that has it.
+        if not drivers.network.is_ours(port) and port.device_id not in record.instances:
+            continue
         if port.device_id and port.device_owner.partition(":")[0] in ("", "compute"):
             yield _Thing("port", None, port.device_id, port.id), ""
             if port.binding_host_id:
