@@ -70,6 +70,11 @@ def ruleset(host: Host) -> str:
     return subprocess.check_output(["ip", "netns", "exec", host.netns, "nft", "list", "ruleset"], text=True)
 
 
+def change_rules(host: Host, *words: str) -> None:
+    assert host.netns is not None
+    subprocess.run(["ip", "netns", "exec", host.netns, "nft", *words], check=True, capture_output=True)
+
+
 def in_group(guest: Guest, *groups: str) -> Vif:
     return replace(guest.vif, security_groups=groups)
 
@@ -397,6 +402,32 @@ def test_fragments_are_put_together_before_they_are_judged(lan: Lan, host: Host,
 
 
 # --- whose is what -------------------------------------------------------------------------------------------------
+
+
+def test_rules_that_were_changed_by_hand_are_found_at_their_port(lan: Lan, host: Host, filters: Filters) -> None:
+    group = str(uuid.uuid4())
+    one, other = (lan.guest(host, security_groups=(group,)) for _ in range(2))
+    for guest in (one, other):
+        filters.apply("instance", guest.vif, default_group(group))
+    table, port = ("bridge", f"slipway-{INSTALLATION[:8]}"), one.vif.port_id
+    both = {one.vif.port_id, other.vif.port_id}
+    for words, whose, where in (
+        (("insert", "rule", *table, f"egress-{port}", "accept"), {port}, f"bridge chain egress-{port}"),
+        (("flush", "chain", *table, f"source-{port}"), {port}, f"bridge chain source-{port}"),
+        (("delete", "element", *table, "by-ingress", f"{{ {one.vif.devname} }}"), {port}, "bridge map by-ingress"),
+        (("flush", "chain", *table, "check-source"), both, "bridge chain check-source"),
+        (("flush", "set", *table, f"group4-{group}"), both, f"bridge set group4-{group}"),
+        (("add", "chain", *table, "another"), both, "bridge chain another"),
+        (("delete", "table", "inet", table[1]), both, "inet chain zone-output"),
+    ):
+        change_rules(host, *words)
+        found = {wired.name: wired.fault for wired in filters.list() if wired.fault}
+        assert found.keys() == whose
+        assert all(
+            "the kernel has other rules than were applied: " in said and where in said for said in found.values()
+        )
+        filters.apply("instance", other.vif, default_group(group))
+        assert set(listed(filters)) == both
 
 
 def test_only_what_bears_our_tag_is_touched(lan: Lan, host: Host, filters: Filters, tmp_path: Path) -> None:
