@@ -20,8 +20,10 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
         return "the spelling of MACs"
     if '"::ffff:' in json.dumps(theirs) and "::ffff:" in text:
         return "the spelling of IPv4-mapped addresses"
-    if '/32"' in text and _differ(theirs, ours) == {"gateway_ip"}:
+    if '/32"' in json.dumps(ours) and _differ(theirs, ours) == {"gateway_ip"}:
         return "the gateway of a /32"
+    if ours.get("message", "").startswith("fixed_ips: None is not a list") and theirs.get("status") == 400:
+        return "fixed_ips that are null"
     if theirs.get("error") == "NeutronDbObjectDuplicateEntry" or "named twice" in ours.get("message", ""):
         return "the same twice in one request"
     if ops[-1]["op"] == "bulk_create_port":
