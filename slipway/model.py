@@ -529,6 +529,23 @@ class DhcpService:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """An address that a guest has got from its network's DHCP server, and until when it is its own."""
+
+    port_id: str
+    ip_address: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GuestNic:
+    """A NIC of a guest as the agent in it tells: nobody but the guest vouches for it."""
+
+    mac_address: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """All that a hypervisor needs to make the machine: id, name, size, generation, and the XML that says the rest."""
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
+from slipway.flows.addresses import served_port
 from slipway.flows.tasks.wiring import DHCP_OWNER
 from slipway.model import Claim, Context, DhcpService, DiskRequest, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
@@ -61,11 +62,6 @@ class _Thing:
 @dataclass(frozen=True, slots=True)
 class _VifArguments:
     vif: Vif
-
-
-@dataclass(frozen=True, slots=True)
-class _ServiceArguments:
-    service: DhcpService
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +166,6 @@ def _binding_name(effect: Effect) -> str:
     return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
 
 
-def _served(effect: Effect) -> str | None:
-    service = codec.decode(effect.args, _ServiceArguments).service
-    return service.vif.port_id if service.server else None
-
-
 def _server(effect: Effect) -> str | None:
     if not effect.result:
         return effect.key
@@ -191,7 +182,7 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "binding": _binding_name,
     "vif": lambda effect: codec.decode(effect.args, _VifArguments).vif.devname,
     "filter": lambda effect: codec.decode(effect.args, _VifArguments).vif.port_id,
-    "dhcp": _served,
+    "dhcp": served_port,
     "dhcp-port": _server,
 }
 """The kinds that a driver lists, and by which name."""

@@ -234,6 +234,18 @@ def test_one_of_two_with_one_name_wins(hypervisor: Hypervisor, make_domain: Call
     assert len(hypervisor.driver().list_domains()) == 1
 
 
+def test_a_guest_without_an_agent_tells_nothing(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain, driver = make_domain(), hypervisor.driver()
+    hypervisor.plant(domain.instance_id, "not-ours")
+    with pytest.raises(DomainNotFound):
+        driver.guest_addresses(domain.instance_id)
+    ours = make_domain("web-2")
+    driver.spawn(ours)
+    assert driver.guest_addresses(ours.instance_id) is None
+    driver.stop(ours.instance_id, force=True)
+    assert driver.guest_addresses(ours.instance_id) is None
+
+
 # --- stop and start -------------------------------------------------------------------------------------------------
 
 

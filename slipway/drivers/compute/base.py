@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from slipway.model import DhcpOption, Domain, Platform, PowerState
+from slipway.model import DhcpOption, Domain, GuestNic, Platform, PowerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ class ComputeDriver(Protocol):
         """The path of the file with what the guest writes to its first serial port; None where there is no guest.
 
         It begins anew with each start, and is not there before the first one.
+        """
+
+    def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
+        """What the agent in the guest tells of its NICs, within some seconds; None where none answers, or none runs.
+
+        Raises `DomainNotFound`.
         """
 
     def list_domains(self) -> Sequence[DomainInfo]:

@@ -14,7 +14,7 @@ from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, Host, Platform, PowerState
+from slipway.model import DhcpOption, Domain, GuestNic, Host, Platform, PowerState
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -96,6 +96,12 @@ class SimCompute:
     def console_log(self, instance_id: str) -> str | None:
         """None: no guest is simulated that would write anything."""
         self._calls.enter("console_log")
+        return None
+
+    def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
+        """None: no guest is simulated that would answer. Raises `DomainNotFound`."""
+        self._calls.enter("guest_addresses")
+        self._get(instance_id)
         return None
 
     def list_domains(self) -> Sequence[DomainInfo]:

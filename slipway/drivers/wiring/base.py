@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from slipway.model import Port, SecurityGroupRule, Vif
+from slipway.model import Lease, Port, SecurityGroupRule, Vif
 
 
 class WiringDriver(Protocol):
@@ -54,8 +54,8 @@ class WiringDriver(Protocol):
     def list_dhcp(self) -> Sequence[str]:
         """The ids of all ports that are served: those with an entry at a server that lives."""
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether the VIF's guest has got an address of its port from the DHCP server on this host."""
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """The addresses of its port that the VIF's guest has got from the DHCP server on this host."""
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Whether the guest answers at the address when it is asked from where the network's DHCP server is.

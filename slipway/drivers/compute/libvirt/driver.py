@@ -17,10 +17,11 @@ from slipway.drivers.compute.base import DomainInfo
 from slipway.drivers.compute.definitions import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
+from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.translation import has_code
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, Host, Platform, PowerState
+from slipway.model import DhcpOption, Domain, GuestNic, Host, Platform, PowerState
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
@@ -100,6 +101,11 @@ class LibvirtCompute:
     def console_log(self, instance_id: str) -> str | None:
         """The file beside the domain's XML; QEMU writes it."""
         return self._definitions.console_log(instance_id)
+
+    def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
+        """What qemu-guest-agent tells, asked over its channel. Raises `DomainNotFound`."""
+        what = f"asking the guest of instance {instance_id}"
+        return self._connection.ask(what, lambda libvirtd: ask_agent(self._existing(libvirtd, instance_id)), within=ASK)
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag, those of other installations left out."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
 from slipway.errors import WiringError
-from slipway.model import DhcpOption, Port, Subnet, Vif
+from slipway.model import DhcpOption, Lease, Port, Subnet, Vif
 
 LEASE_SECONDS = 86400
 """Neutron's dhcp_lease_duration."""
@@ -73,15 +73,6 @@ class Served:
             if subnet.id not in own:
                 raise WiringError(f"the DHCP server's port {self.server.id} has no address in subnet {subnet.id}")
         return tuple(f"{own[subnet.id]}/{ip_network(subnet.cidr).prefixlen}" for subnet in self.subnets)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """An address that a guest has got."""
-
-    port_id: str
-    ip_address: str
-    expires_at: datetime
 
 
 def configuration(served: Served, interface: str) -> str:
