@@ -664,6 +664,10 @@ class Event:
     `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
     `instance.delete.end`, `instance.delete.error`, `state` (a new phase), `step.start`, `step.end`, `step.error`,
     `step.undo`, or `reschedule`. `power_off`, `power_on` and `reboot` have three each as `create` has.
+
+    `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
+    `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
+    `host.heard` and `host.lost`.
     """
 
     type: str

@@ -27,6 +27,7 @@ from slipway.flows.power import GRACEFUL, Shutdown
 from slipway.flows.refresh import refresh_filters
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
+from slipway.flows.watch import Watch
 from slipway.model import Context, Effect, Fault, Instance, InstanceRequest, PowerState
 from slipway.networks import Networks
 from slipway.runfile import RunFile
@@ -108,9 +109,9 @@ class Orchestrator:
             Context(project, is_admin=True),
             filters_changed=lambda: refresh_filters(self._store, self._drivers),
         )
-        tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
-        engine = Engine(_definition, tools, executor=executor)
-        self._builder = Builder(engine, tools, workflow=workflow, rng=rng or random.SystemRandom())
+        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
+        engine = Engine(_definition, self._tools, executor=executor)
+        self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
@@ -220,6 +221,14 @@ class Orchestrator:
     ) -> Instance:
         """Stop an instance that is ACTIVE, as `stop` does, and start it; also one whose domain ended by itself."""
         return self._builder.change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
+
+    def watch(self, on_event: Listener, *, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Tell what happens to the domains of all hosts, whoever does it, until `stopping` is true.
+
+        An instance that is ACTIVE, at rest, and whose domain has ended is STOPPED then: at the beginning, whenever a
+        host is heard again, and when it happens. libvirt's hosts have threads meanwhile. Raises a `StoreError`.
+        """
+        Watch(self._tools, on_event).run(stopping)
 
     # --- taking back ----------------------------------------------------------------------------------------------
 

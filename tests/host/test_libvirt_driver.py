@@ -231,3 +231,10 @@ def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path) -> None
     finally:
         connection.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_libvirt_that_one_process_has_is_not_watched(tmp_path: Path) -> None:
+    """It would be that one's as long as it watches."""
+    embedded = replace(HOST, uri=f"qemu:///embed?root={tmp_path}")
+    with pytest.raises(ComputeError, match=r"node-1: qemu:///embed.* only a libvirt with a daemon is watched"):
+        driver(embedded, tmp_path).watch(print)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from slipway.drivers.compute.base import DomainInfo
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.definitions import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.simulation import Calls
@@ -112,6 +112,12 @@ class SimCompute:
             for domain in self._domains.all()
             if domain.owner == OWNER
         )
+
+    def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
+        """Hear at once, and nothing ever: a simulated domain does nothing by itself."""
+        self._calls.enter("watch")
+        tell(Hearing())
+        return lambda: None
 
     def platform_for_instance(self, instance_id: str) -> Platform:
         """One that any guest would run on; it boots from the network where the host dictates DHCP options for that."""

@@ -41,7 +41,7 @@ class Connection:
         # libvirt's own handler writes each error to standard error, besides raising it.
         libvirt.registerErrorHandler(_silent, None)
         if "///embed" in uri:
-            _run_events()
+            run_events()
 
     def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float | None = None) -> R:
         """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds."""
@@ -95,8 +95,11 @@ class Connection:
 
 
 @cache
-def _run_events() -> None:
-    """The event loop without which libvirt's QEMU driver does not work in a process; one for all connections."""
+def run_events() -> None:
+    """The event loop without which libvirt tells no events and its QEMU driver does not work in a process; one for all.
+
+    To be called before the connection is opened that needs it.
+    """
     libvirt.virEventRegisterDefaultImpl()
 
     def run() -> None:
