@@ -48,7 +48,7 @@ def hurrying() -> Callable[[], datetime]:
     """A clock by which nothing that is to be done later is far."""
     began = datetime.now(UTC)
     looks = iter(range(1_000_000))
-    return lambda: began + timedelta(seconds=next(looks))
+    return lambda: began + timedelta(seconds=5 * next(looks))
 
 
 def watch(orchestrator: Orchestrator, enough: Callable[[], bool]) -> Told:
@@ -156,9 +156,9 @@ def test_what_was_done_since_the_hypervisor_was_asked_counts(
 ) -> None:
     place.set_domain("crashed")
     with Orchestrator(place.state) as other, Orchestrator(place.state, clock=hurrying()) as watching:
-        questions = iter(range(20))
+        questions = iter(range(8))
         with in_between(monkeypatch, lambda: getattr(other, verb)("web-1")):
-            told = watch(watching, lambda: next(questions) == 15)
+            told = watch(watching, lambda: next(questions) == 7)
         assert told.types == ["host.heard"]
         assert states(watching) == wanted
         assert not domain or place.domain() == domain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -18,10 +19,20 @@ exec /bin/qemu-ga -m virtio-serial -p /dev/$port -f /tmp/agent.pid -t /tmp
 """
 
 
-def with_agent(guest: Guest, directory: Path) -> Guest:
-    """The same kernel; the agent is in a second initramfs after the first one, with the libraries that it needs."""
-    initrd = directory / "initrd-agent.gz"
-    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+def with_agent(guest: Guest) -> Guest:
+    """The same kernel; the agent is in a second initramfs after the first one, with the libraries that it needs.
+
+    Made once, beside the guest, for it is downloaded as well.
+    """
+    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    initrd = guest.initrd.with_name(f"initrd-agent-{digest}.gz")
+    if not initrd.exists():
+        _make(guest, initrd)
+    return Guest(guest.kernel, initrd)
+
+
+def _make(guest: Guest, initrd: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=initrd.parent) as scratch:
         agent = unpack("qemu-guest-agent", Path(scratch)) / "usr" / "sbin" / "qemu-ga"
         root = Path(scratch, "root")
         for program, to in ((agent, "bin"), *((library, library.parent) for library in _libraries(agent))):
@@ -30,8 +41,9 @@ def with_agent(guest: Guest, directory: Path) -> Guest:
         (root / "start").mkdir()
         (root / "start" / "agent").write_text(_START)
         (root / "start" / "agent").chmod(0o755)
-        initrd.write_bytes(guest.initrd.read_bytes() + archive(root))
-    return Guest(guest.kernel, initrd)
+        made = Path(scratch, "initrd.gz")
+        made.write_bytes(guest.initrd.read_bytes() + archive(root))
+        made.rename(initrd)
 
 
 def _libraries(program: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from slipway.runfile import loads
 from tests.conftest import Guest
 from tests.host.agent import with_agent
 from tests.host.hosts import RealHost
-from tests.host.libvirtd import until
+from tests.host.libvirtd import DEADLINE, until
 
 pytestmark = pytest.mark.host
 
@@ -35,7 +35,7 @@ def show(state: Path, *arguments: str) -> str:
 
 def test_what_the_dhcp_server_and_the_guest_say(host: RealHost, guest: Guest, tmp_path: Path) -> None:
     """Nothing before it has booted. A libvirtd that hangs takes only the agent's word away, and not for long."""
-    speaking = with_agent(guest, tmp_path)
+    speaking = with_agent(guest)
     file = loads(host.file(speaking).replace("memory: 64MiB", "memory: 128MiB"), "addresses.yaml")
     state = tmp_path / "state"
     with Orchestrator(state, settings=file.settings) as orchestrator:
@@ -44,8 +44,8 @@ def test_what_the_dhcp_server_and_the_guest_say(host: RealHost, guest: Guest, tm
         (address,) = ended.instance.addresses
         before = orchestrator.addresses("one")
         assert (before.nics[0].leases, before.nics[0].guest, before.unasked) == ((), None, ())
-        until(lambda: orchestrator.addresses("one").nics[0].leases, "the lease")
-        until(lambda: orchestrator.addresses("one").nics[0].guest, "the agent's answer")
+        until(lambda: orchestrator.addresses("one").nics[0].leases, "the lease", 3 * DEADLINE)
+        until(lambda: orchestrator.addresses("one").nics[0].guest, "the agent's answer", 3 * DEADLINE)
         assert re.search(rf"^{address} .* {address} +{address}$", show(state), re.MULTILINE)
 
         with host.libvirtd.hanging():
