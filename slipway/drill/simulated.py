@@ -12,7 +12,7 @@ from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Host, Port, SecurityGroupRule, Vif, Wired
+from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
 from slipway.settings import Settings
 from slipway.states.store import Store
 
@@ -68,9 +68,9 @@ class WiringFiles:
         """All entries, by their ports' ids."""
         return self._list("dhcp")
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether there is an entry: where no guest is, none can be late."""
-        return self._file("dhcp", vif.port_id).exists()
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """None: there is no guest."""
+        return ()
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Never: there is no guest."""

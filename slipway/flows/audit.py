@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
+from slipway.flows.addresses import served_port
 from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.wiring import DHCP_OWNER
 from slipway.model import Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
@@ -164,11 +165,6 @@ def _arguments(effect: Effect) -> Any:
     return BY_KIND[effect.kind].arguments_of(effect)
 
 
-def _served(effect: Effect) -> str | None:
-    service: DhcpService = _arguments(effect).service
-    return service.vif.port_id if service.server else None
-
-
 def _server(effect: Effect) -> str | None:
     if not effect.result:
         return effect.key
@@ -185,7 +181,7 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "binding": _binding_name,
     "vif": lambda effect: _arguments(effect).vif.devname,
     "filter": lambda effect: _arguments(effect).vif.port_id,
-    "dhcp": _served,
+    "dhcp": served_port,
     "dhcp-port": _server,
 }
 """The kinds that a driver lists, and by which name."""

@@ -106,6 +106,15 @@ def test_show_in_json(slipway: Call) -> None:
     assert in_json(slipway("show", shown["id"], "--output", "json")) == shown
 
 
+def test_show_a_guest_that_nobody_can_ask(slipway: Call, run_file: FileWriter) -> None:
+    slipway("run", run_file("fail: [guest_addresses]"))
+    line = "ComputeError: node-1: the simulated hypervisor was told to fail in guest_addresses"
+    assert f"\n\nnot asked: {line}\n" in slipway("show", "web").stdout
+    shown = in_json(slipway("show", "web", "--output", "json"))
+    assert (shown["unasked"], shown["ports"][0]["leases"], shown["ports"][0]["guest_addresses"]) == ([line], None, None)
+    assert in_json(slipway("list", "--output", "json"))[0]["vm_state"] == "ACTIVE"
+
+
 def test_show_a_failure_and_what_was_undone(slipway: Call, run_file: FileWriter) -> None:
     slipway("run", run_file("fail: [spawn, delete_disk]"))
     text = slipway("show", "web").stdout

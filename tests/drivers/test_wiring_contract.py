@@ -130,13 +130,15 @@ def test_what_is_absent_is_taken_away_without_error(driver: WiringDriver, vif: V
     assert everything(driver) == []
 
 
-def test_a_guest_that_is_not_there_does_not_answer(driver: WiringDriver, vif: Vif) -> None:
+def test_a_guest_that_is_not_there_has_no_lease_and_does_not_answer(driver: WiringDriver, vif: Vif) -> None:
     driver.plug(INSTANCE, vif)
     driver.serve_dhcp(INSTANCE, vif, server_of(vif))
+    assert list(driver.leases(vif)) == []
     assert not driver.answers(vif, vif.fixed_ips[0].ip_address, port=None)
     assert not driver.answers(vif, vif.fixed_ips[0].ip_address, port=22)
     driver.withdraw_dhcp(vif.network_id, vif.port_id)
     driver.unplug(INSTANCE, vif.devname)
+    assert list(driver.leases(vif)) == []
 
 
 def test_many_at_once(driver: WiringDriver, make: Make, vif: Vif) -> None:

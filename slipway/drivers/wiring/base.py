@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from slipway.model import Port, SecurityGroupRule, Vif, Wired
+from slipway.model import Lease, Port, SecurityGroupRule, Vif, Wired
 
 
 class WiringDriver(Protocol):
@@ -63,8 +63,8 @@ class WiringDriver(Protocol):
         Wrong with one is that its server does not work by what it was told.
         """
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether the VIF's guest has got an address of its port from the DHCP server on this host."""
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """The addresses of its port that the VIF's guest has got from the DHCP server on this host."""
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Whether the guest answers at the address when it is asked from where the network's DHCP server is.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.model import Host, Port, SecurityGroupRule, Vif, Wired
+from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
 
 
 class NullWiring:
@@ -53,9 +53,9 @@ class NullWiring:
         """None: nobody is served."""
         return ()
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Never: nobody is served."""
-        return False
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """None: nobody is served."""
+        return ()
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Never: nobody is reached."""

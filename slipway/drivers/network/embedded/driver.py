@@ -62,7 +62,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         services = Services(settings, rng, clock, MacGenerator(settings.base_mac, rng), self._quotas)
         self._rules = SecurityGroupRules(services)
         self._groups = SecurityGroups(services, self._rules)
-        self._networks = Networks(services)
+        self._networks = Networks(services, self._groups)
         self._subnets = Subnets(services, self._networks)
         self._ports = Ports(services, self._groups, self._mechanisms)
         self._changes = PortChanges(services, self._ports, self._mechanisms)

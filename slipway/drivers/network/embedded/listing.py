@@ -30,12 +30,13 @@ class Page:
     @classmethod
     def taken_from(cls, filters: dict[str, Any], sort_key: str) -> Page:
         """Take `limit`, `marker`, `sort_key` and `sort_dir` out of the filters. Raises `BadRequest`."""
-        limit, sort_dir = filters.pop("limit", None), filters.pop("sort_dir", None) or "asc"
+        limit = _limit(filters.pop("limit", None))
+        sort_dir = filters.pop("sort_dir", None) or "asc"
         if sort_dir not in ("asc", "desc"):
             raise errors.HTTPBadRequest(f"sort_dir: {sort_dir!r} is neither asc nor desc")
         key = _text(filters.pop("sort_key", None) or sort_key, "sort_key")
         marker = checks.optional(_text)(filters.pop("marker", None), "marker")
-        return cls(key, _limit(limit), marker, sort_dir == "desc")
+        return cls(key, limit, marker, sort_dir == "desc")
 
 
 _text = checks.text()

@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from slipway.drivers.files import file_name, make_directories, replace, text_of
-from slipway.drivers.wiring.linuxbridge.dhcp_config import Lease, Served, addresses_of, configuration, read_leases
+from slipway.drivers.wiring.linuxbridge.dhcp_config import Served, addresses_of, configuration, read_leases
 from slipway.drivers.wiring.linuxbridge.dhcp_links import ServerLinks, inner_name
 from slipway.drivers.wiring.linuxbridge.dhcp_process import ServerProcess
 from slipway.errors import WiringError
-from slipway.model import Host, Port, Vif, Wired
+from slipway.model import Host, Lease, Port, Vif, Wired
 
 _SERVED, _LOCK = "served.json", ".lock"
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
 from slipway.errors import WiringError
-from slipway.model import DhcpOption, Port, Subnet, Vif
+from slipway.model import DhcpOption, Lease, Port, Subnet, Vif
 
 LEASE_SECONDS = 86400
 """Neutron's dhcp_lease_duration."""
@@ -80,15 +80,6 @@ def _distinct(vifs: tuple[Vif, ...]) -> tuple[Vif, ...]:
             if taken.setdefault(ip.ip_address, vif.port_id) != vif.port_id:
                 raise WiringError(f"{ip.ip_address} is served to port {taken[ip.ip_address]} already")
     return vifs
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """An address that a guest has got."""
-
-    port_id: str
-    ip_address: str
-    expires_at: datetime
 
 
 def configuration(served: Served, interface: str) -> str:

@@ -10,7 +10,7 @@ from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.drivers.wiring.linuxbridge.reach import greets, pings
-from slipway.model import Host, Port, SecurityGroupRule, Vif, Wired
+from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
 
 
 class LinuxBridgeWiring:
@@ -72,9 +72,9 @@ class LinuxBridgeWiring:
         """All ports that a server on this host serves, by id."""
         return self._dhcp.list()
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether the server on this host has given the VIF's guest an address."""
-        return any(lease.port_id == vif.port_id for lease in self._dhcp.leases(vif.network_id))
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """What the network's server on this host has written down for the port."""
+        return tuple(lease for lease in self._dhcp.leases(vif.network_id) if lease.port_id == vif.port_id)
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Whether the guest answers a ping, or as an SSH server at the port, from the DHCP server's namespace."""
