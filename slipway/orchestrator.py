@@ -144,12 +144,15 @@ class Orchestrator:
 
         With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
+        Raises what the network service refuses, and `WiringError` where a host cannot follow what the file adds.
         """
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
         changes = bring_about(file, self._store, self._drivers)
+        if changes.created:
+            refresh(self._store, self._drivers)
 
         def one(name: str) -> Ended:
             return self._builder.bring(requests[name], on_event, stopping, replace_failed=replace_failed)

@@ -26,14 +26,10 @@ def refresh(store: Store, drivers: Drivers) -> None:
     `WiringError` for a host that cannot do it, or what the network service does.
     """
     with store.read() as tx:
-        known = [usage.host for usage in hosts.usages(tx)]
-    wirings = {host.name: drivers.on(host).wiring for host in known}
-    wired = {name: wiring for name, wiring in wirings.items() if not wiring.local}
-    # Where there is no wiring, a change costs no look at what may be very many effects.
-    if not wired:
-        return
-    with store.read() as tx:
-        done = [e for e in effects.standing(tx) if e.state is EffectState.DONE and e.host in wired]
+        standing = effects.standing(tx, kinds=(FilterPort.kind, ServeDhcp.kind))
+        done = [effect for effect in standing if effect.state is EffectState.DONE]
+        known = [hosts.get(tx, name) for name in sorted({effect.host for effect in done if effect.host})]
+    wired = {host.name: drivers.on(host).wiring for host in known}
     errors: list[SlipwayError] = []
     for call in (*_filters(done, wired, drivers.network), *_servers(done, wired, drivers.network)):
         try:

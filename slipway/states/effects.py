@@ -75,11 +75,15 @@ def effects_of(tx: Transaction, instance_id: str) -> Sequence[Effect]:
     return [_effect(row) for row in tx.execute(_OF_INSTANCE, {"id": instance_id})]
 
 
-def standing(tx: Transaction) -> Sequence[Effect]:
-    """Every effect that is not undone, of every instance that is not deleted: what ought to be there, or may be."""
+def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence[Effect]:
+    """Every effect that is not undone, of every instance that is not deleted: what ought to be there, or may be.
+
+    `kinds`: only those of these kinds.
+    """
     query = sa.select(effects).join(instances, instances.c.id == effects.c.instance_id)
     alive = query.where(effects.c.state != EffectState.UNDONE, instances.c.vm_state != machines.VmState.DELETED)
-    return [_effect(row) for row in tx.execute(alive)]
+    wanted = alive if kinds is None else alive.where(effects.c.kind.in_(kinds))
+    return [_effect(row) for row in tx.execute(wanted)]
 
 
 def last_deadline(tx: Transaction, instance_id: str) -> datetime | None:

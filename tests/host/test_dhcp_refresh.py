@@ -149,6 +149,15 @@ def test_a_prefix_that_comes_later_is_advertised(place: Place) -> None:
     place.slipway.network.delete_subnet(later.id)
 
 
+def test_a_prefix_of_a_later_file_is_advertised(place: Place, netns: str) -> None:
+    slaac = ', v6: {cidr: "fd00:9::/64", gateway: null, ipv6_ra_mode: slaac, ipv6_address_mode: slaac}'
+    file = loads(file_of(netns, more=slaac), "later.yaml")
+    assert [ended.status.value for ended in place.slipway.run(file).ended] == ["unchanged"] * 2
+    _, own = place.port().fixed_ips
+    assert until(20, lambda: place.guest.global_addresses() == {own.ip_address})
+    place.slipway.network.delete_subnet(place.slipway.network.list_subnets(name="v6")[0].id)
+
+
 def test_an_instance_on_a_subnet_of_a_later_file_is_served(place: Place, netns: str) -> None:
     three = "  three: {flavor: small, image: tiny, networks: [{network: net, fixed_ip: 10.8.0.5}]}"
     file = loads(file_of(netns, more=", later: {cidr: 10.8.0.0/24}", instances=three), "later.yaml")
