@@ -500,6 +500,14 @@ class Vif:
     dhcp_options: tuple[DhcpOption, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything."""
+
+    name: str
+    fault: str = ""
+
+
 class Acceleration(StrEnum):
     """How a guest's code is executed, in the words of a domain's type: by the processor (KVM) or by QEMU (TCG)."""
 

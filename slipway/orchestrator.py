@@ -24,7 +24,7 @@ from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.power import GRACEFUL, Shutdown
-from slipway.flows.refresh import refresh_filters
+from slipway.flows.refresh import refresh
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
 from slipway.flows.watch import Watch
@@ -107,7 +107,7 @@ class Orchestrator:
         self.network = Networks(
             self._drivers.network,
             Context(project, is_admin=True),
-            filters_changed=lambda: refresh_filters(self._store, self._drivers),
+            changed=lambda: refresh(self._store, self._drivers),
         )
         self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         engine = Engine(_definition, self._tools, executor=executor)

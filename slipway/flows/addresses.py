@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
+from slipway.flows.tasks import BY_KIND
 from slipway.model import DhcpService, Effect, EffectState, Lease, Vif
 from slipway.states import codec, hosts
 from slipway.states.details import Details
@@ -32,11 +33,6 @@ class SeenAddresses:
 
     nics: tuple[NicAddresses, ...] = ()
     unasked: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _ServeArguments:
-    service: DhcpService
 
 
 def see_addresses(details: Details, store: Store, drivers: Drivers) -> SeenAddresses:
@@ -83,5 +79,5 @@ def bound(effects: Sequence[Effect]) -> tuple[Vif, ...]:
 
 def served_port(effect: Effect) -> str | None:
     """The id of the port that a DHCP server of ours serves by this effect; None where another one does, or nobody."""
-    service = codec.decode(effect.args, _ServeArguments).service
+    service: DhcpService = BY_KIND[effect.kind].arguments_of(effect).service
     return service.vif.port_id if service.server else None

@@ -63,6 +63,7 @@ def test_list_of_a_project(slipway: Call) -> None:
     assert slipway("list", "--project", "other").stdout == "no instances in project other\n"
 
 
+@pytest.mark.usefixtures("empty")
 def test_list_of_nothing(slipway: Call) -> None:
     assert slipway("list").stdout == "no instances\n"
     assert in_json(slipway("list", "--output", "json")) == []
@@ -243,6 +244,7 @@ def test_destroy_that_leaves_something_stuck_is_4(slipway: Call, run_file: FileW
     assert re.search(r"^web +skipped .* it depends on gate$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.usefixtures("empty")
 def test_resume_of_nothing(slipway: Call) -> None:
     done = slipway("resume")
     assert done.exit_code == 0

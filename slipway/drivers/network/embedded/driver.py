@@ -202,6 +202,10 @@ class EmbeddedNetwork(GroupsAndQuotas):
             row = self._ports.find(own, context, id_of(key))
         return None if row is None else portrows.from_row(row)
 
+    def is_ours(self, port: Port) -> bool:
+        """Always: it is a row of our own database."""
+        return True
+
     def list_ports(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Port]:
         """Ports that match all that is given; `ip_address`, `subnet_id` and `security_group` are any of the port's."""
         page = Page.taken_from(filters, "created_at")
