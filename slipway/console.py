@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from slipway.drivers.compute.base import ComputeDriver
@@ -28,20 +29,38 @@ def read_log(path: str, lines: int | None, wait: Callable[[], bool] | None) -> I
     """The log piece by piece, from its last `lines` lines on (None: all of it).
 
     `wait` waits for more and says whether there may be any; None: what is there now is all. A log that is begun anew
-    is read from its beginning. Raises `OSError`.
+    is read from its beginning, and so is the next one where virtlogd put this one aside. Raises `OSError`.
     """
-    with open(path, "rb", buffering=0) as file:
+    file = open(path, "rb", buffering=0)  # noqa: SIM115 - another one takes its place
+    try:
         file.seek(_start(file, lines))
         going_on = True
         while True:
-            while piece := file.read(_BLOCK):
-                yield piece
+            yield from _rest(file)
             if wait is None or not going_on:
                 return
             # What it wrote before it ended is read once more after that.
             going_on = wait()
-            if os.fstat(file.fileno()).st_size < file.tell():
+            if _put_aside(file, path):
+                yield from _rest(file)
+                file.close()
+                file = open(path, "rb", buffering=0)  # noqa: SIM115
+            elif os.fstat(file.fileno()).st_size < file.tell():
                 file.seek(0)
+    finally:
+        file.close()
+
+
+def _rest(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_BLOCK):
+        yield piece
+
+
+def _put_aside(file: BinaryIO, path: str) -> bool:
+    """Whether another file has the name by now; for a moment none may have it."""
+    with suppress(FileNotFoundError):
+        return not os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
 
 
 def _start(file: BinaryIO, lines: int | None) -> int:

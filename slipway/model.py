@@ -462,7 +462,7 @@ class DiskRequest:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk that exists: where, in which format, and the guest's name for it."""
+    """A disk that exists: where, in which format, and the guest's name for it. `volume`: it was brought along."""
 
     instance_id: str
     slot: int
@@ -471,6 +471,7 @@ class Disk:
     format: str
     size: int
     device: str
+    volume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,12 +521,14 @@ class Platform:
 
     `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
     the guest writes to its first serial port. `network_boot`: it boots from the network, whatever its image says.
+    `takes_files`: it makes the files of disks its own, unless the domain says that it must not.
     """
 
     acceleration: Acceleration = Acceleration.TCG
     owner: str = "slipway"
     console_log: str | None = None
     network_boot: bool = False
+    takes_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

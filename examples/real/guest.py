@@ -6,8 +6,9 @@ makes DIR/vmlinuz and DIR/initrd.gz in a few seconds, unless they are there. The
 apt-get and unpacked, not installed; needs busybox-static and cpio. The guest asks for an address by DHCP on each NIC,
 and writes what it finds to its first serial port, last of all a line that starts with `slipway-guest: ready`. With
 `slipway.ping=ADDRESS,...` on its kernel's command line it pings those once a second from then on, and says when that
-changes: `slipway-guest: ping ADDRESS ok` or `no`. Programs in /start of a second initramfs put after this one are
-started as well.
+changes: `slipway-guest: ping ADDRESS ok` or `no`. With `slipway.write=vdb` it says, before it is ready, what that disk
+begins with, `slipway-guest: read vdb TEXT`, and writes `written by the guest` at its byte 512. Programs in /start of a
+second initramfs put after this one are started as well.
 """
 
 from __future__ import annotations
@@ -67,6 +68,14 @@ for nic in /sys/class/net/eth*; do
     say "nic $name $(cat $nic/address) $(ip -4 -o address show $name | awk '{print $4}')"
 done
 for program in /start/*; do [ ! -x $program ] || $program & done
+for word in $(cat /proc/cmdline); do
+    case $word in slipway.write=*)
+        disk=${word#*=}
+        say "read $disk $(head -c 512 /dev/$disk | tr -cd 'a-z ')"
+        printf 'written by the guest' | dd of=/dev/$disk bs=1 seek=512 conv=notrunc 2> /dev/null
+        sync
+    esac
+done
 say "ready after $(cut -d' ' -f1 /proc/uptime) s"
 for word in $(cat /proc/cmdline); do
     case $word in slipway.ping=*)

@@ -45,6 +45,25 @@ def test_what_comes_later_is_read_to_its_end_and_a_new_log_from_its_beginning(tm
     assert list(read_log(str(log), None, wait)) == [b"one\n", b"two\n", b"new\n", b"last\n"]
 
 
+def test_a_log_that_virtlogd_puts_aside_is_read_to_its_end_and_then_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"one\n")
+    waits = 0
+
+    def wait() -> bool:
+        nonlocal waits
+        waits += 1
+        if waits == 1:
+            with open(log, "ab") as file:
+                file.write(b"two\n")
+            log.rename(tmp_path / "log.0")
+        else:
+            log.write_bytes(b"three, which is longer\n")
+        return waits == 1
+
+    assert b"".join(read_log(str(log), None, wait)) == b"one\ntwo\nthree, which is longer\n"
+
+
 def test_a_terminal_is_spared() -> None:
     hostile = "\x1bc\x1b[?7l\x1b[2J\x1b]0;a title\x07\x1b[31mred\x1b[0m\tü\r\n\x07\x9b2J\x1b]52;c;YQ==\x1b\\ end\x1b("
     assert harmless(hostile) == "red\tü\n2J end("

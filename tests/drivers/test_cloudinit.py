@@ -70,6 +70,21 @@ def test_a_guest_is_told_who_it_is_and_who_may_log_in(make_instance: MakeInstanc
     assert "public-keys" not in json.loads(seed(one).meta_data)
 
 
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("web-1", "web-1"),
+        ("DB_1", "db-1"),
+        ("web.example.org", "web.example.org"),
+        ("web-.-a.b_", "web.a.b"),
+        ("a__b", "a-b"),
+    ],
+)
+def test_the_host_name_is_one(make_instance: MakeInstance, name: str, host: str) -> None:
+    """systemd refuses any other, and the guest would keep the one of its image."""
+    assert json.loads(seed(replace(make_instance(), name=name)).meta_data)["local-hostname"] == host
+
+
 def test_a_seed_is_made_where_there_is_something_to_tell(make_instance: MakeInstance) -> None:
     one = make_instance()
     bare = replace(one, request=replace(one.request, user_data=None))
@@ -95,8 +110,8 @@ def test_a_nic_without_dhcp_has_all_that_dhcp_would_have_said(make_instance: Mak
     assert nic["routes"] == [
         {"to": "172.16.0.0/12", "via": "10.1.0.9"},
         {"to": "0.0.0.0/0", "via": "10.1.0.1"},
-        {"to": "::/0", "via": "2001:db8::1"},
     ]
+    assert nic["gateway6"] == "2001:db8::1", "cloud-init makes ::/64 of a route to ::/0"
     assert nic["nameservers"] == {"addresses": ["9.9.9.9", "1.1.1.1"]}
 
 
@@ -104,6 +119,11 @@ def test_a_nic_without_dhcp_has_all_that_dhcp_would_have_said(make_instance: Mak
 def test_there_is_one_default_route(make_instance: MakeInstance, first: Vif) -> None:
     second = nics(make_instance(), first, vif(1, (STATIC, "10.1.0.5")))["eth1"]
     assert second["routes"] == [{"to": "172.16.0.0/12", "via": "10.1.0.9"}]
+
+
+def test_there_is_one_default_route_of_ipv6(make_instance: MakeInstance) -> None:
+    given = nics(make_instance(), vif(0, (STATIC6, "2001:db8::4")), vif(1, (STATIC6, "2001:db8::5")))
+    assert ["gateway6" in given[name] for name in ("eth0", "eth1")] == [True, False]
 
 
 def test_a_nic_without_addresses_asks_for_none(make_instance: MakeInstance) -> None:

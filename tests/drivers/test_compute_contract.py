@@ -259,6 +259,18 @@ def test_the_console_log_is_the_one_that_the_xml_names(hypervisor: Hypervisor) -
     assert (path is None) == isinstance(driver, SimCompute)
 
 
+def test_the_console_logs_go_with_the_definition(hypervisor: Hypervisor) -> None:
+    """virtlogd, which libvirt has for it where it is not told otherwise, puts logs aside that are too long."""
+    driver = hypervisor.driver()
+    paths = [Path(path) for one in ("one", "one-1") if (path := driver.console_log(one)) is not None]
+    logs = [path.with_name(f"{path.name}{end}") for path in paths for end in ("", ".0", ".1")]
+    driver.write_definition("one", "<domain/>")
+    for log in logs:
+        log.touch()
+    driver.delete_definition("one")
+    assert [log for log in logs if log.exists()] == logs[3:]
+
+
 def test_stop_leaves_the_domain_defined_and_start_runs_it_again(
     hypervisor: Hypervisor, make_domain: Callable[..., Domain]
 ) -> None:

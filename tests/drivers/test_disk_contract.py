@@ -145,7 +145,7 @@ def wanting(volume: Path, instance_id: str = "one", slot: int = 1) -> DiskReques
 def test_a_volume_is_taken_as_it_is_and_given_back(store: DiskStore, volume: Path) -> None:
     content, before = volume.read_bytes(), volume.stat()
     disk = store.driver().create_disk(wanting(volume))
-    assert (disk.path, disk.format, disk.device) == (str(volume), "raw", "vdb")
+    assert (disk.path, disk.format, disk.device, disk.volume) == (str(volume), "raw", "vdb", True)
     assert store.driver().create_disk(wanting(volume)) == disk
     assert [(info.instance_id, info.slot) for info in store.driver().list_disks()] == [("one", 1)]
     store.driver().delete_disk("one", 1)

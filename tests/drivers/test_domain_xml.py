@@ -361,6 +361,17 @@ def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:
     assert [disk.find("readonly") is not None for disk in disks] == [False, False, True]
 
 
+@pytest.mark.parametrize(("takes_files", "labels"), [(True, [{"model": "dac", "relabel": "no"}]), (False, [])])
+def test_a_volume_stays_its_owner_s(
+    make_instance: Callable[..., Instance], tmp_path: Path, takes_files: bool, labels: list[dict[str, str]]
+) -> None:
+    """A label of a security driver that is not there is refused by libvirt."""
+    disks = [a_disk(0, DiskRole.ROOT), replace(a_disk(1, DiskRole.DATA), volume=True)]
+    xml = build_domain_xml(make_instance(), NULL, disks, [], Platform(takes_files=takes_files))
+    validate(xml, tmp_path)
+    assert [dict(label.items()) for label in etree.fromstring(xml).iterfind(".//seclabel")] == labels
+
+
 def test_without_wiring_libvirt_makes_the_tap(
     make_instance: Callable[..., Instance], make_vif: Callable[..., Vif]
 ) -> None:

@@ -80,15 +80,15 @@ class RealHost(NetworkHost):
         where = f'uri: "{self.libvirtd.uri}", netns: {self.name}, physical_nic: {NIC}'
         return f"{self.name}: {{vcpus: 8, memory: 64GiB, disk: 1TiB, {drivers}, {where}{says}}}"
 
-    def file(self, guest: Guest) -> str:
-        """A run file with an instance that has one NIC."""
+    def file(self, guest: Guest, more: str = "") -> str:
+        """A run file with an instance that has one NIC, and `more` in its entry."""
         return f"""
 schema: 1
 hosts: {{{self.entry()}}}
 networks: {{net: {{subnets: {{v4: {{cidr: 10.9.0.0/24}}}}}}}}
 flavors: {{tiny: {{vcpus: 1, memory: 64MiB, disk: 1GiB}}}}
 images: {{guest: {{kernel: {guest.kernel}, initrd: {guest.initrd}}}}}
-instances: {{one: {{flavor: tiny, image: guest, networks: [net]}}}}
+instances: {{one: {{flavor: tiny, image: guest, networks: [net]{more}}}}}
 """
 
     def domains(self) -> list[str]:

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.host
 DOING = {"macs_for_instance", "dhcp_options_for_instance", "platform_for_instance", "create_disk", "write_definition",
          "plug", "apply_filter", "serve_dhcp", "spawn", "power_state"}  # fmt: skip
 UNDOING = {"destroy", "withdraw_dhcp", "remove_filter", "unplug", "delete_definition", "delete_disk"}
+BROUGHT = b"of the user".ljust(1 << 20)
+"""The volume that the instance has."""
 THE_LAST_FAILS = Fault("power_state", Mode.ERROR)
 
 
@@ -47,7 +49,9 @@ def points(text: str, state: Path, mode: Mode) -> list[Fault]:
 def test_the_host_is_as_before(
     host: RealHost, guest: Guest, tmp_path: Path, mode: Mode, record_property: Callable[[str, object], None]
 ) -> None:
-    text = host.file(guest)
+    volume = tmp_path / "volume"
+    volume.write_bytes(BROUGHT)
+    text = host.file(guest, f", disks: [{{volume: {volume}, format: raw}}]")
     faults = points(text, tmp_path / "seen", mode)
     assert {fault.call for fault in faults} == DOING | UNDOING
     cases = [[fault] for fault in faults]
@@ -61,6 +65,7 @@ def test_the_host_is_as_before(
         problems = drilled(case, state, text)
         after = things([host], state)
         problems += [(kind, found, before[kind]) for kind, found in after.items() if found != before[kind]]
+        problems += ["the volume is another"] if volume.read_bytes() != BROUGHT else []
         if problems:
             wrong[name] = problems
         shutil.rmtree(state)

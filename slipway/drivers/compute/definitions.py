@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count, takewhile
 from pathlib import Path
 
 from slipway.drivers.files import file_name, locked, make_directories, remove, replace, text_of
@@ -36,10 +37,14 @@ class Definitions:
         return path
 
     def delete(self, instance_id: str) -> None:
-        """Delete the file, and the console's log. Absent: nothing happens."""
+        """Delete the file, and the console's logs. Absent: nothing happens."""
+        log = self.console_log(instance_id)
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
             remove(self._path(instance_id))
-            os.unlink(self.console_log(instance_id))
+            # What virtlogd put aside; the last first, so that the next one to delete finds what a kill leaves.
+            aside = list(takewhile(os.path.exists, (f"{log}.{number}" for number in count())))
+            for path in (*reversed(aside), log):
+                remove(path)
 
     def list(self) -> Sequence[str]:
         """The ids of the instances that have a file, sorted."""

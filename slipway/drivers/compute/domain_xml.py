@@ -75,7 +75,7 @@ def build_domain_xml(
     _add(domain, "on_crash", text="destroy")
     devices = _add(domain, "devices")
     for disk in disks:
-        _add_disk(devices, disk)
+        _add_disk(devices, disk, platform)
     for vif in vifs:
         _add_interface(devices, host, vif, platform.acceleration)
     _add_consoles(devices, platform.console_log)
@@ -225,13 +225,16 @@ def _add_cells(numa: _Element, flavor: Flavor) -> None:
         _add(numa, "cell", {"id": str(cell), "cpus": cpus, "memory": str(memory), "unit": "KiB"})
 
 
-def _add_disk(devices: _Element, disk: Disk) -> None:
+def _add_disk(devices: _Element, disk: Disk, platform: Platform) -> None:
     """All by virtio, the seed too: the kernels that Debian makes for clouds have no driver for a CD-ROM."""
     seed = disk.role is DiskRole.SEED
     element = _add(devices, "disk", {"type": "file", "device": "disk"})
     driver = {"name": "qemu", "type": disk.format}
     _add(element, "driver", driver if seed else driver | {"cache": "none", "discard": "unmap"})
-    _add(element, "source", {"file": _path(f"disk {disk.slot}", disk.path)})
+    source = _add(element, "source", {"file": _path(f"disk {disk.slot}", disk.path)})
+    if disk.volume and platform.takes_files:
+        # libvirt would change the file's owner, and not everywhere remember whose it was.
+        _add(source, "seclabel", {"model": "dac", "relabel": "no"})
     _add(element, "target", {"dev": disk.device, "bus": "virtio"})
     if seed:
         _add(element, "readonly")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import re
 from collections.abc import Iterator, Sequence
 from email import message_from_string
 from email.message import Message
@@ -23,7 +24,7 @@ _MERGE = "list(append)+dict(no_replace,recurse_list)+str()"
 _MIME_WITHIN = 4096
 """cloud-init takes user data for MIME where the header is within so many characters."""
 
-_ANY = {4: "0.0.0.0/0", 6: "::/0"}
+_NO_HOST_NAME = re.compile("[^a-z0-9]+")
 _BY_ADVERTISEMENT = ("slaac", "dhcpv6-stateless")
 
 
@@ -37,7 +38,7 @@ def needs_seed(instance: Instance, vifs: Sequence[Vif]) -> bool:
 def make_seed(instance: Instance, vifs: Sequence[Vif]) -> Seed:
     """The three files of the seed for an instance with these NICs."""
     request = instance.request
-    meta: dict[str, Any] = {"instance-id": instance.id, "local-hostname": instance.name}
+    meta: dict[str, Any] = {"instance-id": instance.id, "local-hostname": _host_name(instance.name)}
     if request.ssh_keys:
         meta["public-keys"] = list(request.ssh_keys)
     return Seed(
@@ -45,6 +46,12 @@ def make_seed(instance: Instance, vifs: Sequence[Vif]) -> Seed:
         meta_data=json.dumps(meta),
         network_config=json.dumps(_network_config(vifs)),
     )
+
+
+def _host_name(name: str) -> str:
+    """The name as a host may have it: systemd refuses, say, `db_1`, and a guest would keep the name of its image."""
+    labels = (_NO_HOST_NAME.sub("-", label).strip("-") for label in name.lower().split("."))
+    return ".".join(filter(None, labels))
 
 
 # --- user data ----------------------------------------------------------------------------------------------------
@@ -117,7 +124,11 @@ def _ethernet(name: str, vif: Vif, routed: set[int]) -> dict[str, Any]:
         addresses.append(f"{address}/{ipaddress.ip_network(subnet.cidr).prefixlen}")
         routes += [{"to": route.destination, "via": route.nexthop} for route in subnet.host_routes]
         if has_gateway and subnet.gateway_ip is not None:
-            routes.append({"to": _ANY[version], "via": subnet.gateway_ip})
+            if version == 4:
+                routes.append({"to": "0.0.0.0/0", "via": subnet.gateway_ip})
+            else:
+                # Of a route to ::/0 cloud-init 22.4 makes one to ::/64, wherever it does not write for netplan.
+                nic["gateway6"] = subnet.gateway_ip
     said = {"addresses": addresses, "routes": routes, "nameservers": {"addresses": servers} if servers else None}
     return nic | {key: value for key, value in said.items() if value}
 

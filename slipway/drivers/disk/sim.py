@@ -65,6 +65,7 @@ class SimDisk:
             format=disk.volume.format if disk.volume else "raw" if disk.role is DiskRole.SEED else "qcow2",
             size=disk.size,
             device=device_name(disk.slot),
+            volume=disk.volume is not None,
         )
 
     def _put(self, key: str, disk: SimDiskFile) -> None:

@@ -132,7 +132,12 @@ class LibvirtCompute:
     def platform_for_instance(self, instance_id: str) -> Platform:
         """KVM once a guest has booted under it here, TCG otherwise; the console's log is beside the domain's XML."""
         acceleration = self._connection.ask("trying KVM", self._prover.acceleration, within=CHANGE)
-        return Platform(acceleration, self._owner, self._definitions.console_log(instance_id))
+        return Platform(
+            acceleration,
+            self._owner,
+            self._definitions.console_log(instance_id),
+            takes_files=self._connection.ask("asking for the capabilities", _takes_files),
+        )
 
     def write_definition(self, instance_id: str, xml: str) -> str:
         """Keep the domain XML in a file; gives its path."""
@@ -228,6 +233,12 @@ def _has_name(libvirtd: libvirt.virConnect, name: str) -> bool:
             return False
         raise
     return True
+
+
+def _takes_files(libvirtd: libvirt.virConnect) -> bool:
+    """Whether there is the security driver that changes owners; one that is named and not there is refused."""
+    models = etree.fromstring(libvirtd.getCapabilities()).iterfind("host/secmodel/model")
+    return "dac" in [model.text for model in models]
 
 
 def _owner(domain: libvirt.virDomain) -> str | None:

@@ -136,6 +136,7 @@ class Qcow2Disk:
             format=found.format,
             size=found.size,
             device=device_name(request.slot),
+            volume=True,
         )
 
     def _taken(self) -> Iterator[tuple[str, str]]:
