@@ -20,8 +20,10 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
         return "the spelling of MACs"
     if '"::ffff:' in json.dumps(theirs) and "::ffff:" in text:
         return "the spelling of IPv4-mapped addresses"
-    if '/32"' in text and _differ(theirs, ours) == {"gateway_ip"}:
+    if '/32"' in json.dumps(ours) and _differ(theirs, ours) == {"gateway_ip"}:
         return "the gateway of a /32"
+    if ours.get("message", "").startswith("fixed_ips: None is not a list") and theirs.get("status") == 400:
+        return "fixed_ips that are null"
     if theirs.get("error") == "NeutronDbObjectDuplicateEntry" or "named twice" in ours.get("message", ""):
         return "the same twice in one request"
     if ops[-1]["op"] == "bulk_create_port":
@@ -31,6 +33,8 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
             return "the first error of a bulk request"
     if ops[-1]["op"] == "update_port" and _differ(theirs, ours) == {"fixed_ips"} and _names_a_subnet(ops[-1]):
         return "which address of a subnet stays"
+    if theirs.get("error") == "IpAddressGenerationFailureNoMatchingSubnet" and _binds_only(ops[-1]):
+        return "a binding after a change of service types"
     if ops[-1]["op"].startswith("list_") and theirs["ok"] and "longer than" in ours.get("message", ""):
         return "filters that nothing can match"
     refused = theirs.get("error") in ("InvalidIpForNetwork", "InvalidIpForSubnet")
@@ -52,3 +56,8 @@ def _differ(theirs: dict[str, Any], ours: dict[str, Any]) -> set[str]:
 def _names_a_subnet(op: Op) -> bool:
     """Whether the request leaves open which of the port's addresses of a subnet it means."""
     return any("subnet_id" in entry and "ip_address" not in entry for entry in op["body"].get("fixed_ips") or ())
+
+
+def _binds_only(op: Op) -> bool:
+    """Whether the request gives a port that is there a host, and asks for no address."""
+    return op["op"] == "update_port" and "binding:host_id" in op["body"] and "fixed_ips" not in op["body"]

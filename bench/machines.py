@@ -1,4 +1,6 @@
-"""From the command to the lease: `slipway run`, `virsh create` of a ready XML, virt-install; and many guests at once.
+"""From the command to the lease: Slipway, `virsh create` of a ready XML, virt-install; and many guests at once.
+
+Slipway takes part twice: as the command, and embedded in a Python program that has run it before.
 
 The same guest, kernel and accelerator on the same warm libvirtd, and the same network to be set up each time: a bridge,
 a tap, a DHCP server in a namespace of its own with one static entry. By hand that is a list of `ip` and `dnsmasq`
@@ -15,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +26,9 @@ from typing import Any
 
 from bench.common import TMPFS, in_turn, scratch, table, tell
 from examples.real import guest, two_hosts
+from slipway import Orchestrator, load
+from slipway.batch import Status
+from slipway.model import Event
 
 HOST = "hyper-a"
 MEMORY = 128
@@ -31,7 +36,7 @@ MEMORY = 128
 LEASE = "slipway-guest: nic "
 BOOT = "console=ttyS0 quiet"
 
-SLIPWAY, VIRSH, INSTALL = "slipway run", "virsh create", "virt-install"
+SLIPWAY, EMBEDDED, VIRSH, INSTALL = "slipway run", "slipway, embedded", "virsh create", "virt-install"
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,11 @@ def main() -> None:
 
 
 def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
-    contestants: dict[str, Callable[[], Measured]] = {SLIPWAY: lambda: _slipway(place), VIRSH: lambda: _virsh(place)}
+    contestants: dict[str, Callable[[], Measured]] = {
+        SLIPWAY: lambda: _slipway(place),
+        EMBEDDED: lambda: _embedded(place),
+        VIRSH: lambda: _virsh(place),
+    }
     if shutil.which(INSTALL):
         contestants[INSTALL] = lambda: _virt_install(place)
     times: dict[str, list[Measured]] = {name: [] for name in contestants}
@@ -103,7 +112,6 @@ def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
         if number >= 0:
             times[name].append(measured)
     ours = times[SLIPWAY]
-    steps = {step: statistics.median(one.steps[step] for one in ours) for step in ours[0].steps}
     return {
         "contestants": {
             name: {
@@ -113,8 +121,12 @@ def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
             }
             for name, mine in times.items()
         },
-        "own": statistics.median(one.own for one in ours),
-        "steps": steps,
+        "steps": {
+            name: {step: statistics.median(one.steps[step] for one in mine) for step in ours[0].steps}
+            | {"all but spawn and wait": statistics.median(one.own for one in mine)}
+            for name, mine in times.items()
+            if name in (SLIPWAY, EMBEDDED)
+        },
         "guests": options.guests,
         "all leases": _slipway(place, options.guests).lease,
     }
@@ -124,10 +136,14 @@ def _text(results: Mapping[str, Any]) -> str:
     rows = [[name, *figures.values()] for name, figures in results["contestants"].items()]
     parts = [
         table(["seconds", "until the lease", "until it came back", "to slipway run"], rows),
-        table(["of slipway run", "s"], [*results["steps"].items(), ["all but spawn and wait", results["own"]]]),
+        table(["seconds", *results["steps"]], [[step, *_across(results, step)] for step in results["steps"][SLIPWAY]]),
         f"{results['guests']} guests at once have their leases after {results['all leases']:.1f} s.",
     ]
     return "\n\n".join(parts)
+
+
+def _across(results: Mapping[str, Any], step: str) -> list[float]:
+    return [steps[step] for steps in results["steps"].values()]
 
 
 # --- slipway ------------------------------------------------------------------------------------------------------
@@ -145,29 +161,46 @@ def _slipway(place: Place, count: int = 1) -> Measured:
     try:
         if done.returncode:
             sys.exit(f"slipway run ended with {done.returncode}: {done.stdout}{done.stderr}")
-        logs = list((state / "instances" / HOST).glob("*.log"))
-        assert len(logs) == count, logs
-        lease = _leased(logs, began)
+        lease = _leased(_logs(state, count), began)
     finally:
         gone = subprocess.run([*command, "destroy", str(file), *ending], capture_output=True, text=True, check=False)
     if gone.returncode:
         sys.exit(f"slipway destroy ended with {gone.returncode}: {gone.stdout}{gone.stderr}")
     shutil.rmtree(state)
-    return Measured(lease, came_back, _steps(done.stdout.splitlines()))
+    told = (event for event in map(json.loads, done.stdout.splitlines()) if event.get("step"))
+    return Measured(lease, came_back, _steps((e["event"], e["step"], datetime.fromisoformat(e["at"])) for e in told))
 
 
-def _steps(lines: Sequence[str]) -> dict[str, float]:
-    """Seconds of each step, by the events; what comes before the first one is the command's own start."""
-    begun: dict[tuple[str, str, int], datetime] = {}
+def _embedded(place: Place) -> Measured:
+    file, state = load(place.run_file(1)), place.directory / "state"
+    events: list[Event] = []
+    began = time.monotonic()
+    with Orchestrator(state, settings=file.settings) as orchestrator:
+        result = orchestrator.run(file, on_event=events.append)
+        came_back = time.monotonic() - began
+        if any(ended.status is not Status.BUILT for ended in result.ended):
+            sys.exit(f"slipway, embedded: {result.ended}")
+        lease = _leased(_logs(state, 1), began)
+        orchestrator.destroy(file)
+    shutil.rmtree(state)
+    return Measured(lease, came_back, _steps((event.type, event.step, event.at) for event in events if event.step))
+
+
+def _logs(state: Path, count: int) -> Sequence[Path]:
+    logs = list((state / "instances" / HOST).glob("*.log"))
+    assert len(logs) == count, logs
+    return logs
+
+
+def _steps(told: Iterable[tuple[str, str, datetime]]) -> dict[str, float]:
+    """Seconds of each step of one instance; what comes before the first one is the command's own start."""
+    begun: dict[str, datetime] = {}
     steps: dict[str, float] = {}
-    for event in map(json.loads, lines):
-        if event.get("event") not in ("step.start", "step.end"):
-            continue
-        key, at = (event["instance"], event["step"], event["slot"]), datetime.fromisoformat(event["at"])
-        if event["event"] == "step.start":
-            begun[key] = at
-        else:
-            steps[event["step"]] = steps.get(event["step"], 0.0) + (at - begun[key]).total_seconds()
+    for event, step, at in told:
+        if event == "step.start":
+            begun[step] = at
+        elif event == "step.end":
+            steps[step] = steps.get(step, 0.0) + (at - begun[step]).total_seconds()
     return steps
 
 

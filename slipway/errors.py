@@ -275,6 +275,10 @@ class NoUniqueMatch(Conflict):
     """Several things have the name; an id says which is meant."""
 
 
+class HTTPNotFound(NotFound):
+    """What another project's network is when the request would hide it."""
+
+
 class NetworkNotFound(NotFound):
     """No such network."""
 

@@ -500,6 +500,14 @@ class Vif:
     dhcp_options: tuple[DhcpOption, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything."""
+
+    name: str
+    fault: str = ""
+
+
 class Acceleration(StrEnum):
     """How a guest's code is executed, in the words of a domain's type: by the processor (KVM) or by QEMU (TCG)."""
 
@@ -529,6 +537,23 @@ class DhcpService:
 
     vif: Vif
     server: Port | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An address that a guest has got from its network's DHCP server, and until when it is its own."""
+
+    port_id: str
+    ip_address: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GuestNic:
+    """A NIC of a guest as the agent in it tells: nobody but the guest vouches for it."""
+
+    mac_address: str
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -650,6 +675,10 @@ class Event:
     `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
     `instance.delete.end`, `instance.delete.error`, `state` (a new phase), `step.start`, `step.end`, `step.error`,
     `step.undo`, or `reschedule`. `power_off`, `power_on` and `reboot` have three each as `create` has.
+
+    `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
+    `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
+    `host.heard` and `host.lost`.
     """
 
     type: str

@@ -19,20 +19,22 @@ from slipway.builder import Builder, Listener
 from slipway.console import find_log, read_log
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
+from slipway.flows.addresses import SeenAddresses, see_addresses
 from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.power import GRACEFUL, Shutdown
-from slipway.flows.refresh import refresh_filters
+from slipway.flows.refresh import refresh
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
-from slipway.model import Claim, Context, Effect, Fault, HistoryEntry, Instance, InstanceRequest, PowerState
+from slipway.flows.watch import Watch
+from slipway.model import Context, Effect, Fault, Instance, InstanceRequest, PowerState
 from slipway.networks import Networks
 from slipway.runfile import RunFile
 from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
-from slipway.states import effects, hosts, installation, instances
-from slipway.states.history import history_of
+from slipway.states import hosts, installation, instances
+from slipway.states.details import Details, details_of
 from slipway.states.machines import Event as Move
 from slipway.states.machines import VmState
 from slipway.states.store import Store
@@ -54,16 +56,6 @@ class BuildFailed(errors.SlipwayError):
         self.stuck = stuck
         why = f"{instance.fault.type}: {instance.fault.message}" if instance.fault else "no fault is on record"
         super().__init__(f"building {instance.name} failed: {why}")
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """One instance with everything on record about it."""
-
-    instance: Instance
-    claim: Claim | None
-    effects: tuple[Effect, ...]
-    history: tuple[HistoryEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +107,11 @@ class Orchestrator:
         self.network = Networks(
             self._drivers.network,
             Context(project, is_admin=True),
-            filters_changed=lambda: refresh_filters(self._store, self._drivers),
+            changed=lambda: refresh(self._store, self._drivers),
         )
-        tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
-        engine = Engine(_definition, tools, executor=executor)
-        self._builder = Builder(engine, tools, workflow=workflow, rng=rng or random.SystemRandom())
+        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
+        engine = Engine(_definition, self._tools, executor=executor)
+        self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
@@ -230,6 +222,14 @@ class Orchestrator:
         """Stop an instance that is ACTIVE, as `stop` does, and start it; also one whose domain ended by itself."""
         return self._builder.change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
 
+    def watch(self, on_event: Listener, *, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Tell what happens to the domains of all hosts, whoever does it, until `stopping` is true.
+
+        An instance that is ACTIVE, at rest, and whose domain has ended is STOPPED then: at the beginning, whenever a
+        host is heard again, and when it happens. libvirt's hosts have threads meanwhile. Raises a `StoreError`.
+        """
+        Watch(self._tools, on_event).run(stopping)
+
     # --- taking back ----------------------------------------------------------------------------------------------
 
     def delete(
@@ -286,12 +286,15 @@ class Orchestrator:
     def show(self, name: str, *, project: str | None = None) -> Details:
         """One instance, by name or id, with everything on record about it. Raises `InstanceNotFound`."""
         with self._store.read() as tx:
-            found = instances.find(tx, name, project)
-            if found is None:
-                found = instances.get(tx, name)
-            claim = hosts.claim_of(tx, found.id)
-            done = tuple(effects.effects_of(tx, found.id))
-            return Details(found, claim, done, tuple(history_of(tx, found.id)))
+            return details_of(tx, name, project)
+
+    def addresses(self, name: str, *, project: str | None = None) -> SeenAddresses:
+        """The addresses that an instance's guest really has: its leases, and what the agent in it tells.
+
+        Asks its host, which takes some seconds where a guest or hypervisor does not answer; who cannot be asked is
+        said in the result, not raised. Raises `InstanceNotFound`.
+        """
+        return see_addresses(self.show(name, project=project), self._store, self._drivers)
 
     def console(
         self,

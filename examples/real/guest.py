@@ -7,7 +7,8 @@ apt-get and unpacked, not installed; needs busybox-static and cpio. The guest as
 and writes what it finds to its first serial port, last of all a line that starts with `slipway-guest: ready`. With
 `slipway.ping=ADDRESS,...` on its kernel's command line it pings those once a second from then on, and says when that
 changes: `slipway-guest: ping ADDRESS ok` or `no`. With `slipway.write=vdb` it says, before it is ready, what that disk
-begins with, `slipway-guest: read vdb TEXT`, and writes `written by the guest` at its byte 512.
+begins with, `slipway-guest: read vdb TEXT`, and writes `written by the guest` at its byte 512. Programs in /start of a
+second initramfs put after this one are started as well.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MODULES = (
     "drivers/net/virtio_net",
     "drivers/acpi/button",
     "drivers/input/evdev",
+    "drivers/char/virtio_console",
 )
 """In an order in which each finds what it needs."""
 
@@ -65,6 +67,7 @@ for nic in /sys/class/net/eth*; do
     udhcpc -i $name -q -n -t 10 -T 1 -s /bin/lease > /dev/null 2>&1
     say "nic $name $(cat $nic/address) $(ip -4 -o address show $name | awk '{print $4}')"
 done
+for program in /start/*; do [ ! -x $program ] || $program & done
 for word in $(cat /proc/cmdline); do
     case $word in slipway.write=*)
         disk=${word#*=}
@@ -99,21 +102,21 @@ def make(directory: Path) -> tuple[Path, Path]:
     if not initrd.exists():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
-            package = _download(Path(scratch))
-            _run("dpkg-deb", "-x", str(package), "unpacked", cwd=Path(scratch))
-            unpacked = Path(scratch, "unpacked")
+            depends = _run("apt-cache", "depends", PACKAGE)
+            # Debian's name is of a package without content that depends on the kernel's own.
+            name = next(word for word in depends.split() if word.startswith("linux-image-") and word != PACKAGE)
+            unpacked = unpack(name, Path(scratch))
             shutil.copy(next(unpacked.glob("boot/vmlinuz-*")), kernel)
             _initramfs(Path(scratch, "root"), next(unpacked.glob("lib/modules/*/kernel")), initrd)
     return kernel, initrd
 
 
-def _download(scratch: Path) -> Path:
-    """Debian's name is of a package without content that depends on the kernel's own."""
-    depends = _run("apt-cache", "depends", PACKAGE)
-    name = next(word for word in depends.split() if word.startswith("linux-image-") and word != PACKAGE)
+def unpack(name: str, scratch: Path) -> Path:
+    """Download a package; gives the directory that has its files."""
     # apt-get drops its rights for a download where it can; this directory is ours alone.
     _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name, cwd=scratch)
-    return next(scratch.glob("*.deb"))
+    _run("dpkg-deb", "-x", str(next(scratch.glob(f"{name}_*.deb"))), name, cwd=scratch)
+    return scratch / name
 
 
 def _initramfs(root: Path, modules: Path, to: Path) -> None:
@@ -130,15 +133,20 @@ def _initramfs(root: Path, modules: Path, to: Path) -> None:
     for name, text in (("init", INIT), ("bin/lease", LEASE)):
         (root / name).write_text(text)
         (root / name).chmod(0o755)
+    to.write_bytes(archive(root))
+
+
+def archive(root: Path) -> bytes:
+    """An initramfs of all that is in the directory."""
     listing = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    archive = subprocess.run(
+    packed = subprocess.run(
         ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
         cwd=root,
         input=listing.encode(),
         capture_output=True,
         check=True,
     )
-    to.write_bytes(gzip.compress(archive.stdout, 1))
+    return gzip.compress(packed.stdout, 1)
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

@@ -51,7 +51,7 @@ def interruptible(work: Callable[[], T], stop: Stop, progress: Progress) -> T:
     The main thread alone is told of signals, and only between two bytecodes: a call that hangs in a driver would hold
     them up if it were made here.
     """
-    with ThreadPoolExecutor(1) as pool, _signals(stop):
+    with ThreadPoolExecutor(1) as pool, heeding(stop):
         future = pool.submit(work)
         told = done = False
         while not done:
@@ -64,7 +64,9 @@ def interruptible(work: Callable[[], T], stop: Stop, progress: Progress) -> T:
 
 
 @contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
+def heeding(stop: Stop) -> Iterator[None]:
+    """Have SIGINT and SIGTERM say that the user wants to stop, and a second one end the process."""
+
     def first(number: int, _frame: FrameType | None) -> None:
         if stop():
             _end_at_once()

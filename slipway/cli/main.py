@@ -24,6 +24,7 @@ COMMANDS = {
     "start": "Start instances that are stopped.",
     "reboot": "Stop instances and start them again.",
     "console": "Show what a guest wrote to its console.",
+    "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",
     "destroy": "Take back all that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",

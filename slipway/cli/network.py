@@ -85,7 +85,7 @@ def create(options: Options, project: str | None, **attributes: str | int | bool
     """Make a network."""
     from slipway.cli import resourcetext
 
-    with network_service(options, project) as network:
+    with network_service(options, project, new=True) as network:
         made = network.create_network(**given(**attributes))
     resourcetext.show(options, made)
 

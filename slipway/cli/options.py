@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -103,6 +104,17 @@ def default_state() -> str:
     return os.path.join(home if os.path.isabs(home) else os.path.expanduser("~/.local/state"), "slipway")
 
 
+def _check_there(state: str) -> None:
+    """Raise `DatabaseUnavailable` for a state directory that no command has made; `OSError` where nobody can say."""
+    from slipway.errors import DatabaseUnavailable
+
+    try:
+        os.stat(os.path.join(state, "slipway.db"))
+    except FileNotFoundError as error:
+        what = f"slipway.db in the state directory {state}" if os.path.isdir(state) else f"state directory {state}"
+        raise DatabaseUnavailable(f"there is no {what}; `slipway run` makes it, --state names another") from error
+
+
 @contextmanager
 def orchestrator(
     options: Options,
@@ -111,18 +123,22 @@ def orchestrator(
     project: str | None = None,
     sleep: Callable[[float], None] | None = None,
     faults: Sequence[FaultEntry] = (),
+    new: bool = False,
 ) -> Iterator[Orchestrator]:
     """An orchestrator on the user's state directory and database, with a run file's settings, workflow and project.
 
-    `faults` go off in it.
-    Raises a `StoreError` when the directory or the database cannot be used.
+    `faults` go off in it. Directory and database must be there, but for a command that may be a user's first (`new`).
+    Raises a `StoreError` when they cannot be used.
     """
     from slipway.cli.logs import logging_to_stderr
     from slipway.errors import DatabaseUnavailable
     from slipway.orchestrator import Orchestrator
+    from slipway.states.store import Store
 
     state = options.state or default_state()
-    more: dict[str, Any] = {"sleep": sleep} if sleep else {}
+    more: dict[str, Any] = {} if new else {"store": partial(Store, make=False)}
+    if sleep is not None:
+        more["sleep"] = sleep
     if file is not None:
         more |= {"settings": file.settings, "workflow": file.workflow, "project": file.project}
     if project is not None:
@@ -134,6 +150,8 @@ def orchestrator(
         more |= {"store": injected.store, "drivers": injected.drivers, "clock": injected.clock}
     with logging_to_stderr(options):
         try:
+            if not new and options.db is None:
+                _check_there(state)
             made = Orchestrator(state, db=options.db, **more)
         except OSError as error:
             text = f"the state directory {state} cannot be used: {error.strerror or error}; name another with --state"

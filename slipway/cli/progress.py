@@ -80,8 +80,8 @@ def event_json(event: Event) -> dict[str, Any]:
     return {
         "event": event.type,
         "at": event.at,
-        "instance": event.instance_id,
-        "name": event.name,
+        "instance": event.instance_id or None,
+        "name": event.name or None,
         "step": event.step or None,
         "slot": event.slot if event.step else None,
         "host": event.host,

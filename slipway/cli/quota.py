@@ -81,7 +81,7 @@ def set_(options: Options, project: str | None, **limits: int | None) -> None:
 def _set(options: Options, project: str | None, limits: Mapping[str, int | None]) -> None:
     if not given(**limits):
         raise click.UsageError("there is nothing to set: name a resource, as in --port 50")
-    with network_service(options, project) as network:
+    with network_service(options, project, new=True) as network:
         _show(options, network.set_quota(**given(**limits)))
 
 

@@ -142,9 +142,9 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def network_service(options: Options, project: str | None = None) -> Iterator[Networks]:
-    """The network service, called by an administrator of the project."""
-    with orchestrator(options, project=project or DEFAULT_PROJECT) as slipway:
+def network_service(options: Options, project: str | None = None, *, new: bool = False) -> Iterator[Networks]:
+    """The network service, called by an administrator of the project. `new`: the command may be a user's first."""
+    with orchestrator(options, project=project or DEFAULT_PROJECT, new=new) as slipway:
         yield slipway.network
 
 

@@ -72,7 +72,7 @@ def command(
     elif run_file.faults:
         click.echo(f"slipway: the faults of {file} do not go off without --allow-faults", err=True)
     stop = Stop()
-    with orchestrator(options, run_file, sleep=stop.sleep, faults=faults) as slipway:
+    with orchestrator(options, run_file, sleep=stop.sleep, faults=faults, new=True) as slipway:
         at_rest = {i.name for i in slipway.list(project=run_file.project) if i.task_state is None}
         names = {entry.request.name for entry in run_file.instances}
         progress = progress_for(options, names if replace_failed else names - at_rest)

@@ -67,7 +67,7 @@ def create(options: Options, name: str | None, project: str | None, description:
     """Make a security group; its first two rules let everything out."""
     from slipway.cli import resourcetext
 
-    with network_service(options, project) as network:
+    with network_service(options, project, new=True) as network:
         made = network.create_security_group(**given(name=name, description=description))
     resourcetext.show(options, made)
 

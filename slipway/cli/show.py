@@ -10,8 +10,9 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
+    from slipway.flows.addresses import NicAddresses, SeenAddresses
     from slipway.model import Disk, Nic, Vif
-    from slipway.orchestrator import Details
+    from slipway.states.details import Details
 
 
 @click.command("show", epilog=example("slipway show web-1", "slipway show web-1 --project demo --output json"))
@@ -22,19 +23,21 @@ if TYPE_CHECKING:
 def command(options: Options, name: str, project: str | None) -> None:
     """Show the instance called NAME (or with this id): its claim, ports, disks, effects, fault and timeline.
 
+    Its host is asked which addresses the guest has: by its DHCP server's leases, and by the agent in the guest.
     An instance that was deleted is found by its id.
     """
     from slipway.cli.output import print_json
 
     with orchestrator(options) as slipway:
         details = slipway.show(name, project=project)
+        seen = slipway.addresses(details.instance.id)
     if options.json:
-        print_json(_json(details))
+        print_json(_json(details, seen))
     else:
-        _write(details)
+        _write(details, seen)
 
 
-def _json(details: Details) -> dict[str, Any]:
+def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
     from slipway.cli.output import effect_json, instance_json
     from slipway.cli.timeline import entry_json, timeline
 
@@ -47,9 +50,12 @@ def _json(details: Details) -> dict[str, Any]:
                 **_port_json(nic),
                 "brought_along": nic.request.port_id is not None,
                 "interface": vif.devname if vif else None,
+                "leases": _leases_json(addresses),
+                "guest_addresses": addresses.guest if addresses else None,
             }
-            for nic, vif in _nics(details)
+            for nic, vif, addresses in _nics(details, seen)
         ],
+        "unasked": seen.unasked,
         "disks": list(_disks(details)),
         "effects": [effect_json(effect) for effect in details.effects],
         "timeline": [entry_json(entry) for entry in timeline(details)],
@@ -68,13 +74,21 @@ def _port_json(nic: Nic) -> dict[str, Any]:
     }
 
 
-def _nics(details: Details) -> Iterator[tuple[Nic, Vif | None]]:
-    """The ports that the instance has, each with its interface where it is bound."""
-    from slipway.model import Nic, Vif
+def _leases_json(addresses: NicAddresses | None) -> list[dict[str, Any]] | None:
+    if addresses is None or addresses.leases is None:
+        return None
+    return [{"ip_address": lease.ip_address, "expires_at": lease.expires_at} for lease in addresses.leases]
 
-    bound = {vif.port_id: vif for vif in _results(details, "binding", Vif)}
+
+def _nics(details: Details, seen: SeenAddresses) -> Iterator[tuple[Nic, Vif | None, NicAddresses | None]]:
+    """The ports that the instance has, each with its interface and what is seen of it where it is bound."""
+    from slipway.flows.addresses import bound
+    from slipway.model import Nic
+
+    interfaces = {vif.port_id: vif for vif in bound(details.effects)}
+    addresses = {nic.port_id: nic for nic in seen.nics}
     for nic in _results(details, "port", Nic):
-        yield nic, bound.get(nic.port.id)
+        yield nic, interfaces.get(nic.port.id), addresses.get(nic.port.id)
 
 
 def _disks(details: Details) -> Iterator[Disk]:
@@ -97,7 +111,7 @@ def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def _write(details: Details) -> None:
+def _write(details: Details, seen: SeenAddresses) -> None:
     from slipway.cli.output import coloured, labelled, state_text, table, without_owner, write
     from slipway.cli.timeline import timeline, timeline_rows
 
@@ -110,11 +124,17 @@ def _write(details: Details) -> None:
             nic.request.network.name,
             vif.devname if vif else "-",
             nic.port.name or "-",
+            *_seen_texts(addresses),
         )
-        for nic, vif in _nics(details)
+        for nic, vif, addresses in _nics(details, seen)
     ]
     if nics:
-        write("", table(("ADDRESS", "MAC", "NETWORK", "INTERFACE", "PORT"), nics))
+        columns = ("ADDRESS", "MAC", "NETWORK", "INTERFACE", "PORT", "LEASE", "GUEST SAYS")
+        # On a simulated host there is nothing to be seen.
+        shown = len(columns) if any(row[-2:] != ("-", "-") for row in nics) else len(columns) - 2
+        write("", table(columns[:shown], [row[:shown] for row in nics]))
+    for line in seen.unasked:
+        write("", f"not asked: {line}")
     disks = [(disk.device, disk.role, _size(disk.size), disk.format, disk.path) for disk in _disks(details)]
     if disks:
         write("", table(("DISK", "FOR", "SIZE>", "FORMAT", "PATH"), disks, folded=("PATH",)))
@@ -140,6 +160,15 @@ def _write(details: Details) -> None:
             ),
         )
     write("", table(("TIME>", "EVENT", "TOOK>", "DETAIL"), timeline_rows(timeline(details)), folded=("DETAIL",)))
+
+
+def _seen_texts(addresses: NicAddresses | None) -> tuple[str, str]:
+    """The leases and what the guest says; `-` where nobody could be asked or answers."""
+    if addresses is None:
+        return "-", "-"
+    leases = None if addresses.leases is None else [lease.ip_address for lease in addresses.leases]
+    lease, guest = ("-" if found is None else "\n".join(found) or "none" for found in (leases, addresses.guest))
+    return lease, guest
 
 
 def _size(size: int) -> str:

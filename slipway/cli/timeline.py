@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.cli.output import coloured, seconds_text, without_owner
 from slipway.model import Effect
-from slipway.orchestrator import Details
+from slipway.states.details import Details
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

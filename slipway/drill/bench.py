@@ -172,14 +172,14 @@ class Trace:
     """What happened in a run, in a file that outlives a killed process; all processes of the run write into it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._began = time.monotonic()
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.clear()
 
     def clear(self) -> None:
         """Begin anew."""
         os.ftruncate(self._fd, 0)
         self._began = time.monotonic()
+        self._read, self._lines = 0, list[Line]()
 
     def write(self, kind: str, text: str) -> None:
         """Add a line, in one write."""
@@ -206,7 +206,15 @@ class Trace:
     @property
     def lines(self) -> list[Line]:
         """All of it."""
-        return [tuple(json.loads(line)) for line in self._path.read_text().splitlines()]
+        more = os.pread(self._fd, os.fstat(self._fd).st_size, self._read)
+        self._read += len(more)
+        self._lines += (tuple(json.loads(line)) for line in more.splitlines())
+        return self._lines.copy()
+
+    @property
+    def text(self) -> str:
+        """All of it, as it stands in the file."""
+        return os.pread(self._fd, os.fstat(self._fd).st_size, 0).decode()
 
     def close(self) -> None:
         """Close the file."""

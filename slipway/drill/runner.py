@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -243,7 +242,7 @@ class _Run:
 
     def _audit(self, now: Things, when: str) -> None:
         before = self.before if self.stage.scenario is not Scenario.PREPARE else set_up(now)
-        log = self.bench.log.read_text(errors="replace") + json.dumps(self.bench.trace.lines)
+        log = self.bench.log.read_text(errors="replace") + self.bench.trace.text
         plan = self.bench.plan
         wired = WIRED - {"dhcp"} if plan.remote_network else WIRED
         for problem in audit(now, before, secret=plan.secret, log=log, wired=wired):

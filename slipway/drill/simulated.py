@@ -12,7 +12,7 @@ from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Host, Port, SecurityGroupRule, Vif
+from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
 from slipway.settings import Settings
 from slipway.states.store import Store
 
@@ -34,8 +34,8 @@ class WiringFiles:
         """Delete the tap. Absent: nothing happens."""
         self._remove("taps", devname)
 
-    def list_taps(self) -> Sequence[str]:
-        """The names of all taps."""
+    def list_taps(self) -> Sequence[Wired]:
+        """All taps, by name."""
         return self._list("taps")
 
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
@@ -49,25 +49,28 @@ class WiringFiles:
         """Delete the filter. Absent: nothing happens."""
         self._remove("filters", port_id)
 
-    def list_filters(self) -> Sequence[str]:
-        """The ids of all ports with a filter."""
+    def list_filters(self) -> Sequence[Wired]:
+        """All filters, by their ports' ids."""
         return self._list("filters")
 
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Make the entry, or make it again."""
         self._put("dhcp", vif.port_id, instance_id=instance_id, server=server.mac_address)
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Do nothing: no more is kept of an entry than whose it is."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Delete the entry. Absent: nothing happens."""
         self._remove("dhcp", port_id)
 
-    def list_dhcp(self) -> Sequence[str]:
-        """The ids of all ports with an entry."""
+    def list_dhcp(self) -> Sequence[Wired]:
+        """All entries, by their ports' ids."""
         return self._list("dhcp")
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether there is an entry: where no guest is, none can be late."""
-        return self._file("dhcp", vif.port_id).exists()
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """None: there is no guest."""
+        return ()
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Never: there is no guest."""
@@ -80,8 +83,8 @@ class WiringFiles:
     def _remove(self, kind: str, name: str) -> None:
         self._file(kind, name).unlink(missing_ok=True)
 
-    def _list(self, kind: str) -> Sequence[str]:
-        return sorted(path.stem for path in (self._directory / kind).glob("*.json"))
+    def _list(self, kind: str) -> Sequence[Wired]:
+        return [Wired(path.stem) for path in sorted((self._directory / kind).glob("*.json"))]
 
     def _file(self, kind: str, name: str) -> Path:
         return self._directory / kind / f"{name}.json"

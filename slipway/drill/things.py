@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Things:
     rows: Mapping[str, Sequence[Row]]
     files: Mapping[str, str]
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, str]:
         """Each thing that a build or a run file makes, with all that is to be said of it."""
         named = {f"file {path}": content for path, content in self.files.items()}

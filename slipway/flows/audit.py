@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
+from slipway.flows.addresses import served_port
+from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.wiring import DHCP_OWNER
-from slipway.model import Claim, Context, DhcpService, DiskRequest, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
+from slipway.model import Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
@@ -59,21 +62,6 @@ class _Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class _VifArguments:
-    vif: Vif
-
-
-@dataclass(frozen=True, slots=True)
-class _ServiceArguments:
-    service: DhcpService
-
-
-@dataclass(frozen=True, slots=True)
-class _SeedArguments:
-    request: DiskRequest
-
-
-@dataclass(frozen=True, slots=True)
 class _Record:
     """The record at one moment."""
 
@@ -89,7 +77,7 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
     Safe at any time: it changes nothing.
     """
     before = _read(store)
-    held, silent = _held(before.usages, drivers)
+    held, silent = _held(before, drivers)
     after = _read(store)
     moving = _moving(before, after)
     unasked = {(finding.kind, finding.host) for finding in silent}
@@ -145,17 +133,20 @@ def _effects(
             continue
         if thing not in held:
             yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there")
-        elif thing.kind == "domain" and held[thing] not in _right(record.instances[effect.instance_id]):
-            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and the domain is {held[thing]}")
+        elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
+            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}")
     for thing in held.keys() - expected.keys() - _expected(before).keys():
         if thing.instance_id not in moving:
             yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record")
 
 
-def _right(instance: Instance) -> tuple[PowerState, ...]:
-    """What the domain of an instance at rest may be."""
+def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
+    """What is wrong with a thing of an instance at rest, by what its driver says of it."""
+    if thing.kind != "domain":
+        return said
     stopped = State(instance.vm_state, instance.task_state).stopped
-    return (PowerState.SHUTDOWN, PowerState.CRASHED) if stopped else (PowerState.RUNNING,)
+    right = (PowerState.SHUTDOWN, PowerState.CRASHED) if stopped else (PowerState.RUNNING,)
+    return "" if said in right else f"the domain is {said}"
 
 
 def _finding(difference: Difference, thing: _Thing, detail: str) -> Finding:
@@ -170,9 +161,8 @@ def _binding_name(effect: Effect) -> str:
     return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
 
 
-def _served(effect: Effect) -> str | None:
-    service = codec.decode(effect.args, _ServiceArguments).service
-    return service.vif.port_id if service.server else None
+def _arguments(effect: Effect) -> Any:
+    return BY_KIND[effect.kind].arguments_of(effect)
 
 
 def _server(effect: Effect) -> str | None:
@@ -186,12 +176,12 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
-    "seed": lambda effect: str(codec.decode(effect.args, _SeedArguments).request.slot),
+    "seed": lambda effect: str(_arguments(effect).request.slot),
     "port": _port_name,
     "binding": _binding_name,
-    "vif": lambda effect: codec.decode(effect.args, _VifArguments).vif.devname,
-    "filter": lambda effect: codec.decode(effect.args, _VifArguments).vif.port_id,
-    "dhcp": _served,
+    "vif": lambda effect: _arguments(effect).vif.devname,
+    "filter": lambda effect: _arguments(effect).vif.port_id,
+    "dhcp": served_port,
     "dhcp-port": _server,
 }
 """The kinds that a driver lists, and by which name."""
@@ -212,11 +202,11 @@ def _thing(effect: Effect) -> _Thing | None:
     return None if name is None else _Thing(kind, host, owner, name)
 
 
-def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
-    """What every driver holds, each with its state where it has one, and who could not be asked."""
+def _held(record: _Record, drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
+    """What every driver holds, each with its state or what is wrong with it, and who could not be asked."""
     things: dict[_Thing, str] = {}
     silent: list[Finding] = []
-    for kinds, host, answer in _questions([usage.host for usage in usages], drivers):
+    for kinds, host, answer in _questions(record, drivers):
         try:
             things.update(answer)
         except StoreError:
@@ -228,11 +218,11 @@ def _held(usages: Sequence[HostUsage], drivers: Drivers) -> tuple[dict[_Thing, s
 
 
 def _questions(
-    all_hosts: Sequence[Host], drivers: Drivers
+    record: _Record, drivers: Drivers
 ) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[_Thing, str]]]]:
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
-    yield ("port", "binding", "dhcp-port"), None, _ports(drivers)
-    for host in all_hosts:
+    yield ("port", "binding", "dhcp-port"), None, _ports(record, drivers)
+    for host in (usage.host for usage in record.usages):
         for kind, answer in (
             ("domain", _domains),
             ("definition", _definitions),
@@ -244,8 +234,11 @@ def _questions(
             yield (kind,), host.name, answer(host, drivers)
 
 
-def _ports(drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
+def _ports(record: _Record, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
     for port in _all_ports(drivers):
+        # One that was brought along bears no tag, but the id of an instance of ours while that has it.
+        if not drivers.network.is_ours(port) and port.device_id not in record.instances:
+            continue
         if port.device_id and port.device_owner.partition(":")[0] in ("", "compute"):
             yield _Thing("port", None, port.device_id, port.id), ""
             if port.binding_host_id:
@@ -282,17 +275,17 @@ def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
 
 def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
     for tap in drivers.on(host).wiring.list_taps():
-        yield _Thing("vif", host.name, "", tap), ""
+        yield _Thing("vif", host.name, "", tap.name), tap.fault
 
 
 def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for port_id in drivers.on(host).wiring.list_filters():
-        yield _Thing("filter", host.name, "", port_id), ""
+    for filtered in drivers.on(host).wiring.list_filters():
+        yield _Thing("filter", host.name, "", filtered.name), filtered.fault
 
 
 def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for port_id in drivers.on(host).wiring.list_dhcp():
-        yield _Thing("dhcp", host.name, "", port_id), ""
+    for served in drivers.on(host).wiring.list_dhcp():
+        yield _Thing("dhcp", host.name, "", served.name), served.fault
 
 
 def _stuck(record: _Record) -> Iterator[Finding]:

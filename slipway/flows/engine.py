@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
 
-from taskflow.engines.action_engine.engine import ParallelActionEngine, SerialActionEngine
+from taskflow.engines.action_engine.engine import ParallelActionEngine
+from taskflow.states import REVERTED, SUCCESS
 from taskflow.utils import persistence_utils
 
 from slipway import errors
 from slipway.flows.compiler import compile_flow
 from slipway.flows.definition import Definition
 from slipway.flows.effect_task import Seat
-from slipway.flows.memory import NullBackend
+from slipway.flows.memory import NullBackend, SerialEngine
 from slipway.flows.power import GRACEFUL, PowerChange, Shutdown
 from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks import CATALOG
@@ -42,7 +43,7 @@ class Engine:
         self.tools = tools
         self._executor = executor
         self._here = threading.local()
-        self._free_flows: defaultdict[str, list[tuple[Any, Seat]]] = defaultdict(list)
+        self._free: defaultdict[str, list[tuple[Any, Seat]]] = defaultdict(list)
 
     def build(
         self,
@@ -100,13 +101,7 @@ class Engine:
     # --- forward --------------------------------------------------------------------------------------------------
 
     def _forward(self, run: Run) -> None:
-        options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
-        with self._flow(run) as flow:
-            detail = persistence_utils.create_flow_detail(flow)
-            if self._executor is None:
-                engine = SerialActionEngine(flow, detail, NullBackend(), options)
-            else:
-                engine = ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": self._executor})
+        with self._flow(run) as engine:
             try:
                 engine.run()
             except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
@@ -116,19 +111,30 @@ class Engine:
 
     @contextlib.contextmanager
     def _flow(self, run: Run) -> Iterator[Any]:
-        """A flow that is this run's alone: neither another thread nor a build begun by a listener has it meanwhile."""
-        workflow = run.instance.workflow
+        """TaskFlow's engine on a flow that is this run's alone: no other thread and no build of a listener has it.
+
+        It serves the next one if it came to an end; what was interrupted is let go.
+        """
+        free = self._free[run.instance.workflow]
         try:
-            flow, seat = self._free_flows[workflow].pop()
+            engine, seat = free.pop()
         except IndexError:
-            seat = Seat()
-            seconds, branching = self.tools.settings.step_timeout, self._executor is not None
-            flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=seconds, branching=branching)
+            engine, seat = self._make(run.instance.workflow)
         seat.run = run
-        try:
-            yield flow
-        finally:
-            self._free_flows[workflow].append((flow, seat))
+        yield engine
+        if engine.storage.get_flow_state() in (SUCCESS, REVERTED):
+            engine.reset()
+            free.append((engine, seat))
+
+    def _make(self, workflow: str) -> tuple[Any, Seat]:
+        seat = Seat()
+        seconds, branching = self.tools.settings.step_timeout, self._executor is not None
+        flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=seconds, branching=branching)
+        detail = persistence_utils.create_flow_detail(flow)
+        options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
+        if self._executor is None:
+            return SerialEngine(flow, detail, NullBackend(), options), seat
+        return ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": self._executor}), seat
 
     # --- back -----------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,17 @@
 """TaskFlow's storage without a store: its details live as long as the engine, since the ledger is what lasts.
 
-TaskFlow's own memory backend copies every detail at every change, which is two fifths of a flow's cost.
+TaskFlow's own memory backend copies every detail at every change, which is two fifths of a flow's cost; locks and
+retries that a flow of one thread in memory has no use for are half of what is left.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
+from taskflow.engines.action_engine.engine import SerialActionEngine
 from taskflow.persistence import base
+from taskflow.storage import Storage
 
 
 class _Connection(base.Connection):  # type: ignore[misc]
@@ -49,3 +53,45 @@ class NullBackend(base.Backend):  # type: ignore[misc]
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class _NoLock:
+    """A readers' and writers' lock for a single thread: there is nobody to wait for."""
+
+    def read_lock(self) -> Self:
+        """To be entered."""
+        return self
+
+    write_lock = read_lock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+class _Storage(Storage):  # type: ignore[misc]
+    """TaskFlow's storage as one thread needs it: without its lock, and without a retry around what cannot fail."""
+
+    def __init__(self, flow_detail: Any, backend: base.Backend) -> None:
+        super().__init__(flow_detail, backend)
+        self._lock = _NoLock()
+
+    def _save_detail(self, _connection: Any, kept: Any, changed: Any) -> Any:
+        kept.update(changed)
+        return kept
+
+    _save_flow_detail = _save_atom_detail = _save_detail
+
+
+class SerialEngine(SerialActionEngine):  # type: ignore[misc]
+    """TaskFlow's engine of one thread on such a storage, for tasks that neither require nor provide anything.
+
+    May run again after `reset()`, which spares compiling and preparing the flow.
+    """
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where the states of the flow and its tasks are."""
+        return _Storage(self._flow_detail, self._backend)

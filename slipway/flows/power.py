@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -102,12 +103,25 @@ class PowerChange:
 
     def _asked(self, patience: timedelta) -> bool:
         """Ask the guest to shut down, and again; whether it did in time."""
-        give_up = self._run.tools.clock() + patience
-        while (now := self._run.tools.clock()) < give_up:
-            self._compute().stop(self._run.instance.id, force=False)
-            if self._becomes(lambda state: state in _ENDED, within=min(_ASK_AGAIN, give_up - now)):
+        clock = self._run.tools.clock
+        give_up, again = clock() + patience, False
+        while (now := clock()) < give_up:
+            if self._asked_once(min(_ASK_AGAIN, give_up - now), again=again):
                 return True
+            again = True
         return self._power_state() in _ENDED
+
+    def _asked_once(self, within: timedelta, *, again: bool) -> bool:
+        """Ask, and look whether it ends. Raises what the hypervisor answers where that is no sign of its ending."""
+        try:
+            self._compute().stop(self._run.instance.id, force=False)
+        except errors.ComputeError:
+            # Asked before, it may be just ending, and nobody can ask it any more.
+            with suppress(errors.ComputeError):
+                if again and self._becomes(lambda state: state in _ENDED, within=within):
+                    return True
+            raise
+        return self._becomes(lambda state: state in _ENDED, within=within)
 
     def _on(self) -> None:
         run = self._run

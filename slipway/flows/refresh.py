@@ -1,54 +1,101 @@
-"""Bring the filters of running instances in line with their ports and security groups, after those have changed."""
+"""Bring filters and DHCP entries of running instances in line with their ports, subnets and groups when those change."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
+from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
-from slipway.errors import PortNotFound
+from slipway.errors import PortNotFound, SlipwayError
 from slipway.flows.tasks import BY_KIND
-from slipway.flows.tasks.wiring import FilterPort, rules_of
-from slipway.model import Context, Effect, EffectState, Port, Vif
-from slipway.states import codec, effects, hosts
+from slipway.flows.tasks.wiring import FilterPort, ServeDhcp, rules_of, server_key, with_addresses
+from slipway.model import Context, Effect, EffectState, Port, Subnet, Vif
+from slipway.states import effects, hosts
 from slipway.states.store import Store
 
+_ADMIN = Context("", is_admin=True)
 
-def refresh_filters(store: Store, drivers: Drivers) -> None:
-    """Replace every filter that is there by what port and rules say now; one that is not there is not made.
 
-    So it is safe beside builds and deletes. Raises `WiringError` for a host that cannot do it.
+def refresh(store: Store, drivers: Drivers) -> None:
+    """Replace every filter and DHCP entry that is there by what the network says now; none is made that is not there.
+
+    So it is safe beside builds and deletes. Each is tried, whatever became of the others, and the first error raised:
+    `WiringError` for a host that cannot do it, or what the network service does.
     """
     with store.read() as tx:
         known = [usage.host for usage in hosts.usages(tx)]
     wirings = {host.name: drivers.on(host).wiring for host in known}
-    filtering = {name: wiring for name, wiring in wirings.items() if not wiring.local}
+    wired = {name: wiring for name, wiring in wirings.items() if not wiring.local}
     # Where there is no wiring, a change costs no look at what may be very many effects.
-    if not filtering:
+    if not wired:
         return
     with store.read() as tx:
-        standing = effects.standing(tx)
-    for effect in standing:
-        if effect.kind == FilterPort.kind and effect.state is EffectState.DONE and effect.host in filtering:
-            _refresh(effect, drivers, filtering[effect.host])
+        done = [e for e in effects.standing(tx) if e.state is EffectState.DONE and e.host in wired]
+    errors: list[SlipwayError] = []
+    for call in (*_filters(done, wired, drivers.network), *_servers(done, wired, drivers.network)):
+        try:
+            call()
+        except PortNotFound:
+            # It is being deleted, and what is there of it goes with it.
+            continue
+        except SlipwayError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
-def _refresh(effect: Effect, drivers: Drivers, wiring: WiringDriver) -> None:
-    vif = codec.decode(effect.args, BY_KIND[effect.kind].arguments_type).vif  # type: ignore[attr-defined]
-    try:
-        port = drivers.network.show_port(Context("", is_admin=True), vif.port_id)
-    except PortNotFound:
+def _filters(
+    done: Sequence[Effect], wired: Mapping[str, WiringDriver], network: NetworkDriver
+) -> Iterator[Callable[[], None]]:
+    for effect in done:
+        if effect.kind == FilterPort.kind and effect.host is not None:
+            yield partial(_refresh_filter, wired[effect.host], network, BY_KIND[effect.kind].arguments_of(effect).vif)
+
+
+def _refresh_filter(wiring: WiringDriver, network: NetworkDriver, vif: Vif) -> None:
+    port = network.show_port(_ADMIN, vif.port_id)
+    now = _as_now(vif, port, vif.subnets)
+    wiring.refresh_filter(now, rules_of(network, Context(port.project_id, is_admin=True), now))
+
+
+def _servers(
+    done: Sequence[Effect], wired: Mapping[str, WiringDriver], network: NetworkDriver
+) -> Iterator[Callable[[], None]]:
+    """A call for each network's server on each host: what two ports have exchanged must be changed at once."""
+    served: dict[tuple[str, str], list[Vif]] = {}
+    for effect in done:
+        if effect.kind == ServeDhcp.kind and effect.host is not None:
+            service = BY_KIND[effect.kind].arguments_of(effect).service
+            if service.server is not None:
+                served.setdefault((effect.host, service.vif.network_id), []).append(service.vif)
+    for (host, network_id), vifs in served.items():
+        yield partial(_refresh_server, wired[host], network, server_key(network_id, host), network_id, vifs)
+
+
+def _refresh_server(
+    wiring: WiringDriver, network: NetworkDriver, key: str, network_id: str, vifs: Sequence[Vif]
+) -> None:
+    server = network.find_port(_ADMIN, key)
+    if server is None:
         return
-    now = _as_now(vif, port)
-    wiring.refresh_filter(now, rules_of(drivers.network, Context(port.project_id, is_admin=True), now))
+    subnets = network.list_subnets(_ADMIN, network_id=network_id)
+    server = with_addresses(network, _ADMIN, server, subnets)
+    ports = {port.id: port for port in network.list_ports(_ADMIN, network_id=network_id)}
+    now = [_as_now(vif, ports[vif.port_id], subnets) for vif in vifs if vif.port_id in ports]
+    wiring.refresh_dhcp(now, server)
 
 
-def _as_now(vif: Vif, port: Port) -> Vif:
+def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet]) -> Vif:
     return replace(
         vif,
         mac_address=port.mac_address,
         fixed_ips=port.fixed_ips,
+        subnets=tuple(subnet for subnet in subnets if any(ip.subnet_id == subnet.id for ip in port.fixed_ips)),
         port_security_enabled=port.port_security_enabled,
         security_groups=port.security_groups,
         allowed_address_pairs=port.allowed_address_pairs,
+        dhcp_options=port.extra_dhcp_opts,
     )

@@ -212,7 +212,7 @@ class Run:
         try:
             host = self.host_named(effect.host) if effect.host else self.host
             durability = task.durability(self.tools, host)
-            arguments = codec.decode(effect.args, task.arguments_type)
+            arguments = task.arguments_of(effect)
             result = codec.decode(effect.result, task.result_type) if effect.result else None
         except errors.StoreError:
             raise

@@ -32,8 +32,13 @@ _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
 
 
-_FILTERED = frozenset({"update_port", "create_security_group_rule", "delete_security_group_rule"})
-"""What changes which packets may pass at a port that is plugged."""
+_MATTERS_TO_HOSTS = frozenset(
+    {
+        *("create_subnet", "update_subnet", "delete_subnet", "update_port"),
+        *("create_security_group_rule", "delete_security_group_rule"),
+    }
+)
+"""What changes which packets may pass at a port that is plugged, or what its guest is told by DHCP."""
 
 
 class Networks:
@@ -45,11 +50,9 @@ class Networks:
     `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
     """
 
-    def __init__(
-        self, driver: NetworkDriver, context: Context, *, filters_changed: Callable[[], None] = lambda: None
-    ) -> None:
-        """`filters_changed` is called after the commit of a change that the hosts' filters must follow."""
-        self._filters_changed = filters_changed
+    def __init__(self, driver: NetworkDriver, context: Context, *, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called after the commit of a change that the hosts' filters and DHCP servers must follow."""
+        self._changed = changed
         self._driver = driver
         self._context = context
         self._known: dict[str, frozenset[str] | None] = {}
@@ -248,8 +251,8 @@ class Networks:
         if misused := sorted(_OUR_OWN.intersection(named)):
             raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
         result = method(context or self._context, *places, **named)
-        if operation in _FILTERED:
-            self._filters_changed()
+        if operation in _MATTERS_TO_HOSTS:
+            self._changed()
         return result
 
     def _method(self, operation: str) -> Callable[..., Any]:

@@ -19,6 +19,12 @@ def history_of(tx: Transaction, instance_id: str) -> Sequence[HistoryEntry]:
     return [HistoryEntry(row.at, row.event, row.vm_state, row.task_state, row.detail) for row in tx.execute(query)]
 
 
+def last_change(tx: Transaction, instance_id: str) -> int:
+    """The number of the last change of the instance's state: while it is the same, nothing was done to it."""
+    query = sa.select(sa.func.max(history.c.seq)).where(history.c.instance_id == instance_id)
+    return int(tx.scalar(query) or 0)
+
+
 def last_power_change(tx: Transaction, instance_id: str) -> datetime | None:
     """When a stop, start or reboot was last begun."""
     begun = history.c.event.in_([Event.STOP, Event.START, Event.REBOOT])

@@ -150,6 +150,7 @@ TRANSITIONS = (
     Transition(Event.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),
     Transition(Event.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
     Transition(Event.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
+    Transition(Event.HALTED, (ACTIVE,), STOPPED, "the domain ended by itself, and nobody was at the instance"),
     *(
         Transition(Event.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
         for vm, sources in (

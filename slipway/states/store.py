@@ -30,7 +30,7 @@ _ABOUT = sa.select(meta.c.schema_version, meta.c.installation)
 
 
 class Store:
-    """A database of Slipway's, made on first use.
+    """A database of Slipway's, made on first use unless it must be there.
 
     `url` is an SQLAlchemy URL. SQLite runs in WAL mode with `BEGIN IMMEDIATE` for writes: a deferred begin that
     turns into a write fails at once with "database is locked" beside a second writer.
@@ -40,8 +40,10 @@ class Store:
     Raises `DatabaseUnavailable`, `DatabaseReadOnly`, `DatabaseTooNew` when it cannot be used.
     """
 
-    def __init__(self, url: str, *, synchronous: str = "FULL") -> None:
+    def __init__(self, url: str, *, synchronous: str = "FULL", make: bool = True) -> None:
+        """`make` false: one that is not there is `DatabaseUnavailable`."""
         self.url = url
+        self._make = make
         self._here = threading.local()
         self._lock = threading.Lock()
         self._all_kept: list[_Kept] = []
@@ -66,6 +68,8 @@ class Store:
         )
         if path and not in_memory and not Path(path).parent.is_dir():
             raise errors.DatabaseUnavailable(f"{path}: the directory does not exist")
+        if path and not in_memory and not self._make and not Path(path).exists():
+            raise errors.DatabaseUnavailable(f"{path}: there is no such database")
 
         @event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: object) -> None:
@@ -90,6 +94,8 @@ class Store:
     def _prepare(self) -> None:
         with self.read() as tx:
             made = tx.dialect.has_table(tx, meta.name) and tx.execute(_ABOUT).first()
+        if not made and not self._make:
+            raise errors.DatabaseUnavailable(f"{_shown(self.url)}: there is no record of Slipway's in it")
         if not made:
             with self.write() as tx:
                 metadata.create_all(tx)

@@ -18,7 +18,7 @@ from slipway.batch import Status
 from slipway.flows.audit import Difference
 from slipway.model import Event, Instance
 from slipway.runfile import RunFile, loads
-from slipway.testing import Fault, Faults, Mode, crashed
+from slipway.testing import Call, Fault, Faults, Mode, crashed
 
 TEXT = """
 schema: 1
@@ -184,6 +184,43 @@ def test_a_guest_that_does_not_hear_is_ended_in_time(
         getattr(orchestrator, verb)("web-1", **how)
     assert watch.stops == pytest.approx(asked_at, abs=1)
     assert place.domain() == ("shutdown" if verb == "stop" else "running")
+
+
+def test_a_guest_that_is_just_ending_refuses_to_be_asked_again(tmp_path: Path) -> None:
+    """It does what it was asked first: its QEMU is about to end, but libvirt still has it running."""
+    place = Place(tmp_path / "state", DEAF)
+    looks = 0
+
+    def see(call: Call) -> None:
+        nonlocal looks
+        looks += call.name == "power_state" and faults.fired
+        if looks == 3:
+            place.set_domain("shutdown")
+
+    faults = Faults(Fault("stop", Mode.ERROR, nth=1), on_call=see)
+    with place.open(faults) as orchestrator:
+        ended = orchestrator.stop("web-1")
+        assert (ended.vm_state, ended.fault) == ("STOPPED", None)
+        assert faults.fired
+        assert orchestrator.audit() == ()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["it runs", "nobody knows"])
+def test_an_ask_that_is_refused_by_a_guest_that_goes_on_fails(tmp_path: Path, seen: bool) -> None:
+    """With the error of the ask, whatever comes of looking."""
+    place = Place(tmp_path / "state", DEAF)
+    silent = Fault("power_state", Mode.ERROR, last=9999, raises=partial(errors.HypervisorUnavailable, "gone"))
+
+    def see(call: Call) -> None:
+        if (call.name, call.nth) == ("stop", 1) and not seen:
+            faults.arm(silent)
+
+    faults = Faults(Fault("stop", Mode.ERROR, nth=1), on_call=see)
+    with place.open(faults) as orchestrator:
+        ended = orchestrator.stop("web-1")
+    assert (ended.vm_state, place.domain()) == ("ACTIVE", "running")
+    assert ended.fault is not None
+    assert (ended.fault.type, ended.fault.message) == ("ComputeError", "injected")
 
 
 def test_a_time_beyond_a_steps_own_is_refused(place: Place) -> None:

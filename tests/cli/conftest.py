@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from slipway.cli.main import main
+from slipway.orchestrator import Orchestrator
 
 COMMAND = [sys.executable, "-c", "from slipway.cli.main import main; main(prog_name='slipway')"]
 _MOVES = re.compile(r"(\x1b\[[0-9]*[AK])+")
@@ -59,6 +60,12 @@ def run_file(tmp_path: Path) -> Callable[..., str]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     return {"SLIPWAY_STATE": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def empty(environment: dict[str, str]) -> None:
+    """Have the state directory made, with nothing in it."""
+    Orchestrator(environment["SLIPWAY_STATE"]).close()
 
 
 @pytest.fixture

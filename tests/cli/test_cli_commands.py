@@ -63,6 +63,7 @@ def test_list_of_a_project(slipway: Call) -> None:
     assert slipway("list", "--project", "other").stdout == "no instances in project other\n"
 
 
+@pytest.mark.usefixtures("empty")
 def test_list_of_nothing(slipway: Call) -> None:
     assert slipway("list").stdout == "no instances\n"
     assert in_json(slipway("list", "--output", "json")) == []
@@ -103,6 +104,15 @@ def test_show_in_json(slipway: Call) -> None:
     assert times == sorted(times)
     assert {entry["type"] for entry in shown["timeline"]} == {"state", "step"}
     assert in_json(slipway("show", shown["id"], "--output", "json")) == shown
+
+
+def test_show_a_guest_that_nobody_can_ask(slipway: Call, run_file: FileWriter) -> None:
+    slipway("run", run_file("fail: [guest_addresses]"))
+    line = "ComputeError: node-1: the simulated hypervisor was told to fail in guest_addresses"
+    assert f"\n\nnot asked: {line}\n" in slipway("show", "web").stdout
+    shown = in_json(slipway("show", "web", "--output", "json"))
+    assert (shown["unasked"], shown["ports"][0]["leases"], shown["ports"][0]["guest_addresses"]) == ([line], None, None)
+    assert in_json(slipway("list", "--output", "json"))[0]["vm_state"] == "ACTIVE"
 
 
 def test_show_a_failure_and_what_was_undone(slipway: Call, run_file: FileWriter) -> None:
@@ -234,6 +244,7 @@ def test_destroy_that_leaves_something_stuck_is_4(slipway: Call, run_file: FileW
     assert re.search(r"^web +skipped .* it depends on gate$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.usefixtures("empty")
 def test_resume_of_nothing(slipway: Call) -> None:
     done = slipway("resume")
     assert done.exit_code == 0

@@ -30,6 +30,7 @@ def names(result: Result) -> list[str]:
     return [one["name"] for one in json.loads(result.stdout)]
 
 
+@pytest.mark.usefixtures("empty")
 def test_state_before_or_after_the_command_counts_more_than_the_environment(
     slipway: Call, run_file: FileWriter, tmp_path: Path
 ) -> None:
@@ -44,6 +45,7 @@ def test_state_before_or_after_the_command_counts_more_than_the_environment(
     assert names(slipway("list", "--output", "json")) == []
 
 
+@pytest.mark.usefixtures("empty")
 def test_db_names_another_database(slipway: Call, run_file: FileWriter, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
     assert slipway("run", run_file(), "--db", url).exit_code == 0
@@ -54,9 +56,56 @@ def test_db_names_another_database(slipway: Call, run_file: FileWriter, tmp_path
 @pytest.mark.parametrize("variable", ["XDG_STATE_HOME", "HOME"])
 def test_default_state_directory(variable: str, process: Process, tmp_path: Path) -> None:
     variables = {"SLIPWAY_STATE": "", "XDG_STATE_HOME": "relative/is/ignored", variable: str(tmp_path)}
-    assert process("list", **variables).returncode == 0
+    assert process("network", "create", "net", **variables).returncode == 0
     inside = "" if variable == "XDG_STATE_HOME" else ".local/state/"
     assert (tmp_path / f"{inside}slipway" / "slipway.db").is_file()
+
+
+READING: tuple[tuple[str, ...], ...] = (
+    ("list",),
+    ("show", "web"),
+    ("audit",),
+    ("console", "web"),
+    ("resume",),
+    ("delete", "web"),
+    ("stop", "web"),
+    ("network", "list"),
+    ("network", "delete", "net"),
+    ("subnet", "show", "sub"),
+    ("port", "list"),
+    ("security-group", "list"),
+    ("quota", "show"),
+)
+
+
+@pytest.mark.parametrize("args", READING, ids=" ".join)
+def test_a_state_directory_that_is_not_there_is_said_and_not_made(
+    args: tuple[str, ...], slipway: Call, tmp_path: Path
+) -> None:
+    state = tmp_path / "typo"
+    done = slipway(*args, "--state", str(state))
+    advice = "`slipway run` makes it, --state names another"
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"slipway: there is no state directory {state}; {advice}\n"
+    assert not state.exists()
+    said = json.loads(slipway(*args, "--state", str(state), "--output", "json").stdout)
+    assert said["error"]["type"] == "DatabaseUnavailable"
+
+
+def test_no_database_is_made_to_look_into(slipway: Call, tmp_path: Path) -> None:
+    done = slipway("list", "--state", str(tmp_path))
+    assert (done.exit_code, done.stderr.split(";")[0]) == (
+        1,
+        f"slipway: there is no slipway.db in the state directory {tmp_path}",
+    )
+    for url, said in (
+        (f"sqlite:///{tmp_path}/typo.db", f"{tmp_path}/typo.db: there is no such database"),
+        (f"sqlite:///{tmp_path}/other.db", f"sqlite:///{tmp_path}/other.db: there is no record of Slipway's in it"),
+    ):
+        (tmp_path / "other.db").touch()
+        done = slipway("list", "--db", url)
+        assert (done.exit_code, done.stderr) == (1, f"slipway: {said}\n")
+    assert not (tmp_path / "typo.db").exists()
 
 
 def test_a_state_directory_that_is_a_file(slipway: Call, tmp_path: Path) -> None:
@@ -64,7 +113,7 @@ def test_a_state_directory_that_is_a_file(slipway: Call, tmp_path: Path) -> None
     done = slipway("list", "--state", str(tmp_path / "file"))
     assert done.exit_code == 1
     assert done.stderr == (
-        f"slipway: the state directory {tmp_path}/file cannot be used: File exists; name another with --state\n"
+        f"slipway: the state directory {tmp_path}/file cannot be used: Not a directory; name another with --state\n"
     )
     error = json.loads(slipway("list", "--state", str(tmp_path / "file"), "--output", "json").stdout)["error"]
     assert error["type"] == "DatabaseUnavailable"
@@ -127,8 +176,8 @@ def test_a_database_url_that_cannot_be_used(url: str, text: str, slipway: Call) 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.usefixtures("empty")
 def test_a_newer_database(slipway: Call, tmp_path: Path) -> None:
-    slipway("list")
     connection = sqlite3.connect(tmp_path / "state" / "slipway.db")
     connection.execute("UPDATE meta SET schema_version = 99")
     connection.commit()
@@ -138,6 +187,7 @@ def test_a_newer_database(slipway: Call, tmp_path: Path) -> None:
     assert "written by a newer Slipway" in done.stderr
 
 
+@pytest.mark.usefixtures("empty")
 def test_an_unexpected_error_is_one_line_and_verbose_shows_where(
     slipway: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +216,7 @@ def test_a_reader_that_has_gone_is_no_error(process: Process, run_file: FileWrit
     assert len(process("list").stdout.splitlines()) == 3
 
 
+@pytest.mark.usefixtures("empty")
 def test_an_output_that_cannot_be_written_is_one_line(process: Process) -> None:
     for args in (("list",), ("list", "--output", "json"), ("audit",)):
         full = os.open("/dev/full", os.O_WRONLY)

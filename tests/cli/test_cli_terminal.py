@@ -209,3 +209,29 @@ def test_what_another_worker_is_at_is_left_to_it(terminal: Terminals, slipway: C
     assert worker.wait() == 0
     assert json.loads(slipway("list", "--output", "json").stdout) == []
     assert_nothing_leaked(slipway)
+
+
+def test_a_watch_goes_on_until_ctrl_c(slipway: Call, terminal: Terminals, run_file: FileWriter, tmp_path: Path) -> None:
+    slipway("run", run_file())
+    for path in (tmp_path / "state" / "world" / "node-1" / "domains").glob("*.json"):
+        path.write_text(path.read_text().replace('"running"', '"crashed"'))
+    screen = terminal("watch")
+    moment = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}  "
+    for text in ("node-1  is heard", "web  STOPPED: the domain is crashed, by itself", "gate  STOPPED: "):
+        screen.wait_for(rf"(?m){moment}{text}")
+    screen.press("\x03")
+    assert screen.wait() == 130
+    assert "slipway:" not in screen.text
+    assert_nothing_leaked(slipway)
+
+
+def test_a_watch_ends_with_its_reader(
+    command: list[str], environment: dict[str, str], slipway: Call, run_file: FileWriter
+) -> None:
+    """It notices at the next thing that it would tell."""
+    slipway("run", run_file())
+    reader, writer = os.pipe()
+    os.close(reader)
+    watch = subprocess.Popen([*command, "watch", "--output", "json"], stdout=writer, env={**os.environ, **environment})
+    os.close(writer)
+    assert watch.wait(60) == 130

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import pytest
 
-from slipway.drivers.compute.base import ComputeDriver, DomainInfo
+from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.sim import SimCompute
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model import Domain, Host, PowerState, Simulation
@@ -234,6 +235,18 @@ def test_one_of_two_with_one_name_wins(hypervisor: Hypervisor, make_domain: Call
     assert len(hypervisor.driver().list_domains()) == 1
 
 
+def test_a_guest_without_an_agent_tells_nothing(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
+    domain, driver = make_domain(), hypervisor.driver()
+    hypervisor.plant(domain.instance_id, "not-ours")
+    with pytest.raises(DomainNotFound):
+        driver.guest_addresses(domain.instance_id)
+    ours = make_domain("web-2")
+    driver.spawn(ours)
+    assert driver.guest_addresses(ours.instance_id) is None
+    driver.stop(ours.instance_id, force=True)
+    assert driver.guest_addresses(ours.instance_id) is None
+
+
 # --- stop and start -------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +330,32 @@ def test_starts_at_once(hypervisor: Hypervisor, make_domain: Callable[..., Domai
         for future in [pool.submit(hypervisor.driver().start, domain.instance_id) for _ in range(4)]:
             future.result()
     assert hypervisor.running() == {domain.name}
+
+
+# --- what happens by itself -----------------------------------------------------------------------------------------
+
+
+def test_what_happens_to_our_domains_is_told_until_nobody_wants_to_know(
+    hypervisor: Hypervisor, make_domain: Callable[..., Domain]
+) -> None:
+    """A simulated domain does nothing by itself, and nothing is told of it."""
+    told: SimpleQueue[DomainEvent | Hearing] = SimpleQueue()
+    driver, domain = hypervisor.driver(), make_domain()
+    end = hypervisor.driver().watch(told.put)
+    assert told.get(timeout=30) == Hearing()
+    hypervisor.plant(str(uuid.uuid4()), "not-ours")
+    driver.spawn(domain)
+    driver.stop(domain.instance_id, force=True)
+    driver.start(domain.instance_id)
+    changes = [] if isinstance(driver, SimCompute) else [Change.STARTED, Change.DESTROYED, Change.STARTED]
+    heard: list[DomainEvent | Hearing] = []
+    while len(heard) < len(changes):
+        if (one := told.get(timeout=30)) != DomainEvent(domain.instance_id, Change.RESUMED):
+            heard.append(one)
+    assert heard == [DomainEvent(domain.instance_id, change) for change in changes]
+    end()
+    driver.stop(domain.instance_id, force=True)
+    assert DomainEvent(domain.instance_id, Change.DESTROYED) not in [told.get() for _ in range(told.qsize())]
 
 
 # --- the instances' XML files ---------------------------------------------------------------------------------------

@@ -445,6 +445,15 @@ def test_a_key_survives_what_a_build_does_to_its_port(
     assert found.id == port.id
 
 
+def test_a_port_with_a_key_is_ours(service: Service, driver: NetworkDriver, network: Network, subnet: Subnet) -> None:
+    port = driver.create_port(service.user, network_id=network.id, key=f"{network.id}/0", device_id="vm")
+    assert driver.is_ours(port)
+    driver.update_port(service.admin, port.id, device_id="")
+    assert service.driver().is_ours(driver.show_port(service.user, port.id))
+    plain = driver.create_port(service.user, network_id=network.id)
+    assert driver.is_ours(plain) == driver.local
+
+
 def test_one_key_asked_for_at_once_leaves_one_port(service: Service, network: Network, subnet: Subnet) -> None:
     """Four workers in step, three times; afterwards, whoever looks finds just one port and its addresses are one."""
     barrier = Barrier(4)

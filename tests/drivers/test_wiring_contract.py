@@ -15,7 +15,7 @@ from slipway.drill.simulated import WiringFiles
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.drivers.wiring.linuxbridge.driver import LinuxBridgeWiring
 from slipway.drivers.wiring.null import NullWiring
-from slipway.model import AllocationPool, FixedIp, Host, Port, SecurityGroupRule, Subnet, Vif
+from slipway.model import AllocationPool, FixedIp, Host, Port, SecurityGroupRule, Subnet, Vif, Wired
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 INSTALLATION = "5a1b2c3d-0000-4000-8000-000000000000"
@@ -72,12 +72,12 @@ def beside(vif: Vif, number: int) -> Vif:
     return replace(vif, port_id=port, devname=f"tap{port[:11]}", mac_address=mac, fixed_ips=(address,))
 
 
-def found(driver: WiringDriver, *names: str) -> list[str]:
-    """What a driver lists that has these; one that has no effect lists nothing."""
-    return [] if driver.local else sorted(names)
+def found(driver: WiringDriver, *names: str) -> list[Wired]:
+    """What a driver lists that has these, with nothing wrong; one that has no effect lists nothing."""
+    return [] if driver.local else [Wired(name) for name in sorted(names)]
 
 
-def everything(driver: WiringDriver) -> list[str]:
+def everything(driver: WiringDriver) -> list[Wired]:
     return [*driver.list_taps(), *driver.list_filters(), *driver.list_dhcp()]
 
 
@@ -107,11 +107,14 @@ def test_a_filter_is_there_once_and_removed_once(driver: WiringDriver, make: Mak
 def test_a_port_is_served_once_and_withdrawn_once(driver: WiringDriver, make: Make, vif: Vif) -> None:
     server, other = server_of(vif), beside(vif, 6)
     driver.plug(INSTANCE, vif)
+    driver.refresh_dhcp([vif], server)
+    assert list(driver.list_dhcp()) == []
     for _ in range(2):
         driver.serve_dhcp(INSTANCE, vif, server)
+        driver.refresh_dhcp([vif, other], server)
         assert list(make().list_dhcp()) == found(driver, vif.port_id)
     driver.serve_dhcp(INSTANCE, other, server)
-    assert sorted(driver.list_dhcp()) == found(driver, vif.port_id, other.port_id)
+    assert list(driver.list_dhcp()) == found(driver, vif.port_id, other.port_id)
     for _ in range(2):
         make().withdraw_dhcp(vif.network_id, vif.port_id)
         assert list(driver.list_dhcp()) == found(driver, other.port_id)
@@ -127,13 +130,15 @@ def test_what_is_absent_is_taken_away_without_error(driver: WiringDriver, vif: V
     assert everything(driver) == []
 
 
-def test_a_guest_that_is_not_there_does_not_answer(driver: WiringDriver, vif: Vif) -> None:
+def test_a_guest_that_is_not_there_has_no_lease_and_does_not_answer(driver: WiringDriver, vif: Vif) -> None:
     driver.plug(INSTANCE, vif)
     driver.serve_dhcp(INSTANCE, vif, server_of(vif))
+    assert list(driver.leases(vif)) == []
     assert not driver.answers(vif, vif.fixed_ips[0].ip_address, port=None)
     assert not driver.answers(vif, vif.fixed_ips[0].ip_address, port=22)
     driver.withdraw_dhcp(vif.network_id, vif.port_id)
     driver.unplug(INSTANCE, vif.devname)
+    assert list(driver.leases(vif)) == []
 
 
 def test_many_at_once(driver: WiringDriver, make: Make, vif: Vif) -> None:

@@ -104,6 +104,7 @@ def client(host: str, bridge: str, mac: str, scratch: Path) -> Iterator[Client]:
         ip("link", "set", "eth0", "address", mac, netns=netns)
         ip("link", "set", port, "master", bridge, "up", netns=host)
         ip("link", "set", "eth0", "up", netns=netns)
+        assert until(10, lambda: "fe80" in ip("-6", "address", "show", "dev", "eth0", netns=netns))
         yield Client(netns, mac, scratch)
     finally:
         ip("netns", "del", netns)

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,17 @@ class Libvirtd:
         assert process is not None
         process.send_signal(signal.SIGKILL)
         until(lambda: self.daemon() is None, "libvirtd's end")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """A daemon that is there and answers nothing."""
+        process = self.daemon()
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         (launcher,) = psutil.Process(self._unshare.pid).children()

@@ -69,6 +69,10 @@ class World:
     def withdraw(self, vif: Vif) -> None:
         self.servers.withdraw(self.network, vif.port_id)
 
+    def served(self) -> tuple[str, ...]:
+        """The ports with which nothing is wrong."""
+        return tuple(wired.name for wired in self.servers.list() if not wired.fault)
+
     def client(self, vif: Vif) -> AbstractContextManager[Client]:
         return client(self.netns, self.bridge, vif.mac_address, self.scratch)
 
@@ -107,12 +111,12 @@ class World:
 def world(netns: str, tmp_path: Path) -> Iterator[World]:
     world = World(netns, tmp_path)
     yield world
-    for port in world.servers.list():
-        world.servers.withdraw(world.network, port)
+    for wired in world.servers.list():
+        world.servers.withdraw(world.network, wired.name)
     for pids in world.processes().values():
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-    assert not world.left() or not world.servers.list()
+    assert not world.left() or not world.served()
 
 
 def test_a_guest_gets_what_the_record_says(world: World) -> None:
@@ -132,7 +136,7 @@ def test_a_guest_gets_what_the_record_says(world: World) -> None:
     assert told["msstaticroutes"] == told["staticroutes"]
     [lease] = world.servers.leases(world.network)
     assert (lease.port_id, lease.ip_address) == (vif.port_id, "10.9.0.11")
-    assert world.servers.list() == (vif.port_id,)
+    assert world.served() == (vif.port_id,)
 
 
 def test_without_a_gateway_no_router_is_named(world: World) -> None:
@@ -195,7 +199,7 @@ def test_hostile_options_are_refused(world: World, name: str, value: str) -> Non
     with pytest.raises(WiringError, match=f"node-1: DHCP of network {world.network}: "):
         world.serve(world.vif(2, DhcpOption(name, value)))
     assert (world.configuration(), world.processes()) == before
-    assert world.servers.list() == (first.port_id,)
+    assert world.served() == (first.port_id,)
 
 
 def test_an_address_that_is_used_again_has_no_stale_lease(world: World) -> None:
@@ -236,7 +240,7 @@ def test_dnsmasq_that_dies_comes_back(world: World) -> None:
     for _ in range(2):
         [pid] = world.processes()["dnsmasq"]
         os.kill(pid, signal.SIGKILL)
-        assert until(5, lambda pid=pid: world.servers.list() and world.processes()["dnsmasq"] not in ([pid], []))
+        assert until(5, lambda pid=pid: world.served() and world.processes()["dnsmasq"] not in ([pid], []))
     with world.client(vif) as guest:
         assert guest.ask(seconds=2)["ip"] == "10.9.0.11"
 
@@ -247,10 +251,10 @@ def test_a_server_without_its_supervisor_is_mended(world: World) -> None:
         # Either alone: the one that is left must not be in the way.
         for pid in world.processes()["supervisor"] + (world.processes()["dnsmasq"] if name == "dnsmasq" else []):
             os.kill(pid, signal.SIGKILL)
-        assert until(5, lambda: world.servers.list() == ())
+        assert until(5, lambda: world.served() == ())
         world.serve(vif)
         assert [len(pids) for pids in world.processes().values()] == [1, 1]
-        assert world.servers.list() == (vif.port_id,)
+        assert world.served() == (vif.port_id,)
     with world.client(vif) as guest:
         assert guest.ask(seconds=2)["ip"] == "10.9.0.11"
 
@@ -264,7 +268,7 @@ def test_a_supervisor_that_fails_takes_its_server_with_it(world: World) -> None:
     assert until(5, lambda: not any(world.processes().values()))
     in_the_way.rmdir()
     world.serve(vif)
-    assert world.servers.list() == (vif.port_id,)
+    assert world.served() == (vif.port_id,)
 
 
 def test_links_that_were_lost_are_mended(world: World) -> None:
@@ -293,9 +297,9 @@ def test_a_process_that_has_the_id_now_is_let_alone(world: World) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
         began = Path(f"/proc/{other.pid}/stat").read_text().split(" ")[21]
         status.write_text(" ".join([str(other.pid), began, str(other.pid), began, *words[4:]]))
-        assert world.servers.list() == ()
+        assert world.served() == ()
         world.serve(vif)
-        assert world.servers.list() == (vif.port_id,)
+        assert world.served() == (vif.port_id,)
         world.withdraw(vif)
         assert other.poll() is None
         other.kill()
@@ -305,7 +309,7 @@ def test_all_is_gone_with_the_last_port(world: World) -> None:
     one, two = world.serve(world.vif(1)), world.serve(world.vif(2))
     assert "slipway:one:dhcp" in ip("link", "show", f"tap{world.server.id}"[:14], netns=world.netns)
     world.withdraw(one)
-    assert world.servers.list() == (two.port_id,)
+    assert world.served() == (two.port_id,)
     world.withdraw(two)
     world.withdraw(two)
     world.servers.withdraw(str(uuid.uuid4()), two.port_id)
@@ -318,7 +322,7 @@ def test_what_was_half_done_is_withdrawn(world: World) -> None:
     ip("link", "del", world.bridge, netns=world.netns)
     with pytest.raises(WiringError, match=f"there is no bridge {world.bridge}"):
         world.serve(vif)
-    assert world.servers.list() == ()
+    assert world.served() == ()
     world.withdraw(vif)
     assert world.left() == []
 
@@ -331,9 +335,9 @@ def test_after_a_boot_ports_are_withdrawn_and_served_again(world: World) -> None
     ip("link", "del", f"tap{world.server.id}"[:14], netns=world.netns)
     ip("netns", "del", world.namespace())
     world.withdraw(one)
-    assert world.servers.list() == ()
+    assert world.served() == ()
     world.serve(two)
-    assert world.servers.list() == tuple(sorted([two.port_id, three.port_id]))
+    assert world.served() == tuple(sorted([two.port_id, three.port_id]))
     with world.client(two) as guest, world.client(one) as stranger:
         assert guest.ask()["ip"] == "10.9.0.12"
         assert stranger.ask(seconds=1) == {}
@@ -383,7 +387,7 @@ def test_what_dnsmasq_says_is_in_the_error(world: World, monkeypatch: pytest.Mon
             world.serve(vif)
         with pytest.raises(WiringError, match="Address already in use"):
             world.serve(vif)
-    assert until(5, lambda: world.servers.list() == (vif.port_id,)), "it tries again by itself"
+    assert until(5, lambda: world.served() == (vif.port_id,)), "it tries again by itself"
 
 
 def test_stateful_dhcpv6(world: World) -> None:
@@ -448,7 +452,7 @@ def test_two_hosts_on_one_machine(world: World, tmp_path: Path) -> None:
         one, two = world.serve(world.vif(1)), other.serve(other.vif(2))
         with other.client(two) as guest:
             assert guest.ask()["ip"] == "10.9.0.12"
-        assert (world.servers.list(), other.servers.list()) == ((one.port_id,), (two.port_id,))
+        assert (world.served(), other.served()) == ((one.port_id,), (two.port_id,))
         other.withdraw(two)
         with world.client(one) as guest:
             assert guest.ask()["ip"] == "10.9.0.11"
@@ -476,7 +480,7 @@ def test_many_processes_on_one_network(world: World) -> None:
     vifs = [world.vif(number) for number in range(1, 5)]
     with context.Pool(len(vifs)) as pool:
         assert pool.starmap(_hammer, [(world, vif, number) for number, vif in enumerate(vifs)]) == [None] * len(vifs)
-        assert set(world.servers.list()) == {vif.port_id for vif in vifs}
+        assert set(world.served()) == {vif.port_id for vif in vifs}
         assert [len(pids) for pids in world.processes().values()] == [1, 1]
         pool.starmap(World.withdraw, [(world, vif) for vif in vifs])
     assert world.left() == []
@@ -486,7 +490,7 @@ def _hammer(world: World, vif: Vif, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(8):
         world.serve(vif)
-        assert vif.port_id in world.servers.list()
+        assert vif.port_id in world.served()
         if chance.random() < 0.8:
             world.withdraw(vif)
     world.serve(vif)
@@ -517,14 +521,14 @@ def test_what_dnsmasq_refuses_takes_nothing_from_the_others(world: World) -> Non
     world.subnets = (subnet(world.network, ip_version=6, cidr="fd00:9::/56", ipv6_address_mode="dhcpv6-stateful"),)
     with pytest.raises(WiringError, match=r"prefix length must be at least 64 at line .* dhcp-range=set:subnet-s6"):
         world.serve(world.vif(2, s6="fd00:9::11"))
-    assert (world.servers.list(), world.processes()) == ((first.port_id,), before)
+    assert (world.served(), world.processes()) == ((first.port_id,), before)
 
 
 def test_an_address_is_served_to_one_port(world: World) -> None:
     vif = world.serve(world.vif(1))
     with pytest.raises(WiringError, match=f"10.9.0.11 is served to port {vif.port_id} already"):
         world.serve(world.vif(2, s4="10.9.0.11"))
-    assert world.servers.list() == (vif.port_id,)
+    assert world.served() == (vif.port_id,)
 
 
 def test_the_namespace_is_ours(world: World) -> None:

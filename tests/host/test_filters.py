@@ -60,9 +60,19 @@ def filters(host: Host, tmp_path: Path) -> Filters:
     return Filters(host, tmp_path, INSTALLATION)
 
 
+def listed(filters: Filters) -> list[str]:
+    """The ports with which nothing is wrong."""
+    return [wired.name for wired in filters.list() if not wired.fault]
+
+
 def ruleset(host: Host) -> str:
     assert host.netns is not None
     return subprocess.check_output(["ip", "netns", "exec", host.netns, "nft", "list", "ruleset"], text=True)
+
+
+def change_rules(host: Host, *words: str) -> None:
+    assert host.netns is not None
+    subprocess.run(["ip", "netns", "exec", host.netns, "nft", *words], check=True, capture_output=True)
 
 
 def in_group(guest: Guest, *groups: str) -> Vif:
@@ -262,9 +272,9 @@ def test_a_member_on_another_host_counts_until_it_is_removed(lan: Lan, host: Hos
     there.apply("i", in_group(other, GROUP), default_group(GROUP))
     assert connects(other, one, 80)
     assert connects(one, other, 80)
-    assert (here.list(), there.list()) == ([one.vif.port_id], [other.vif.port_id])
+    assert (listed(here), listed(there)) == ([one.vif.port_id], [other.vif.port_id])
     there.remove(other.vif.port_id)
-    assert not there.list()
+    assert not listed(there)
     assert not connects(other, one, 80)
     assert "slipway" not in ruleset(elsewhere)
 
@@ -277,7 +287,7 @@ def test_a_member_whose_host_is_gone_is_no_obstacle(lan: Lan, host: Host, tmp_pa
     assert gone.netns is not None
     net.ip("netns", "del", gone.netns)
     here.apply("i", in_group(one, GROUP), default_group(GROUP))
-    assert not there.list()
+    assert not listed(there)
     there.remove(other.vif.port_id)
     assert other.address() not in ruleset(host)
     with pytest.raises(WiringError, match="there is no network namespace"):
@@ -291,7 +301,7 @@ def test_refreshed_rules_hold_at_once(lan: Lan, host: Host, filters: Filters) ->
     assert connects(client, server, 80)
     filters.refresh(in_group(server, GROUP), [replace(web[0], port_range_min=81, port_range_max=81)])
     filters.refresh(in_group(client, GROUP), web)
-    assert list(filters.list()) == [server.vif.port_id]
+    assert list(listed(filters)) == [server.vif.port_id]
     assert not connects(client, server, 80)
     assert connects(client, server, 81)
 
@@ -327,18 +337,18 @@ def test_every_rule_that_the_network_takes_can_be_applied(lan: Lan, host: Host, 
     guest = lan.guest(host, allowed_address_pairs=anywhere)
     filters.apply("i", in_group(guest, GROUP), rules)
     assert len(rules) > 150
-    assert filters.list() == [guest.vif.port_id]
+    assert listed(filters) == [guest.vif.port_id]
 
 
 def test_without_port_security_a_port_is_let_alone_but_listed(lan: Lan, host: Host, filters: Filters) -> None:
     one, other = lan.guest(host), lan.guest(host)
     filters.apply("i", replace(one.vif, port_security_enabled=False), [])
-    assert filters.list() == [one.vif.port_id]
+    assert listed(filters) == [one.vif.port_id]
     assert connects(one, other, 80)
     assert connects(other, one, 80, 6)
     assert arrives(one, other, net.ipv4("fa:16:3e:99:99:99", "10.9.0.99", "10.9.0.2", 17, net.udp(67, 68)))
     filters.remove(one.vif.port_id)
-    assert not filters.list()
+    assert not listed(filters)
 
 
 def test_the_same_connection_on_another_network_opens_nothing(lan: Lan, host: Host, filters: Filters) -> None:
@@ -394,6 +404,32 @@ def test_fragments_are_put_together_before_they_are_judged(lan: Lan, host: Host,
 # --- whose is what -------------------------------------------------------------------------------------------------
 
 
+def test_rules_that_were_changed_by_hand_are_found_at_their_port(lan: Lan, host: Host, filters: Filters) -> None:
+    group = str(uuid.uuid4())
+    one, other = (lan.guest(host, security_groups=(group,)) for _ in range(2))
+    for guest in (one, other):
+        filters.apply("instance", guest.vif, default_group(group))
+    table, port = ("bridge", f"slipway-{INSTALLATION[:8]}"), one.vif.port_id
+    both = {one.vif.port_id, other.vif.port_id}
+    for words, whose, where in (
+        (("insert", "rule", *table, f"egress-{port}", "accept"), {port}, f"bridge chain egress-{port}"),
+        (("flush", "chain", *table, f"source-{port}"), {port}, f"bridge chain source-{port}"),
+        (("delete", "element", *table, "by-ingress", f"{{ {one.vif.devname} }}"), {port}, "bridge map by-ingress"),
+        (("flush", "chain", *table, "check-source"), both, "bridge chain check-source"),
+        (("flush", "set", *table, f"group4-{group}"), both, f"bridge set group4-{group}"),
+        (("add", "chain", *table, "another"), both, "bridge chain another"),
+        (("delete", "table", "inet", table[1]), both, "inet chain zone-output"),
+    ):
+        change_rules(host, *words)
+        found = {wired.name: wired.fault for wired in filters.list() if wired.fault}
+        assert found.keys() == whose
+        assert all(
+            "the kernel has other rules than were applied: " in said and where in said for said in found.values()
+        )
+        filters.apply("instance", other.vif, default_group(group))
+        assert set(listed(filters)) == both
+
+
 def test_only_what_bears_our_tag_is_touched(lan: Lan, host: Host, filters: Filters, tmp_path: Path) -> None:
     assert host.netns is not None
     nft.load(
@@ -406,7 +442,7 @@ def test_only_what_bears_our_tag_is_touched(lan: Lan, host: Host, filters: Filte
     filters.apply("i", in_group(one, GROUP), default_group(GROUP))
     ours = ruleset(host)
     neighbours.apply("i", in_group(other, GROUP), ALL_IN)
-    assert (filters.list(), neighbours.list()) == ([one.vif.port_id], [other.vif.port_id])
+    assert (listed(filters), listed(neighbours)) == ([one.vif.port_id], [other.vif.port_id])
     assert not connects(other, one, 80), "their groups are none of ours"
     assert connects(one, other, 80)
     neighbours.remove(one.vif.port_id)
@@ -427,7 +463,7 @@ def test_hosts_in_one_namespace_list_their_own_ports(lan: Lan, host: Host, filte
     one, other = lan.guest(host), lan.guest(host)
     filters.apply("i", in_group(one, GROUP), default_group(GROUP))
     second.apply("i", in_group(other, GROUP), default_group(GROUP))
-    assert (filters.list(), second.list()) == ([one.vif.port_id], [other.vif.port_id])
+    assert (listed(filters), listed(second)) == ([one.vif.port_id], [other.vif.port_id])
     assert connects(one, other, 80)
 
 
@@ -454,7 +490,7 @@ def test_hostile_values_are_refused_before_anything_is_done(
     with pytest.raises(WiringError, match="cannot be filtered"):
         filters.apply("i", replace(lan.guest(host).vif, **said), [])
     assert not (tmp_path / "filters").exists()
-    assert not filters.list()
+    assert not listed(filters)
 
 
 @pytest.mark.parametrize(
@@ -507,7 +543,7 @@ def test_a_file_that_cannot_be_read_is_named(lan: Lan, host: Host, filters: Filt
     filters.apply("i", in_group(guest, GROUP), [])
     (tmp_path / "filters" / f"{guest.vif.port_id}.json").write_text("{}")
     with pytest.raises(WiringError, match=f"{guest.vif.port_id}.json cannot be read"):
-        filters.list()
+        listed(filters)
 
 
 _WORKER = """
@@ -543,9 +579,9 @@ def test_a_kill_between_file_and_kernel_is_mended_by_the_next(
     one, other = lan.guest(host), lan.guest(host)
     rules = list(default_group(GROUP))
     assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(30) == -signal.SIGKILL
-    assert not filters.list()
+    assert not listed(filters)
     filters.apply("i", in_group(other, GROUP), rules)
-    assert filters.list() == sorted((one.vif.port_id, other.vif.port_id))
+    assert listed(filters) == sorted((one.vif.port_id, other.vif.port_id))
     assert connects(one, other, 80)
     filters.remove(one.vif.port_id)
     filters.remove(other.vif.port_id)
@@ -560,7 +596,7 @@ def test_processes_that_come_together_end_in_what_was_wanted(
     workers = [worker(tmp_path, host, stays, rules, "keeps"), worker(tmp_path, host, goes, rules, "drops")]
     filters.apply("i", here, rules)
     assert [process.wait(60) for process in workers] == [0, 0]
-    assert filters.list() == sorted((stays.port_id, here.port_id))
+    assert listed(filters) == sorted((stays.port_id, here.port_id))
     text = ruleset(host)
     assert stays.fixed_ips[0].ip_address in text
     assert goes.fixed_ips[0].ip_address + " " not in text
@@ -579,9 +615,9 @@ def test_a_kernel_without_connection_tracking_is_said(
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     with pytest.raises(WiringError, match="neither nf_conntrack_bridge nor br_netfilter"):
         filters.apply("i", in_group(guest, GROUP), [])
-    assert not filters.list()
+    assert not listed(filters)
     filters.apply("i", replace(guest.vif, port_security_enabled=False), [])
-    assert filters.list() == [guest.vif.port_id]
+    assert listed(filters) == [guest.vif.port_id]
 
 
 def test_where_the_bridge_tracks_connections_the_ip_layer_sees_the_hosts_own_packets_only(lan: Lan, host: Host) -> None:

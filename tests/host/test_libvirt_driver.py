@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import time
 import uuid
@@ -117,17 +116,12 @@ def test_a_daemon_that_was_stopped_holds_nobody_up(host: Host, libvirtd: Libvirt
     known, new = Connection("node-1", host.uri, look=1.0), Connection("node-1", host.uri, look=1.0)
     ask: Callable[[Connection], Any] = lambda connection: connection.ask("looking", lambda c: c.numOfDomains())  # noqa: E731
     ask(known)
-    daemon = libvirtd.daemon()
-    assert daemon is not None
-    daemon.send_signal(signal.SIGSTOP)
-    try:
+    with libvirtd.hanging():
         for connection in (known, new):
             began = time.monotonic()
             with pytest.raises(HypervisorUnavailable, match=r"did not answer within 1 s"):
                 ask(connection)
             assert time.monotonic() - began < 10
-    finally:
-        daemon.send_signal(signal.SIGCONT)
     assert ask(known) == ask(new) == 0
 
 
@@ -237,3 +231,10 @@ def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path) -> None
     finally:
         connection.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_libvirt_that_one_process_has_is_not_watched(tmp_path: Path) -> None:
+    """It would be that one's as long as it watches."""
+    embedded = replace(HOST, uri=f"qemu:///embed?root={tmp_path}")
+    with pytest.raises(ComputeError, match=r"node-1: qemu:///embed.* only a libvirt with a daemon is watched"):
+        driver(embedded, tmp_path).watch(print)

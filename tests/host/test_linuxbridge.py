@@ -16,7 +16,7 @@ import pytest
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.errors import WiringError
-from slipway.model import Host, Vif
+from slipway.model import Host, Vif, Wired
 
 pytestmark = pytest.mark.host
 
@@ -57,7 +57,7 @@ def test_plug_and_unplug_twice(plain: Links, netns: str, make_vif: Callable[...,
     assert "UP" in bridge["flags"]
     data = bridge["linkinfo"]["info_data"]
     assert (bridge["mtu"], data["stp_state"], data["forward_delay"]) == (1450, 0, 0)
-    assert plain.list_taps() == [vif.devname]
+    assert plain.list_taps() == [Wired(vif.devname)]
     for _ in range(2):
         plain.unplug(vif.devname)
     assert links(netns) == before
@@ -198,11 +198,50 @@ def test_an_uplink_that_cannot_be(plain: Links, netns: str, tmp_path: Path, make
     assert set(links(netns)) == {"lo", NIC, "far"}
 
 
+def test_what_is_wrong_with_a_tap_is_said_and_plug_mends_it(
+    plain: Links, netns: str, make_vif: Callable[..., Vif]
+) -> None:
+    vif, whole = replace(make_vif(), network_type="vxlan", segmentation_id=77), make_vif(1)
+    before = set(links(netns))
+    plain.plug("one", vif)
+    plain.plug("two", whole)
+
+    def fault() -> str:
+        found = {tap.name: tap.fault for tap in plain.list_taps()}
+        assert found[whole.devname] == ""
+        return found[vif.devname]
+
+    for words, said in (
+        (("set", vif.devname, "down"), "it is down"),
+        (("set", vif.devname, "nomaster"), f"it is not in its bridge {vif.bridge}"),
+        (("set", vif.devname, "master", whole.bridge), f"it is not in its bridge {vif.bridge}"),
+        (("set", vif.bridge, "down"), f"its bridge {vif.bridge} is down"),
+        (("set", "vxlan-77", "down"), f"{vif.bridge}'s uplink vxlan-77 is down"),
+        (("set", "vxlan-77", "nomaster"), f"{vif.bridge}'s uplink vxlan-77 is not in it"),
+        (("del", "vxlan-77"), f"{vif.bridge}'s uplink vxlan-77 is gone"),
+        (("del", vif.bridge), f"its bridge {vif.bridge} is gone"),
+    ):
+        ip(netns, "link", *words)
+        assert fault() == said
+        plain.plug("one", vif)
+        assert fault() == ""
+    ip(netns, "link", "set", vif.devname, "nomaster", "down")
+    assert fault() == f"it is down; it is not in its bridge {vif.bridge}"
+    ip(netns, "link", "del", vif.bridge)
+    ip(netns, "link", "add", vif.bridge, "type", "bridge")
+    assert fault() == f"it is down; its bridge {vif.bridge} is not ours"
+    ip(netns, "link", "del", vif.bridge)
+    ip(netns, "link", "del", "vxlan-77")
+    for one in (vif, whole):
+        plain.unplug(one.devname)
+    assert set(links(netns)) == before
+
+
 def hammer(host: Host, state: Path, vif: Vif, times: int) -> None:
     links = Links(host, state, "ours")
     for _ in range(times):
         links.plug(vif.port_id, vif)
-        assert vif.devname in links.list_taps()
+        assert Wired(vif.devname) in links.list_taps()
         links.unplug(vif.devname)
 
 

@@ -183,25 +183,119 @@ def end_dhcp(place: Place) -> None:
     until(lambda: not processes(place.state), "their end")
 
 
-DAMAGES: dict[str, tuple[Callable[[Place], None], set[str]]] = {
-    "tap deleted": (delete_tap, {"vif"}),
-    "bridge deleted": (delete_bridge, {"dhcp"}),
-    "rules flushed": (flush_rules, {"filter"}),
-    "DHCP server and supervisor killed": (end_dhcp, {"dhcp"}),
+def at_links(words: str) -> Callable[[Place], None]:
+    """Run `ip link` with these words, of the host's links by what they are."""
+
+    def damage(place: Place) -> None:
+        (server,) = (port for port in place.orchestrator.network.list_ports() if port.device_owner == "network:dhcp")
+        names = {"tap": place.tap, "bridge": place.bridge, "vxlan": "vxlan-77", "server": f"tap{server.id}"[:14]}
+        place.host.ip("link", *words.format(**names).split())
+
+    return damage
+
+
+def nft(words: str) -> Callable[[Place], None]:
+    """Have nft do something with our table of the bridges."""
+
+    def damage(place: Place) -> None:
+        inside = ("ip", "netns", "exec", place.host.name, "nft")
+        (table,) = (line.split()[2] for line in run(*inside, "list", "tables", "bridge").splitlines())
+        (port,) = place.orchestrator.network.list_ports(name="mine")
+        run(*inside, *words.format(table=f"bridge {table}", port=port.id).split())
+
+    return damage
+
+
+def at_server(*words: str) -> Callable[[Place], None]:
+    """Run `ip` in the DHCP server's namespace."""
+
+    def damage(place: Place) -> None:
+        (netns,) = place.host.namespaces()
+        link = next(word for word in run("ip", "-n", netns, "-o", "link").split() if word.startswith("ns-"))
+        run("ip", "-n", netns, *(word.format(link=link.partition("@")[0]) for word in words))
+
+    return damage
+
+
+def change_dhcp(place: Place) -> None:
+    (file,) = place.state.glob("dhcp/*/*/dnsmasq.conf")
+    file.write_text(file.read_text().replace("10.9.0.", "10.8.0."))
+
+
+VXLAN = "type: vxlan, segmentation_id: 77"
+
+DAMAGES: dict[str, tuple[Callable[[Place], None], str, dict[str, str]]] = {
+    "tap deleted": (delete_tap, "type: local", {"vif": "it is not there"}),
+    "tap out of its bridge": (at_links("set {tap} nomaster"), "type: local", {"vif": "not in its bridge {bridge}"}),
+    "tap down": (at_links("set {tap} down"), "type: local", {"vif": "it is down"}),
+    "bridge down": (at_links("set {bridge} down"), "type: local", {"vif": "its bridge {bridge} is down"}),
+    "bridge deleted": (delete_bridge, "type: local", {"vif": "its bridge {bridge} is gone", "dhcp": "not there"}),
+    "flat uplink taken out": (
+        at_links("set uplink nomaster"),
+        FLAT,
+        {"vif": "{bridge}'s uplink uplink is not in it"},
+    ),
+    "flat uplink deleted": (at_links("del uplink"), FLAT, {"vif": "{bridge}'s uplink uplink is gone"}),
+    "VXLAN deleted": (at_links("del {vxlan}"), VXLAN, {"vif": "{bridge}'s uplink vxlan-77 is gone"}),
+    "VXLAN taken out": (at_links("set {vxlan} nomaster"), VXLAN, {"vif": "{bridge}'s uplink vxlan-77 is not in it"}),
+    "VXLAN down": (at_links("set {vxlan} down"), VXLAN, {"vif": "{bridge}'s uplink vxlan-77 is down"}),
+    "rules flushed": (flush_rules, "type: local", {"filter": "it is not there"}),
+    "a port's rules flushed": (
+        nft("flush chain {table} ingress-{port}"),
+        "type: local",
+        {"filter": "other rules than were applied: bridge chain ingress-{port}"},
+    ),
+    "a rule added": (
+        nft("insert rule {table} egress-{port} accept"),
+        "type: local",
+        {"filter": "other rules than were applied: bridge chain egress-{port}"},
+    ),
+    "a port's map emptied": (
+        nft("flush map {table} by-egress"),
+        "type: local",
+        {"filter": "other rules than were applied: bridge map by-egress"},
+    ),
+    "a hook emptied": (
+        nft("flush chain {table} check-ingress"),
+        "type: local",
+        {"filter": "other rules than were applied: bridge chain check-ingress"},
+    ),
+    "DHCP server and supervisor killed": (end_dhcp, "type: local", {"dhcp": "it is not there"}),
+    "DHCP server's address gone": (
+        at_server("address", "flush", "dev", "{link}"),
+        "type: local",
+        {"dhcp": "has other addresses than"},
+    ),
+    "DHCP server's link down": (
+        at_server("link", "set", "{link}", "down"),
+        "type: local",
+        {"dhcp": "is down"},
+    ),
+    "DHCP server out of the bridge": (at_links("set {server} nomaster"), "type: local", {"dhcp": "it is not there"}),
+    "DHCP configuration changed": (change_dhcp, "type: local", {"dhcp": "by another configuration than it was told"}),
 }
 
 
 @pytest.mark.parametrize("what", DAMAGES)
 def test_damage_is_found_and_what_is_left_deleted(place: Place, what: str) -> None:
-    damage, kinds = DAMAGES[what]
-    place.orchestrator.run(place.file(""))
+    damage, provider, wrong = DAMAGES[what]
+    place.orchestrator.run(place.file("", provider=provider))
     before = place.things()
-    place.build()
+    place.build(provider=provider)
+    (port,) = place.orchestrator.network.list_ports(name="mine")
     damage(place)
-    assert place.findings() == {(Difference.MISSING, kind) for kind in kinds}
+    found = place.orchestrator.audit()
+    assert {finding.kind for finding in found} == wrong.keys()
+    for finding in found:
+        text = wrong[finding.kind].format(bridge=place.bridge, port=port.id)
+        assert finding.difference == (Difference.MISSING if "not there" in text else Difference.DIFFERENT)
+        assert text in finding.detail
     place.orchestrator.delete("one")
     assert place.findings() == set()
-    assert place.things() == before
+    after, links = place.things(), f"links of {place.host.name}"
+    # The NIC may be what was damaged.
+    assert set(after.pop(links)) <= set(before.pop(links))
+    assert after == before
 
 
 def servers(place: Place) -> list[psutil.Process]:

@@ -12,6 +12,8 @@ from slipway.states.store import Store
 
 SLAAC = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
 STATEFUL = {"ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful"}
+DEFAULT_GROUP = QuotaUse(security_group=1, security_group_rule=4)
+"""What a project has of its first network for good."""
 FROM_MAC = "f816:3eff:fe11:2233"
 
 
@@ -81,6 +83,6 @@ def test_it_goes_with_its_network(site: Site, device_id: str, store: Store) -> N
     site.driver.update_port(site.admin, site.port.id, device_id=device_id)
     site.driver.delete_network(site.admin, site.network_id)
     assert site.driver.find_port(site.admin, f"dhcp/{site.network_id}/host-1") is None
-    assert site.driver.show_quota(site.admin, site.admin.project_id).used == QuotaUse()
+    assert site.driver.show_quota(site.admin, site.admin.project_id).used == DEFAULT_GROUP
     with store.read() as tx:
         assert tx.exec_driver_sql("SELECT count(*) FROM allocations").scalar() == 0

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from slipway.flows.audit import Difference
+from slipway.orchestrator import Orchestrator
+from slipway.runfile import loads
 from tests.neutron.process import Neutron
 
 RUN_FILE = """
@@ -56,18 +59,24 @@ class Place:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
     def differences(self) -> list[dict[str, Any]]:
-        """What audit finds; other tests' ports, which this record does not know, are left out."""
-        findings = json.loads(self.slipway("audit", "--output", "json").stdout)
-        ours = {port["id"] for port in self.in_neutron("ports")}
-        return [each for each in findings if each["difference"] != "orphaned" or each["name"] in ours]
+        """What audit finds; other tests' ports are not ours."""
+        findings: list[dict[str, Any]] = json.loads(self.slipway("audit", "--output", "json").stdout)
+        return findings
 
     def in_neutron(self, collection: str) -> list[dict[str, Any]]:
         """What Neutron itself says the project has."""
+        answer = self.ask("GET", f"{collection}?project_id={self.project}")
+        found: list[dict[str, Any]] = answer[collection.replace("-", "_")]
+        return found
+
+    def ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        """What Neutron itself answers."""
         headers = {"X-Project-Id": self.project, "X-User-Id": "test", "X-Roles": "admin"}
-        url = f"{self.endpoint}/v2.0/{collection}?project_id={self.project}"
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
-            found: list[dict[str, Any]] = json.load(answer)[collection.replace("-", "_")]
-            return found
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(f"{self.endpoint}/v2.0/{path}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said: dict[str, Any] = json.load(answer)
+            return said
 
 
 @pytest.fixture
@@ -105,6 +114,48 @@ def test_two_instances_survive_a_kill_in_create_port(place: Place) -> None:
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert place.in_neutron("ports") == place.in_neutron("networks") == place.in_neutron("subnets") == []
     assert [group["name"] for group in place.in_neutron("security-groups")] == ["default"]
+
+
+def test_only_what_is_ours_is_orphaned(place: Place, tmp_path: Path) -> None:
+    """Two installations and a Nova in one Neutron; what came late of ours is found."""
+    file = loads(
+        f"""
+schema: 1
+project: {place.project}
+settings: {{network: neutron, endpoint: "{place.endpoint}"}}
+hosts: {{node-1: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}}}
+networks: {{net: {{subnets: {{v4: {{cidr: 10.0.0.0/24}}}}, ports: {{mine: {{}}}}}}}}
+flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
+images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
+instances: {{web: {{flavor: small, image: tiny, networks: [net]}}}}
+""",
+        "shared.yaml",
+    )
+    with (
+        Orchestrator(tmp_path / "ours", settings=file.settings) as ours,
+        Orchestrator(tmp_path / "theirs", settings=file.settings) as theirs,
+    ):
+        for one in (ours, theirs):
+            assert [ended.status.value for ended in one.run(file).ended] == ["built"]
+        (network,) = place.in_neutron("networks")
+        ports = {port["device_id"]: port for port in place.in_neutron("ports")}
+        web = ours.show("web").instance
+        tag, _, _ = ports[web.id]["description"].rpartition(":")
+
+        def make(**says: str) -> str:
+            port = {"network_id": network["id"], "device_id": str(uuid.uuid4()), **says}
+            return str(place.ask("POST", "ports", port=port)["port"]["id"])
+
+        make(device_owner="compute:nova", **{"binding:host_id": "node-1"})
+        assert ours.audit() == theirs.audit() == ()
+        late = make(description=f"{tag}:{uuid.uuid4()}")
+        brought = ports[""]["id"]
+        place.ask("PUT", f"ports/{brought}", port={"device_id": web.id})
+        assert {(each.difference, each.kind, each.name) for each in ours.audit()} == {
+            (Difference.ORPHANED, "port", late),
+            (Difference.ORPHANED, "port", brought),
+        }
+        assert theirs.audit() == ()
 
 
 def test_a_build_that_fails_leaves_no_port(place: Place) -> None:

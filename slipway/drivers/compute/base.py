@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from slipway.model import DhcpOption, Domain, Platform, PowerState
+from slipway.model import DhcpOption, Domain, GuestNic, Platform, PowerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,35 @@ class DomainInfo:
     state: PowerState
     vcpus: int
     memory: int
+
+
+class Change(StrEnum):
+    """What has happened to a domain. `SHUTDOWN`: its guest ended it, asked to or not; `DESTROYED`: somebody else did.
+
+    A domain that is started may be `RESUMED` as well.
+    """
+
+    STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    SHUTDOWN = "shutdown"
+    DESTROYED = "destroyed"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Something that has happened to a domain that bears our tag."""
+
+    instance_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What happens is heard from now on; or no longer, where `lost` says why. What happened before was not told."""
+
+    lost: str | None = None
 
 
 class ComputeDriver(Protocol):
@@ -52,8 +82,21 @@ class ComputeDriver(Protocol):
         It begins anew with each start, and is not there before the first one.
         """
 
+    def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
+        """What the agent in the guest tells of its NICs, within some seconds; None where none answers, or none runs.
+
+        Raises `DomainNotFound`.
+        """
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
+
+    def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
+        """Tell what happens to our domains, from a thread of the driver's own, until the function that it gives is called.
+
+        `Hearing` comes first, again when the hypervisor is lost, and again when it is back, which the driver sees to.
+        Raises `ComputeError` where nothing can be heard.
+        """
 
     def platform_for_instance(self, instance_id: str) -> Platform:
         """What the instance's domain XML must say that only the hypervisor knows."""

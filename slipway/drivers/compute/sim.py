@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from slipway.drivers.compute.base import DomainInfo
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.definitions import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, Host, Platform, PowerState
+from slipway.model import DhcpOption, Domain, GuestNic, Host, Platform, PowerState
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -98,6 +98,12 @@ class SimCompute:
         self._calls.enter("console_log")
         return None
 
+    def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
+        """None: no guest is simulated that would answer. Raises `DomainNotFound`."""
+        self._calls.enter("guest_addresses")
+        self._get(instance_id)
+        return None
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
         self._calls.enter("list_domains")
@@ -106,6 +112,12 @@ class SimCompute:
             for domain in self._domains.all()
             if domain.owner == OWNER
         )
+
+    def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
+        """Hear at once, and nothing ever: a simulated domain does nothing by itself."""
+        self._calls.enter("watch")
+        tell(Hearing())
+        return lambda: None
 
     def platform_for_instance(self, instance_id: str) -> Platform:
         """One that any guest would run on; it boots from the network where the host dictates DHCP options for that."""

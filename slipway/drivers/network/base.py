@@ -59,6 +59,12 @@ class NetworkDriver(Protocol):
     def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
         """The port that `create_port` made with this key, None when it is certain that there is none."""
 
+    def is_ours(self, port: Port) -> bool:
+        """Whether the port bears this installation's tag, as each does that `create_port` made with a key.
+
+        In a service that others use as well what does not is none of our business; all is ours in one of our own.
+        """
+
     def list_security_groups(
         self, context: Context, *, name: str | None = None, tx: Transaction | None = None
     ) -> Sequence[SecurityGroup]:

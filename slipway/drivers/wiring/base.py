@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from slipway.model import Port, SecurityGroupRule, Vif
+from slipway.model import Lease, Port, SecurityGroupRule, Vif, Wired
 
 
 class WiringDriver(Protocol):
@@ -23,8 +23,8 @@ class WiringDriver(Protocol):
     def unplug(self, instance_id: str, devname: str) -> None:
         """Delete the tap, and the bridge when nothing else is in it. Absent: nothing happens."""
 
-    def list_taps(self) -> Sequence[str]:
-        """The names of all taps that bear our tag."""
+    def list_taps(self) -> Sequence[Wired]:
+        """All taps that bear our tag, by name. Wrong with one is what keeps its packets from where its network leads."""
 
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Let through at the VIF's tap what its own addresses, its address pairs and `rules` allow, and nothing else.
@@ -39,8 +39,8 @@ class WiringDriver(Protocol):
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
 
-    def list_filters(self) -> Sequence[str]:
-        """The ids of all ports of which there is a filter with our tag."""
+    def list_filters(self) -> Sequence[Wired]:
+        """All filters with our tag, by their ports' ids. Wrong with one is that it is not as it was applied."""
 
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Have the network's DHCP server on this host, whose own port is `server`, hand the VIF its addresses.
@@ -48,14 +48,23 @@ class WiringDriver(Protocol):
         Starts the server when it is not there, or no longer. Served already: its entry is replaced.
         """
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries, where there are any, of these ports of one network, after a port or a subnet has changed.
+
+        `server` is the server's own port as it is now.
+        """
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and the server when it serves nobody else. Absent: nothing."""
 
-    def list_dhcp(self) -> Sequence[str]:
-        """The ids of all ports that are served: those with an entry at a server that lives."""
+    def list_dhcp(self) -> Sequence[Wired]:
+        """The ports that are served, by id: those with an entry at a server that lives.
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether the VIF's guest has got an address of its port from the DHCP server on this host."""
+        Wrong with one is that its server does not work by what it was told.
+        """
+
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """The addresses of its port that the VIF's guest has got from the DHCP server on this host."""
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Whether the guest answers at the address when it is asked from where the network's DHCP server is.

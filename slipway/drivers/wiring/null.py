@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.model import Host, Port, SecurityGroupRule, Vif
+from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
 
 
 class NullWiring:
@@ -23,7 +23,7 @@ class NullWiring:
     def unplug(self, instance_id: str, devname: str) -> None:
         """Do nothing."""
 
-    def list_taps(self) -> Sequence[str]:
+    def list_taps(self) -> Sequence[Wired]:
         """None: there are no taps."""
         return ()
 
@@ -36,23 +36,26 @@ class NullWiring:
     def remove_filter(self, port_id: str) -> None:
         """Do nothing."""
 
-    def list_filters(self) -> Sequence[str]:
+    def list_filters(self) -> Sequence[Wired]:
         """None: nothing is filtered."""
         return ()
 
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Do nothing."""
 
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Do nothing."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Do nothing."""
 
-    def list_dhcp(self) -> Sequence[str]:
+    def list_dhcp(self) -> Sequence[Wired]:
         """None: nobody is served."""
         return ()
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Never: nobody is served."""
-        return False
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """None: nobody is served."""
+        return ()
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Never: nobody is reached."""

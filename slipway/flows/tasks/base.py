@@ -16,6 +16,7 @@ from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.definition import TaskSignature
 from slipway.model import Context, Effect, Host, Instance, Scope
 from slipway.settings import Settings
+from slipway.states import codec
 from slipway.states.ledger import Durability
 from slipway.states.machines import Event
 from slipway.states.store import Store, Transaction
@@ -107,6 +108,10 @@ class Task(ABC):
         names = list(signature(undo).parameters)[3:] if undo is not None else []
         hints = get_type_hints(undo) if undo is not None else {}
         return msgspec.defstruct(f"{type(self).__name__}Arguments", [(name, hints[name]) for name in names])
+
+    def arguments_of(self, effect: Effect) -> Any:
+        """What is on record of an effect's arguments: those that `undo` takes, by name."""
+        return codec.decode(effect.args, self.arguments_type)
 
     @cached_property
     def result_type(self) -> Any:

@@ -62,7 +62,7 @@ def _seen(work: Work, readiness: Readiness, vifs: tuple[Vif, ...]) -> bool:
         why = "has no wiring" if wiring.local else "knows no address of it"
         raise UnsupportedHardware(f"{work.instance.name} is to wait for {readiness.sign}, and its host {why}")
     if readiness.sign is Sign.LEASE:
-        return wiring.has_lease(vifs[0])
+        return bool(wiring.leases(vifs[0]))
     return wiring.answers(vifs[0], vifs[0].fixed_ips[0].ip_address, port=_SSH if readiness.sign is Sign.SSH else None)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slipway.drivers.network.base import NetworkDriver
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.network import NetworkTask
-from slipway.model import Context, DhcpService, Host, Scope, SecurityGroupRule, Vif
+from slipway.model import Context, DhcpService, Host, Port, Scope, SecurityGroupRule, Subnet, Vif
 from slipway.states.ledger import Durability
+from slipway.states.store import Transaction
 
 DHCP_OWNER = "network:dhcp"
 """The device owner of a DHCP server's port (Neutron)."""
@@ -93,29 +96,28 @@ class CreateDhcpPort(NetworkTask):
             return DhcpService(vif, None)
         assert work.host is not None
         network = work.tools.drivers.network
-        served = [subnet for subnet in network.list_subnets(work.admin, network_id=vif.network_id, tx=work.tx)
-                  if subnet.enable_dhcp]
-        if not served:
+        subnets = network.list_subnets(work.admin, network_id=vif.network_id, tx=work.tx)
+        if not any(subnet.enable_dhcp for subnet in subnets):
             return DhcpService(vif, None)
         server = network.create_port(
             work.admin,
-            key=_server_key(vif, work.host.name),
+            key=server_key(vif.network_id, work.host.name),
             network_id=vif.network_id,
             name="",
-            # SLAAC subnets give their address unasked.
-            fixed_ips=[{"subnet_id": s.id} for s in served if s.ipv6_address_mode in (None, "dhcpv6-stateful")],
+            fixed_ips=[{"subnet_id": subnet.id} for subnet in _asked(subnets) if subnet.enable_dhcp],
             device_id=f"dhcp-{work.host.name}-{vif.network_id}"[:255],
             device_owner=DHCP_OWNER,
             tx=work.tx,
         )
-        return DhcpService(vif, server)
+        # It may be there since before there was a subnet.
+        return DhcpService(vif, with_addresses(network, work.admin, server, subnets, tx=work.tx))
 
     def undo(self, work: Work, result: DhcpService | None, vif: Vif) -> None:
         """Delete it, unless another instance's port on the network is bound to this host."""
         host = work.effect.host
         assert host is not None
         network = work.tools.drivers.network
-        server = network.find_port(work.admin, _server_key(vif, host), tx=work.tx)
+        server = network.find_port(work.admin, server_key(vif.network_id, host), tx=work.tx)
         if server is None:
             return
         ports = network.list_ports(work.admin, network_id=vif.network_id, tx=work.tx)
@@ -127,8 +129,30 @@ def _needs_server(tools: Tools, host: Host | None) -> bool:
     return has_wiring(tools, host) and not tools.drivers.network.brings_dhcp
 
 
-def _server_key(vif: Vif, host: str) -> str:
-    return f"dhcp/{vif.network_id}/{host}"
+def server_key(network_id: str, host: str) -> str:
+    """The key of the port of the network's DHCP server on a host."""
+    return f"dhcp/{network_id}/{host}"
+
+
+def with_addresses(
+    network: NetworkDriver, context: Context, server: Port, subnets: Sequence[Subnet], *, tx: Transaction | None = None
+) -> Port:
+    """A DHCP server's port with an address in each of its network's subnets that has DHCP by now, and in no other.
+
+    Raises what the network service does.
+    """
+    asked = {subnet.id: subnet.enable_dhcp for subnet in _asked(subnets)}
+    wanted = [subnet_id for subnet_id, enabled in asked.items() if enabled]
+    if asked.keys() & {ip.subnet_id for ip in server.fixed_ips} == set(wanted):
+        return server
+    # Where it is asked for a subnet that it has an address in, it keeps that (Neutron).
+    fixed_ips = [{"subnet_id": subnet_id} for subnet_id in wanted]
+    return network.update_port(context, server.id, fixed_ips=fixed_ips, tx=tx)
+
+
+def _asked(subnets: Sequence[Subnet]) -> list[Subnet]:
+    """The subnets whose addresses are asked for: SLAAC subnets give theirs unasked."""
+    return [subnet for subnet in subnets if subnet.ipv6_address_mode in (None, "dhcpv6-stateful")]
 
 
 class ServeDhcp(WiringTask):

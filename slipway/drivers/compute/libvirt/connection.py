@@ -41,14 +41,15 @@ class Connection:
         # libvirt's own handler writes each error to standard error, besides raising it.
         libvirt.registerErrorHandler(_silent, None)
         if "///embed" in uri:
-            _run_events()
+            run_events()
 
     def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float | None = None) -> R:
         """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds."""
+        seconds = within or self._look
         for last in (False, True):
-            connection = self._connected()
+            connection = self._connected(min(seconds, self._look))
             try:
-                return self._in_time(what, partial(question, connection), within or self._look)
+                return self._in_time(what, partial(question, connection), seconds)
             except libvirt.libvirtError as error:
                 if connection.isAlive():
                     raise translated(f"{self._host}: {what}", error) from error
@@ -60,11 +61,11 @@ class Connection:
                 raise
         raise AssertionError
 
-    def _connected(self) -> libvirt.virConnect:
+    def _connected(self, seconds: float) -> libvirt.virConnect:
         with self._lock:
             if self._open is None:
                 try:
-                    self._open = self._in_time("connecting", lambda: libvirt.open(self._uri), self._look)
+                    self._open = self._in_time("connecting", lambda: libvirt.open(self._uri), seconds)
                 except libvirt.libvirtError as error:
                     text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
                     raise HypervisorUnavailable(text) from error
@@ -94,8 +95,11 @@ class Connection:
 
 
 @cache
-def _run_events() -> None:
-    """The event loop without which libvirt's QEMU driver does not work in a process; one for all connections."""
+def run_events() -> None:
+    """The event loop without which libvirt tells no events and its QEMU driver does not work in a process; one for all.
+
+    To be called before the connection is opened that needs it.
+    """
     libvirt.virEventRegisterDefaultImpl()
 
     def run() -> None:

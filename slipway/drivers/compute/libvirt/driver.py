@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager, suppress
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
@@ -13,14 +11,16 @@ from uuid import UUID
 import libvirt
 from lxml import etree
 
-from slipway.drivers.compute.base import DomainInfo
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.definitions import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
+from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
-from slipway.drivers.compute.libvirt.translation import has_code
+from slipway.drivers.compute.libvirt.events import Events
+from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, Host, Platform, PowerState
+from slipway.model import DhcpOption, Domain, GuestNic, Host, Platform, PowerState
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
@@ -56,6 +56,7 @@ class LibvirtCompute:
             raise ComputeError(f"{host.name}: compute: libvirt needs a uri in the host's entry, such as qemu:///system")
         self._host = host
         self._owner = installation
+        self._uri = host.uri
         self._connection = Connection(host.name, host.uri)
         self._definitions = Definitions(host.name, state)
         self._prover = Prover(host, state)
@@ -77,7 +78,7 @@ class LibvirtCompute:
         def destroy(libvirtd: libvirt.virConnect) -> None:
             domain = self._ours(libvirtd, instance_id)
             if domain is not None:
-                with _gone_already():
+                with suppress_code(libvirt.VIR_ERR_NO_DOMAIN):
                     _stop(domain)
                     _undefine(domain)
 
@@ -101,6 +102,11 @@ class LibvirtCompute:
         """The file beside the domain's XML; QEMU writes it."""
         return self._definitions.console_log(instance_id)
 
+    def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
+        """What qemu-guest-agent tells, asked over its channel. Raises `DomainNotFound`."""
+        what = f"asking the guest of instance {instance_id}"
+        return self._connection.ask(what, lambda libvirtd: ask_agent(self._existing(libvirtd, instance_id)), within=ASK)
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag, those of other installations left out."""
 
@@ -108,6 +114,20 @@ class LibvirtCompute:
             return tuple(info for domain in libvirtd.listAllDomains() if (info := self._info(domain)) is not None)
 
         return self._connection.ask("listing the domains", listed)
+
+    def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
+        """libvirt's lifecycle events; a daemon that was lost is looked for every other second.
+
+        Raises `ComputeError` where there is no daemon: who listened would keep everybody else from using it.
+        """
+        if "///embed" in self._uri:
+            text = f"{self._host.name}: {self._uri} is one process's at a time; only a libvirt with a daemon is watched"
+            raise ComputeError(text)
+
+        def is_ours(libvirtd: libvirt.virConnect, instance_id: str) -> bool:
+            return self._ours(libvirtd, instance_id) is not None
+
+        return Events(self._uri, is_ours, tell).close
 
     def platform_for_instance(self, instance_id: str) -> Platform:
         """KVM once a guest has booted under it here, TCG otherwise; the console's log is beside the domain's XML."""
@@ -152,7 +172,7 @@ class LibvirtCompute:
             # Another thread's start may have been quicker, or the reply was lost: what runs is not made transient.
             if defined.isActive():
                 return
-            with _gone_already():
+            with suppress_code(libvirt.VIR_ERR_NO_DOMAIN):
                 _undefine(defined)
             raise
 
@@ -273,12 +293,3 @@ def _undefine(domain: libvirt.virDomain) -> None:
         if not has_code(error, libvirt.VIR_ERR_INVALID_ARG):
             raise
         domain.undefine()
-
-
-@contextmanager
-def _gone_already() -> Iterator[None]:
-    try:
-        yield
-    except libvirt.libvirtError as error:
-        if not has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
-            raise

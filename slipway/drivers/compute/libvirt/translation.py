@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import libvirt
 
 from slipway.errors import (
@@ -35,6 +38,16 @@ _CLASSES: dict[type[SlipwayError], frozenset[int]] = {
 def has_code(error: libvirt.libvirtError, *codes: int) -> bool:
     """Whether libvirt gave one of these codes."""
     return error.get_error_code() in codes
+
+
+@contextmanager
+def suppress_code(*codes: int) -> Iterator[None]:
+    """Pass over libvirt's errors with one of these codes."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if not has_code(error, *codes):
+            raise
 
 
 def translated(where: str, error: libvirt.libvirtError) -> SlipwayError:

@@ -61,19 +61,18 @@ def _translated(driver: MechanismDriver, what: str) -> Iterator[None]:
 def changed(values: Mapping[str, Any], row: Any) -> dict[str, Any]:
     """The columns of a binding that the request changes; then the port is to be bound anew.
 
-    Raises `InvalidInput` for a profile that is too large, `PortInUse` for another VNIC type while the port is bound.
+    Raises `PortInUse` for another VNIC type while the port is bound.
     """
     new = {name: values[name] for name in ("binding_host_id", "binding_vnic_type") if name in values}
     if "binding_profile" in values:
-        new["binding_profile"] = check_profile(values["binding_profile"]) or None
+        new["binding_profile"] = values["binding_profile"] or None
     new = {name: value for name, value in new.items() if value != getattr(row, name)}
     if "binding_vnic_type" in new and row.binding_vif_type != UNBOUND:
         raise errors.PortInUse(f"port {row.id}: its VNIC type cannot be changed while it is bound")
     return new
 
 
-def check_profile(profile: dict[str, Any]) -> dict[str, Any]:
-    """The profile itself. Raises `InvalidInput` when it is too large."""
+def check_profile(profile: Mapping[str, Any]) -> None:
+    """Raises `InvalidInput` when it is too large."""
     if len(json.dumps(profile)) > MAX_PROFILE:
         raise errors.InvalidInput(f"binding_profile: is larger than {MAX_PROFILE} characters")
-    return profile

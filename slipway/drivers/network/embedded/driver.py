@@ -62,7 +62,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         services = Services(settings, rng, clock, MacGenerator(settings.base_mac, rng), self._quotas)
         self._rules = SecurityGroupRules(services)
         self._groups = SecurityGroups(services, self._rules)
-        self._networks = Networks(services)
+        self._networks = Networks(services, self._groups)
         self._subnets = Subnets(services, self._networks)
         self._ports = Ports(services, self._groups, self._mechanisms)
         self._changes = PortChanges(services, self._ports, self._mechanisms)
@@ -201,6 +201,10 @@ class EmbeddedNetwork(GroupsAndQuotas):
         with self._transactions.reading(tx) as own:
             row = self._ports.find(own, context, id_of(key))
         return None if row is None else portrows.from_row(row)
+
+    def is_ours(self, port: Port) -> bool:
+        """Always: it is a row of our own database."""
+        return True
 
     def list_ports(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Port]:
         """Ports that match all that is given; `ip_address`, `subnet_id` and `security_group` are any of the port's."""

@@ -25,17 +25,16 @@ class Page:
     sort_key: str
     limit: int | None = None
     marker: str | None = None
-    descending: bool = False
+    sort_dir: str = "asc"
 
     @classmethod
     def taken_from(cls, filters: dict[str, Any], sort_key: str) -> Page:
         """Take `limit`, `marker`, `sort_key` and `sort_dir` out of the filters. Raises `BadRequest`."""
-        limit, sort_dir = filters.pop("limit", None), filters.pop("sort_dir", None) or "asc"
-        if sort_dir not in ("asc", "desc"):
-            raise errors.HTTPBadRequest(f"sort_dir: {sort_dir!r} is neither asc nor desc")
+        limit = _limit(filters.pop("limit", None))
+        sort_dir = _text(filters.pop("sort_dir", None) or "asc", "sort_dir")
         key = _text(filters.pop("sort_key", None) or sort_key, "sort_key")
         marker = checks.optional(_text)(filters.pop("marker", None), "marker")
-        return cls(key, _limit(limit), marker, sort_dir == "desc")
+        return cls(key, limit, marker, sort_dir)
 
 
 _text = checks.text()
@@ -113,7 +112,7 @@ class Listing:
     def rows(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[sa.Row[Any]]:
         """The rows of that page. A filter is a value or several in a list; None filters nothing.
 
-        Raises `HTTPBadRequest` for an unknown filter or sort key, `InvalidInput` for a value of the wrong type, and
+        Raises `HTTPBadRequest` for an unknown filter, sort key or direction, `InvalidInput` for a value of the wrong type, and
         `PortNotFound` or the like for an unknown marker.
         """
         values = {name: self._read(name, value) for name, value in filters.items() if value is not None}
@@ -151,7 +150,9 @@ class Listing:
         return {"marker_key": row[0], "marker_id": row[1]}
 
     def _build(self, shape: Sequence[tuple[str, bool]], page: Page) -> sa.Select[Any]:
-        columns, sort_key = self._table.c, page.sort_key
+        columns, sort_key, descending = self._table.c, page.sort_key, page.sort_dir == "desc"
+        if page.sort_dir not in ("asc", "desc"):
+            raise errors.HTTPBadRequest(f"sort_dir: {page.sort_dir!r} is neither asc nor desc")
         if sort_key not in columns or columns[sort_key].nullable:
             raise errors.HTTPBadRequest(f"{self._table.name}: cannot be sorted by {sort_key!r}")
         query = self._query.where(*(self._condition(name, several) for name, several in shape))
@@ -160,8 +161,8 @@ class Listing:
             names = ("marker_id",) if sort_key == "id" else ("marker_key", "marker_id")
             here = sa.tuple_(*keys)
             there = sa.tuple_(*(sa.bindparam(n, type_=key.type) for n, key in zip(names, keys, strict=True)))
-            query = query.where(here < there if page.descending else here > there)
-        query = query.order_by(*(key.desc() if page.descending else key for key in keys))
+            query = query.where(here < there if descending else here > there)
+        query = query.order_by(*(key.desc() if descending else key for key in keys))
         return query if page.limit is None else query.limit(sa.bindparam("page_limit", type_=sa.Integer))
 
     def _condition(self, name: str, several: bool) -> sa.ColumnElement[bool]:

@@ -14,6 +14,7 @@ from slipway.drivers.network.embedded.binding import FAILED, UNBOUND
 from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
 from slipway.drivers.network.embedded.segments import Segment
+from slipway.drivers.network.embedded.securitygroups import SecurityGroups
 from slipway.drivers.network.embedded.services import Services
 from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.model import Context, Network
@@ -52,15 +53,20 @@ def _network(row: sa.Row[Any]) -> Network:
 class Networks:
     """The networks in the database."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, groups: SecurityGroups) -> None:
         self._services = services
+        self._groups = groups
 
     def create(self, tx: Transaction, context: Context, given: Mapping[str, Any]) -> Network:
-        """Make a network. Raises what `NETWORK` finds wrong, `OverQuota`, `VlanIdInUse` and the like."""
+        """Make a network, and the project's default security group (Neutron: with its first network).
+
+        Raises what `NETWORK` finds wrong, `OverQuota`, `VlanIdInUse` and the like.
+        """
         values = NETWORK.for_create(context, given)
         project = values["project_id"]
         self._services.quotas.reserve(tx, project, "network")
         policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=True)
+        self._groups.default(tx, project)
         segment = segments.requested(values, self._services.settings)
         values |= {"id": self._services.new_id(), "created_at": self._services.clock(), "mtu": _mtu(values)}
         self._insert(tx, values, segment)
@@ -79,7 +85,8 @@ class Networks:
     def update(self, tx: Transaction, context: Context, network_id: str, given: Mapping[str, Any]) -> Network:
         """Change a network. Raises `NetworkNotFound` and what `NETWORK` finds wrong."""
         values = NETWORK.for_update(given)
-        network = self.own(tx, context, network_id)
+        network = self.show(tx, context, network_id)
+        _check_owner(context, network, values)
         policy.check_admin_only(context, NETWORK, values, policy.NETWORK_ADMIN, create=False)
         if segments.is_changed(network, values, self._services.settings):
             self._check_no_bound_ports(tx, network)
@@ -129,13 +136,24 @@ class Networks:
     def own(self, tx: Transaction, context: Context, network_id: str) -> Network:
         """A network that the project may change: its own one; an administrator any one."""
         network = self.show(tx, context, network_id)
-        if not context.is_admin and network.project_id != context.project_id:
-            raise errors.PolicyNotAuthorized(f"network {network_id}: belongs to another project")
+        _check_owner(context, network, {})
         return network
 
     def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Network]:
         """The networks that the project may see and that match all filters."""
         return tuple(map(_network, _LISTING.rows(tx, context, filters, page)))
+
+
+def _check_owner(context: Context, network: Network, values: Mapping[str, Any]) -> None:
+    """Raises `PolicyNotAuthorized` where these changes are not the project's to make.
+
+    `HTTPNotFound` where they would hide the network from it (Neutron: looks at it as it is to be).
+    """
+    if context.is_admin or network.project_id == context.project_id:
+        return
+    if not any(values.get(name, getattr(network, name)) for name in ("shared", "router_external")):
+        raise errors.HTTPNotFound(f"network {network.id}: not found")
+    raise errors.PolicyNotAuthorized(f"network {network.id}: belongs to another project")
 
 
 def _mtu(values: Mapping[str, Any]) -> int:

@@ -70,6 +70,7 @@ class PortChanges:
         if bound_anew := binding.changed(values, row):
             new |= bound_anew | {"status": "DOWN", "binding_vif_type": UNBOUND}
         taken = self._readdress(tx, values, row, new)
+        binding.check_profile(values.get("binding_profile") or {})
         new |= {name: values[name] for name in _PLAIN if name in values}
         enabled, groups = new["port_security_enabled"], portrows.groups_of(row)
         portsecurity.check_changed(enabled, values, row.allowed_address_pairs, groups)

@@ -80,8 +80,14 @@ _usable = sa.or_(
     networks.c.shared,
     networks.c.router_external,
 )
-_site = (
-    sa.select(
+# Of another project's subnets on its network a project gets no addresses unasked (Neutron: it does not see them).
+_usable_subnet = sa.or_(IS_ADMIN, subnets.c.project_id == IS_VIEWER, networks.c.shared, networks.c.router_external)
+
+
+def _site(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """A network, a row for each of its subnets for which these hold."""
+    on = sa.and_(subnets.c.network_id == networks.c.id, *conditions)
+    return sa.select(
         *_segment,
         subnets.c.id.label("subnet_id"),
         subnets.c.cidr,
@@ -90,13 +96,13 @@ _site = (
         subnets.c.ipv6_ra_mode,
         subnets.c.ipv6_address_mode,
         subnets.c.service_types,
-    )
-    .outerjoin_from(networks, subnets)
-    .where(networks.c.id == sa.bindparam("network"))
-    .order_by(subnets.c.position)
-)
-SUBNETS = _site
-SITE = _site.add_columns(_existing.label("existing"), _default_group.label("default_group")).where(_usable)
+    ).outerjoin_from(networks, subnets, on).where(networks.c.id == sa.bindparam("network")).order_by(subnets.c.position)
+
+
+SUBNETS = _site()
+SITE = _site(_usable_subnet).add_columns(
+    _existing.label("existing"), _default_group.label("default_group")
+).where(_usable)
 
 
 def with_subnets(rows: Sequence[Any]) -> Sequence[Any]:

@@ -93,6 +93,8 @@ class Ports:
         if site or context.is_admin:
             self._services.quotas.reserve(tx, project, "port")
         if not site:
+            if context.is_admin:  # Neutron: the project's default group comes before the network, and has a quota.
+                self._groups.default(tx, project)
             raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
         policy.check_port(context, PORT, values, site[0], create=True)
         values["binding_host_id"] = values["binding_host_id"] or ""

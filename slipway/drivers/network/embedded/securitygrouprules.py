@@ -64,8 +64,8 @@ class SecurityGroupRules:
         project = values["project_id"]
         if not context.is_admin:  # Neutron: its policy asks whose group it is before anything looks at the rule.
             self._check_group(tx, context, values["security_group_id"])
-        check_rule(values)
         self._services.quotas.reserve(tx, project, "security_group_rule")
+        check_rule(values)
         for group in filter(None, (values["security_group_id"], values["remote_group_id"])):
             self._check_group(tx, context, group)
         rule = SecurityGroupRule(id=self._services.new_id(), **values)

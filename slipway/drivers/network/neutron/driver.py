@@ -22,7 +22,7 @@ _KEYS = uuid.UUID("b3b1a9c4-6a39-4c6f-9b4e-0f9b6c8f2d11")
 class NeutronNetwork:
     """Networks, ports and security groups of a Neutron; nothing of it is in our database, so every `tx` is ignored.
 
-    A port's key is in its description, which Neutron takes in the request that makes it and finds in one query (tags
+    The installation's id and a port's key are in its description, which Neutron takes in the request that makes it and finds in one query (tags
     cannot be given then). No attribute is unique that a user may set: two that make a port with one key at once
     can make two. Whoever looks next, which either of them does before it goes on, keeps the oldest and deletes the rest.
     """
@@ -33,6 +33,7 @@ class NeutronNetwork:
     def __init__(self, store: Store, settings: Settings, *, on_event: Callable[[Any], None] | None = None) -> None:
         """`on_event` is told nothing: what happens in Neutron, Neutron tells. Raises `InvalidInput`."""
         self._service = Service(settings.cloud, settings.endpoint)
+        self._tag = f"slipway:{store.installation}:"
 
     # --- networks and subnets -------------------------------------------------------------------------------------
 
@@ -103,7 +104,7 @@ class NeutronNetwork:
 
     def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
         """The port that `create_port` made with this key, None when it is certain that there is none."""
-        found = self._service.all(context, "ports", {"description": _tag(key)})
+        found = self._service.all(context, "ports", {"description": self._description(key)})
         if not found:
             return None
         oldest, *rest = sorted(found, key=lambda port: (str(port.get("created_at", "")), str(port["id"])))
@@ -125,7 +126,7 @@ class NeutronNetwork:
         found = self.find_port(context, key)
         if found is not None:
             return found
-        self._create(context, "ports", "port", shapes.port, {**attributes, "description": _tag(key)})
+        self._create(context, "ports", "port", shapes.port, {**attributes, "description": self._description(key)})
         made = self.find_port(context, key)
         if made is None:
             raise errors.TransientNetworkError(f"the port that was made with key {key} is not there any more")
@@ -139,6 +140,14 @@ class NeutronNetwork:
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
         self._delete(context, "ports", port_id, errors.PortNotFound)
+
+    def is_ours(self, port: Port) -> bool:
+        """Whether this installation made the port: not another one's, nor one brought along, nor anybody else's."""
+        return port.description.startswith(self._tag)
+
+    def _description(self, key: str) -> str:
+        """What the port of this key bears: short enough for any key, and nobody else's."""
+        return f"{self._tag}{uuid.uuid5(_KEYS, key)}"
 
     def _delete_if_there(self, context: Context, port_id: str) -> None:
         try:
@@ -208,11 +217,6 @@ class NeutronNetwork:
 
     def _delete(self, context: Context, collection: str, thing_id: str, absent: type[errors.NotFound]) -> None:
         self._service.request(context, "DELETE", _path(collection, thing_id, absent), absent=absent)
-
-
-def _tag(key: str) -> str:
-    """What a port bears in its description: short enough for any key, and nobody else's."""
-    return f"slipway:{uuid.uuid5(_KEYS, key)}"
 
 
 def _path(collection: str, thing_id: str, absent: type[errors.NotFound]) -> str:

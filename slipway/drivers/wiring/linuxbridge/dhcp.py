@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from slipway.drivers.files import file_name, make_directories, replace, text_of
-from slipway.drivers.wiring.linuxbridge.dhcp_config import Lease, Served, addresses_of, configuration, read_leases
+from slipway.drivers.wiring.linuxbridge.dhcp_config import Served, addresses_of, configuration, read_leases
 from slipway.drivers.wiring.linuxbridge.dhcp_links import ServerLinks, inner_name
 from slipway.drivers.wiring.linuxbridge.dhcp_process import ServerProcess
 from slipway.errors import WiringError
-from slipway.model import Host, Port, Vif
+from slipway.model import Host, Lease, Port, Vif, Wired
 
 _SERVED, _LOCK = "served.json", ".lock"
 
@@ -43,23 +43,47 @@ class DhcpServers:
         """
         with self._translated(vif.network_id), self._held(vif.network_id) as directory:
             assert directory is not None
-            process = self._process(directory, vif.network_id)
             before = _read(directory)
             if before is not None and before.server.id != server.id:
-                process.stop()
+                self._process(directory, vif.network_id).stop()
                 self._links(vif.network_id).disconnect(before.server.id)
-            served = (before or Served(server)).with_vif(vif, server)
-            text = configuration(served, inner_name(server.id))
-            if before != served:
-                # Before it takes the place of one by which others are served.
-                process.check(text)
-                had = addresses_of(before.vifs if before else ())
-                process.forget([address for address, mac in addresses_of([vif]) if (address, mac) not in had])
-                _write(directory, served)
-            links, anew = self._links(vif.network_id), False
-            if process.configured()[:1] != text.splitlines()[:1] or not links.is_connected(server.id, vif.bridge):
-                anew = links.connect(server, served.server_addresses(), vif.bridge, vif.mtu)
-            process.apply(text, anew=anew)
+            self._bring(directory, before, (before or Served(server)).with_vif(vif, server))
+
+    def refresh(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries that there are of these ports, all at once, and say at which addresses the server is now.
+
+        Where that changes nothing nothing is done, so what is broken is no obstacle. Raises `WiringError`.
+        """
+        with self._translated(server.network_id), self._held(server.network_id, make=False) as directory:
+            before = None if directory is None else _read(directory)
+            if directory is None or before is None or before.server.id != server.id:
+                return
+            served = before.refreshed(vifs, server)
+            told = self._process(directory, server.network_id).configured()
+            if served != before or list(told) != configuration(served, inner_name(server.id)).splitlines():
+                self._bring(directory, before, served)
+
+    def _bring(self, directory: str, before: Served | None, served: Served) -> None:
+        """Have the network's server serve these, whoever was served before."""
+        if before != served:
+            process = self._process(directory, served.server.network_id)
+            # Before it takes the place of one by which others are served.
+            process.check(configuration(served, inner_name(served.server.id)))
+            changed = addresses_of(before.vifs if before else ()) ^ addresses_of(served.vifs)
+            process.forget(sorted({address for address, _ in changed}))
+            _write(directory, served)
+        self._tell(directory, served, connect=True)
+
+    def _tell(self, directory: str, served: Served, *, connect: bool) -> None:
+        """Have the server's link and its process as they are to be; `connect` a link that is not."""
+        server, vif = served.server, served.vifs[-1]
+        process, links = self._process(directory, server.network_id), self._links(server.network_id)
+        text = configuration(served, inner_name(server.id))
+        moved = process.configured()[:1] != text.splitlines()[:1]
+        anew = False
+        if moved if links.is_connected(server.id, vif.bridge) else connect:
+            anew = links.connect(server, served.server_addresses(), vif.bridge, vif.mtu)
+        process.apply(text, anew=anew)
 
     def withdraw(self, network_id: str, port_id: str) -> None:
         """Forget the port and its leases; with the last port the server, its links and its files go.
@@ -82,21 +106,27 @@ class DhcpServers:
                 process.forget([address for address, _ in addresses_of([vif])])
                 _write(directory, after)
             try:
-                process.apply(configuration(after, inner_name(after.server.id)))
+                self._tell(directory, after, connect=False)
             except WiringError:
                 # Nor does a server that cannot start serve the port, after the machine has been booted, say. That the
                 # others are not served is what `list` tells.
                 process.stop()
 
-    def list(self) -> Sequence[str]:
-        """The ids of all ports whose server lives, would be started again if it died, and is in the network's bridge."""
-        found: list[str] = []
+    def list(self) -> Sequence[Wired]:
+        """All ports whose server lives, would be started again if it died, and is in the network's bridge.
+
+        Wrong with one is that the server works by another configuration than it was told, or at other addresses.
+        """
+        found: list[Wired] = []
         for network_id in self._networks():
             with self._translated(network_id):
-                served = _read(str(self._path(network_id)))
-                if served is not None and served.vifs and self._is_reached(network_id, served):
-                    found += [vif.port_id for vif in served.vifs]
-        return tuple(sorted(found))
+                seen = self._seen(network_id)
+                if not seen or seen[0].fault:
+                    # Somebody may just be changing it.
+                    with self._held(network_id, make=False):
+                        seen = self._seen(network_id)
+                found += seen
+        return tuple(sorted(found, key=lambda wired: wired.name))
 
     def leases(self, network_id: str) -> Sequence[Lease]:
         """The addresses that the guests on the network have got. Nobody is served: none."""
@@ -115,17 +145,17 @@ class DhcpServers:
         except FileNotFoundError:
             return ()
 
-    def _is_reached(self, network_id: str, served: Served) -> bool:
-        process, links = self._process(str(self._path(network_id)), network_id), self._links(network_id)
-
-        def now() -> bool:
-            return process.lives() and links.is_connected(served.server.id, served.vifs[0].bridge)
-
-        if now():
-            return True
-        # Somebody may just be starting it anew.
-        with self._held(network_id, make=False):
-            return now()
+    def _seen(self, network_id: str) -> Sequence[Wired]:
+        directory = str(self._path(network_id))
+        process, links, served = self._process(directory, network_id), self._links(network_id), _read(directory)
+        if served is None or not served.vifs:
+            return ()
+        if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
+            return ()
+        fault = links.fault(served.server, served.server_addresses())
+        if not process.works_by(configuration(served, inner_name(served.server.id))):
+            fault = "its server works by another configuration than it was told"
+        return [Wired(vif.port_id, fault) for vif in served.vifs]
 
     @contextmanager
     def _held(self, network_id: str, *, make: bool = True) -> Iterator[str | None]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
 from slipway.errors import WiringError
-from slipway.model import DhcpOption, Port, Subnet, Vif
+from slipway.model import DhcpOption, Lease, Port, Subnet, Vif
 
 LEASE_SECONDS = 86400
 """Neutron's dhcp_lease_duration."""
@@ -36,16 +36,13 @@ class Served:
     vifs: tuple[Vif, ...] = ()
 
     def with_vif(self, vif: Vif, server: Port) -> Served:
-        """The VIF in place of an entry of its port. Raises `WiringError` where another port has one of its addresses.
+        """The VIF in place of an entry of its port. Raises `WiringError` where another port has one of its addresses."""
+        return Served(server, _distinct((*self.without(vif.port_id).vifs, vif)))
 
-        dnsmasq would not start, and nobody be served.
-        """
-        others = self.without(vif.port_id).vifs
-        taken = {ip.ip_address: other.port_id for other in others for ip in other.fixed_ips}
-        for ip in vif.fixed_ips:
-            if ip.ip_address in taken:
-                raise WiringError(f"{ip.ip_address} is served to port {taken[ip.ip_address]} already")
-        return Served(server, (*others, vif))
+    def refreshed(self, vifs: Sequence[Vif], server: Port) -> Served:
+        """The VIFs in place of the entries that there are of their ports. Raises as `with_vif`."""
+        now = {vif.port_id: vif for vif in vifs}
+        return Served(server, _distinct(tuple(now.get(vif.port_id, vif) for vif in self.vifs)))
 
     def without(self, port_id: str) -> Served:
         """No entry for the port."""
@@ -75,13 +72,14 @@ class Served:
         return tuple(f"{own[subnet.id]}/{ip_network(subnet.cidr).prefixlen}" for subnet in self.subnets)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """An address that a guest has got."""
-
-    port_id: str
-    ip_address: str
-    expires_at: datetime
+def _distinct(vifs: tuple[Vif, ...]) -> tuple[Vif, ...]:
+    """The VIFs, if each address is of one: else dnsmasq would not start, and nobody be served."""
+    taken: dict[str, str] = {}
+    for vif in vifs:
+        for ip in vif.fixed_ips:
+            if taken.setdefault(ip.ip_address, vif.port_id) != vif.port_id:
+                raise WiringError(f"{ip.ip_address} is served to port {taken[ip.ip_address]} already")
+    return vifs
 
 
 def configuration(served: Served, interface: str) -> str:

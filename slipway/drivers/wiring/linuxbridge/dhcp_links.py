@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from ipaddress import ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TYPE_CHECKING, Any
 
 from slipway.drivers.wiring.linuxbridge import namespace
@@ -49,6 +49,16 @@ class ServerLinks:
                 return False
             # As the last thing it was put in the bridge, and up. Its other end cannot go without it.
             return bool(found.get("master") == master["index"] and found["flags"] & _UP)
+
+    def fault(self, server: Port, addresses: Sequence[str]) -> str:
+        """What is wrong with the server's end of a pair that is connected."""
+        inner = inner_name(server.id)
+        with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
+            link = _find(own, inner)
+            if link is None or not link["flags"] & _UP:
+                return f"its server's link {inner} is {'gone' if link is None else 'down'}"
+            there, wanted = _addresses(own, link["index"]), set(map(ip_interface, addresses))
+        return "" if there == wanted else f"its server's link {inner} has other addresses than {', '.join(addresses)}"
 
     def connect(self, server: Port, addresses: Sequence[str], bridge: str, mtu: int) -> bool:
         """Make what is missing and mend what differs; whether the server's link is a new one.
@@ -120,14 +130,18 @@ def inner_name(port_id: str) -> str:
     return f"ns-{port_id}"[:14]
 
 
-def _set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> None:
-    index = _find(links, link)["index"]
-    wanted = {ip_interface(address) for address in addresses}
-    there = {
+def _addresses(links: IPRoute, index: int) -> set[IPv4Interface | IPv6Interface]:
+    return {
         ip_interface(f"{found.get_attr('IFA_ADDRESS')}/{found['prefixlen']}")
         for found in links.get_addr(index=index)
         if found["scope"] == _GLOBAL
     }
+
+
+def _set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> None:
+    index = _find(links, link)["index"]
+    wanted = {ip_interface(address) for address in addresses}
+    there = _addresses(links, index)
     for address in there - wanted:
         links.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
     for address in wanted - there:

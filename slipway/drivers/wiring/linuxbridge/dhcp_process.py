@@ -98,6 +98,11 @@ class ServerProcess:
             self._start()
         self._wait()
 
+    def works_by(self, text: str) -> bool:
+        """Whether the server that lives read this configuration when it was started."""
+        status = self._status()
+        return status is not None and self._is_up_to_date(status, text)
+
     def lives(self) -> bool:
         """Whether there are a server and a supervisor that would start it again."""
         status = self._status()

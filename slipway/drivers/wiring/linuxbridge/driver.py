@@ -10,7 +10,7 @@ from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.drivers.wiring.linuxbridge.reach import greets, pings
-from slipway.model import Host, Port, SecurityGroupRule, Vif
+from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
 
 
 class LinuxBridgeWiring:
@@ -34,8 +34,8 @@ class LinuxBridgeWiring:
         """Delete the tap, and the bridge when nothing else is in it. Absent: nothing happens."""
         self._links.unplug(devname)
 
-    def list_taps(self) -> Sequence[str]:
-        """The names of all taps of this installation."""
+    def list_taps(self) -> Sequence[Wired]:
+        """All taps of this installation, by name."""
         return self._links.list_taps()
 
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
@@ -50,13 +50,17 @@ class LinuxBridgeWiring:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
         self._filters.remove(port_id)
 
-    def list_filters(self) -> Sequence[str]:
-        """The ids of all ports of which this host has a filter."""
+    def list_filters(self) -> Sequence[Wired]:
+        """All filters of this host, by their ports' ids."""
         return self._filters.list()
 
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Have the network's DHCP server on this host hand the VIF its addresses."""
         self._dhcp.serve(instance_id, vif, server)
+
+    def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries that there are of these ports. Absent: nothing happens."""
+        self._dhcp.refresh(vifs, server)
 
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and with the last one the server and its bridge. Absent: nothing."""
@@ -64,13 +68,13 @@ class LinuxBridgeWiring:
         # The server's link may have been the last thing in the bridge, where an unplug could not wait for this.
         self._links.release_bridge(f"brq{network_id}"[:14])
 
-    def list_dhcp(self) -> Sequence[str]:
-        """The ids of all ports that a server on this host serves."""
+    def list_dhcp(self) -> Sequence[Wired]:
+        """All ports that a server on this host serves, by id."""
         return self._dhcp.list()
 
-    def has_lease(self, vif: Vif) -> bool:
-        """Whether the server on this host has given the VIF's guest an address."""
-        return any(lease.port_id == vif.port_id for lease in self._dhcp.leases(vif.network_id))
+    def leases(self, vif: Vif) -> Sequence[Lease]:
+        """What the network's server on this host has written down for the port."""
+        return tuple(lease for lease in self._dhcp.leases(vif.network_id) if lease.port_id == vif.port_id)
 
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Whether the guest answers a ping, or as an SSH server at the port, from the DHCP server's namespace."""

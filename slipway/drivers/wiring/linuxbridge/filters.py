@@ -11,7 +11,9 @@ from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPo
 from slipway.drivers.wiring.linuxbridge.namespace import exists
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
 from slipway.errors import WiringError
-from slipway.model import Host, SecurityGroupRule, Vif
+from slipway.model import Host, SecurityGroupRule, Vif, Wired
+
+_EGRESS, _INGRESS = "bridge chain egress-", "bridge chain ingress-"
 
 
 class Filters:
@@ -59,15 +61,24 @@ class Filters:
                 self._ports.write(port)
                 self._update({**before, port.port_id: port}, [old, port])
 
-    def list(self) -> Sequence[str]:
-        """The ids of all ports that have their chains in the kernel, those left out that another host has on file."""
-        if not exists(self._host.netns):
+    def list(self) -> Sequence[Wired]:
+        """All ports that have their chains in the kernel, those left out that another host has on file.
+
+        Wrong with one is that the kernel has other rules for it, or for all ports, than the files say.
+        """
+        netns = self._host.netns
+        if not exists(netns):
             return ()
         with self._ports.locked():
-            chains = nft.chains(self._host.netns, self._table)
-            elsewhere = {name for name, port in self._ports.read().items() if port.host != self._host.name}
-        found = {name.removeprefix("egress-") for name in chains if name.startswith("egress-")}
-        return sorted(name for name in found - elsewhere if f"ingress-{name}" in chains)
+            ports = self._ports.read()
+            there = nft.statements(netns, self._table)
+            changed = there ^ nft.meaning(self._ruleset(netns, ports), self._table)
+        chains = {line.partition(": ")[0] for line in there}
+        found = {chain.removeprefix(_EGRESS) for chain in chains if chain.startswith(_EGRESS)}
+        elsewhere = {name for name, port in ports.items() if port.host != self._host.name}
+        here = sorted(name for name in found - elsewhere if f"{_INGRESS}{name}" in chains)
+        others = [line for line in changed if not any(name in line for name in {*found, *ports})]
+        return [Wired(name, _fault([*others, *(line for line in changed if name in line)])) for name in here]
 
     def _update(self, ports: Mapping[str, FilteredPort], changed: Iterable[FilteredPort | None]) -> None:
         """Bring this host up to date, and all whose rules name a group of a port that changed."""
@@ -77,8 +88,16 @@ class Filters:
         namespaces |= {port.netns for port in ports.values() if port.remote_groups & groups}
         for netns in namespaces:
             if exists(netns):
-                here = [port for port in ports.values() if port.netns == netns]
-                nft.load(netns, ruleset(self._table, here, list(ports.values()), _tracking(here)))
+                nft.load(netns, self._ruleset(netns, ports))
+
+    def _ruleset(self, netns: str | None, ports: Mapping[str, FilteredPort]) -> str:
+        here = [port for port in ports.values() if port.netns == netns]
+        return ruleset(self._table, here, list(ports.values()), _tracking(here))
+
+
+def _fault(changed: Iterable[str]) -> str:
+    where = sorted({line.partition(": ")[0] for line in changed})
+    return f"the kernel has other rules than were applied: {', '.join(where)}" if where else ""
 
 
 def _tracking(ports: Iterable[FilteredPort]) -> Tracking | None:

@@ -16,7 +16,7 @@ from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_aw
 from slipway.drivers.wiring.linuxbridge.namespace import exists
 from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, remove_uplink, uplink_name
 from slipway.errors import WiringError
-from slipway.model import Host, Vif
+from slipway.model import Host, Vif, Wired
 
 _OURS = re.compile(r"(tap|brq)[0-9A-Za-z-]{1,11}")
 """What a name that we make of an id looks like."""
@@ -69,11 +69,12 @@ class Links:
             _release(kernel, tap.owner[-1], tap.index)
             kernel.delete(tap)
 
-    def list_taps(self) -> Sequence[str]:
-        """The names of all taps of this installation."""
+    def list_taps(self) -> Sequence[Wired]:
+        """All taps of this installation, each with what is wrong between it and where its network leads."""
         what = "the taps cannot be listed"
         with kernel_of(self._host.name, self._host.netns, self._installation, what) as kernel:
-            return sorted(link.name for link in kernel.of_kind("tun") if _is_tap(link))
+            taps = sorted((link for link in kernel.of_kind("tun") if _is_tap(link)), key=lambda tap: tap.name)
+            return [Wired(tap.name, "; ".join(_faults(kernel, tap))) for tap in taps]
 
     def release_bridge(self, bridge: str) -> None:
         """Delete the bridge when it is ours and nothing but its uplink is in it: the last NIC in it was no tap."""
@@ -91,6 +92,31 @@ class Links:
 
 def _is_tap(link: Link) -> bool:
     return link.kind == "tun" and link.owner is not None and len(link.owner) > 1
+
+
+def _faults(kernel: Kernel, tap: Link) -> Iterator[str]:
+    assert tap.owner
+    bridge = kernel.find(tap.owner[-1])
+    if not tap.up:
+        yield "it is down"
+    if bridge is None or bridge.owner is None:
+        yield f"its bridge {tap.owner[-1]} is {'gone' if bridge is None else 'not ours'}"
+        return
+    if tap.master != bridge.index:
+        yield f"it is not in its bridge {bridge.name}"
+    if not bridge.up:
+        yield f"its bridge {bridge.name} is down"
+    if (name := _uplink_of(bridge)) is not None and (fault := _fault_of_uplink(kernel, name, bridge)):
+        yield f"{bridge.name}'s uplink {name} {fault}"
+
+
+def _fault_of_uplink(kernel: Kernel, name: str, bridge: Link) -> str:
+    uplink = kernel.find(name)
+    if uplink is None:
+        return "is gone"
+    if uplink.master != bridge.index:
+        return "is not in it"
+    return "" if uplink.up else "is down"
 
 
 def _tap(kernel: Kernel, instance_id: str, vif: Vif) -> Link:

@@ -45,6 +45,21 @@ def inside(netns: str | None) -> Iterator[None]:
 
 
 @contextmanager
+def apart() -> Iterator[None]:
+    """Be in a new namespace that goes with the last process in it. Raises `WiringError` where we have not the rights."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.unshare(_CLONE_NEWNET) != 0:
+            raise WiringError(f"no network namespace can be made: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            _set(before)
+    finally:
+        os.close(before)
+
+
+@contextmanager
 def open_links(netns: str | None) -> Iterator[IPRoute]:
     """pyroute2's view of the namespace, where the calling thread is meanwhile. Raises `WiringError`."""
     # Costs 0.1 s, which only hosts with real wiring are to pay.
@@ -106,7 +121,7 @@ def _enter(netns: str) -> None:
 
 
 def _set(fd: int) -> None:
-    # os.setns came with Python 3.12.
+    # os.setns and os.unshare came with Python 3.12.
     if _libc.setns(fd, _CLONE_NEWNET) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, partial
+from typing import Any
 
-from slipway.drivers.wiring.linuxbridge.namespace import inside, run
+from slipway.drivers.wiring.linuxbridge.namespace import apart, inside, run
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking
 from slipway.errors import WiringError
 
@@ -22,11 +25,46 @@ def load(netns: str | None, ruleset: str) -> None:
     run(netns, ("nft", "-f", "-"), input=ruleset, timeout=_PATIENCE)
 
 
-def chains(netns: str | None, table: str) -> set[str]:
-    """The names of all chains of the bridge family's table; empty when it is absent. Raises `WiringError`."""
-    listed = run(netns, ("nft", "-j", "list", "chains", "bridge"), timeout=_PATIENCE).stdout
-    found = (entry["chain"] for entry in json.loads(listed)["nftables"] if "chain" in entry)
-    return {chain["name"] for chain in found if chain["table"] == table}
+def statements(netns: str | None, table: str) -> set[str]:
+    """All that the kernel has in our tables, a line for each chain, rule, map, set and element of one.
+
+    A line begins with what it is of, such as `bridge chain NAME: `. Raises `WiringError`.
+    """
+    listed = run(netns, ("nft", "-j", "-s", "list", "ruleset"), timeout=_PATIENCE).stdout
+    return set(_statements(json.loads(listed)["nftables"], table))
+
+
+def meaning(ruleset: str, table: str) -> set[str]:
+    """What `statements` gives after the ruleset was loaded, found out in a namespace apart. Raises `WiringError`."""
+    with apart():
+        load(None, ruleset)
+        return statements(None, table)
+
+
+def _statements(entries: Iterable[Mapping[str, Any]], table: str) -> Iterator[str]:
+    count: Counter[str] = Counter()
+    for entry in entries:
+        ((kind, found),) = entry.items()
+        if found.get("table") != table:
+            continue
+        name = found["chain"] if kind == "rule" else found["name"]
+        what = f"{found['family']} {'chain' if kind == 'rule' else kind} {name}: "
+        said = {key: value for key, value in found.items() if key not in ("handle", "elem")}
+        for part in (said, *found.get("elem", ())):
+            # The place of a rule counts, that of an element does not.
+            place = count[what] if kind == "rule" else ""
+            count[what] += 1
+            yield f"{what}{place} {json.dumps(_sorted(part), sort_keys=True)}"
+
+
+def _sorted(said: Any, key: str = "") -> Any:
+    """The same with the elements of sets in one order: the kernel has none."""
+    if isinstance(said, dict):
+        return {name: _sorted(value, name) for name, value in said.items()}
+    if isinstance(said, list):
+        parts = [_sorted(value) for value in said]
+        return sorted(parts, key=partial(json.dumps, sort_keys=True)) if key == "set" else parts
+    return said
 
 
 @cache

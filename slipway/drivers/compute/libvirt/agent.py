@@ -1,0 +1,50 @@
+"""What the agent in a guest tells of its NICs. A guest says what it likes: only what is an address comes through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import libvirt
+
+from slipway.drivers.compute.libvirt.translation import has_code
+from slipway.model import GuestNic
+
+ASK = 8.0
+"""Seconds for the whole question: somebody waits for an answer that may well not come."""
+
+_ANSWER = 3
+"""Seconds for each of the two things that libvirt says to the agent; by itself it waits for the second without end."""
+
+_SILENT = (
+    # No agent is there, or it says nothing; no channel for one; the domain does not run; not every hypervisor asks one.
+    libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
+    libvirt.VIR_ERR_AGENT_UNSYNCED,
+    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+    libvirt.VIR_ERR_OPERATION_INVALID,
+    libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+    libvirt.VIR_ERR_NO_SUPPORT,
+)
+
+
+def ask_agent(domain: libvirt.virDomain) -> Sequence[GuestNic] | None:
+    """The guest's NICs with their addresses; None where no agent answers. Raises libvirt's other errors."""
+    try:
+        domain.agentSetResponseTimeout(_ANSWER)
+        told = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT)
+    except libvirt.libvirtError as error:
+        if has_code(error, *_SILENT):
+            return None
+        raise
+    return tuple(GuestNic(nic["hwaddr"].lower(), tuple(_addresses(nic))) for nic in told.values() if nic["hwaddr"])
+
+
+def _addresses(nic: Mapping[str, Any]) -> Iterator[str]:
+    for told in nic["addrs"] or ():
+        kind = IPv6Address if told["type"] == libvirt.VIR_IP_ADDR_TYPE_IPV6 else IPv4Address
+        try:
+            address = kind(told["addr"].partition("%")[0])
+        except ValueError:
+            continue
+        yield str(address)
