@@ -90,7 +90,8 @@ def _unpack(root: Path) -> None:
     suite = min((line.split()[2] for line in sources), key=len)
     print(f"installing into {root}, from {suite}:\n    {' '.join(PACKAGES)}", flush=True)
     _run(
-        "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
+        # What it mounts is seen by nobody else, and gone however it ends.
+        "unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
         f"--include={','.join(PACKAGES)}",
         "--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
         suite, str(root), *sources,

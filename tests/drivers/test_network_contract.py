@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import IPv6Address
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -180,8 +181,8 @@ def test_a_subnet_of_ipv6_keeps_its_modes(service: Service, driver: NetworkDrive
     assert (made.ipv6_ra_mode, made.ipv6_address_mode, made.ip_version) == ("slaac", "slaac", 6)
     port = driver.create_port(service.user, network_id=network.id)
     first, *rest = (int(part, 16) for part in port.mac_address.split(":"))
-    eui = bytes((first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:])).hex()
-    assert [ip.ip_address.rpartition("::")[2].replace(":", "") for ip in port.fixed_ips] == [eui]
+    eui = bytes((first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]))
+    assert [IPv6Address(ip.ip_address).packed[8:] for ip in port.fixed_ips] == [eui]
 
 
 def test_subnets_of_two_networks_are_told_apart(service: Service, driver: NetworkDriver, subnet: Subnet) -> None:

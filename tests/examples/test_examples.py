@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXPECTED = Path(__file__).parent / "expected"
 SLIPWAY = Path(sys.executable).with_name("slipway")
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMcDyzZvKPxxUnpDLp92gCsvV/BLvejDPdKBu63Mffqs me"
 
 EXAMPLES = {"smallest": 0, "three-tier": 0, "cannot-fit": 3, "reschedule": 0}
 """Each with its exit code."""
@@ -52,6 +55,17 @@ def test_an_example_comes_to_what_is_expected(name: str, code: int, tmp_path: Pa
 
 def test_every_example_is_tried() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == set(EXAMPLES)
+
+
+def test_the_real_examples_are_valid(tmp_path: Path) -> None:
+    """What they come to is for the tests of real machines."""
+    shutil.copytree(ROOT / "examples" / "real", tmp_path / "examples" / "real")
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "key.pub").write_text(f"{KEY}\n")
+    files = sorted((tmp_path / "examples" / "real").glob("*.yaml"))
+    assert files
+    for file in files:
+        assert slipway("validate", str(file), state=tmp_path)[0] == 0, file.name
 
 
 def test_the_embedding_example_runs() -> None:
