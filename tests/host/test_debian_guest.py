@@ -16,6 +16,7 @@ from slipway.drivers.files import locked
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
 from tests.host.hosts import RealHost, things
+from tests.host.libvirtd import until
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 
@@ -77,6 +78,12 @@ def reported(orchestrator: Orchestrator, instance: str) -> set[str]:
     return {" ".join(line.split()[1:]) for line in lines if line.startswith("report: ")}
 
 
+def told(orchestrator: Orchestrator, instance: str) -> list[list[str]]:
+    """The IPv4 addresses of each NIC, by the guest's agent."""
+    nics = orchestrator.addresses(instance).nics
+    return [[address for address in nic.guest or () if ":" not in address] for nic in nics]
+
+
 def test_a_guest_is_what_its_seed_says(
     real_hosts: tuple[RealHost, RealHost], image: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
@@ -88,6 +95,7 @@ def test_a_guest_is_what_its_seed_says(
         assert [one.instance.fault for one in ended if one.instance] == [None, None]
         assert reported(orchestrator, "web") == WEB
         assert reported(orchestrator, "db_1") == DB
+        until(lambda: told(orchestrator, "web") == [["10.10.0.2"], ["10.20.0.11"]], "what the agent in it tells")
         assert orchestrator.audit() == ()
         orchestrator.destroy(file)
     assert things(real_hosts, tmp_path) == before
