@@ -22,6 +22,14 @@ def test_check(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_file_of_tests_is_run() -> None:
+    """pytest by itself leaves out directories with some names, and says nothing."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist", "-m", "slow or not slow"]
+    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {path for path in there if path not in collected} == set()
+
+
 def test_files_stay_short_enough_to_read() -> None:
     """But for the two catalogues, which are looked things up in."""
     long = {
