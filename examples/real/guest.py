@@ -115,7 +115,7 @@ def unpack(name: str, scratch: Path) -> Path:
     """Download a package; gives the directory that has its files."""
     # apt-get drops its rights for a download where it can; this directory is ours alone.
     _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name, cwd=scratch)
-    _run("dpkg-deb", "-x", str(next(scratch.glob(f"{name}_*.deb"))), name, cwd=scratch)
+    _run("dpkg-deb", "-x", next(scratch.glob(f"{name}_*.deb")).name, name, cwd=scratch)
     return scratch / name
 
 
