@@ -176,12 +176,14 @@ def _embedded(place: Place) -> Measured:
     events: list[Event] = []
     began = time.monotonic()
     with Orchestrator(state, settings=file.settings) as orchestrator:
-        result = orchestrator.run(file, on_event=events.append)
-        came_back = time.monotonic() - began
-        if any(ended.status is not Status.BUILT for ended in result.ended):
-            sys.exit(f"slipway, embedded: {result.ended}")
-        lease = _leased(_logs(state, 1), began)
-        orchestrator.destroy(file)
+        try:
+            result = orchestrator.run(file, on_event=events.append)
+            came_back = time.monotonic() - began
+            if any(ended.status is not Status.BUILT for ended in result.ended):
+                sys.exit(f"slipway, embedded: {result.ended}")
+            lease = _leased(_logs(state, 1), began)
+        finally:
+            orchestrator.destroy(file)
     shutil.rmtree(state)
     return Measured(lease, came_back, _steps((event.type, event.step, event.at) for event in events if event.step))
 
