@@ -12,7 +12,7 @@ from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import PortNotFound, SlipwayError
 from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.wiring import FilterPort, ServeDhcp, rules_of, server_key, with_addresses
-from slipway.model import Context, Effect, EffectState, Port, Subnet, Vif
+from slipway.model import Context, Effect, EffectState, Host, Port, Subnet, Vif
 from slipway.states import effects, hosts
 from slipway.states.store import Store
 
@@ -26,10 +26,15 @@ def refresh(store: Store, drivers: Drivers) -> None:
     `WiringError` for a host that cannot do it, or what the network service does.
     """
     with store.read() as tx:
+        known = [usage.host for usage in hosts.usages(tx)]
+    # Where there is no wiring, a change costs no look at what may be very many effects.
+    if not any(_may_be_wired(drivers, host) for host in known):
+        return
+    with store.read() as tx:
         standing = effects.standing(tx, kinds=(FilterPort.kind, ServeDhcp.kind))
-        done = [effect for effect in standing if effect.state is EffectState.DONE]
-        known = [hosts.get(tx, name) for name in sorted({effect.host for effect in done if effect.host})]
-    wired = {host.name: drivers.on(host).wiring for host in known}
+    done = [effect for effect in standing if effect.state is EffectState.DONE]
+    used = {effect.host for effect in done}
+    wired = {host.name: drivers.on(host).wiring for host in known if host.name in used}
     errors: list[SlipwayError] = []
     for call in (*_filters(done, wired, drivers.network), *_servers(done, wired, drivers.network)):
         try:
@@ -41,6 +46,14 @@ def refresh(store: Store, drivers: Drivers) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def _may_be_wired(drivers: Drivers, host: Host) -> bool:
+    try:
+        return not drivers.on(host).wiring.local
+    except SlipwayError:
+        # That its driver cannot be made matters only where something is wired by it.
+        return True
 
 
 def _filters(
