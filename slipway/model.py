@@ -577,6 +577,10 @@ class PowerState(StrEnum):
     CRASHED = "crashed"
 
 
+ENDED = (PowerState.SHUTDOWN, PowerState.CRASHED)
+"""In which a domain does not run."""
+
+
 # --- what is on record --------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
-from slipway.flows.tasks import BY_KIND
+from slipway.flows.tasks import arguments_of
 from slipway.model import DhcpService, Effect, EffectState, Lease, Vif
 from slipway.states import codec, hosts
 from slipway.states.details import Details
@@ -79,5 +79,5 @@ def bound(effects: Sequence[Effect]) -> tuple[Vif, ...]:
 
 def served_port(effect: Effect) -> str | None:
     """The id of the port that a DHCP server of ours serves by this effect; None where another one does, or nobody."""
-    service: DhcpService = BY_KIND[effect.kind].arguments_of(effect).service
+    service: DhcpService = arguments_of(effect).service
     return service.vif.port_id if service.server else None

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.addresses import served_port
-from slipway.flows.tasks import BY_KIND
+from slipway.flows.tasks import arguments_of
 from slipway.flows.tasks.wiring import DHCP_OWNER
-from slipway.model import Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
+from slipway.model import ENDED, Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
@@ -145,7 +144,7 @@ def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
     if thing.kind != "domain":
         return said
     stopped = State(instance.vm_state, instance.task_state).stopped
-    right = (PowerState.SHUTDOWN, PowerState.CRASHED) if stopped else (PowerState.RUNNING,)
+    right = ENDED if stopped else (PowerState.RUNNING,)
     return "" if said in right else f"the domain is {said}"
 
 
@@ -161,10 +160,6 @@ def _binding_name(effect: Effect) -> str:
     return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
 
 
-def _arguments(effect: Effect) -> Any:
-    return BY_KIND[effect.kind].arguments_of(effect)
-
-
 def _server(effect: Effect) -> str | None:
     if not effect.result:
         return effect.key
@@ -176,11 +171,11 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
-    "seed": lambda effect: str(_arguments(effect).request.slot),
+    "seed": lambda effect: str(arguments_of(effect).request.slot),
     "port": _port_name,
     "binding": _binding_name,
-    "vif": lambda effect: _arguments(effect).vif.devname,
-    "filter": lambda effect: _arguments(effect).vif.port_id,
+    "vif": lambda effect: arguments_of(effect).vif.devname,
+    "filter": lambda effect: arguments_of(effect).vif.port_id,
     "dhcp": served_port,
     "dhcp-port": _server,
 }

@@ -10,10 +10,9 @@ from datetime import timedelta
 from slipway import errors
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.flows.run import Run
-from slipway.model import Fault, PowerState
+from slipway.model import ENDED, Fault, PowerState
 from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Event, State
 
-_ENDED = (PowerState.SHUTDOWN, PowerState.CRASHED)
 _ASK_AGAIN = timedelta(seconds=10)
 """After which a guest that has not shut down is asked once more: it may not have listened yet (Nova: the same)."""
 
@@ -82,7 +81,7 @@ class PowerChange:
         """What the domain does now; where it cannot be asked nothing is known to have changed."""
         before = Event.HALTED if State(self._run.ledger.state.vm_state, None).stopped else Event.RUNS
         try:
-            return (Event.HALTED if self._power_state() in _ENDED else Event.RUNS), None
+            return (Event.HALTED if self._power_state() in ENDED else Event.RUNS), None
         except (errors.StaleWorker, errors.StoreError, errors.InstanceDeleting):
             raise
         except Exception as error:  # noqa: BLE001 - as above
@@ -98,7 +97,7 @@ class PowerChange:
             if self._asked(patience):
                 return
         self._compute().stop(run.instance.id, force=True)
-        if not self._becomes(lambda state: state in _ENDED):
+        if not self._becomes(lambda state: state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
 
     def _asked(self, patience: timedelta) -> bool:
@@ -109,7 +108,7 @@ class PowerChange:
             if self._asked_once(min(_ASK_AGAIN, give_up - now), again=again):
                 return True
             again = True
-        return self._power_state() in _ENDED
+        return self._power_state() in ENDED
 
     def _asked_once(self, within: timedelta, *, again: bool) -> bool:
         """Ask, and look whether it ends. Raises what the hypervisor answers where that is no sign of its ending."""
@@ -118,17 +117,17 @@ class PowerChange:
         except errors.ComputeError:
             # Asked before, it may be just ending, and nobody can ask it any more.
             with suppress(errors.ComputeError):
-                if again and self._becomes(lambda state: state in _ENDED, within=within):
+                if again and self._becomes(lambda state: state in ENDED, within=within):
                     return True
             raise
-        return self._becomes(lambda state: state in _ENDED, within=within)
+        return self._becomes(lambda state: state in ENDED, within=within)
 
     def _on(self) -> None:
         run = self._run
         self._compute().start(run.instance.id)
-        if not self._becomes(lambda state: state is PowerState.RUNNING or state in _ENDED):
+        if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
-        if (state := self._power_state()) in _ENDED:
+        if (state := self._power_state()) in ENDED:
             raise errors.ComputeError(f"the domain of {run.instance.name} is {state} instead of running")
 
     def _becomes(self, wanted: Callable[[PowerState], bool], *, within: timedelta | None = None) -> bool:

@@ -10,7 +10,7 @@ from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import PortNotFound, SlipwayError
-from slipway.flows.tasks import BY_KIND
+from slipway.flows.tasks import arguments_of
 from slipway.flows.tasks.wiring import FilterPort, ServeDhcp, rules_of, server_key, with_addresses
 from slipway.model import Context, Effect, EffectState, Host, Port, Subnet, Vif
 from slipway.states import effects, hosts
@@ -61,7 +61,7 @@ def _filters(
 ) -> Iterator[Callable[[], None]]:
     for effect in done:
         if effect.kind == FilterPort.kind and effect.host is not None:
-            yield partial(_refresh_filter, wired[effect.host], network, BY_KIND[effect.kind].arguments_of(effect).vif)
+            yield partial(_refresh_filter, wired[effect.host], network, arguments_of(effect).vif)
 
 
 def _refresh_filter(wiring: WiringDriver, network: NetworkDriver, vif: Vif) -> None:
@@ -77,7 +77,7 @@ def _servers(
     served: dict[tuple[str, str], list[Vif]] = {}
     for effect in done:
         if effect.kind == ServeDhcp.kind and effect.host is not None:
-            service = BY_KIND[effect.kind].arguments_of(effect).service
+            service = arguments_of(effect).service
             if service.server is not None:
                 served.setdefault((effect.host, service.vif.network_id), []).append(service.vif)
     for (host, network_id), vifs in served.items():

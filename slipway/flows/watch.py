@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from slipway import errors
 from slipway.drivers.compute.base import DomainEvent, Hearing
 from slipway.flows.tasks.base import Tools
-from slipway.model import Event, Host, Instance, PowerState
+from slipway.model import ENDED, Event, Host, Instance, PowerState
 from slipway.states import hosts, instances
 from slipway.states.history import last_change
 from slipway.states.machines import ACTIVE, State, VmState
@@ -24,8 +24,6 @@ _AGAIN = timedelta(seconds=10)
 
 _TICK = 0.2
 """Seconds between two questions whether to stop."""
-
-_ENDED = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
 class Watch:
@@ -126,7 +124,7 @@ class Watch:
         if state != ACTIVE or host is None:
             return True
         seen = self._tools.drivers.on(host).compute.power_state(instance_id)
-        return seen not in _ENDED or self._halted(instance, change, seen)
+        return seen not in ENDED or self._halted(instance, change, seen)
 
     def _halted(self, instance: Instance, change: int, seen: PowerState) -> bool:
         """Record it, unless anything was done to the instance since it was looked at: it may run again."""

@@ -14,12 +14,11 @@ from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, GuestNic, Host, Platform, PowerState
+from slipway.model import ENDED, DhcpOption, Domain, GuestNic, Host, Platform, PowerState
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_STOPPED = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class SimCompute:
                 self._domains.put(domain.instance_id, made)
             elif present.owner != OWNER:
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
-            elif present.state in _STOPPED:
+            elif present.state in ENDED:
                 self._domains.put(domain.instance_id, replace(present, state=PowerState.RUNNING))
 
     def destroy(self, instance_id: str) -> None:
@@ -86,7 +85,7 @@ class SimCompute:
     def start(self, instance_id: str) -> None:
         """Start the domain again. Running already: nothing happens."""
         self._calls.enter("start")
-        self._set(instance_id, PowerState.RUNNING, where=_STOPPED)
+        self._set(instance_id, PowerState.RUNNING, where=ENDED)
 
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""

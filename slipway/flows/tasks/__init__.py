@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
+from typing import Any
 
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
@@ -17,6 +18,7 @@ from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.ready import WaitReady
 from slipway.flows.tasks.schedule import Schedule
 from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
+from slipway.model import Effect
 
 _ALL: tuple[type[Task], ...] = (
     Schedule,
@@ -51,3 +53,8 @@ CATALOG: Mapping[str, Task] = MappingProxyType({task.name: task() for task in (*
 
 BY_KIND: Mapping[str, Task] = MappingProxyType({task.kind: task for task in CATALOG.values()})
 """Every task by the kind of its effect, for those who undo what the ledger has."""
+
+
+def arguments_of(effect: Effect) -> Any:
+    """What is on record of the arguments of an effect of any task; see `Task.arguments_of`."""
+    return BY_KIND[effect.kind].arguments_of(effect)

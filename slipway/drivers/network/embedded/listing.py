@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.drivers.network.embedded import checks
 from slipway.drivers.network.embedded.checks import Check
-from slipway.drivers.network.embedded.schema import Address
+from slipway.drivers.network.embedded.schema import Address, networks
 from slipway.model import Context
 from slipway.states.store import Transaction
 
@@ -65,6 +65,14 @@ IS_ADMIN = sa.bindparam("admin", type_=sa.Boolean)
 IS_VIEWER = sa.bindparam("viewer", type_=sa.String)
 
 MAX_INTEGER = 2**63 - 1
+
+
+def usable(project: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """For whom a network, or what has this `project` on it, is to see: administrators, owners, and everybody where
+    the network is shared or external.
+    """
+    return sa.or_(IS_ADMIN, project == IS_VIEWER, networks.c.shared, networks.c.router_external)
+
 
 
 def _integer(value: Any, name: str) -> int:

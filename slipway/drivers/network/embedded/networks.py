@@ -11,7 +11,7 @@ from slipway import errors
 from slipway.drivers.network.embedded import policy, segments, subnetrules
 from slipway.drivers.network.embedded.attributes import NETWORK
 from slipway.drivers.network.embedded.binding import FAILED, UNBOUND
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
+from slipway.drivers.network.embedded.listing import Listing, Page, one, usable
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
 from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.network.embedded.securitygroups import SecurityGroups
@@ -29,9 +29,7 @@ _subnet_ids = (
     .scalar_subquery()
     .label("subnet_ids")
 )
-# For whom a row is: administrators, owners, and everybody where it is shared or external.
-_seen = sa.or_(IS_ADMIN, networks.c.project_id == IS_VIEWER, networks.c.shared, networks.c.router_external)
-_SELECT = sa.select(networks, _subnet_ids).where(_seen)
+_SELECT = sa.select(networks, _subnet_ids).where(usable(networks.c.project_id))
 _SHOW = _SELECT.where(networks.c.id == sa.bindparam("id"))
 _LISTING = Listing(_SELECT, networks)
 _INSERT = insert_if_absent(networks)

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from slipway.drivers.network.embedded.fixedips import Taken
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER
+from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, usable
 from slipway.drivers.network.embedded.schema import (
     allocations,
     from_hex,
@@ -74,14 +74,6 @@ _default_group = (
     .where(security_groups.c.project_id == sa.bindparam("project"), security_groups.c.name == "default")
     .scalar_subquery()
 )
-_usable = sa.or_(
-    IS_ADMIN,
-    networks.c.project_id == IS_VIEWER,
-    networks.c.shared,
-    networks.c.router_external,
-)
-# Of another project's subnets on its network a project gets no addresses unasked (Neutron: it does not see them).
-_usable_subnet = sa.or_(IS_ADMIN, subnets.c.project_id == IS_VIEWER, networks.c.shared, networks.c.router_external)
 
 
 def _site(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -100,9 +92,12 @@ def _site(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 SUBNETS = _site()
-SITE = _site(_usable_subnet).add_columns(
-    _existing.label("existing"), _default_group.label("default_group")
-).where(_usable)
+# Of another project's subnets on its network a project gets no addresses unasked (Neutron: it does not see them).
+SITE = (
+    _site(usable(subnets.c.project_id))
+    .add_columns(_existing.label("existing"), _default_group.label("default_group"))
+    .where(usable(networks.c.project_id))
+)
 
 
 def with_subnets(rows: Sequence[Any]) -> Sequence[Any]:

@@ -13,7 +13,7 @@ from slipway.drivers.network.embedded import policy, subnetrules
 from slipway.drivers.network.embedded.addresses import Range, gaps
 from slipway.drivers.network.embedded.attributes import SUBNET
 from slipway.drivers.network.embedded.checks import IpNetwork
-from slipway.drivers.network.embedded.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
+from slipway.drivers.network.embedded.listing import Listing, Page, one, usable
 from slipway.drivers.network.embedded.networks import Networks
 from slipway.drivers.network.embedded.resource import UNSET
 from slipway.drivers.network.embedded.schema import (
@@ -44,9 +44,7 @@ _pool_texts = (
     .scalar_subquery()
     .label("pools")
 )
-# For whom a row is: administrators, owners, and everybody where the network is shared or external.
-_seen = sa.or_(IS_ADMIN, subnets.c.project_id == IS_VIEWER, networks.c.shared, networks.c.router_external)
-_SELECT = sa.select(subnets, _pool_texts).join(networks).where(_seen)
+_SELECT = sa.select(subnets, _pool_texts).join(networks).where(usable(subnets.c.project_id))
 _SHOW = _SELECT.where(subnets.c.id == sa.bindparam("id"))
 _LISTING = Listing(_SELECT, subnets)
 _OTHERS = sa.select(subnets.c.cidr, subnets.c.position).where(subnets.c.network_id == sa.bindparam("network"))

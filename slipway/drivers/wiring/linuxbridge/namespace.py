@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -33,24 +33,23 @@ def inside(netns: str | None) -> Iterator[None]:
     if netns is None:
         yield
         return
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _enter(netns)
-        try:
-            yield
-        finally:
-            _set(before)
-    finally:
-        os.close(before)
+    with _and_back(lambda: _enter(netns)):
+        yield
 
 
 @contextmanager
 def apart() -> Iterator[None]:
     """Be in a new namespace that goes with the last process in it. Raises `WiringError` where we have not the rights."""
+    with _and_back(_leave):
+        yield
+
+
+@contextmanager
+def _and_back(go: Callable[[], None]) -> Iterator[None]:
+    """Be where `go` brings the thread, and back where it was in the end."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if _libc.unshare(_CLONE_NEWNET) != 0:
-            raise WiringError(f"no network namespace can be made: {os.strerror(ctypes.get_errno())}")
+        go()
         try:
             yield
         finally:
@@ -118,6 +117,11 @@ def _enter(netns: str) -> None:
         raise WiringError(f"network namespace {netns} cannot be entered: {error.strerror}") from error
     finally:
         os.close(fd)
+
+
+def _leave() -> None:
+    if _libc.unshare(_CLONE_NEWNET) != 0:
+        raise WiringError(f"no network namespace can be made: {os.strerror(ctypes.get_errno())}")
 
 
 def _set(fd: int) -> None:
