@@ -12,7 +12,20 @@ from slipway.errors import StoreError
 from slipway.flows.addresses import served_port
 from slipway.flows.tasks import arguments_of
 from slipway.flows.tasks.wiring import DHCP_OWNER
-from slipway.model import ENDED, Claim, Context, DhcpService, Effect, EffectState, Host, Instance, Nic, Port, PowerState, Vif
+from slipway.model import (
+    ENDED,
+    Claim,
+    Context,
+    DhcpService,
+    Effect,
+    EffectState,
+    Host,
+    Instance,
+    Nic,
+    Port,
+    PowerState,
+    Vif,
+)
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State

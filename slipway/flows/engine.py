@@ -56,8 +56,9 @@ class Engine:
     ) -> Instance:
         """Bring the instance to rest: ACTIVE, ERROR, or DELETED when a delete came between; gives it as it is then.
 
-        `new`: nothing of it is on record yet but its row. `shutdown`: how it is stopped where it is to be. Raises `BuildInterrupted` when it was stopped before it came
-        to rest, or when the record could not be written: then it can be resumed, here or elsewhere.
+        `new`: nothing of it is on record yet but its row. `shutdown`: how it is stopped where it is to be. Raises
+        `BuildInterrupted` when it was stopped before it came to rest, or when the record could not be written: then it
+        can be resumed, here or elsewhere.
         """
         ledger = Ledger(self.tools.store, instance, clock=self.tools.clock, known=not new)
         run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)

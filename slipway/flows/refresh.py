@@ -1,4 +1,4 @@
-"""Bring filters and DHCP entries of running instances in line with their ports, subnets and groups when those change."""
+"""Bring filters and DHCP entries of running instances in line with ports, subnets and groups when those change."""
 
 from __future__ import annotations
 

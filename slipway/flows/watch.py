@@ -105,7 +105,7 @@ class Watch:
         except (errors.InstanceNotFound, errors.DomainNotFound):
             # What is missing is a matter for an audit.
             settled = True
-        except Exception as error:  # noqa: BLE001 - a host that cannot be asked now can be asked later
+        except Exception as error:
             log.info("instance %s could not be looked at", one[1], exc_info=error)
             settled = False
         if not settled:
@@ -113,7 +113,7 @@ class Watch:
         return True
 
     def _settle(self, instance_id: str) -> bool:
-        """Have the record say what the domain does; False while somebody is at the instance, who will say it himself."""
+        """Have the record say what the domain does; False while somebody is at the instance, and will say it."""
         with self._tools.store.read() as tx:
             change = last_change(tx, instance_id)
             instance = instances.get(tx, instance_id)

@@ -13,7 +13,6 @@ from slipway.states import machines
 from slipway.states.schema import effects, instances
 from slipway.states.store import Transaction
 
-
 _OWN = effects.c.key.between(
     sa.bindparam("id", type_=sa.String).concat("/"), sa.bindparam("id", type_=sa.String).concat("0")
 )

@@ -286,9 +286,7 @@ def test_stop_leaves_the_domain_defined_and_start_runs_it_again(
         assert driver.power_state(domain.instance_id) is PowerState.RUNNING
 
 
-def test_a_guest_without_acpi_is_asked_and_goes_on(
-    hypervisor: Hypervisor, make_domain: Callable[..., Domain]
-) -> None:
+def test_a_guest_without_acpi_is_asked_and_goes_on(hypervisor: Hypervisor, make_domain: Callable[..., Domain]) -> None:
     """There is none in these domains but in libvirt's own test driver, whose guests are always good."""
     domain, driver = make_domain(), hypervisor.driver(acpi=False)
     driver.spawn(domain)

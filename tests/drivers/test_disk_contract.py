@@ -167,7 +167,7 @@ def test_a_volume_is_never_given_to_two(store: DiskStore, volume: Path, link: st
         with pytest.raises(VolumeInUse, match="in use by instance one"):
             driver.create_disk(wanting(other, "two"))
         driver.delete_disk("two", 1)
-        assert list(store.driver().list_disks())[0].instance_id == "one"
+        assert next(iter(store.driver().list_disks())).instance_id == "one"
     with pytest.raises(VolumeInUse):
         store.driver().create_disk(wanting(other, "one", 2))
 

@@ -148,7 +148,9 @@ HOSTILE = [
 @needs_libvirt
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names(tmp_path: Path, make_instance: Callable[..., Instance], name: str) -> None:
-    instance = make_instance(name, project=name, flavor=name, image=Image(name, kernel=f"/{name}", cmdline=name, machine="q35"))
+    instance = make_instance(
+        name, project=name, flavor=name, image=Image(name, kernel=f"/{name}", cmdline=name, machine="q35")
+    )
     xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{name}")], [], Platform(console_log=f"/{name}"))
     validate(xml, tmp_path)
     root = etree.fromstring(xml)
@@ -176,7 +178,9 @@ def test_any_text_gives_valid_xml_or_our_error(
     image = Image(other, kernel=f"/{path}", initrd=f"/{other}", cmdline=other, machine=other)
     instance = make_instance(name, project=other, flavor=other, image=image)
     try:
-        xml = build_domain_xml(instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{path}")], [], Platform(console_log=f"/{other}"))
+        xml = build_domain_xml(
+            instance, NULL, [a_disk(0, DiskRole.ROOT, f"/{path}")], [], Platform(console_log=f"/{other}")
+        )
     except InvalidDomainXml:
         return
     root = etree.fromstring(xml.encode())

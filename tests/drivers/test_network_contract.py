@@ -86,9 +86,7 @@ def raises(service: Service, kind: type[errors.NetworkError], text: str | None =
 
 
 def test_a_network_is_the_projects_own(service: Service, driver: NetworkDriver) -> None:
-    made = driver.create_network(
-        service.admin, name="net", mtu=1400, shared=False, project_id=service.user.project_id
-    )
+    made = driver.create_network(service.admin, name="net", mtu=1400, shared=False, project_id=service.user.project_id)
     assert (made.name, made.mtu, made.project_id, made.shared) == ("net", 1400, service.user.project_id, False)
     assert (made.port_security_enabled, made.router_external, made.status) == (True, False, "ACTIVE")
     seen = service.driver().show_network(service.user, made.id)
@@ -225,7 +223,9 @@ def test_a_subnet_that_cannot_be(
 
 
 def test_a_port_gets_an_address(service: Service, driver: NetworkDriver, network: Network, subnet: Subnet) -> None:
-    made = driver.create_port(service.user, network_id=network.id, name="port", device_id="vm-1", key=f"{network.id}/one")
+    made = driver.create_port(
+        service.user, network_id=network.id, name="port", device_id="vm-1", key=f"{network.id}/one"
+    )
     assert (made.name, made.network_id, made.device_id, made.status) == ("port", network.id, "vm-1", "DOWN")
     assert made.project_id == service.user.project_id
     assert made.mac_address.startswith("fa:16:3e:")

@@ -92,7 +92,7 @@ class ComputeDriver(Protocol):
         """All domains that bear our tag."""
 
     def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
-        """Tell what happens to our domains, from a thread of the driver's own, until the function that it gives is called.
+        """Tell what happens to our domains, from a thread of the driver's own, until the function it gives is called.
 
         `Hearing` comes first, again when the hypervisor is lost, and again when it is back, which the driver sees to.
         Raises `ComputeError` where nothing can be heard.

@@ -42,8 +42,11 @@ def domain_name(instance: Instance) -> str:
     return f"{_NO_NAME.sub('-', instance.name).lstrip('.-')[:48]}-{instance.id[:8]}".lstrip("-")
 
 
+_ANY_PLATFORM = Platform()
+
+
 def build_domain_xml(
-    instance: Instance, host: Host, disks: Sequence[Disk], vifs: Sequence[Vif], platform: Platform = Platform()
+    instance: Instance, host: Host, disks: Sequence[Disk], vifs: Sequence[Vif], platform: Platform = _ANY_PLATFORM
 ) -> str:
     """The XML of a domain with these disks and NICs, in their order, valid for libvirt's schema.
 
@@ -215,7 +218,9 @@ def _add_cells(numa: _Element, flavor: Flavor) -> None:
     """As many vCPUs in each, one after the other; what the memory has over is the first one's."""
     each, over = divmod(flavor.vcpus, flavor.numa_cells)
     if over:
-        text = f"flavor {flavor.name}: {flavor.vcpus} vCPUs cannot be divided evenly among {flavor.numa_cells} NUMA cells"
+        text = (
+            f"flavor {flavor.name}: {flavor.vcpus} vCPUs cannot be divided evenly among {flavor.numa_cells} NUMA cells"
+        )
         raise InvalidDomainXml(text)
     page = max(1024, flavor.hugepages)
     pages, rest = divmod(-(-flavor.memory // page), flavor.numa_cells)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 
-
 @dataclass(frozen=True, slots=True)
 class SimDomain:
     """A domain as the world has it; memory in bytes. The last three are read from its XML: addresses, taps, files."""
@@ -42,7 +41,9 @@ class SimCompute:
 
     local: ClassVar[bool] = False
 
-    def __init__(self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._host = host
         self._calls = Calls(host, "hypervisor", ComputeError, sleep)
         self._domains = Shelf(state, host.name, "domains", SimDomain, ComputeError)

@@ -38,7 +38,9 @@ class SimDisk:
 
     local: ClassVar[bool] = False
 
-    def __init__(self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._host = host
         self._calls = Calls(host, "disk store", DiskError, sleep)
         self._disks = Shelf(state, host.name, "disks", SimDiskFile, DiskError)

@@ -25,7 +25,9 @@ table bridge slipway-check {
   }
 }
 """
-_TRACKING = "table bridge slipway-check { chain d { type filter hook forward priority 1; ct state established accept; }; }"
+_TRACKING = (
+    "table bridge slipway-check { chain d { type filter hook forward priority 1; ct state established accept; }; }"
+)
 
 
 class Failed(Exception):

@@ -21,7 +21,6 @@ class NetworkDriver(Protocol):
     brings_dhcp: ClassVar[bool]
     """Whether the service has DHCP servers of its own, as Neutron's agents are; else the host's wiring runs one."""
 
-
     def list_networks(
         self, context: Context, *, name: str | None = None, tx: Transaction | None = None
     ) -> Sequence[Network]:

@@ -24,7 +24,7 @@ class WiringDriver(Protocol):
         """Delete the tap, and the bridge when nothing else is in it. Absent: nothing happens."""
 
     def list_taps(self) -> Sequence[Wired]:
-        """All taps that bear our tag, by name. Wrong with one is what keeps its packets from where its network leads."""
+        """All taps that bear our tag, by name. Wrong with one is what keeps packets from where its network leads."""
 
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Let through at the VIF's tap what its own addresses, its address pairs and `rules` allow, and nothing else.
@@ -49,7 +49,7 @@ class WiringDriver(Protocol):
         """
 
     def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
-        """Replace the entries, where there are any, of these ports of one network, after a port or a subnet has changed.
+        """Replace the entries, where there are any, of these ports of one network, after a port or subnet has changed.
 
         `server` is the server's own port as it is now.
         """

@@ -35,7 +35,8 @@ _BOOT_SECTOR = bytes.fromhex(
     "660f0116977c 66b820000000 0f22e0 66b800100000 0f22d8 66b9800000c0 0f32 0d0001 0f30 0f20c0 660d01000080 0f22c0"
     "ea5d7c0800"
     # Long mode: data segment, CPUID; count down from 2^26; each character of the text to COM1 once it takes one; halt.
-    "b810000000 8ed8 31c0 0fa2 b900000004 ffc9 75fc 48c7c6b97c0000 baf8030000 ac 84c0 7412 88c3 80c205 ec 80ea05 a820 74f5 88d8 ee ebe9 f4 ebfd"
+    "b810000000 8ed8 31c0 0fa2 b900000004 ffc9 75fc 48c7c6b97c0000 baf8030000 ac 84c0 7412 88c3 80c205 ec 80ea05 a820 "
+    "74f5 88d8 ee ebe9 f4 ebfd"
     # The GDT's size and place; nothing, 64-bit code, data.
     "1700 a17c0000 0f1f4000 0000000000000000 ffff0000009aaf00 ffff00000092cf00"
 ) + MARKER.ljust(0x145, b"\0") + b"\x55\xaa"  # fmt: skip

@@ -89,9 +89,7 @@ class Connection:
         threading.Thread(target=work, name=f"libvirt {self._host}", daemon=True).start()
         with suppress(TimeoutError):
             return answer.result(seconds)
-        raise HypervisorUnavailable(
-            f"{self._host}: {what}: libvirt at {self._uri} did not answer within {seconds:g} s"
-        )
+        raise HypervisorUnavailable(f"{self._host}: {what}: libvirt at {self._uri} did not answer within {seconds:g} s")
 
 
 @cache

@@ -1,8 +1,7 @@
-"""The libvirt driver: domains bear our tag in their metadata, and are found by the instance's id, which is their uuid."""
+"""The libvirt driver: domains bear our tag in their metadata, and are found by the instance's id, their uuid."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar

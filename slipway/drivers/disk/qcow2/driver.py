@@ -54,8 +54,8 @@ class Qcow2Disk:
     def create_disk(self, request: DiskRequest) -> Disk:
         """Make the disk, or give the one that was made before: an overlay on its image, an empty one, or the seed.
 
-        Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`, and `FlavorDiskTooSmall` for an image that is larger than
-        the disk.
+        Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`, and `FlavorDiskTooSmall` for an image that is larger
+        than the disk.
         """
         if request.volume is not None:
             with self._translated():

@@ -74,7 +74,6 @@ def usable(project: sa.Column[Any]) -> sa.ColumnElement[bool]:
     return sa.or_(IS_ADMIN, project == IS_VIEWER, networks.c.shared, networks.c.router_external)
 
 
-
 def _integer(value: Any, name: str) -> int:
     number = checks.integer(value, name)
     if abs(number) > MAX_INTEGER:
@@ -120,8 +119,8 @@ class Listing:
     def rows(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[sa.Row[Any]]:
         """The rows of that page. A filter is a value or several in a list; None filters nothing.
 
-        Raises `HTTPBadRequest` for an unknown filter, sort key or direction, `InvalidInput` for a value of the wrong type, and
-        `PortNotFound` or the like for an unknown marker.
+        Raises `HTTPBadRequest` for an unknown filter, sort key or direction, `InvalidInput` for a value of the wrong
+        type, and `PortNotFound` or the like for an unknown marker.
         """
         values = {name: self._read(name, value) for name, value in filters.items() if value is not None}
         shape = tuple((name, isinstance(value, list)) for name, value in values.items())

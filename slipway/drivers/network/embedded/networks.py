@@ -13,8 +13,8 @@ from slipway.drivers.network.embedded.attributes import NETWORK
 from slipway.drivers.network.embedded.binding import FAILED, UNBOUND
 from slipway.drivers.network.embedded.listing import Listing, Page, one, usable
 from slipway.drivers.network.embedded.schema import networks, ports, subnets
-from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.network.embedded.securitygroups import SecurityGroups
+from slipway.drivers.network.embedded.segments import Segment
 from slipway.drivers.network.embedded.services import Services
 from slipway.drivers.network.embedded.statements import insert_if_absent
 from slipway.model import Context, Network

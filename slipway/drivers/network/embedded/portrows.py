@@ -79,16 +79,21 @@ _default_group = (
 def _site(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """A network, a row for each of its subnets for which these hold."""
     on = sa.and_(subnets.c.network_id == networks.c.id, *conditions)
-    return sa.select(
-        *_segment,
-        subnets.c.id.label("subnet_id"),
-        subnets.c.cidr,
-        subnets.c.ip_version,
-        subnets.c.enable_dhcp,
-        subnets.c.ipv6_ra_mode,
-        subnets.c.ipv6_address_mode,
-        subnets.c.service_types,
-    ).outerjoin_from(networks, subnets, on).where(networks.c.id == sa.bindparam("network")).order_by(subnets.c.position)
+    return (
+        sa.select(
+            *_segment,
+            subnets.c.id.label("subnet_id"),
+            subnets.c.cidr,
+            subnets.c.ip_version,
+            subnets.c.enable_dhcp,
+            subnets.c.ipv6_ra_mode,
+            subnets.c.ipv6_address_mode,
+            subnets.c.service_types,
+        )
+        .outerjoin_from(networks, subnets, on)
+        .where(networks.c.id == sa.bindparam("network"))
+        .order_by(subnets.c.position)
+    )
 
 
 SUBNETS = _site()

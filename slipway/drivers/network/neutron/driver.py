@@ -22,9 +22,10 @@ _KEYS = uuid.UUID("b3b1a9c4-6a39-4c6f-9b4e-0f9b6c8f2d11")
 class NeutronNetwork:
     """Networks, ports and security groups of a Neutron; nothing of it is in our database, so every `tx` is ignored.
 
-    The installation's id and a port's key are in its description, which Neutron takes in the request that makes it and finds in one query (tags
-    cannot be given then). No attribute is unique that a user may set: two that make a port with one key at once
-    can make two. Whoever looks next, which either of them does before it goes on, keeps the oldest and deletes the rest.
+    The installation's id and a port's key are in its description, which Neutron takes in the request that makes it and
+    finds in one query (tags cannot be given then). No attribute is unique that a user may set: two that make a port
+    with one key at once can make two. Whoever looks next, which either of them does before it goes on, keeps the
+    oldest and deletes the rest.
     """
 
     local: ClassVar[bool] = False

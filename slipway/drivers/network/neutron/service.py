@@ -104,7 +104,13 @@ class Service:
 
         def ask() -> Any:
             return self._client().request(
-                path, method, params=query, json=body, headers=self._headers(context), raise_exc=False, connect_retries=0
+                path,
+                method,
+                params=query,
+                json=body,
+                headers=self._headers(context),
+                raise_exc=False,
+                connect_retries=0,
             )
 
         response = self._asked(what, ask)
@@ -171,5 +177,3 @@ class Service:
                     where = {"cloud": self._cloud, "load_envvars": False}
                 self._open = openstack.connect(**where, api_timeout=TIMEOUT, app_name="slipway")
             return self._open
-
-

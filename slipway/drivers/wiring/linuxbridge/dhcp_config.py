@@ -36,7 +36,7 @@ class Served:
     vifs: tuple[Vif, ...] = ()
 
     def with_vif(self, vif: Vif, server: Port) -> Served:
-        """The VIF in place of an entry of its port. Raises `WiringError` where another port has one of its addresses."""
+        """The VIF in place of an entry of its port. Raises `WiringError` where another port has an address of it."""
         return Served(server, _distinct((*self.without(vif.port_id).vifs, vif)))
 
     def refreshed(self, vifs: Sequence[Vif], server: Port) -> Served:

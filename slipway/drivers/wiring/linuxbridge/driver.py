@@ -63,7 +63,7 @@ class LinuxBridgeWiring:
         self._dhcp.refresh(vifs, server)
 
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
-        """Release the port's lease and remove its entry, and with the last one the server and its bridge. Absent: nothing."""
+        """Release the port's lease and remove its entry, with the last one the server and bridge. Absent: nothing."""
         self._dhcp.withdraw(network_id, port_id)
         # The server's link may have been the last thing in the bridge, where an unplug could not wait for this.
         self._links.release_bridge(f"brq{network_id}"[:14])

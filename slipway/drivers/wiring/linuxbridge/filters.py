@@ -52,7 +52,7 @@ class Filters:
             self._update({name: port for name, port in before.items() if name != port_id}, [before.get(port_id)])
 
     def refresh(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
-        """Replace the port's filter where there is one, by what the VIF and the rules say now. Absent: nothing happens."""
+        """Replace the port's filter where there is one by what VIF and rules say now. Absent: nothing happens."""
         port = filtered_port(self._host, vif, rules)
         with self._ports.locked():
             before = self._ports.read()

@@ -1,7 +1,7 @@
 """Taps in bridges. A tap says in its alias whose it is and in which bridge, a bridge what its uplink is.
 
-So whatever point a kill cut off, `plug` finishes, and `unplug` finds all that there is to take away; also where somebody
-else deleted the tap, for no bridge of ours stays with nothing but its uplink in it.
+So whatever point a kill cut off, `plug` finishes, and `unplug` finds all that there is to take away; also where
+somebody else deleted the tap, for no bridge of ours stays with nothing but its uplink in it.
 """
 
 from __future__ import annotations

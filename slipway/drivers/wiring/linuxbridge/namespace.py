@@ -39,7 +39,7 @@ def inside(netns: str | None) -> Iterator[None]:
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Be in a new namespace that goes with the last process in it. Raises `WiringError` where we have not the rights."""
+    """Be in a new namespace that goes with the last process in it. Raises `WiringError` where we may not."""
     with _and_back(_leave):
         yield
 
@@ -69,7 +69,12 @@ def open_links(netns: str | None) -> Iterator[IPRoute]:
 
 
 def run(
-    netns: str | None, argv: Sequence[str], *, input: str | None = None, timeout: float, check: bool = True
+    netns: str | None,
+    argv: Sequence[str],
+    *,
+    input: str | None = None,  # noqa: A002 - as subprocess.run has it
+    timeout: float,
+    check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program in the namespace, without a shell, and wait for its end at most `timeout` seconds.
 
