@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import random
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,16 +12,14 @@ from datetime import datetime
 from pathlib import Path
 
 from slipway.drill.simulated import simulated_drivers
+from slipway.drill.trace import Paper, Trace
 from slipway.drivers.registry import Drivers
-from slipway.model import Event, InjectedFile
+from slipway.model import InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from slipway.settings import Settings
 from slipway.states.store import Store
-from slipway.testing import Call, Clock, Fault, Faults, FaultyDrivers
-
-Line = tuple[float, str, str]
-"""Of a trace: milliseconds since its start, what kind of thing happened, and what."""
+from slipway.testing import Clock, Fault, Faults, FaultyDrivers
 
 
 @dataclass(frozen=True)
@@ -61,14 +56,16 @@ class Bench:
         directory.mkdir(parents=True)
         self.plan, self.file = plan, plan.marked
         self.state = directory / "state"
-        self.trace = Trace(directory / "trace")
-        self.log = directory / "log"
+        self._papers = trace, self.log = Paper(directory / "trace"), Paper(directory / "log")
+        self.trace = Trace(trace)
+        self._handler = logging.StreamHandler(self.log)
+        self._handler.setFormatter(logging.Formatter("%(name)s %(message)s %(detail)s", defaults={"detail": ""}))
         self._rng = random.Random(plan.seed)
         self._drivers: FaultyDrivers | None = None
         self.faults = Faults(
             drivers=simulated_drivers(self._rng, self._sleep, remote_network=plan.remote_network),
             on_call=self.trace.call,
-            on_fault=self.trace.fault,
+            on_fault=self._on_fault,
         )
         self.orchestrator = Orchestrator(
             self.state,
@@ -91,14 +88,33 @@ class Bench:
     def _sleep(self, seconds: float) -> None:
         self.faults.clock.sleep(seconds)
 
+    def _on_fault(self, fault: Fault) -> None:
+        self.trace.fault(fault)
+        self.keep()
+
+    def keep(self) -> None:
+        """Have all that was written where other processes see it, and where it outlives this one."""
+        for paper in self._papers:
+            paper.keep()
+
+    def rest(self) -> None:
+        """Have nothing open and nothing unwritten, so that files may be copied and the process forked."""
+        self.orchestrator.close()
+        self.keep()
+
+    @property
+    def written(self) -> str:
+        """All that was written, in the log and in the trace."""
+        return b"".join(paper.read() for paper in self._papers).decode()
+
     def load(self, template: Path | None) -> None:
         """Begin anew from a template; everything that the last run left is gone, and its chance and clock as well."""
-        self.orchestrator.close()
+        self.rest()
         if template is not None:
             shutil.rmtree(self.state)
             shutil.copytree(template, self.state)
         self.trace.clear()
-        self.log.write_bytes(b"")
+        self.log.clear()
         self.reseed(template.name if template else "")
         self.faults.clock = Clock()
         self.faults.arm()
@@ -115,7 +131,7 @@ class Bench:
 
     def save(self, template: Path) -> None:
         """Keep what is there as a template."""
-        self.orchestrator.close()
+        self.rest()
         shutil.copytree(self.state, template)
 
     def arm(self, *faults: Fault) -> None:
@@ -148,74 +164,19 @@ class Bench:
     def logged(self) -> Iterator[None]:
         """Keep everything that is logged meanwhile, as it would be written."""
         logger = logging.getLogger("slipway")
-        handler = logging.FileHandler(self.log)
-        handler.setFormatter(logging.Formatter("%(name)s %(message)s %(detail)s", defaults={"detail": ""}))
         level, propagate = logger.level, logger.propagate
-        logger.addHandler(handler)
+        logger.addHandler(self._handler)
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
         try:
             yield
         finally:
-            logger.removeHandler(handler)
+            logger.removeHandler(self._handler)
             logger.setLevel(level)
             logger.propagate = propagate
-            handler.close()
 
     def close(self) -> None:
-        """Close the database and the trace."""
+        """Close the database and the files."""
         self.orchestrator.close()
-        self.trace.close()
-
-
-class Trace:
-    """What happened in a run, in a file that outlives a killed process; all processes of the run write into it."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew."""
-        os.ftruncate(self._fd, 0)
-        self._began = time.monotonic()
-        self._read, self._lines = 0, list[Line]()
-
-    def write(self, kind: str, text: str) -> None:
-        """Add a line, in one write."""
-        line = json.dumps((round((time.monotonic() - self._began) * 1000, 2), kind, text))
-        os.write(self._fd, f"{line}\n".encode())
-
-    def call(self, call: Call) -> None:
-        """A fault point was reached."""
-        self.write(
-            "commit" if not call.family else "call", f"{call.name}:{call.nth}:{call.family}:{call.in_transaction:d}"
-        )
-
-    def fault(self, fault: Fault) -> None:
-        """A fault goes off."""
-        self.write("fault", str(fault))
-
-    def event(self, event: Event) -> None:
-        """Something was announced."""
-        where = f" {event.step}[{event.slot}]" if event.step else ""
-        host = f" on {event.host}" if event.host else ""
-        more = f": {event.message}" if event.message else ""
-        self.write("event", f"{event.type}{where} {event.name}{host}{more}")
-
-    @property
-    def lines(self) -> list[Line]:
-        """All of it."""
-        more = os.pread(self._fd, os.fstat(self._fd).st_size, self._read)
-        self._read += len(more)
-        self._lines += (tuple(json.loads(line)) for line in more.splitlines())
-        return self._lines.copy()
-
-    @property
-    def text(self) -> str:
-        """All of it, as it stands in the file."""
-        return os.pread(self._fd, os.fstat(self._fd).st_size, 0).decode()
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        for paper in self._papers:
+            paper.close()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway.drill.bench import Bench, Plan
-from slipway.drill.cases import CALL_MODES, COMMIT_MODES, Case, Selection, cases_of, drawn_pairs
+from slipway.drill.cases import CALL_MODES, COMMIT_MODES, CRASHES, Case, Scenario, Selection, cases_of, drawn_pairs
 from slipway.drill.explore import CannotDrill, Exploration, explore
 from slipway.drill.runner import Outcome, Result, Runner
 from slipway.testing import Mode
@@ -138,27 +138,50 @@ class _Work:
 _runner: Runner | None = None
 
 
-def _one(case: Case) -> Result:
+def _some(cases: Sequence[Case], fail_fast: bool) -> list[Result]:
     assert _runner is not None
-    return _runner.run(case)
+    results: list[Result] = []
+    for result in _runner.run(cases):
+        results.append(result)
+        if result.outcome is Outcome.LEAK and fail_fast:
+            break
+    return results
+
+
+DEATHS_AT_ONCE = 40
+"""How many cases share one process that dies for them; each has its own copy of the state directory meanwhile."""
+
+
+def _batches(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
+    """Cases that begin with a death in batches of one scenario, the others one by one, in their order."""
+    waiting: dict[Scenario, list[Case]] = {}
+    for case in cases:
+        if case.mode not in CRASHES:
+            yield [case]
+            continue
+        batch = waiting.setdefault(case.point.scenario, [])
+        batch.append(case)
+        if len(batch) == DEATHS_AT_ONCE:
+            yield waiting.pop(case.point.scenario)
+    yield from waiting.values()
 
 
 def _results(work: _Work, cases: Sequence[Case], wanted: Wanted, on_result: Progress) -> dict[Case, Result]:
     """The results by case as it was planned, as they come in."""
     results: dict[Case, Result] = {}
     forked = multiprocessing.get_context("fork")
-    jobs = max(1, min(wanted.jobs, len(cases)))
+    waiting = list(_batches(cases))[::-1]
+    jobs = max(1, min(wanted.jobs, len(waiting)))
     with ProcessPoolExecutor(jobs, mp_context=forked, initializer=work.begin) as pool:
-        waiting = list(reversed(cases))
-        running: dict[Future[Result], Case] = {}
+        running: dict[Future[list[Result]], Sequence[Case]] = {}
         while waiting or running:
             while waiting and len(running) < 2 * jobs:
-                case = waiting.pop()
-                running[pool.submit(_one, case)] = case
+                batch = waiting.pop()
+                running[pool.submit(_some, batch, wanted.fail_fast)] = batch
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                case = running.pop(future)
-                result = results[case] = future.result()
-                on_result(len(results), len(cases), result)
-                if result.outcome is Outcome.LEAK and wanted.fail_fast:
-                    waiting.clear()
+                for case, result in zip(running.pop(future), future.result(), strict=False):
+                    results[case] = result
+                    on_result(len(results), len(cases), result)
+                    if result.outcome is Outcome.LEAK and wanted.fail_fast:
+                        waiting.clear()
     return results

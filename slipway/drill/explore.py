@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway import errors
-from slipway.drill.bench import Bench, Line
+from slipway.drill.bench import Bench
 from slipway.drill.cases import Point, Scenario, raiser
 from slipway.drill.things import Things, look
+from slipway.drill.trace import Line
 from slipway.model import Instance, NetworkRequest
 from slipway.testing import COMMIT, Fault, Mode
 
@@ -49,6 +50,19 @@ class Stage:
     """The `vm_state` of each instance."""
     points: Sequence[Point]
     base: Base | None = None
+
+    def begin(self, bench: Bench, *faults: Fault) -> None:
+        """Put everything where it starts from, with these faults beside the one of every run."""
+        bench.load(self.template)
+        bench.trace.write("drill", f"{self.scenario} begins from {self.template.name}")
+        bench.arm(*([self.base.fault] if self.base else ()), *faults)
+
+    def go(self, bench: Bench) -> None:
+        """Do what it is about."""
+        if self.scenario is Scenario.DELETE:
+            bench.delete()
+        else:
+            bench.run()
 
 
 @dataclass(frozen=True)

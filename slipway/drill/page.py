@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from slipway.drill.bench import Line
 from slipway.drill.campaign import Report
 from slipway.drill.report import COLUMNS, WORST_FIRST, matrix, reproduction
 from slipway.drill.runner import Result
+from slipway.drill.trace import Line
 
 
 def as_html(report: Report) -> str:

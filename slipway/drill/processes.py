@@ -31,14 +31,14 @@ def deadline() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fork(action: Callable[[], object]) -> int:
-    """Do it in a process of its own, which SIGALRM kills at the deadline; gives its number."""
+def fork(action: Callable[[], object], *, within: int = DEADLINE) -> int:
+    """Do it in a process of its own, which SIGALRM kills after so many seconds (0: never); gives its number."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(DEADLINE)
+            signal.alarm(within)
             action()
             status = 0
         finally:

@@ -73,6 +73,7 @@ def _case(report: Report, result: Result) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "ends": dict(result.ends),
         "problems": [{"invariant": problem.invariant, "text": problem.text} for problem in result.problems],
+        "same_as": result.same_as or None,
         "seconds": round(result.seconds, 4),
         "reproduce": reproduction(report, result),
     }

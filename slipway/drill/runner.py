@@ -7,20 +7,24 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 from slipway import errors
 from slipway.drill.auditor import WIRED, audit
-from slipway.drill.bench import Bench, Line
+from slipway.drill.bench import Bench
 from slipway.drill.cases import CRASHES, Case, Scenario, cases_of, parse_fault
 from slipway.drill.explore import Exploration, Stage, points_of
+from slipway.drill.photos import Photo, photograph
 from slipway.drill.problem import Problem
 from slipway.drill.processes import DEADLINE, Overdue, deadline, fork, wait_for
 from slipway.drill.promises import broken_promises
 from slipway.drill.things import Row, Things, look, set_up
-from slipway.testing import HANG_TIME, Mode
+from slipway.drill.trace import Line
+from slipway.testing import HANG_TIME, Fault, Mode
 
 
 class Outcome(StrEnum):
@@ -40,7 +44,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one case: `ends` is the state of each instance before the delete."""
+    """What became of one case: `ends` is the state of each instance before the delete.
+
+    `same_as` names the case whose death left the very same files: what comes after it was carried out for both.
+    """
 
     case: Case
     outcome: Outcome
@@ -48,6 +55,7 @@ class Result:
     problems: tuple[Problem, ...]
     seconds: float
     trace: tuple[Line, ...]
+    same_as: str = ""
 
 
 class Runner:
@@ -65,11 +73,42 @@ class Runner:
         self._bench.run()
         self._bench.delete()
 
-    def run(self, case: Case) -> Result:
-        """One case from its template to its verdict."""
+    def run(self, cases: Iterable[Case]) -> Iterator[Result]:
+        """Each case from where it begins to its verdict; those that begin with a death get their photos together."""
+        cases = list(cases)
+        of_files: dict[Path, Result] = {}
+        with self._album(cases) as photos:
+            for case in cases:
+                photo = photos.get((case.point.scenario, str(case.fault)))
+                if photo is None or case.second:
+                    yield self._run(case, photo)
+                elif photo.state not in of_files:
+                    yield of_files.setdefault(photo.state, self._run(case, photo))
+                else:
+                    result = of_files[photo.state]
+                    yield replace(result, case=case, same_as=result.case.name, seconds=0.0)
+
+    @contextmanager
+    def _album(self, cases: Iterable[Case]) -> Iterator[Mapping[tuple[Scenario, str], Photo]]:
+        deaths: dict[Scenario, list[Fault]] = {}
+        for case in cases:
+            if case.mode in CRASHES:
+                deaths.setdefault(case.point.scenario, []).append(case.fault)
+        photos: dict[tuple[Scenario, str], Photo] = {}
+        album = self._bench.state.with_name("photos")
+        try:
+            with self._bench.logged():
+                for scenario, faults in deaths.items():
+                    taken = photograph(self._bench, self._stages[scenario], faults, album / scenario)
+                    photos |= {(scenario, name): photo for name, photo in taken.items()}
+            yield photos
+        finally:
+            shutil.rmtree(album, ignore_errors=True)
+
+    def _run(self, case: Case, photo: Photo | None) -> Result:
         began = time.perf_counter()
         stage = self._stages[case.point.scenario]
-        run = _Run(self._bench, stage, self._before, case, self._families)
+        run = _Run(self._bench, stage, self._before, case, self._families, photo)
         with self._bench.logged():
             run.go()
         return Result(
@@ -83,9 +122,17 @@ class Runner:
 
 
 class _Run:
-    def __init__(self, bench: Bench, stage: Stage, before: Things, case: Case, families: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        stage: Stage,
+        before: Things,
+        case: Case,
+        families: Mapping[str, str],
+        photo: Photo | None,
+    ) -> None:
         self.bench, self.stage, self.before, self.case, self.families = bench, stage, before, case, families
-        self.base = [stage.base.fault] if stage.base else []
+        self.photo = photo
         self.lasting = [stage.base.fault] if stage.base and stage.base.every_host else []
         self.found: list[Problem] = []
         self.outcome = Outcome.OK
@@ -94,9 +141,10 @@ class _Run:
 
     def go(self) -> None:
         bench = self.bench
-        bench.load(self.stage.template)
-        bench.trace.write("drill", f"{self.case.name} begins from {self.stage.template.name}")
-        bench.arm(*self.base, self.case.fault)
+        if self.photo is not None:
+            self.photo.put(bench)
+        else:
+            self.stage.begin(bench, self.case.fault)
         try:
             with deadline():
                 self._act()
@@ -116,8 +164,7 @@ class _Run:
 
     def _act(self) -> None:
         if self.case.mode in CRASHES:
-            self.resumed = True
-            self._killed(self._action)
+            self._died()
         elif self.case.mode is Mode.PAUSE:
             self.resumed = True
             self._paused()
@@ -126,9 +173,14 @@ class _Run:
         if not any(kind == "fault" and text == str(self.case.fault) for _, kind, text in self.bench.trace.lines):
             self._problem("A9", "the fault did not go off")
 
-    @property
-    def _action(self) -> Callable[[], None]:
-        return self.bench.delete if self.stage.scenario is Scenario.DELETE else self.bench.run
+    def _action(self) -> None:
+        self.stage.go(self.bench)
+
+    def _died(self) -> None:
+        """It has happened before: the photo shows what is left. Without one the process did not come to that point."""
+        self.resumed = True
+        self.bench.reseed(f"{len(self.bench.trace.lines)} lines later")
+        self.bench.trace.write("drill", "the process is gone")
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Do it; what it raises is the caller's to see, and no leak by itself."""
@@ -136,6 +188,7 @@ class _Run:
             action()
         except (Exception, SystemExit, errors.BuildInterrupted) as error:  # noqa: BLE001
             self.bench.trace.write("raised", f"{type(error).__name__}: {error}")
+        self.bench.keep()
 
     def _killed(self, action: Callable[[], None]) -> None:
         status = wait_for(self._forked(action))
@@ -157,8 +210,8 @@ class _Run:
             bench.resume()
             taken_over = look(bench.state)
         finally:
-            bench.orchestrator.close()
             bench.trace.write("drill", "the first worker wakes up")
+            bench.rest()
             os.kill(child, signal.SIGCONT)
             status = wait_for(child)
         if status:
@@ -172,7 +225,7 @@ class _Run:
 
     def _forked(self, action: Callable[[], None]) -> int:
         """Do it in a process of its own; nothing of the database is open meanwhile."""
-        self.bench.orchestrator.close()
+        self.bench.rest()
         child = fork(lambda: self._attempt(action))
         self.bench.reseed(f"{len(self.bench.trace.lines)} lines later")
         return child
@@ -242,10 +295,9 @@ class _Run:
 
     def _audit(self, now: Things, when: str) -> None:
         before = self.before if self.stage.scenario is not Scenario.PREPARE else set_up(now)
-        log = self.bench.log.read_text(errors="replace") + self.bench.trace.text
         plan = self.bench.plan
         wired = WIRED - {"dhcp"} if plan.remote_network else WIRED
-        for problem in audit(now, before, secret=plan.secret, log=log, wired=wired):
+        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, wired=wired):
             self._problem(problem.invariant, f"{when}: {problem.text}")
 
     def _again(self, before: Things) -> None:

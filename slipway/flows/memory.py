@@ -6,10 +6,13 @@ retries that a flow of one thread in memory has no use for are half of what is l
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cached_property
-from typing import Any, Self
+from inspect import isfunction
+from typing import Any
 
 from taskflow.engines.action_engine.engine import SerialActionEngine
+from taskflow.exceptions import NotFound
 from taskflow.persistence import base
 from taskflow.storage import Storage
 
@@ -58,28 +61,39 @@ class NullBackend(base.Backend):  # type: ignore[misc]
 class _NoLock:
     """A readers' and writers' lock for a single thread: there is nobody to wait for."""
 
-    def read_lock(self) -> Self:
-        """To be entered."""
-        return self
-
-    write_lock = read_lock
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        pass
+    read_lock = write_lock = staticmethod(nullcontext)
 
 
-class _Storage(Storage):  # type: ignore[misc]
-    """TaskFlow's storage as one thread needs it: without its lock, and without a retry around what cannot fail."""
+_WITHOUT_LOCKS = {
+    name: of.__wrapped__ for name, of in vars(Storage).items() if isfunction(of) and hasattr(of, "__wrapped__")
+}
+"""The methods of TaskFlow's storage as they are below the decorators that take its lock."""
+
+_Unlocked: Any = type("_Unlocked", (Storage,), _WITHOUT_LOCKS)
+
+
+class _Storage(_Unlocked):  # type: ignore[misc]
+    """TaskFlow's storage as one thread needs it: without its lock, without a retry around what cannot fail, and without
+    a copy to be thrown away if a save did."""
 
     def __init__(self, flow_detail: Any, backend: base.Backend) -> None:
         super().__init__(flow_detail, backend)
         self._lock = _NoLock()
 
-    def _save_detail(self, _connection: Any, kept: Any, changed: Any) -> Any:
-        kept.update(changed)
+    def _with_connection(self, save: Any, *args: Any, **kwargs: Any) -> Any:
+        return save(None, *args, **kwargs)
+
+    def _fetch_flowdetail(self, clone: bool = False) -> tuple[Any, Any]:
+        return self._flowdetail, self._flowdetail
+
+    def _atomdetail_by_name(self, name: str, expected_type: Any = None, clone: bool = False) -> tuple[Any, Any]:
+        try:
+            detail = self._flowdetail.find(self._atom_name_to_uuid[name])
+        except KeyError as error:
+            raise NotFound(name) from error
+        return detail, detail
+
+    def _save_detail(self, _connection: Any, kept: Any, _changed: Any) -> Any:
         return kept
 
     _save_flow_detail = _save_atom_detail = _save_detail

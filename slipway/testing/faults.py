@@ -117,6 +117,8 @@ class Faults:
     ) -> None:
         """`drivers` makes the drivers that are wrapped; the other two are told of every call and every fault."""
         self.clock = Clock()
+        self.die: Callable[[Fault], None] = _die
+        """What is done where the process is to die."""
         self._make_drivers = drivers
         self._on_call, self._on_fault = on_call, on_fault
         self._lock = threading.Lock()
@@ -149,8 +151,9 @@ class Faults:
         try:
             yield
         finally:
-            if any(fault.mode is Mode.CRASH_AFTER for fault in meeting):
-                os.kill(os.getpid(), signal.SIGKILL)
+            for fault in meeting:
+                if fault.mode is Mode.CRASH_AFTER:
+                    self.die(fault)
         for fault in meeting:
             if fault.mode is Mode.LOST_REPLY:
                 raise fault.raises()
@@ -175,7 +178,7 @@ class Faults:
     def _before(self, fault: Fault) -> None:
         match fault.mode:
             case Mode.CRASH_BEFORE:
-                os.kill(os.getpid(), signal.SIGKILL)
+                self.die(fault)
             case Mode.ERROR:
                 raise fault.raises()
             case Mode.FULL:
@@ -214,3 +217,7 @@ class Faults:
         options.setdefault("clock", self.clock)
         options.setdefault("sleep", self.clock.sleep)
         return Orchestrator(state, store=self.store, drivers=self.drivers, **options)
+
+
+def _die(_fault: Fault) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

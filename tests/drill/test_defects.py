@@ -130,7 +130,7 @@ def test_a_fault_that_does_not_go_off_is_a_finding(bench: Bench, tmp_path: Path)
     exploration = explore.explore(bench, tmp_path / "templates")
     point = next(point for point in exploration.points if point.call == "spawn")
     for mode in (Mode.ERROR, Mode.CRASH_AFTER, Mode.PAUSE):
-        result = Runner(bench, exploration).run(Case(replace(point, nth=99), mode, "abort"))
+        (result,) = Runner(bench, exploration).run([Case(replace(point, nth=99), mode, "abort")])
         assert "A9" in {problem.invariant for problem in result.problems}, mode
 
 
