@@ -66,6 +66,7 @@ def _run(report: Report, result: Result, texts: _Texts) -> dict[str, Any]:
         "ms": round(result.seconds * 1000),
         "problems": [str(problem) for problem in result.problems],
         "reproduce": reproduction(report, result),
+        "same_as": result.same_as,
         "trace": _timeline(result.trace, texts),
     }
 

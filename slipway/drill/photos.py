@@ -11,12 +11,13 @@ import os
 import shutil
 import signal
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.drill.bench import Bench
 from slipway.drill.explore import Stage
-from slipway.drill.processes import fork, wait_for
+from slipway.drill.processes import stops
 from slipway.drill.trace import Line
 from slipway.testing import Fault
 
@@ -54,20 +55,16 @@ def photograph(bench: Bench, stage: Stage, deaths: Collection[Fault], album: Pat
         bench.faults.die = lambda fault: _stop(bench, fault)
         stage.go(bench)
 
-    child = fork(victim, within=0)
-    try:
-        while len(photos) < len(names) and os.WIFSTOPPED(wait_for(child, os.WUNTRACED)):
+    with closing(stops(victim)) as standing:
+        for _ in standing:
             *lines, (_, _, name) = bench.trace.lines
-            kept = [
-                line for line in lines if line[1] != STOPPED and (line[1] != "fault" or line[2] not in names - {name})
-            ]
+            others = names - {name}
+            kept = [line for line in lines if line[1] != STOPPED and not (line[1] == "fault" and line[2] in others)]
             if state is None or not _equal(bench.state, state):
                 state = shutil.copytree(bench.state, album / str(len(photos)))
             photos[name] = Photo(state, bench.log.read().decode(), kept)
-            os.kill(child, signal.SIGCONT)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        wait_for(child)
+            if len(photos) == len(names):
+                break
     return photos
 
 
@@ -78,7 +75,7 @@ def _stop(bench: Bench, fault: Fault) -> None:
 
 
 def _equal(left: Path, right: Path) -> bool:
-    """Whether the files are the same; but for SQLite's index of its log, which is made anew where nobody has it open."""
+    """Whether the files are the same, but for SQLite's index of its log: it is made anew where nobody has it open."""
     compared = filecmp.dircmp(left, right, ignore=["slipway.db-shm"])
     files = filecmp.cmpfiles(left, right, compared.common_files, shallow=False)
     return not (compared.left_only or compared.right_only or compared.funny_files or files[1] or files[2]) and all(

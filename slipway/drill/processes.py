@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 DEADLINE = 30
@@ -49,3 +49,17 @@ def fork(action: Callable[[], object], *, within: int = DEADLINE) -> int:
 def wait_for(child: int, options: int = 0) -> int:
     """How the process ended, or that it was stopped where `options` say WUNTRACED."""
     return os.waitpid(child, options)[1]
+
+
+def stops(action: Callable[[], object]) -> Generator[None, None, None]:
+    """Do it in a process of its own; comes by each time that it has stopped itself, and kills it when that was all."""
+    child = fork(action, within=0)
+    ended = False
+    try:
+        while not (ended := not os.WIFSTOPPED(wait_for(child, os.WUNTRACED))):
+            yield
+            os.kill(child, signal.SIGCONT)
+    finally:
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            wait_for(child)
