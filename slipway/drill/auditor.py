@@ -9,10 +9,11 @@ nothing.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from slipway.drill.problem import Problem
 from slipway.drill.sums import secrets, wrong_sums
@@ -74,7 +75,7 @@ class _Audit:
             if name not in were:
                 yield from self._new(name, content, found)
             elif content != were[name]:
-                yield from self._changed(name, json.loads(were[name]), json.loads(content), found)
+                yield from self._changed(name, msgspec.json.decode(were[name]), msgspec.json.decode(content), found)
         for name in were.keys() - there.keys():
             yield Problem("A8", f"{name} was there before and is gone")
         for instance_id, row in self.instances.items():
@@ -89,7 +90,7 @@ class _Audit:
             return
         kind = _kind(name)
         found[owner][kind] += 1
-        if kind == "port" and json.loads(content)["binding_host_id"]:
+        if kind == "port" and msgspec.json.decode(content)["binding_host_id"]:
             found[owner]["binding"] += 1
 
     def _changed(self, name: str, old: Row, new: Row, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
@@ -110,7 +111,7 @@ class _Audit:
         for instance_id in self.instances:
             if instance_id in text:
                 return instance_id
-        row: Row = {} if name.startswith("file ") else json.loads(content)
+        row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
         port = self.ports.get(row.get("port_id", ""))
         return str(port["device_id"]) if port is not None and port["device_id"] in self.instances else None
 
@@ -118,13 +119,13 @@ class _Audit:
         """Whether it is a default security group or one of its rules: made when first needed, never taken back."""
         if not name.startswith("security_group"):
             return False
-        row = json.loads(content)
+        row = msgspec.json.decode(content)
         groups = {group["id"]: group["name"] for group in self.now.rows["security_groups"]}
         return groups.get(row.get("security_group_id", row["id"])) == "default"
 
     def _is_of_a_server(self, name: str, content: str) -> bool:
         """Whether it is a DHCP server's port or an address of it, that serves somebody or is listed as stuck."""
-        row: Row = {} if name.startswith("file ") else json.loads(content)
+        row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
         server = self.ports.get(row.get("port_id", row.get("id", "")))
         if server is None or server["device_owner"] != "network:dhcp":
             return False
@@ -188,13 +189,13 @@ class _Audit:
         if domain is None:
             yield Problem("A2", f"instance {instance['name']} has no domain on its host {instance['host']}")
             return
-        content = json.loads(domain)
+        content = msgspec.json.decode(domain)
         if content["state"] not in _WHOLE[instance["vm_state"]]:
             state = f"{instance['vm_state']} and its domain is {content['state']}"
             yield Problem("A3", f"instance {instance['name']} is {state}")
         if sorted(content["macs"]) != sorted(p["mac_address"] for p in mine):
             yield Problem("A2", f"instance {instance['name']}: the domain's MACs are not its ports'")
-        on_record = set(json.loads(instance["addresses"] or "[]"))
+        on_record = set(msgspec.json.decode(instance["addresses"] or "[]"))
         held = {p["address"] for p in self.now.rows.get("allocations", ()) if self.ports[p["port_id"]] in mine}
         if len(on_record) != len(held):
             yield Problem("A2", f"instance {instance['name']} has {len(held)} addresses and {len(on_record)} on record")
@@ -206,7 +207,7 @@ class _Audit:
         yield from _twice("name", live)
         yield from _twice("MAC", [(p["network_id"], p["mac_address"]) for p in self.ports.values()])
         yield from _twice("address", [(a["subnet_id"], a["address"]) for a in self.now.rows.get("allocations", ())])
-        worlds = [json.loads(text) for path, text in self.now.files.items() if "/domains/" in path]
+        worlds = [msgspec.json.decode(text) for path, text in self.now.files.items() if "/domains/" in path]
         yield from _twice("domain's MAC", [mac for domain in worlds for mac in domain.get("macs", ())])
 
     def _first_errors(self) -> Iterator[Problem]:
@@ -220,7 +221,7 @@ class _Audit:
         for instance in self.instances.values():
             if instance["id"] not in first:
                 continue
-            fault = json.loads(instance["fault"]) if instance["fault"] else None
+            fault = msgspec.json.decode(instance["fault"]) if instance["fault"] else None
             kept = f"{fault['step']}: {fault['type']}: {fault['message']}" if fault else "none"
             if kept != first[instance["id"]]:
                 text = f"the first error was '{first[instance['id']]}', on record is '{kept}'"
@@ -252,7 +253,7 @@ def _kind(name: str) -> str:
 
 def _promised(instance: Row, now: Things) -> Counter[str]:
     """How many effects of each kind an instance that runs must have, by its request and its ports' subnets alone."""
-    request = json.loads(instance["request"])
+    request = msgspec.json.decode(instance["request"])
     nics = len(request["networks"]) if request["networks"] is not None else min(1, len(now.rows.get("networks", ())))
     disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + _has_seed(request, now, instance)
     return Counter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 Row = Mapping[str, Any]
 
@@ -57,7 +58,7 @@ class Things:
         for table in TABLES:
             for row in self.rows.get(table, ()):
                 key = "/".join(str(row[column]) for column in _KEYS.get(table, ("id",)))
-                named[f"{table} {key}"] = json.dumps(dict(row), sort_keys=True, default=repr)
+                named[f"{table} {key}"] = msgspec.json.encode(row).decode()
         return named
 
     @property

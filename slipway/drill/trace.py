@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from slipway.model import Event
 from slipway.testing import Call, Fault
 
 Line = tuple[float, str, str]
 """Of a trace: milliseconds since its start, what kind of thing happened, and what."""
+
+_ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder(Line)
 
 
 class Paper:
@@ -57,13 +60,14 @@ class Trace:
 
     def clear(self, lines: Sequence[Line] = ()) -> None:
         """Begin anew, or go on after these lines."""
-        self._paper.clear("".join(f"{json.dumps(line)}\n" for line in lines))
+        self._paper.clear(_ENCODER.encode_lines(lines).decode())
         self._began = time.monotonic() - (lines[-1][0] / 1000 if lines else 0)
         self._read, self._lines = 0, list[Line]()
 
     def write(self, kind: str, text: str) -> None:
         """Add a line."""
-        self._paper.write(f"{json.dumps((round((time.monotonic() - self._began) * 1000, 2), kind, text))}\n")
+        line = (round((time.monotonic() - self._began) * 1000, 2), kind, text)
+        self._paper.write(f"{_ENCODER.encode(line).decode()}\n")
 
     def call(self, call: Call) -> None:
         """A fault point was reached."""
@@ -87,5 +91,5 @@ class Trace:
         """All of it."""
         more = self._paper.read(self._read)
         self._read += len(more)
-        self._lines += (tuple(json.loads(line)) for line in more.splitlines())
+        self._lines += _DECODER.decode_lines(more)
         return self._lines.copy()
