@@ -2,9 +2,10 @@
 
 Slipway takes part twice: as the command, and embedded in a Python program that has run it before.
 
-The same guest, kernel and accelerator on the same warm libvirtd, and the same network to be set up each time: a bridge,
-a tap, a DHCP server in a namespace of its own with one static entry. By hand that is a list of `ip` and `dnsmasq`
-commands, which are started one after the other. The lease is what the guest writes of itself to its serial port.
+The same guest, kernel, devices and accelerator on the same warm libvirtd (`virsh` gets the XML that Slipway wrote), and
+the same to be set up each time: a disk, a bridge, a tap, a DHCP server in a namespace of its own with one entry. By
+hand these are `qemu-img`, `ip` and `dnsmasq` commands, which are started one after the other. The lease is what the
+guest writes of itself to its serial port.
 Needs root and what `examples/real/two_hosts.py` needs; virt-install takes part where it is installed.
 """
 
@@ -17,12 +18,15 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from lxml import etree
 
 from bench.common import TMPFS, in_turn, scratch, table, tell
 from examples.real import guest, two_hosts
@@ -47,6 +51,16 @@ class Place:
     kernel: Path
     initrd: Path
     accel: str
+
+    @property
+    def ready(self) -> Path:
+        """The XML of the guest as Slipway wrote it last."""
+        return self.directory / "ready.xml"
+
+    @property
+    def disk(self) -> Path:
+        """The disk of the guest that is started by hand."""
+        return self.directory / "bench.qcow2"
 
     @property
     def uri(self) -> str:
@@ -106,6 +120,7 @@ def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
     }
     if shutil.which(INSTALL):
         contestants[INSTALL] = lambda: _virt_install(place)
+    _slipway(place)
     times: dict[str, list[Measured]] = {name: [] for name in contestants}
     for number, name in in_turn(list(contestants), options.rounds):
         measured = contestants[name]()
@@ -162,6 +177,7 @@ def _slipway(place: Place, count: int = 1) -> Measured:
         if done.returncode:
             sys.exit(f"slipway run ended with {done.returncode}: {done.stdout}{done.stderr}")
         lease = _leased(_logs(state, count), began)
+        shutil.copy(next((state / "instances" / HOST).glob("*.xml")), place.ready)
     finally:
         gone = subprocess.run([*command, "destroy", str(file), *ending], capture_output=True, text=True, check=False)
     if gone.returncode:
@@ -258,6 +274,7 @@ def _network_up(place: Place, pid: Path) -> list[list[str]]:
     leases = ["--dhcp-range=10.99.0.0,static,255.255.255.0", f"--dhcp-host={MAC},{ADDRESS}", "--dhcp-authoritative"]
     files = [f"--pid-file={pid}", f"--dhcp-leasefile={place.directory}/dnsmasq.leases", "--conf-file=/dev/null"]
     return [
+        ["qemu-img", "create", "-q", "-f", "qcow2", str(place.disk), "1G"],
         [*here, "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"],
         [*here, "link", "set", BRIDGE, "up"],
         [*here, "tuntap", "add", TAP, "mode", "tap"],
@@ -273,12 +290,19 @@ def _network_up(place: Place, pid: Path) -> list[list[str]]:
 
 def _virsh(place: Place) -> Measured:
     log, xml = place.directory / "virsh.log", place.directory / "virsh.xml"
-    xml.write_text(f"""
-<domain type="{_type(place)}"><name>bench-virsh</name><memory unit="MiB">{MEMORY}</memory><vcpu>1</vcpu>
-<os><type arch="x86_64" machine="q35">hvm</type><kernel>{place.kernel}</kernel><initrd>{place.initrd}</initrd>
-<cmdline>{BOOT}</cmdline></os><features><acpi/><apic/></features>
-<devices><interface type="ethernet"><mac address="{MAC}"/><target dev="{TAP}" managed="no"/><model type="virtio"/>
-</interface><serial type="file"><source path="{log}"/><target port="0"/></serial></devices></domain>""")
+    domain = etree.parse(place.ready).getroot()
+    for path, attribute, value in (
+        ("devices/disk/source", "file", str(place.disk)),
+        ("devices/interface/mac", "address", MAC),
+        ("devices/interface/target", "dev", TAP),
+        ("devices/serial/log", "file", str(log)),
+    ):
+        (element,) = domain.iterfind(path)
+        element.set(attribute, value)
+    for path, text in (("name", "bench-virsh"), ("uuid", str(uuid.uuid4()))):
+        (element,) = domain.iterfind(path)
+        element.text = text
+    xml.write_bytes(etree.tostring(domain))
     virsh = ["virsh", "-q", "-c", place.uri]
     return _by_hand(place, [*virsh, "create", str(xml)], [*virsh, "destroy", "bench-virsh"], log)
 
@@ -287,11 +311,13 @@ def _virt_install(place: Place) -> Measured:
     log = place.directory / "install.log"
     start = [
         *(INSTALL, "--connect", place.uri, "--name", "bench-install", "--memory", str(MEMORY), "--vcpus", "1"),
-        *("--virt-type", _type(place), "--machine", "q35", "--osinfo", "linux2022", "--disk", "none"),
+        *("--virt-type", _type(place), "--machine", "q35", "--osinfo", "linux2022"),
+        *("--disk", f"path={place.disk},format=qcow2,bus=virtio"),
         *("--import", "--transient", "--boot", f"kernel={place.kernel},initrd={place.initrd},kernel_args={BOOT}"),
         *("--network", f"type=ethernet,mac={MAC},target.dev={TAP},model=virtio"),
         *("--xml", "./devices/interface/target/@managed=no"),
-        *("--serial", f"file,path={log}", "--graphics", "none", "--noautoconsole"),
+        *("--serial", f"file,path={log}", "--noautoconsole"),
+        *("--graphics", "vnc,listen=127.0.0.1", "--video", "vga", "--rng", "/dev/urandom"),
     ]
     stop = ["virsh", "-q", "-c", place.uri, "destroy", "bench-install"]
     return _by_hand(place, start, stop, log)

@@ -24,7 +24,7 @@ class Flavor:
     """The size of an instance: vCPUs, memory and root disk in bytes, and what its processor and memory are like.
 
     `numa_cells`: among how many cells of the guest its vCPUs and memory are divided (0: it sees none). `pin_cpus`: the
-    host's CPU for each vCPU; the record does not count who has which. `hugepages`: the size of the host's pages in
+    host's CPU for each vCPU, which no other instance is pinned to. `hugepages`: the size of the host's pages in
     bytes that the memory is made of (0: ordinary ones); `shared_memory`: other processes of the host may map it.
     """
 

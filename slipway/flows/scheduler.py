@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from slipway.errors import FlavorDiskTooSmall, FlavorMemoryTooSmall, ImageNotActive, InvalidDiskInfo, NoValidHost
 from slipway.model import InstanceRequest
@@ -99,6 +99,19 @@ def _disk(request: InstanceRequest, usage: HostUsage, _members: Sequence[str]) -
     return f"{size(free)} of {size(usage.disk_limit)} disk are free, {size(disk_total(request))} needed"
 
 
+def _pins(request: InstanceRequest, usage: HostUsage, _members: Sequence[str]) -> str | None:
+    return pins_refusal(request.flavor.pin_cpus, usage.pinned_cpus)
+
+
+def pins_refusal(wanted: Collection[int], pinned: Collection[int]) -> str | None:
+    """Why a host will not do whose CPUs are pinned already; None if it will. Nova: a dedicated CPU is one instance's."""
+    taken = sorted({*wanted} & {*pinned})
+    if not taken:
+        return None
+    cpus = ", ".join(map(str, taken))
+    return f"its CPU {cpus} is pinned already" if len(taken) == 1 else f"its CPUs {cpus} are pinned already"
+
+
 def _group(request: InstanceRequest, usage: HostUsage, members: Sequence[str]) -> str | None:
     if request.group is None:
         return None
@@ -114,7 +127,7 @@ def group_refusal(group: str, policy: str, host: str, members: Sequence[str]) ->
     return None
 
 
-FILTERS: tuple[Filter, ...] = (_enabled, _asked_for, _zone, _vcpus, _memory, _disk, _group)
+FILTERS: tuple[Filter, ...] = (_enabled, _asked_for, _zone, _vcpus, _memory, _disk, _pins, _group)
 
 
 def size(count: int) -> str:

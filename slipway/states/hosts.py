@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.model import Claim, Host
+from slipway.model import Claim, Host, InstanceRequest
 from slipway.states import codec
 from slipway.states.schema import claims, hosts, instances
 from slipway.states.store import Transaction
@@ -27,6 +28,8 @@ class HostUsage:
     memory_used: int
     disk_used: int
     failed_builds: int
+    pinned_cpus: frozenset[int] = frozenset()
+    """The host's CPUs that instances are pinned to; known where it was asked for."""
 
 
 _LIST = sa.select(hosts).order_by(hosts.c.name)
@@ -53,6 +56,11 @@ _GROUP = sa.select(instances.c.host).where(
     instances.c.group_name.is_not(None),
     instances.c.host.is_not(None),
     instances.c.id != sa.bindparam("id"),
+)
+_PINNED = (
+    sa.select(claims.c.host, instances.c.request)
+    .join(instances, instances.c.id == claims.c.instance_id)
+    .where(instances.c.id != sa.bindparam("id"))
 )
 _BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
 
@@ -103,6 +111,14 @@ def usages(tx: Transaction) -> Sequence[HostUsage]:
 def group_hosts(tx: Transaction, project: str, group: str, *, besides: str) -> Sequence[str]:
     """The hosts on which the group's other members are, one entry a member."""
     return tx.scalars(_GROUP, {"project": project, "group": group, "id": besides}).all()
+
+
+def pinned_cpus(tx: Transaction, *, besides: str) -> Mapping[str, frozenset[int]]:
+    """The CPUs of each host that its other instances are pinned to. Reads every claim: for those who want pins only."""
+    found: dict[str, frozenset[int]] = defaultdict(frozenset)
+    for host, request in tx.execute(_PINNED, {"id": besides}):
+        found[host] |= frozenset(codec.decode(request, InstanceRequest).flavor.pin_cpus)
+    return found
 
 
 def claim(tx: Transaction, wanted: Claim) -> None:

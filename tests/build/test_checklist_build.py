@@ -172,6 +172,48 @@ def test_b3_without_another_attempt_the_violation_is_the_fault(make_world: Maker
     assert failed.cause.type == "GroupAffinityViolation"
 
 
+# --- B3: pinned CPUs ----------------------------------------------------------------------------------------------
+
+
+def pinned(*cpus: int) -> Flavor:
+    return Flavor("pinned", vcpus=len(cpus), memory=GIB, disk=GIB, pin_cpus=cpus)
+
+
+def test_b3_a_cpu_is_pinned_by_one_instance_at_a_time(make_world: Maker) -> None:
+    """Nova: a dedicated CPU is nobody else's. Two vCPUs of one instance may share one."""
+    world = make_world(hosts=2)
+    with world.open() as orchestrator:
+
+        def build(name: str, *cpus: int) -> str | None:
+            return orchestrator.create(world.request(name, flavor=pinned(*cpus))).host
+
+        assert [build("web-1", 2, 2), build("web-2", 2), build("web-3", 3, 1)] == ["h1", "h2", "h2"]
+        orchestrator.create(world.request("web-4", host="h1"))
+        failed = world.fail(orchestrator, world.request("web-5", flavor=pinned(0, 2)))
+        assert failed.cause is not None
+        assert failed.cause.message.endswith("h1: its CPU 2 is pinned already; h2: its CPU 2 is pinned already")
+        orchestrator.delete("web-1")
+        assert build("web-6", 0, 2) == "h1"
+        assert orchestrator.audit() == ()
+
+
+def test_b3_a_cpu_that_was_pinned_since_the_choice_is_seen_after_the_claim(world: World) -> None:
+    events: list[Event] = []
+    with world.open() as orchestrator:
+
+        def listen(event: Event) -> None:
+            """Another instance gets the CPU between the choice of h1 and its claim."""
+            if (event.type, event.step, event.attempt) == ("step.start", "claim", 1):
+                orchestrator.create(world.request("web-2", flavor=pinned(2), host="h1"))
+            events.append(event)
+
+        instance = orchestrator.create(world.request("web-1", flavor=pinned(2)), on_event=listen)
+        assert orchestrator.audit() == ()
+    assert (instance.vm_state, instance.host, instance.attempt) == ("ACTIVE", "h2", 2)
+    (reschedule,) = [event for event in events if event.type == "reschedule"]
+    assert reschedule.message == "ComputeResourcesUnavailable: host h1: its CPU 2 is pinned already"
+
+
 # --- B4: states ---------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.errors import GroupAffinityViolation
+from slipway.errors import ComputeResourcesUnavailable, GroupAffinityViolation
 from slipway.flows import scheduler
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model import Claim, Host, Placement, Scope
@@ -12,9 +12,9 @@ from slipway.states.machines import Event
 
 
 class ClaimHost(Task):
-    """Claim vCPUs, memory and disk from the attempt's host, then see that the server group's policy holds there.
+    """Claim vCPUs, memory and disk from the attempt's host, then see that pins and the server group's policy hold.
 
-    The policy is checked after the claim, as in Nova: only then no other build can get between.
+    They are checked after the claim, as in Nova: only then no other build can get between.
     """
 
     name = "claim"
@@ -33,6 +33,10 @@ class ClaimHost(Task):
         request = instance.request
         claim = Claim(instance.id, host, request.flavor.vcpus, request.flavor.memory, scheduler.disk_total(request))
         hosts.claim(work.tx, claim)
+        if request.flavor.pin_cpus:
+            pinned = hosts.pinned_cpus(work.tx, besides=instance.id).get(host, ())
+            if refusal := scheduler.pins_refusal(request.flavor.pin_cpus, pinned):
+                raise ComputeResourcesUnavailable(f"host {host}: {refusal}")
         if request.group:
             members = hosts.group_hosts(work.tx, request.project, request.group.name, besides=instance.id)
             refusal = scheduler.group_refusal(request.group.name, request.group.policy, host, members)

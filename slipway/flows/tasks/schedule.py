@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from slipway.flows import scheduler
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model import Host, Placement
@@ -30,6 +32,9 @@ class Schedule(Task):
         scheduler.check_request(request)
         with work.tools.store.read() as tx:
             usages = hosts.usages(tx)
+            if request.flavor.pin_cpus:
+                pinned = hosts.pinned_cpus(tx, besides=work.instance.id)
+                usages = [replace(usage, pinned_cpus=pinned.get(usage.host.name, frozenset())) for usage in usages]
             members = (
                 hosts.group_hosts(tx, request.project, request.group.name, besides=work.instance.id)
                 if request.group
