@@ -104,7 +104,7 @@ def _pins(request: InstanceRequest, usage: HostUsage, _members: Sequence[str]) -
 
 
 def pins_refusal(wanted: Collection[int], pinned: Collection[int]) -> str | None:
-    """Why a host will not do whose CPUs are pinned already; None if it will. Nova: a dedicated CPU is one instance's."""
+    """Why a host will not do whose CPUs are pinned already; None if it will. Nova: a dedicated CPU is one guest's."""
     taken = sorted({*wanted} & {*pinned})
     if not taken:
         return None
