@@ -153,17 +153,12 @@ DEATHS_AT_ONCE = 40
 
 
 def _batches(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
-    """Cases that begin with a death in batches of one scenario, the others one by one, in their order."""
-    waiting: dict[Scenario, list[Case]] = {}
-    for case in cases:
-        if case.mode not in CRASHES:
-            yield [case]
-            continue
-        batch = waiting.setdefault(case.point.scenario, [])
-        batch.append(case)
-        if len(batch) == DEATHS_AT_ONCE:
-            yield waiting.pop(case.point.scenario)
-    yield from waiting.values()
+    """Those that begin with a death in batches of one scenario; then the others one by one, so that all workers end
+    at the same time."""
+    for scenario in Scenario:
+        dying = [case for case in cases if case.mode in CRASHES and case.point.scenario is scenario]
+        yield from (dying[start : start + DEATHS_AT_ONCE] for start in range(0, len(dying), DEATHS_AT_ONCE))
+    yield from ([case] for case in cases if case.mode not in CRASHES)
 
 
 def _results(work: _Work, cases: Sequence[Case], wanted: Wanted, on_result: Progress) -> dict[Case, Result]:
