@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -90,16 +91,16 @@ class Runner:
 
     @contextmanager
     def _album(self, cases: Iterable[Case]) -> Iterator[Mapping[tuple[Scenario, str], Photo]]:
-        deaths: dict[Scenario, list[Fault]] = {}
+        deaths: dict[Scenario, dict[str, Fault]] = defaultdict(dict)
         for case in cases:
             if case.mode in CRASHES:
-                deaths.setdefault(case.point.scenario, []).append(case.fault)
+                deaths[case.point.scenario][str(case.fault)] = case.fault
         photos: dict[tuple[Scenario, str], Photo] = {}
         album = self._bench.state.with_name("photos")
         try:
             with self._bench.logged():
                 for scenario, faults in deaths.items():
-                    taken = photograph(self._bench, self._stages[scenario], faults, album / scenario)
+                    taken = photograph(self._bench, self._stages[scenario], faults.values(), album / scenario)
                     photos |= {(scenario, name): photo for name, photo in taken.items()}
             yield photos
         finally:
