@@ -73,8 +73,7 @@ _Unlocked: Any = type("_Unlocked", (Storage,), _WITHOUT_LOCKS)
 
 
 class _Storage(_Unlocked):  # type: ignore[misc]
-    """TaskFlow's storage as one thread needs it: without its lock, without a retry around what cannot fail, and without
-    a copy to be thrown away if a save did."""
+    """TaskFlow's storage as one thread needs it: no lock, no retry around what cannot fail, no copy in case it did."""
 
     def __init__(self, flow_detail: Any, backend: base.Backend) -> None:
         super().__init__(flow_detail, backend)
@@ -83,9 +82,6 @@ class _Storage(_Unlocked):  # type: ignore[misc]
     def _with_connection(self, save: Any, *args: Any, **kwargs: Any) -> Any:
         return save(None, *args, **kwargs)
 
-    def _fetch_flowdetail(self, clone: bool = False) -> tuple[Any, Any]:
-        return self._flowdetail, self._flowdetail
-
     def _atomdetail_by_name(self, name: str, expected_type: Any = None, clone: bool = False) -> tuple[Any, Any]:
         try:
             detail = self._flowdetail.find(self._atom_name_to_uuid[name])
@@ -93,7 +89,8 @@ class _Storage(_Unlocked):  # type: ignore[misc]
             raise NotFound(name) from error
         return detail, detail
 
-    def _save_detail(self, _connection: Any, kept: Any, _changed: Any) -> Any:
+    def _save_detail(self, _connection: Any, kept: Any, changed: Any) -> Any:
+        kept.update(changed)
         return kept
 
     _save_flow_detail = _save_atom_detail = _save_detail

@@ -18,7 +18,7 @@ from slipway.states.store import Transaction
 
 @dataclass(frozen=True, slots=True)
 class HostUsage:
-    """A host, what may be given out in all, and what has been; memory and disk in bytes."""
+    """A host, what may be given out in all, and what has been (pinned CPUs if asked for); memory and disk in bytes."""
 
     host: Host
     vcpus_limit: int
@@ -29,7 +29,6 @@ class HostUsage:
     disk_used: int
     failed_builds: int
     pinned_cpus: frozenset[int] = frozenset()
-    """The host's CPUs that instances are pinned to; known where it was asked for."""
 
 
 _LIST = sa.select(hosts).order_by(hosts.c.name)
@@ -57,10 +56,8 @@ _GROUP = sa.select(instances.c.host).where(
     instances.c.host.is_not(None),
     instances.c.id != sa.bindparam("id"),
 )
-_PINNED = (
-    sa.select(claims.c.host, instances.c.request)
-    .join(instances, instances.c.id == claims.c.instance_id)
-    .where(instances.c.id != sa.bindparam("id"))
+_PINNED = sa.select(claims.c.host, instances.c.request).where(
+    instances.c.id == claims.c.instance_id, instances.c.id != sa.bindparam("id")
 )
 _BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
 
