@@ -7,9 +7,7 @@ copied as SIGKILL would leave them, and it goes on to the next one. So a thousan
 from __future__ import annotations
 
 import filecmp
-import os
 import shutil
-import signal
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from slipway.drill.bench import Bench
 from slipway.drill.explore import Stage
-from slipway.drill.processes import stops
+from slipway.drill.processes import stand_still, stops
 from slipway.drill.trace import Line
 from slipway.testing import Fault
 
@@ -71,7 +69,7 @@ def photograph(bench: Bench, stage: Stage, deaths: Collection[Fault], album: Pat
 def _stop(bench: Bench, fault: Fault) -> None:
     bench.trace.write(STOPPED, str(fault))
     bench.keep()
-    os.kill(os.getpid(), signal.SIGSTOP)
+    stand_still()
 
 
 def _equal(left: Path, right: Path) -> bool:

@@ -31,14 +31,14 @@ def deadline() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fork(action: Callable[[], object], *, within: int = DEADLINE) -> int:
-    """Do it in a process of its own, which SIGALRM kills after so many seconds (0: never); gives its number."""
+def fork(action: Callable[[], object]) -> int:
+    """Do it in a process of its own, which SIGALRM kills at the deadline; gives its number."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(within)
+            signal.alarm(DEADLINE)
             action()
             status = 0
         finally:
@@ -51,9 +51,15 @@ def wait_for(child: int, options: int = 0) -> int:
     return os.waitpid(child, options)[1]
 
 
+def stand_still() -> None:
+    """Stop this process until another one lets it go on; its deadline begins anew then."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    signal.alarm(DEADLINE)
+
+
 def stops(action: Callable[[], object]) -> Generator[None, None, None]:
     """Do it in a process of its own; comes by each time that it has stopped itself, and kills it when that was all."""
-    child = fork(action, within=0)
+    child = fork(action)
     ended = False
     try:
         while not (ended := not os.WIFSTOPPED(wait_for(child, os.WUNTRACED))):
