@@ -271,6 +271,12 @@ class HTTPNotImplemented(NetworkError, AbortBuild):
     status = 501
 
 
+class RevisionNumberConstraintFailed(TransientNetworkError):
+    """The port is no longer as it was when it was looked at; whoever wants to change it must look again."""
+
+    status = 412
+
+
 class NoUniqueMatch(Conflict):
     """Several things have the name; an id says which is meant."""
 

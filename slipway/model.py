@@ -296,7 +296,10 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text."""
+    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text.
+
+    `revision_number` is that of a Neutron that counts them.
+    """
 
     id: str
     name: str
@@ -318,6 +321,7 @@ class Port:
     binding_vnic_type: str = "normal"
     binding_profile: str = "{}"
     description: str = ""
+    revision_number: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

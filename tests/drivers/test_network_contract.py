@@ -331,6 +331,18 @@ def test_a_port_is_updated(service: Service, driver: NetworkDriver, network: Net
     assert driver.show_port(service.user, port.id) == again
 
 
+def test_a_port_that_has_changed_since_it_was_looked_at_stays_as_it_is(
+    service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
+) -> None:
+    port = driver.create_port(service.user, network_id=network.id)
+    taken = driver.update_port(service.user, port.id, unchanged=port, device_id="vm-1")
+    with raises(service, errors.RevisionNumberConstraintFailed):
+        driver.update_port(service.user, port.id, unchanged=port, device_id="vm-2")
+    assert driver.show_port(service.user, port.id) == taken
+    freed = driver.update_port(service.user, port.id, unchanged=taken, device_id="")
+    assert freed.device_id == ""
+
+
 def test_a_port_is_bound_and_unbound(service: Service, driver: NetworkDriver, network: Network, subnet: Subnet) -> None:
     port = driver.create_port(service.user, network_id=network.id, device_id="vm-1")
     for host in HOSTS:

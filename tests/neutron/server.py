@@ -12,7 +12,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
+import neutron_worker
 from neutron_worker import boot, register_agent
+
+neutron_worker.CONFIGURATION = neutron_worker.CONFIGURATION.replace("service_plugins =", "service_plugins = revisions")
 
 
 class Quiet(WSGIRequestHandler):

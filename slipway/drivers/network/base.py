@@ -88,10 +88,19 @@ class NetworkDriver(Protocol):
     ) -> Port:
         """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first."""
 
-    def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
+    def update_port(
+        self,
+        context: Context,
+        port_id: str,
+        *,
+        unchanged: Port | None = None,
+        tx: Transaction | None = None,
+        **attributes: Any,
+    ) -> Port:
         """Change what is named, `binding_host_id` among it (binds, "" unbinds).
 
         A binding that fails leaves `binding_vif_type` "binding_failed" in the answer, as Neutron does, and no error.
+        `unchanged`: only if the port is still as it was then. Raises `RevisionNumberConstraintFailed` where it is not.
         """
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:

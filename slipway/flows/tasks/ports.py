@@ -26,8 +26,9 @@ class CreatePort(NetworkTask):
         network = work.tools.drivers.network
         if request.port_id is not None:
             # Looked at again, since another instance may have taken it since the networks were allocated.
-            check_free(work, network.show_port(work.context, request.port_id, tx=work.tx))
-            port = network.update_port(work.context, request.port_id, device_id=work.instance.id, tx=work.tx)
+            free = network.show_port(work.context, request.port_id, tx=work.tx)
+            check_free(work, free)
+            port = network.update_port(work.context, free.id, unchanged=free, device_id=work.instance.id, tx=work.tx)
             check_mac(port, requirements)
             return Nic(port, request)
         options = requirements.dhcp_options
@@ -57,7 +58,7 @@ class CreatePort(NetworkTask):
             return
         owned = _owned(work, request.port_id)
         if owned is not None:
-            network.update_port(work.admin, owned.id, device_id="", tx=work.tx)
+            network.update_port(work.admin, owned.id, unchanged=owned, device_id="", tx=work.tx)
 
 
 class BindPort(NetworkTask):
@@ -92,7 +93,7 @@ class BindPort(NetworkTask):
         owned = _owned(work, nic.port.id)
         if owned is not None and owned.binding_host_id in ("", work.effect.host):
             work.tools.drivers.network.update_port(
-                work.admin, owned.id, device_owner="", binding_host_id="", tx=work.tx
+                work.admin, owned.id, unchanged=owned, device_owner="", binding_host_id="", tx=work.tx
             )
 
 

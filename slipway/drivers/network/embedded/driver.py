@@ -175,13 +175,22 @@ class EmbeddedNetwork(GroupsAndQuotas):
             self._after(tx, PortChange("create", port))
         return port
 
-    def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
+    def update_port(
+        self,
+        context: Context,
+        port_id: str,
+        *,
+        unchanged: Port | None = None,
+        tx: Transaction | None = None,
+        **attributes: Any,
+    ) -> Port:
         """Change what is named, `binding_host_id` among it (binds, "" unbinds).
 
         A binding that fails leaves `binding_vif_type` "binding_failed" in the answer, as Neutron does, and no error.
+        `unchanged`: only if the port is still as it was then. Raises `RevisionNumberConstraintFailed` where it is not.
         """
         with self._transactions.writing(tx) as own:
-            change = self._changes.update(own, context, port_id, attributes)
+            change = self._changes.update(own, context, port_id, attributes, unchanged)
             self._after(own, change)
         return change.port
 

@@ -26,7 +26,7 @@ from slipway.drivers.network.embedded.portattributes import PORT, says_something
 from slipway.drivers.network.embedded.ports import Ports
 from slipway.drivers.network.embedded.schema import ports
 from slipway.drivers.network.embedded.services import Services
-from slipway.model import Context
+from slipway.model import Context, Port
 from slipway.states.store import Transaction
 
 _PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner", "dns_name", "port_security_enabled")
@@ -52,14 +52,18 @@ class PortChanges:
         self._ports = ports
         self._mechanisms = mechanisms
 
-    def update(self, tx: Transaction, context: Context, port_id: str, given: Mapping[str, Any]) -> PortChange:
-        """Change what is given; gives the port before and after.
+    def update(
+        self, tx: Transaction, context: Context, port_id: str, given: Mapping[str, Any], unchanged: Port | None = None
+    ) -> PortChange:
+        """Change what is given, if the port is still `unchanged`; gives the port before and after.
 
-        Raises what `PORT` finds wrong, `PortNotFound`, `PolicyNotAuthorized`, `PortBound`, `MacAddressInUse`, what
-        `fixedips` and `portsecurity` raise, `MechanismDriverError`.
+        Raises what `PORT` finds wrong, `PortNotFound`, `RevisionNumberConstraintFailed`, `PolicyNotAuthorized`,
+        `PortBound`, `MacAddressInUse`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
         """
         values = PORT.for_update(given)
         row = self._ports.row(tx, context, port_id, lock=True)
+        if unchanged is not None and portrows.from_row(row) != unchanged:
+            raise errors.RevisionNumberConstraintFailed(f"port {port_id}: has changed since it was looked at")
         if not context.is_admin and row.project_id != context.project_id:
             raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
         policy.check_port(context, PORT, values, row, create=False)

@@ -133,10 +133,23 @@ class NeutronNetwork:
             raise errors.TransientNetworkError(f"the port that was made with key {key} is not there any more")
         return made
 
-    def update_port(self, context: Context, port_id: str, *, tx: Transaction | None = None, **attributes: Any) -> Port:
-        """Change what is named, `binding_host_id` among it (binds, "" unbinds); a failed binding is no error."""
+    def update_port(
+        self,
+        context: Context,
+        port_id: str,
+        *,
+        unchanged: Port | None = None,
+        tx: Transaction | None = None,
+        **attributes: Any,
+    ) -> Port:
+        """Change what is named, `binding_host_id` among it (binds, "" unbinds); a failed binding is no error.
+
+        `unchanged`: only if the port is still as it was then (Neutron: revisions). Raises
+        `RevisionNumberConstraintFailed` where it is not, and nothing where this Neutron counts no revisions.
+        """
         path, body = _path("ports", port_id, errors.PortNotFound), shapes.request(attributes)
-        return self._one(context, "PUT", path, "port", shapes.port, body, absent=errors.PortNotFound)
+        revision = None if unchanged is None else unchanged.revision_number
+        return self._one(context, "PUT", path, "port", shapes.port, body, absent=errors.PortNotFound, revision=revision)
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
@@ -198,8 +211,9 @@ class NeutronNetwork:
         body: Mapping[str, Any] | None = None,
         *,
         absent: type[errors.NotFound] | None = None,
+        revision: int | None = None,
     ) -> T:
-        answer = self._service.one(context, method, path, resource, body, absent=absent)
+        answer = self._service.one(context, method, path, resource, body, absent=absent, revision=revision)
         return shape(self._service.seen_by(context, answer))
 
     def _create(

@@ -81,10 +81,11 @@ class Service:
         body: Mapping[str, Any] | None = None,
         *,
         absent: type[errors.NotFound] | None = None,
+        revision: int | None = None,
     ) -> Mapping[str, Any]:
-        """The one thing that an answer is about."""
+        """The one thing that an answer is about; a change of it only if that is the revision that there is."""
         given = None if body is None else {resource: body}
-        found = self.request(context, method, path, body=given, absent=absent).get(resource)
+        found = self.request(context, method, path, body=given, absent=absent, revision=revision).get(resource)
         if not isinstance(found, dict):
             raise errors.TransientNetworkError(f"{method} {path}: the answer has no {resource}")
         return found
@@ -98,9 +99,11 @@ class Service:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         absent: type[errors.NotFound] | None = None,
+        revision: int | None = None,
     ) -> Mapping[str, Any]:
         """One request. Raises the `NetworkError` of Neutron's name; no answer is a `TransientNetworkError`."""
         what = f"{method} {path}"
+        condition = {} if revision is None else {"If-Match": f"revision_number={revision}"}
 
         def ask() -> Any:
             return self._client().request(
@@ -108,7 +111,7 @@ class Service:
                 method,
                 params=query,
                 json=body,
-                headers=self._headers(context),
+                headers={**self._headers(context), **condition},
                 raise_exc=False,
                 connect_retries=0,
             )
