@@ -120,6 +120,7 @@ def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
     }
     if shutil.which(INSTALL):
         contestants[INSTALL] = lambda: _virt_install(place)
+    # It writes the XML that virsh starts.
     _slipway(place)
     times: dict[str, list[Measured]] = {name: [] for name in contestants}
     for number, name in in_turn(list(contestants), options.rounds):

@@ -250,12 +250,12 @@ class _Run:
         """A fault of the recovery, found by recovering once and putting everything back as it was."""
         bench = self.bench
         kept, lines = bench.state.with_name("kept"), bench.trace.lines
-        bench.orchestrator.close()
+        bench.rest()
         shutil.copytree(bench.state, kept)
         bench.arm(*self.lasting)
         bench.resume()
         points = points_of(bench.trace.lines[len(lines) :])
-        bench.orchestrator.close()
+        bench.rest()
         shutil.rmtree(bench.state)
         kept.rename(bench.state)
         bench.forget()

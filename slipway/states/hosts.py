@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +55,8 @@ _GROUP = sa.select(instances.c.host).where(
     instances.c.host.is_not(None),
     instances.c.id != sa.bindparam("id"),
 )
-_PINNED = sa.select(claims.c.host, instances.c.request).where(
-    instances.c.id == claims.c.instance_id, instances.c.id != sa.bindparam("id")
+_PINNED = sa.select(instances.c.request).where(
+    instances.c.id == claims.c.instance_id, claims.c.host == sa.bindparam("host"), instances.c.id != sa.bindparam("id")
 )
 _BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
 
@@ -110,12 +109,10 @@ def group_hosts(tx: Transaction, project: str, group: str, *, besides: str) -> S
     return tx.scalars(_GROUP, {"project": project, "group": group, "id": besides}).all()
 
 
-def pinned_cpus(tx: Transaction, *, besides: str) -> Mapping[str, frozenset[int]]:
-    """The CPUs of each host that its other instances are pinned to. Reads every claim: for those who want pins only."""
-    found: dict[str, frozenset[int]] = defaultdict(frozenset)
-    for host, request in tx.execute(_PINNED, {"id": besides}):
-        found[host] |= frozenset(codec.decode(request, InstanceRequest).flavor.pin_cpus)
-    return found
+def pinned_cpus(tx: Transaction, host: str, *, besides: str) -> frozenset[int]:
+    """The CPUs of the host that its other instances are pinned to. It reads all their requests."""
+    requests = (codec.decode(one, InstanceRequest) for one in tx.scalars(_PINNED, {"host": host, "id": besides}))
+    return frozenset(cpu for request in requests for cpu in request.flavor.pin_cpus)
 
 
 def claim(tx: Transaction, wanted: Claim) -> None:

@@ -13,7 +13,6 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 import neutron_worker
-from neutron_worker import boot, register_agent
 
 neutron_worker.CONFIGURATION = neutron_worker.CONFIGURATION.replace("service_plugins =", "service_plugins = revisions")
 
@@ -28,9 +27,9 @@ def main():
         stock = Path(sys.prefix, "etc", "neutron", "api-paste.ini").read_text()
         paste = Path(state, "api-paste.ini")
         paste.write_text(stock.replace("request_id fake_project_id", "request_id keystonecontext"))
-        app, plugin = boot("sqlite://", state, str(paste))
+        app, plugin = neutron_worker.boot("sqlite://", state, str(paste))
         for host in sys.argv[1:]:
-            register_agent(plugin, host)
+            neutron_worker.register_agent(plugin, host)
         server = make_server("127.0.0.1", 0, app, handler_class=Quiet)
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
 

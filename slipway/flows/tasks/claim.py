@@ -34,7 +34,7 @@ class ClaimHost(Task):
         claim = Claim(instance.id, host, request.flavor.vcpus, request.flavor.memory, scheduler.disk_total(request))
         hosts.claim(work.tx, claim)
         if request.flavor.pin_cpus:
-            pinned = hosts.pinned_cpus(work.tx, besides=instance.id).get(host, ())
+            pinned = hosts.pinned_cpus(work.tx, host, besides=instance.id)
             if refusal := scheduler.pins_refusal(request.flavor.pin_cpus, pinned):
                 raise ComputeResourcesUnavailable(f"host {host}: {refusal}")
         if request.group:

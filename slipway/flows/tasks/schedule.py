@@ -33,8 +33,10 @@ class Schedule(Task):
         with work.tools.store.read() as tx:
             usages = hosts.usages(tx)
             if request.flavor.pin_cpus:
-                pinned = hosts.pinned_cpus(tx, besides=work.instance.id)
-                usages = [replace(usage, pinned_cpus=pinned.get(usage.host.name, frozenset())) for usage in usages]
+                usages = [
+                    replace(usage, pinned_cpus=hosts.pinned_cpus(tx, usage.host.name, besides=work.instance.id))
+                    for usage in usages
+                ]
             members = (
                 hosts.group_hosts(tx, request.project, request.group.name, besides=work.instance.id)
                 if request.group

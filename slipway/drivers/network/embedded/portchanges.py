@@ -62,7 +62,8 @@ class PortChanges:
         """
         values = PORT.for_update(given)
         row = self._ports.row(tx, context, port_id, lock=True)
-        if unchanged is not None and portrows.from_row(row) != unchanged:
+        before = portrows.from_row(row)
+        if unchanged is not None and before != unchanged:
             raise errors.RevisionNumberConstraintFailed(f"port {port_id}: has changed since it was looked at")
         if not context.is_admin and row.project_id != context.project_id:
             raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
@@ -84,17 +85,23 @@ class PortChanges:
         if values.get("extra_dhcp_opts"):
             new["extra_dhcp_opts"] = _merge_options(row.extra_dhcp_opts or (), values["extra_dhcp_opts"])
         groups = self._regroup(tx, context, values, row)
-        return self._store(tx, row, new, taken, groups)
+        return self._store(tx, row, before, new, taken, groups)
 
     def _store(
-        self, tx: Transaction, row: sa.Row[Any], new: dict[str, Any], taken: list[Taken], groups: tuple[str, ...]
+        self,
+        tx: Transaction,
+        row: sa.Row[Any],
+        before: Port,
+        new: dict[str, Any],
+        taken: list[Taken],
+        groups: tuple[str, ...],
     ) -> PortChange:
         port = portrows.build(new, taken, groups)
         if port.binding_host_id and port.binding_vif_type in UNPLUGGED:
             new["binding_vif_type"] = vif_type = self._mechanisms.bind(tx, port, row)
             port = replace(port, binding_vif_type=vif_type)
         tx.execute(_UPDATE, {f"new_{name}": new[name] for name in _CHANGED} | {"port": row.id})
-        change = PortChange("update", port, portrows.from_row(row))
+        change = PortChange("update", port, before)
         self._mechanisms.precommit(tx, change)
         return change
 
