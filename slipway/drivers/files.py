@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count, takewhile
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -68,3 +69,8 @@ def remove(path: str) -> None:
     for name in (path + TEMPORARY, path):
         with suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def put_aside(log: str) -> list[str]:
+    """The files that virtlogd has made of the log so far, beside the one that grows; the newest is the first."""
+    return list(takewhile(os.path.exists, (f"{log}.{number}" for number in count())))

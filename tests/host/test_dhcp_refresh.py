@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from slipway.model import Port
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from tests.host.dhcpclients import Client, client, until
-from tests.host.hosts import NetworkHost, run, things
+from tests.host.hosts import NetworkHost, processes, run, things
 
 pytestmark = pytest.mark.host
 
@@ -59,10 +60,16 @@ instances:
 
 @pytest.fixture
 def place(netns: str, tmp_path: Path) -> Iterator[Place]:
+    with built(netns, tmp_path, dhcp=True) as place:
+        yield place
+
+
+@contextmanager
+def built(netns: str, tmp_path: Path, *, dhcp: bool) -> Iterator[Place]:
     host, state = NetworkHost(netns), tmp_path / "state"
     with Orchestrator(state) as slipway:
         before = things([host], state)
-        file = loads(file_of(netns), "refresh.yaml")
+        file = loads(file_of(netns, dhcp=dhcp), "refresh.yaml")
         try:
             assert [ended.status.value for ended in slipway.run(file).ended] == ["built"] * 2
             (port,) = slipway.network.list_ports(name="mine")
@@ -118,6 +125,23 @@ def test_dhcp_is_switched_off_and_on(place: Place) -> None:
     assert place.slipway.audit() == ()
     network.update_subnet(subnet, enable_dhcp=True)
     assert place.guest.ask()["serverid"] in place.server()
+
+
+def test_dhcp_that_comes_after_the_instances(netns: str, tmp_path: Path) -> None:
+    with built(netns, tmp_path, dhcp=False) as place:
+        network, subnet = place.slipway.network, place.subnet()
+        assert place.server() == set()
+        assert processes(tmp_path / "state") == []
+        assert place.slipway.audit() == ()
+        network.update_subnet(subnet, enable_dhcp=True)
+        told = place.guest.ask()
+        assert (told["ip"], told["serverid"]) == ("10.9.0.11", *place.server())
+        assert place.slipway.audit() == ()
+        network.update_subnet(subnet, enable_dhcp=False)
+        assert processes(tmp_path / "state") == []
+        network.update_port(place.port().id, fixed_ips=[{"ip_address": "10.9.0.77"}])
+        network.update_subnet(subnet, enable_dhcp=True)
+        assert place.guest.ask()["ip"] == "10.9.0.77"
 
 
 def test_a_subnet_that_comes_later_is_served(place: Place) -> None:

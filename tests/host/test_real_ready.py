@@ -61,6 +61,22 @@ def test_it_is_waited_for(host: RealHost, guest: Guest, tmp_path: Path) -> None:
         assert things([host], tmp_path) == before
 
 
+def test_a_marker_that_virtlogd_has_put_aside_is_seen(host: RealHost, guest: Guest, tmp_path: Path) -> None:
+    def put_aside(event: Event) -> None:
+        if (event.type, event.step) == ("step.start", "ready"):
+            (log,) = tmp_path.rglob("*.log")
+            log.with_name(f"{log.name}.0").write_text("what it said ear")
+            log.write_text(f"lier{log.read_text(errors='replace')}")
+
+    file = file_of(host, guest, "marker: {text: said earlier, within: 10s}")
+    with Orchestrator(tmp_path, settings=file.settings) as orchestrator:
+        (ended,) = orchestrator.run(file, on_event=put_aside).ended
+        assert ended.instance is not None
+        assert (ended.instance.vm_state, ended.instance.fault) == ("ACTIVE", None)
+        orchestrator.delete("one")
+        assert not list(tmp_path.rglob("*.log*"))
+
+
 @pytest.mark.parametrize(
     ("sign", "said"),
     [

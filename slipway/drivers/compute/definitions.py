@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import count, takewhile
 from pathlib import Path
 
-from slipway.drivers.files import file_name, locked, make_directories, remove, replace, text_of
+from slipway.drivers.files import file_name, locked, make_directories, put_aside, remove, replace, text_of
 from slipway.errors import ComputeError
 
 _SUFFIX = ".xml"
@@ -41,9 +40,8 @@ class Definitions:
         log = self.console_log(instance_id)
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
             remove(self._path(instance_id))
-            # What virtlogd put aside; the last first, so that the next one to delete finds what a kill leaves.
-            aside = list(takewhile(os.path.exists, (f"{log}.{number}" for number in count())))
-            for path in (*reversed(aside), log):
+            # The oldest first, so that the next one to delete finds what a kill leaves.
+            for path in (*reversed(put_aside(log)), log):
                 remove(path)
 
     def list(self) -> Sequence[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
+from slipway.drivers.files import put_aside
 from slipway.errors import ComputeError, StepTimeout, UnsupportedHardware
 from slipway.flows.tasks.base import Tools, Work
 from slipway.flows.tasks.domain import ComputeTask
@@ -68,7 +70,9 @@ def _seen(work: Work, readiness: Readiness, vifs: tuple[Vif, ...]) -> bool:
 
 def _says(work: Work, text: bytes) -> bool:
     log = work.on_host.compute.console_log(work.instance.id)
-    if log is None or not os.path.exists(log):
+    if log is None:
         return False
-    with open(log, "rb") as file:
-        return text in file.read()
+    with suppress(FileNotFoundError):
+        # Across the end of what was put aside as well.
+        return text in b"".join(Path(path).read_bytes() for path in (*reversed(put_aside(log)), log))
+    return False

@@ -97,8 +97,7 @@ class CreateDhcpPort(NetworkTask):
         assert work.host is not None
         network = work.tools.drivers.network
         subnets = network.list_subnets(work.admin, network_id=vif.network_id, tx=work.tx)
-        if not any(subnet.enable_dhcp for subnet in subnets):
-            return DhcpService(vif, None)
+        # Also where no subnet has DHCP: one may later, and nothing that is not on record is made then.
         server = network.create_port(
             work.admin,
             key=server_key(vif.network_id, work.host.name),

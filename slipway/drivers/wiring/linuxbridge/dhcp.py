@@ -59,16 +59,20 @@ class DhcpServers:
             if directory is None or before is None or before.server.id != server.id:
                 return
             served = before.refreshed(vifs, server)
-            told = self._process(directory, server.network_id).configured()
-            if served != before or list(told) != configuration(served, inner_name(server.id)).splitlines():
+            if served != before or not self._is_told(directory, served):
                 self._bring(directory, before, served)
+
+    def _is_told(self, directory: str, served: Served) -> bool:
+        told = self._process(directory, served.server.network_id).configured()
+        return served.idle or list(told) == configuration(served, inner_name(served.server.id)).splitlines()
 
     def _bring(self, directory: str, before: Served | None, served: Served) -> None:
         """Have the network's server serve these, whoever was served before."""
         if before != served:
             process = self._process(directory, served.server.network_id)
-            # Before it takes the place of one by which others are served.
-            process.check(configuration(served, inner_name(served.server.id)))
+            if not served.idle:
+                # Before it takes the place of one by which others are served.
+                process.check(configuration(served, inner_name(served.server.id)))
             changed = addresses_of(before.vifs if before else ()) ^ addresses_of(served.vifs)
             process.forget(sorted({address for address, _ in changed}))
             _write(directory, served)
@@ -78,6 +82,10 @@ class DhcpServers:
         """Have the server's link and its process as they are to be; `connect` a link that is not."""
         server, vif = served.server, served.vifs[-1]
         process, links = self._process(directory, server.network_id), self._links(server.network_id)
+        if served.idle:
+            process.stop()
+            links.disconnect(server.id)
+            return
         text = configuration(served, inner_name(server.id))
         moved = process.configured()[:1] != text.splitlines()[:1]
         anew = False
@@ -115,7 +123,8 @@ class DhcpServers:
     def list(self) -> Sequence[Wired]:
         """All ports whose server lives, would be started again if it died, and is in the network's bridge.
 
-        Wrong with one is that the server works by another configuration than it was told, or at other addresses.
+        Wrong with one is that the server works by another configuration than it was told, or at other addresses. While
+        no subnet has DHCP they wait for one that has, and there is no server.
         """
         found: list[Wired] = []
         for network_id in self._networks():
@@ -150,6 +159,8 @@ class DhcpServers:
         process, links, served = self._process(directory, network_id), self._links(network_id), _read(directory)
         if served is None or not served.vifs:
             return ()
+        if served.idle:
+            return [Wired(vif.port_id) for vif in served.vifs]
         if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
             return ()
         fault = links.fault(served.server, served.server_addresses())

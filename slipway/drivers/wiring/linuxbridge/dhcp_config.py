@@ -59,6 +59,11 @@ class Served:
         return tuple(subnet for subnet in found.values() if subnet.enable_dhcp and _mode(subnet))
 
     @property
+    def idle(self) -> bool:
+        """Whether there is nothing to hand out or advertise by now."""
+        return not self.subnets
+
+    @property
     def mtu(self) -> int:
         """The network's, in bytes."""
         return self.vifs[-1].mtu
