@@ -102,13 +102,18 @@ def make(directory: Path) -> tuple[Path, Path]:
     if not initrd.exists():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
-            depends = _run("apt-cache", "depends", PACKAGE)
-            # Debian's name is of a package without content that depends on the kernel's own.
-            name = next(word for word in depends.split() if word.startswith("linux-image-") and word != PACKAGE)
-            unpacked = unpack(name, Path(scratch))
+            unpacked = unpack_kernel(Path(scratch))
             shutil.copy(next(unpacked.glob("boot/vmlinuz-*")), kernel)
             _initramfs(Path(scratch, "root"), next(unpacked.glob("lib/modules/*/kernel")), initrd)
     return kernel, initrd
+
+
+def unpack_kernel(scratch: Path) -> Path:
+    """Download the kernel with its modules; gives the directory that has them."""
+    depends = _run("apt-cache", "depends", PACKAGE)
+    # Debian's name is of a package without content that depends on the kernel's own.
+    name = next(word for word in depends.split() if word.startswith("linux-image-") and word != PACKAGE)
+    return unpack(name, scratch)
 
 
 def unpack(name: str, scratch: Path) -> Path:

@@ -16,6 +16,7 @@ from tests.drivers.conftest import make_domain as make_domain
 from tests.drivers.conftest import make_instance as make_instance
 from tests.drivers.conftest import make_vif as make_vif
 from tests.host.hosts import RealHost, two_hosts
+from tests.host.lan import Lan
 from tests.host.libvirtd import Libvirtd, missing
 
 pytestmark = pytest.mark.host
@@ -71,6 +72,16 @@ instances: {{one: {{flavor: tiny, image: guest, networks: [], {entry}}}}}
             for path in (self.state / top).rglob("*")
             if path.is_file() and path.name != ".lock"
         }
+
+
+@pytest.fixture
+def lan() -> Iterator[Lan]:
+    """Hosts and guests that are namespaces, gone at the end."""
+    made = Lan()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture(scope="session")

@@ -140,6 +140,7 @@ def test_a_failure_is_told_and_leaves_nothing(place: Place, what: str) -> None:
     assert place.things() == before
 
 
+@pytest.mark.kernel
 def test_a_vlan_is_made_and_removed_or_its_absence_from_the_kernel_told(place: Place) -> None:
     trial = ["ip", "-n", place.host.name, "link", "add", "link", "uplink", "name", "trial", "type", "vlan", "id", "5"]
     has_vlans = subprocess.run(trial, check=False, capture_output=True).returncode == 0

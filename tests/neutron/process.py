@@ -27,13 +27,20 @@ class Neutron:
 @contextmanager
 def running(hosts: Sequence[str]) -> Iterator[Neutron]:
     """A Neutron of its own, without networks; it ends with the pipe, so also when pytest is killed."""
-    command = [str(PYTHON), str(Path(__file__).with_name("server.py")), *hosts]
+    with serving("server.py", *hosts) as endpoint:
+        yield Neutron(endpoint)
+
+
+@contextmanager
+def serving(script: str, *arguments: str) -> Iterator[str]:
+    """The address that the script prints, for as long as it runs."""
+    command = [str(PYTHON), str(Path(__file__).with_name(script)), *arguments]
     with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        endpoint = process.stdout.readline().strip()
-        assert endpoint, f"Neutron has ended with {process.wait()}; its errors are on standard error"
-        yield Neutron(endpoint)
+        address = process.stdout.readline().strip()
+        assert address, f"{script} has ended with {process.wait()}; its errors are on standard error"
+        yield address
         process.stdin.close()
 
 

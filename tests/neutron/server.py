@@ -1,44 +1,55 @@
 """A real Neutron's API on loopback, in an environment of its own: `server.py` prints its address, ends with its input.
 
-The stock `noauth` pipeline makes everybody an administrator. Here Neutron's own filter that takes the context from
-Keystone's headers stands in its place, without the one that has Keystone check them: so members are members.
+Arguments are the hosts whose agents it knows. The stock `noauth` pipeline makes everybody an administrator. Here
+Neutron's own filter that takes the context from Keystone's headers stands in its place, without the one that has
+Keystone check them: so members are members. With `--keystone URL PASSWORD` before the hosts it is the stock pipeline
+with a Keystone, whose administrator `admin` has that password.
 """
 
 import sys
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import make_server
+
+from serving import Quiet, serve
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 import neutron_worker
 
-neutron_worker.CONFIGURATION = neutron_worker.CONFIGURATION.replace("service_plugins =", "service_plugins = revisions")
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_message):
-        pass
+KEYSTONE = """
+[keystone_authtoken]
+www_authenticate_uri = {url}
+auth_url = {url}
+auth_type = password
+username = admin
+password = {password}
+project_name = admin
+user_domain_id = default
+project_domain_id = default
+token_cache_time = -1
+"""
 
 
 def main():
+    hosts = sys.argv[1:]
+    configuration = neutron_worker.CONFIGURATION.replace("service_plugins =", "service_plugins = revisions")
     with TemporaryDirectory(prefix="slipway-neutron-") as state:
-        stock = Path(sys.prefix, "etc", "neutron", "api-paste.ini").read_text()
-        paste = Path(state, "api-paste.ini")
-        paste.write_text(stock.replace("request_id fake_project_id", "request_id keystonecontext"))
+        paste = Path(sys.prefix, "etc", "neutron", "api-paste.ini")
+        if hosts[:1] == ["--keystone"]:
+            configuration = configuration.replace("auth_strategy = noauth", "auth_strategy = keystone")
+            configuration += KEYSTONE.format(url=hosts[1], password=hosts[2])
+            hosts = hosts[3:]
+        else:
+            stock, paste = paste.read_text(), Path(state, "api-paste.ini")
+            paste.write_text(stock.replace("request_id fake_project_id", "request_id keystonecontext"))
+        neutron_worker.CONFIGURATION = configuration
         app, plugin = neutron_worker.boot("sqlite://", state, str(paste))
-        for host in sys.argv[1:]:
+        for host in hosts:
             neutron_worker.register_agent(plugin, host)
         server = make_server("127.0.0.1", 0, app, handler_class=Quiet)
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
-
-        def end_with_input():
-            sys.stdin.read()
-            server.shutdown()
-
-        threading.Thread(target=end_with_input, daemon=True).start()
-        server.serve_forever()
+        serve(server)
 
 
 if __name__ == "__main__":

@@ -205,8 +205,10 @@ def test_a_cloud_of_clouds_yaml(
     neutron: Neutron, store: Store, user: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its name leads to the URL there; one that is not there is the user's mistake."""
-    monkeypatch.chdir(tmp_path)
-    Path("clouds.yaml").write_text(
+    clouds = tmp_path / "clouds.yaml"
+    # The SDK looks where it was when it was imported.
+    monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [str(clouds)])
+    clouds.write_text(
         json.dumps({"clouds": {"here": {"auth_type": "none", "auth": {"endpoint": f"{neutron.endpoint}/nothing"}}}})
     )
     here = NeutronNetwork(store, Settings(network="neutron", cloud="here"))

@@ -89,9 +89,12 @@ class BindPort(NetworkTask):
         return _vif(port, nic.request)
 
     def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
-        """Unbind it; its addresses and MAC stay. Gone, somebody else's, or on another host by now: nothing to do."""
+        """Unbind it; its addresses and MAC stay. Gone, never bound, or somebody else's or another host's by now:
+        nothing to do."""
         owned = _owned(work, nic.port.id)
-        if owned is not None and owned.binding_host_id in ("", work.effect.host):
+        if owned is None or not (owned.binding_host_id or owned.device_owner):
+            return
+        if owned.binding_host_id in ("", work.effect.host):
             work.tools.drivers.network.update_port(
                 work.admin, owned.id, unchanged=owned, device_owner="", binding_host_id="", tx=work.tx
             )

@@ -143,7 +143,7 @@ class Service:
 
         try:
             return ask()
-        except (sdk.ConfigException, auth.MissingRequiredOptions) as error:
+        except (sdk.ConfigException, auth.MissingRequiredOptions, auth.EndpointNotFound, auth.BadRequest) as error:
             raise errors.InvalidInput(f"cloud {self._cloud} cannot be used: {error}") from error
         except (auth.Unauthorized, auth.Forbidden) as error:
             raise errors.Forbidden(f"{what}: Keystone refuses the credentials of cloud {self._cloud}") from error
@@ -155,9 +155,8 @@ class Service:
         from keystoneauth1.adapter import Adapter
 
         connection = self._connection()
-        if self._endpoint is None:
-            return connection.network
-        return Adapter(connection.session, endpoint_override=f"{self._url()}/v2.0")
+        where = connection.network.get_endpoint() if self._endpoint is None else f"{self._url()}/v2.0"
+        return Adapter(connection.session, endpoint_override=where)
 
     def _url(self) -> str:
         assert self._endpoint is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.drivers.wiring.linuxbridge import nft
 from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, filtered_port
-from slipway.drivers.wiring.linuxbridge.namespace import exists
+from slipway.drivers.wiring.linuxbridge.namespace import exists, inside
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
 from slipway.errors import WiringError
 from slipway.model import Host, SecurityGroupRule, Vif, Wired
@@ -37,6 +37,9 @@ class Filters:
         A port without port security is let alone, and listed. The VIF's bridge must be there.
         """
         port = filtered_port(self._host, vif, rules)
+        # Only where it is another port's may the namespace be gone.
+        with inside(port.netns):
+            pass
         if _tracking([port]) is Tracking.IP:
             nft.show_to_ip(port.netns, port.bridge)
         with self._ports.locked():
