@@ -79,6 +79,11 @@ def filesystem(path: Path) -> str:
     return next((mounts[at] for at in (path.resolve(), *path.resolve().parents) if at in mounts), "unknown")
 
 
+def as_installed() -> dict[str, str]:
+    """The environment for a command: its modules are compiled once, not at every start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 # --- counting -----------------------------------------------------------------------------------------------------
 
 

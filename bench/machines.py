@@ -1,11 +1,11 @@
 """From the command to the lease: Slipway, `virsh create` of a ready XML, virt-install; and many guests at once.
 
-Slipway takes part twice: as the command, and embedded in a Python program that has run it before.
+Slipway takes part twice: as the command, and embedded in a Python program that has it open.
 
 The same guest, kernel, devices and accelerator on the same warm libvirtd (`virsh` gets the XML that Slipway wrote), and
-the same to be set up each time: a disk, a bridge, a tap, a DHCP server in a namespace of its own with one entry. By
-hand these are `qemu-img`, `ip` and `dnsmasq` commands, which are started one after the other. The lease is what the
-guest writes of itself to its serial port.
+the same to be set up each time: a disk, a bridge, a tap, the filters at it, a DHCP server in a namespace of its own
+with one entry. By hand these are `qemu-img`, `ip`, `nft` (with the rules that Slipway made) and `dnsmasq` commands, one
+after the other. The lease is what the guest writes of itself to its serial port.
 Needs root and what `examples/real/two_hosts.py` needs; virt-install takes part where it is installed.
 """
 
@@ -28,7 +28,7 @@ from typing import Any
 
 from lxml import etree
 
-from bench.common import TMPFS, in_turn, scratch, table, tell
+from bench.common import TMPFS, as_installed, in_turn, scratch, table, tell
 from examples.real import guest, two_hosts
 from slipway import Orchestrator, load
 from slipway.batch import Status
@@ -37,6 +37,8 @@ from slipway.model import Event
 HOST = "hyper-a"
 MEMORY = 128
 """MiB of the guest."""
+BRIDGE, TAP, SERVER, SPACE = "bench-br", "bench-tap", "bench-dhcp", "bench-dhcp"
+MAC, ADDRESS = "fa:16:3e:99:00:05", "10.99.0.5"
 LEASE = "slipway-guest: nic "
 BOOT = "console=ttyS0 quiet"
 
@@ -58,6 +60,11 @@ class Place:
         return self.directory / "ready.xml"
 
     @property
+    def rules(self) -> Path:
+        """The filters at the tap of the guest that is started by hand."""
+        return self.directory / "ready.nft"
+
+    @property
     def disk(self) -> Path:
         """The disk of the guest that is started by hand."""
         return self.directory / "bench.qcow2"
@@ -69,14 +76,18 @@ class Place:
     def run_file(self, count: int) -> Path:
         host = f'compute: libvirt, disks: qcow2, wiring: linuxbridge, netns: {HOST}, uri: "{self.uri}"'
         path = self.directory / "machines.yaml"
+        nic = "{port: one}" if count == 1 else "bench"
         path.write_text(f"""
 schema: 1
 hosts:
   {HOST}: {{vcpus: 64, memory: 64GiB, disk: 1TiB, accel: {self.accel}, {host}}}
-networks: {{bench: {{subnets: {{bench-v4: {{cidr: 10.99.0.0/24}}}}}}}}
+networks:
+  bench:
+    subnets: {{bench-v4: {{cidr: 10.99.0.0/24}}}}
+    ports: {{one: {{mac_address: "{MAC}", fixed_ip: {ADDRESS}}}}}
 flavors: {{tiny: {{vcpus: 1, memory: {MEMORY}MiB, disk: 1GiB}}}}
 images: {{guest: {{kernel: {self.kernel}, initrd: {self.initrd}, cmdline: "{BOOT}"}}}}
-instances: {{web: {{flavor: tiny, image: guest, networks: [bench], count: {count}}}}}
+instances: {{web: {{flavor: tiny, image: guest, networks: [{nic}], count: {count}}}}}
 """)
         return path
 
@@ -106,16 +117,17 @@ def main() -> None:
         place = Place(directory, *guest.make(directory / "guest"), options.accel)
         two_hosts.up(directory, quiet=True)
         try:
-            results = _measured(place, options)
+            with Orchestrator(directory / "embedded") as orchestrator:
+                results = _measured(place, options, orchestrator)
         finally:
             two_hosts.down(directory)
     tell(results, _text(results), as_json=options.json)
 
 
-def _measured(place: Place, options: argparse.Namespace) -> dict[str, Any]:
+def _measured(place: Place, options: argparse.Namespace, orchestrator: Orchestrator) -> dict[str, Any]:
     contestants: dict[str, Callable[[], Measured]] = {
         SLIPWAY: lambda: _slipway(place),
-        EMBEDDED: lambda: _embedded(place),
+        EMBEDDED: lambda: _embedded(place, orchestrator),
         VIRSH: lambda: _virsh(place),
     }
     if shutil.which(INSTALL):
@@ -171,14 +183,18 @@ def _slipway(place: Place, count: int = 1) -> Measured:
     ending = ["--state", str(state), "--output", "json"]
     began = time.monotonic()
     done = subprocess.run(
-        [*command, "run", str(file), "--parallel", str(count), *ending], capture_output=True, text=True, check=False
+        [*command, "run", str(file), "--parallel", str(count), *ending],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=as_installed(),
     )
     came_back = time.monotonic() - began
     try:
         if done.returncode:
             sys.exit(f"slipway run ended with {done.returncode}: {done.stdout}{done.stderr}")
         lease = _leased(_logs(state, count), began)
-        shutil.copy(next((state / "instances" / HOST).glob("*.xml")), place.ready)
+        _keep(place, next((state / "instances" / HOST).glob("*.xml")))
     finally:
         gone = subprocess.run([*command, "destroy", str(file), *ending], capture_output=True, text=True, check=False)
     if gone.returncode:
@@ -188,21 +204,30 @@ def _slipway(place: Place, count: int = 1) -> Measured:
     return Measured(lease, came_back, _steps((e["event"], e["step"], datetime.fromisoformat(e["at"])) for e in told))
 
 
-def _embedded(place: Place) -> Measured:
-    file, state = load(place.run_file(1)), place.directory / "state"
+def _embedded(place: Place, orchestrator: Orchestrator) -> Measured:
     events: list[Event] = []
     began = time.monotonic()
-    with Orchestrator(state, settings=file.settings) as orchestrator:
-        try:
-            result = orchestrator.run(file, on_event=events.append)
-            came_back = time.monotonic() - began
-            if any(ended.status is not Status.BUILT for ended in result.ended):
-                sys.exit(f"slipway, embedded: {result.ended}")
-            lease = _leased(_logs(state, 1), began)
-        finally:
-            orchestrator.destroy(file)
-    shutil.rmtree(state)
+    file = load(place.run_file(1))
+    try:
+        result = orchestrator.run(file, on_event=events.append)
+        came_back = time.monotonic() - began
+        if any(ended.status is not Status.BUILT for ended in result.ended):
+            sys.exit(f"slipway, embedded: {result.ended}")
+        lease = _leased(_logs(place.directory / "embedded", 1), began)
+    finally:
+        orchestrator.destroy(file)
     return Measured(lease, came_back, _steps((event.type, event.step, event.at) for event in events if event.step))
+
+
+def _keep(place: Place, xml: Path) -> None:
+    """What virsh and nft are given later: the XML, and the rules with the names of the bridge and tap made by hand."""
+    shutil.copy(xml, place.ready)
+    (bridge,) = (
+        link["ifname"] for link in json.loads(_run(["ip", "-n", HOST, "-j", "link", "show", "type", "bridge"]))
+    )
+    (tap,) = (target.get("dev") for target in etree.parse(xml).iterfind("devices/interface/target"))
+    rules = _run(["ip", "netns", "exec", HOST, "nft", "list", "ruleset"])
+    place.rules.write_text(rules.replace(bridge, BRIDGE).replace(tap, TAP))
 
 
 def _logs(state: Path, count: int) -> Sequence[Path]:
@@ -244,9 +269,6 @@ def _has_lease(log: Path) -> bool:
 
 # --- by hand ------------------------------------------------------------------------------------------------------
 
-BRIDGE, TAP, SERVER, SPACE = "bench-br", "bench-tap", "bench-dhcp", "bench-dhcp"
-MAC, ADDRESS = "fa:16:3e:99:00:05", "10.99.0.5"
-
 
 def _by_hand(place: Place, start: Sequence[str], stop: Sequence[str], log: Path) -> Measured:
     """Set the network up, start the guest, wait for its lease, and take all of it back."""
@@ -265,6 +287,7 @@ def _by_hand(place: Place, start: Sequence[str], stop: Sequence[str], log: Path)
         _run(["ip", "netns", "del", SPACE])
         _run(["ip", "-n", HOST, "link", "del", TAP])
         _run(["ip", "-n", HOST, "link", "del", BRIDGE])
+        _run(["ip", "netns", "exec", HOST, "nft", "flush", "ruleset"])
     return Measured(lease, came_back)
 
 
@@ -273,13 +296,15 @@ def _network_up(place: Place, pid: Path) -> list[list[str]]:
     there = ["ip", "-n", SPACE]
     served = ["--interface=ns-bench", "--bind-interfaces", "--except-interface=lo", "--no-hosts", "--no-resolv"]
     leases = ["--dhcp-range=10.99.0.0,static,255.255.255.0", f"--dhcp-host={MAC},{ADDRESS}", "--dhcp-authoritative"]
+    shown_to_ip = ["nf_call_iptables", "1", "nf_call_ip6tables", "1"]
     files = [f"--pid-file={pid}", f"--dhcp-leasefile={place.directory}/dnsmasq.leases", "--conf-file=/dev/null"]
     return [
         ["qemu-img", "create", "-q", "-f", "qcow2", str(place.disk), "1G"],
-        [*here, "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"],
+        [*here, "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0", *shown_to_ip],
         [*here, "link", "set", BRIDGE, "up"],
         [*here, "tuntap", "add", TAP, "mode", "tap"],
         [*here, "link", "set", TAP, "master", BRIDGE, "up"],
+        ["ip", "netns", "exec", HOST, "nft", "-f", str(place.rules)],
         ["ip", "netns", "add", SPACE],
         [*here, "link", "add", SERVER, "type", "veth", "peer", "name", "ns-bench", "netns", SPACE],
         [*here, "link", "set", SERVER, "master", BRIDGE, "up"],
@@ -328,10 +353,11 @@ def _type(place: Place) -> str:
     return "kvm" if place.accel == "kvm" else "qemu"
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import resource
 import subprocess
@@ -12,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.common import TMPFS, Timing, median_ms, scratch, table, tell
+from bench.common import TMPFS, Timing, as_installed, median_ms, scratch, table, tell
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "smallest.yaml"
 SLIPWAY = [sys.executable, "-c", "from slipway.cli.main import main; main()"]
@@ -56,9 +55,7 @@ def _children_cpu() -> float:
 def _start(command: list[str], parent: Path) -> str:
     """Run the command on a state of its own; gives what it wrote to standard error."""
     with scratch(parent) as state:
-        # As installed: compiled once, not at every start.
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment["SLIPWAY_STATE"] = str(state)
+        environment = {**as_installed(), "SLIPWAY_STATE": str(state)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, all_is_loaded, common_options, example
 
 if TYPE_CHECKING:
     from slipway.drill.campaign import Progress, Report, Wanted
@@ -71,6 +71,7 @@ def command(
     from slipway.drill.bench import Plan
     from slipway.runfile import load
 
+    all_is_loaded()
     wanted = _wanted(only, modes, pairs, jobs or os.cpu_count() or 1, fail_fast=fail_fast)
     plan = Plan(load(file), seed=seed, remote_network=remote_network)
     if only_list:

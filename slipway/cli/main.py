@@ -74,10 +74,8 @@ class LazyGroup(click.Group):
         """Run a command and leave with its exit code; an error is one line, or JSON where that was asked for."""
         argv = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
-        # Imports make 100,000 objects that stay: to look for garbage among them takes an eighth of a short command.
-        gc.set_threshold(50_000)
-        # Nor is there anything to gain from it while the process ends, which takes another eighth.
-        atexit.register(gc.freeze)
+        if args is None:
+            _do_not_look_for_garbage()
         # Python has no standard output where the shell has closed it (>&-).
         sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
         try:
@@ -88,6 +86,13 @@ class LazyGroup(click.Group):
 
             code = report(error, argv)
         sys.exit(code)
+
+
+def _do_not_look_for_garbage() -> None:
+    """Imports make 200,000 objects that stay: to look among them takes an eighth of a short command, and another one
+    while its process ends. `all_is_loaded` looks again, for what may take long."""
+    gc.disable()
+    atexit.register(gc.freeze)
 
 
 @click.group(

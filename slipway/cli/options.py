@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -115,6 +116,13 @@ def _check_there(state: str) -> None:
         raise DatabaseUnavailable(f"there is no {what}; `slipway run` makes it, --state names another") from error
 
 
+def all_is_loaded() -> None:
+    """From now on look for garbage, but never again among what is there already."""
+    gc.freeze()
+    gc.set_threshold(50_000)
+    gc.enable()
+
+
 @contextmanager
 def orchestrator(
     options: Options,
@@ -135,6 +143,7 @@ def orchestrator(
     from slipway.orchestrator import Orchestrator
     from slipway.states.store import Store
 
+    all_is_loaded()
     state = options.state or default_state()
     more: dict[str, Any] = {} if new else {"store": partial(Store, make=False)}
     if sleep is not None:

@@ -125,18 +125,20 @@ class ServerProcess:
         python = (sys.executable or "python3", "-I", "-S", supervisor.__file__, self._directory)
         server = ("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--pid-file")
         with namespace.inside(self._netns):
-            started = subprocess.run(
+            started = subprocess.Popen(
                 [*python, *server, f"--dhcp-leasefile={self.leases}", self._mark],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 start_new_session=True,
-                timeout=_PATIENCE,
-                check=False,
             )
-        if started.returncode != 0:
-            raise WiringError(f"{python[0]} cannot supervise dnsmasq: it ended with {started.returncode}")
+        # It goes on in the background at once. Waiting with a timeout, Python would look only now and then.
+        with _opened(started.pid) as fd:
+            if not _has_ended(fd):
+                started.kill()
+        if (code := started.wait()) != 0:
+            raise WiringError(f"{python[0]} cannot supervise dnsmasq: it ended with {code}")
 
     def _wait(self) -> None:
         """Until the server runs with the configuration as it is now."""
@@ -214,12 +216,16 @@ def _opened(pid: int) -> Iterator[int]:
         os.close(fd)
 
 
+def _has_ended(fd: int) -> bool:
+    """Whether the process of the descriptor ends in time: then it is readable."""
+    return bool(select.select([fd], [], [], _PATIENCE)[0])
+
+
 def _end(fd: int) -> None:
     """Tell the process to end, and make it. Raises `ProcessLookupError` when it has ended already."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         signal.pidfd_send_signal(fd, number)
-        # Readable: it has ended.
-        if select.select([fd], [], [], _PATIENCE / 2)[0]:
+        if _has_ended(fd):
             return
     raise WiringError("a DHCP server's process does not end, though killed")
 
