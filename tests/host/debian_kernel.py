@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from examples.real import guest
-from tests.host.libvirtd import until
+from tests.host.libvirtd import WITH_US, until
 
 VIRTIOFSD = Path("/usr/lib/qemu/virtiofsd")
 
@@ -62,19 +62,15 @@ def run_under_debian_kernel(command: Sequence[str], *, cwd: Path, scratch: Path,
     script.write_text(f"cd {shlex.quote(str(cwd))}\nexec {shlex.join(command)}\n")
     kernel, initrd = _image(scratch, _INIT.replace("{script}", str(script)))
     said = scratch / "said"
+    hardware = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "2", "-m", "2G"]
+    # virtiofsd reads and writes it.
+    memory = ["-object", "memory-backend-memfd,id=memory,size=2G,share=on", "-numa", "node,memdev=memory"]
+    boot = ["-kernel", str(kernel), "-initrd", str(initrd), "-append", "console=ttyS0 quiet panic=-1", "-no-reboot"]
+    console = ["-nodefaults", "-display", "none", "-serial", f"file:{said}"]
     with _shared_root(scratch) as socket:
-        subprocess.run(
-            [
-                *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "2"),
-                *("-m", "2G", "-object", "memory-backend-memfd,id=memory,size=2G,share=on"),
-                *("-numa", "node,memdev=memory", "-chardev", f"socket,id=root,path={socket}"),
-                *("-device", "vhost-user-fs-pci,chardev=root,tag=machine", "-nodefaults", "-display", "none"),
-                *("-serial", f"file:{said}", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initrd)),
-                *("-append", "console=ttyS0 quiet panic=-1"),
-            ],
-            check=True,
-            timeout=within,
-        )
+        root = ["-chardev", f"socket,id=root,path={socket}", "-device", "vhost-user-fs-pci,chardev=root,tag=machine"]
+        qemu = [*WITH_US, "qemu-system-x86_64", *hardware, *memory, *boot, *console, *root]
+        subprocess.run(qemu, check=True, timeout=within)
     text = said.read_text(errors="replace").replace("\r\n", "\n")
     ended = _ENDED.search(text)
     assert ended is not None, text
@@ -86,7 +82,7 @@ def _shared_root(scratch: Path) -> Iterator[Path]:
     socket = scratch / "root.sock"
     options = ["-o", "source=/", "-o", "cache=always", "-o", "sandbox=chroot"]
     daemon = subprocess.Popen(
-        [VIRTIOFSD, f"--socket-path={socket}", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*WITH_US, VIRTIOFSD, f"--socket-path={socket}", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         until(socket.exists, "virtiofsd")
