@@ -466,7 +466,10 @@ class DiskRequest:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk that exists: where, in which format, and the guest's name for it. `volume`: it was brought along."""
+    """A disk that exists: where, in which format, and the guest's name for it. `volume`: it was brought along.
+
+    `direct`: its file system has O_DIRECT, by which a guest's data are not cached by the host as well.
+    """
 
     instance_id: str
     slot: int
@@ -476,6 +479,7 @@ class Disk:
     size: int
     device: str
     volume: bool = False
+    direct: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,6 +363,10 @@ def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:
     }
     assert dict(one(disks[2], "driver").items()) == {"name": "qemu", "type": "raw"}
     assert [disk.find("readonly") is not None for disk in disks] == [False, False, True]
+    cached = [replace(disk, direct=False) for disk in DISKS]
+    root = etree.fromstring(build_domain_xml(make_instance(), NULL, cached, []))
+    drivers = root.findall("devices/disk/driver")
+    assert [driver.get("cache") for driver in drivers] == ["writeback", "writeback", None]
 
 
 @pytest.mark.parametrize(("takes_files", "labels"), [(True, [{"model": "dac", "relabel": "no"}]), (False, [])])

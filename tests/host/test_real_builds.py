@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -19,8 +22,9 @@ from slipway.flows.audit import Difference
 from slipway.model import EffectState, Instance
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
+from tests.conftest import Guest
 from tests.host.conftest import Machines
-from tests.host.libvirtd import until
+from tests.host.libvirtd import Libvirtd, until
 
 pytestmark = pytest.mark.host
 
@@ -53,6 +57,29 @@ def test_a_guest_boots_and_is_gone_when_it_is_deleted(machines: Machines) -> Non
         assert orchestrator.audit() == ()
         orchestrator.delete("one")
         assert_nothing_is_left(machines, orchestrator)
+
+
+def test_a_file_system_that_has_no_o_direct(guest: Guest) -> None:
+    with ExitStack() as stack:
+        # In a short path, for sockets are in it.
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="slipway-", dir="/tmp")))
+        state = directory / "state"
+        for path in (state, directory / "daemon"):
+            path.mkdir()
+        subprocess.run(["mount", "-t", "ramfs", "memory", state], check=True)
+        stack.callback(subprocess.run, ["umount", "--lazy", state], check=True)
+        # It sees what was mounted when it began.
+        libvirtd = Libvirtd(directory / "daemon")
+        stack.callback(libvirtd.close)
+        machines = Machines(libvirtd, state, guest)
+        with machines.open() as orchestrator:
+            ended = run(orchestrator, machines.file(entry="disks: [64MiB]"))
+            assert ended.instance is not None
+            assert ended.instance.fault is None
+            one = ended.instance
+            until(lambda: "slipway-guest: ready" in machines.console(one), "the guest's marker")
+            orchestrator.delete("one")
+            assert_nothing_is_left(machines, orchestrator)
 
 
 def test_what_was_found_out_of_kvm_is_true(machines: Machines) -> None:

@@ -235,7 +235,10 @@ def _add_disk(devices: _Element, disk: Disk, platform: Platform) -> None:
     seed = disk.role is DiskRole.SEED
     element = _add(devices, "disk", {"type": "file", "device": "disk"})
     driver = {"name": "qemu", "type": disk.format}
-    _add(element, "driver", driver if seed else driver | {"cache": "none", "discard": "unmap"})
+    if not seed:
+        # Nova: what cannot be opened with O_DIRECT is written back.
+        driver |= {"cache": "none" if disk.direct else "writeback", "discard": "unmap"}
+    _add(element, "driver", driver)
     source = _add(element, "source", {"file": _path(f"disk {disk.slot}", disk.path)})
     if disk.volume and platform.takes_files:
         # libvirt would change the file's owner, and not everywhere remember whose it was.

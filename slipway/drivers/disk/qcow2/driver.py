@@ -5,6 +5,7 @@ A volume that was brought along stays where it is; `<instance id>-<slot>.volume`
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,7 @@ class Qcow2Disk:
             size = _size(path)
             if size is None:
                 size = self._make(request, path)
+            direct = _takes_direct(path)
         return Disk(
             instance_id=request.instance_id,
             slot=request.slot,
@@ -73,6 +75,7 @@ class Qcow2Disk:
             format="raw" if request.role is DiskRole.SEED else "qcow2",
             size=size,
             device=device_name(request.slot),
+            direct=direct,
         )
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
@@ -137,6 +140,7 @@ class Qcow2Disk:
             size=found.size,
             device=device_name(request.slot),
             volume=True,
+            direct=_takes_direct(found.path),
         )
 
     def _taken(self) -> Iterator[tuple[str, str]]:
@@ -195,6 +199,17 @@ def _read_claim(path: str) -> _Attached | None:
         return None
     except msgspec.MsgspecError as error:
         raise DiskError(f"{path} is damaged: {error}; delete it when no guest uses its volume") from error
+
+
+def _takes_direct(path: str) -> bool:
+    """Whether it can be opened with O_DIRECT: tmpfs and ramfs, for instance, have it on some kernels only."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return False
+    return True
 
 
 def _size(path: str) -> int | None:
