@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import WiringError
-from slipway.model import Port
+from slipway.model import Event, Port
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from tests.host.dhcpclients import Client, client, until
@@ -142,6 +142,27 @@ def test_dhcp_that_comes_after_the_instances(netns: str, tmp_path: Path) -> None
         network.update_port(place.port().id, fixed_ips=[{"ip_address": "10.9.0.77"}])
         network.update_subnet(subnet, enable_dhcp=True)
         assert place.guest.ask()["ip"] == "10.9.0.77"
+
+
+def test_the_server_goes_with_the_last_of_two_that_go_at_once(netns: str, tmp_path: Path) -> None:
+    def go_too(event: Event) -> None:
+        if (event.type, event.step, event.name) == ("step.undo", "dhcp-ports", "one"):
+            # The first one's port is bound to the host still.
+            slipway.delete("two")
+
+    host, state = NetworkHost(netns), tmp_path / "state"
+    try:
+        with Orchestrator(state) as slipway:
+            before = things([host], state)
+            assert [ended.status.value for ended in slipway.run(loads(file_of(netns), "two.yaml")).ended] == [
+                "built"
+            ] * 2
+            slipway.delete("one", on_event=go_too)
+            assert not slipway.network.list_ports(device_owner="network:dhcp")
+            assert slipway.audit() == ()
+            assert things([host], state) == before
+    finally:
+        host.clear()
 
 
 def test_a_subnet_that_comes_later_is_served(place: Place) -> None:

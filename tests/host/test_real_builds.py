@@ -67,7 +67,7 @@ def test_a_file_system_that_has_no_o_direct(guest: Guest) -> None:
         for path in (state, directory / "daemon"):
             path.mkdir()
         subprocess.run(["mount", "-t", "ramfs", "memory", state], check=True)
-        stack.callback(subprocess.run, ["umount", "--lazy", state], check=True)
+        stack.callback(lambda: subprocess.run(["umount", "--lazy", state], check=True))
         # It sees what was mounted when it began.
         libvirtd = Libvirtd(directory / "daemon")
         stack.callback(libvirtd.close)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slipway.drivers.network.base import NetworkDriver
+from slipway.errors import PortNotFound
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.network import NetworkTask
-from slipway.model import Context, DhcpService, Host, Port, Scope, SecurityGroupRule, Subnet, Vif
+from slipway.model import Context, DhcpService, EffectState, Host, Port, Scope, SecurityGroupRule, Subnet, Vif
+from slipway.states.effects import effects_of
 from slipway.states.ledger import Durability
 from slipway.states.store import Transaction
 
@@ -112,16 +114,30 @@ class CreateDhcpPort(NetworkTask):
         return DhcpService(vif, with_addresses(network, work.admin, server, subnets, tx=work.tx))
 
     def undo(self, work: Work, result: DhcpService | None, vif: Vif) -> None:
-        """Delete it, unless another instance's port on the network is bound to this host."""
-        host = work.effect.host
+        """Delete it, unless another instance that has a NIC on the network and this host is to be served still."""
+        host, network = work.effect.host, work.tools.drivers.network
         assert host is not None
-        network = work.tools.drivers.network
+        assert work.tx is not None
         server = network.find_port(work.admin, server_key(vif.network_id, host), tx=work.tx)
         if server is None:
             return
+        try:
+            # Locks it until the commit, so that of several that go at once the last one sees that it is the last.
+            network.update_port(work.admin, server.id, name=server.name, tx=work.tx)
+        except PortNotFound:
+            return
         ports = network.list_ports(work.admin, network_id=vif.network_id, tx=work.tx)
-        if not any(p.binding_host_id == host and p.device_id != work.instance.id for p in ports if p.id != server.id):
+        others = {port.device_id for port in ports if port.binding_host_id == host} - {work.instance.id}
+        if not any(self._is_served(work.tx, other, host, vif.network_id) for other in others):
             network.delete_port(work.admin, server.id, tx=work.tx)
+
+    def _is_served(self, tx: Transaction, instance_id: str, host: str, network_id: str) -> bool:
+        """By what is on record: bound to the host a port is for some steps more."""
+        return any(
+            effect.state is not EffectState.UNDONE and self.arguments_of(effect).vif.network_id == network_id
+            for effect in effects_of(tx, instance_id)
+            if effect.kind == self.kind and effect.host == host
+        )
 
 
 def _needs_server(tools: Tools, host: Host | None) -> bool:
