@@ -82,7 +82,7 @@ STORES: dict[str, Callable[[Path], DiskStore]] = {
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DiskStore:
-    return STORES[request.param](tmp_path)
+    return STORES[request.param](tmp_path / "state")
 
 
 def test_a_disk_is_made_once(store: DiskStore) -> None:

@@ -444,5 +444,13 @@ def test_a_volume_is_refused(make: Callable[[Path], object], form: str, says: st
 
 def test_another_instances_disk_is_no_volume(tmp_path: Path, image: Path) -> None:
     other = driver(tmp_path).create_disk(replace(wanting(image), instance_id="two", volume=None, size=MIB))
-    with pytest.raises(ImageUnacceptable, match="images of Slipway"):
+    with pytest.raises(ImageUnacceptable, match="state directory of Slipway"):
         driver(tmp_path).create_disk(wanting(Path(other.path)))
+
+
+def test_what_else_is_in_the_state_directory_is_no_volume(tmp_path: Path) -> None:
+    database = tmp_path / "state" / "slipway.db"
+    database.parent.mkdir()
+    database.write_bytes(bytes(MIB))
+    with pytest.raises(ImageUnacceptable, match="state directory of Slipway"):
+        driver(tmp_path).create_disk(wanting(database, "raw"))

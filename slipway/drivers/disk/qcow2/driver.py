@@ -49,7 +49,7 @@ class Qcow2Disk:
         """The state directory is one installation's."""
         self._host = host.name
         self._directory = state.absolute() / "disks" / file_name(host.name)
-        self._ours = tuple(os.path.realpath(state / kept) for kept in ("disks", "images"))
+        self._state = os.path.realpath(state)
         self._images = ImageCache(host.name, state)
 
     def create_disk(self, request: DiskRequest) -> Disk:
@@ -150,9 +150,9 @@ class Qcow2Disk:
                 yield found.path, text_of(claim.stem.rpartition("-")[0])
 
     def _checked(self, path: str, form: str) -> _Attached:
-        """Refused is as well what is ours: an image of the cache, or another instance's disk."""
-        if any(Path(path).is_relative_to(directory) for directory in self._ours):
-            raise ImageUnacceptable(f"volume {path} is among the disks and images of Slipway: copy it to another place")
+        """Refused is as well what is ours: an image of the cache, another instance's disk, the database."""
+        if Path(path).is_relative_to(self._state):
+            raise ImageUnacceptable(f"volume {path} is in the state directory of Slipway: copy it to another place")
         try:
             regular = stat.S_ISREG(os.stat(path).st_mode)
         except OSError as error:
