@@ -9,6 +9,8 @@ from datetime import timedelta
 
 from slipway import errors
 from slipway.drivers.compute.base import ComputeDriver
+from slipway.drivers.registry import HostDrivers
+from slipway.flows.refresh import rejoin
 from slipway.flows.run import Run
 from slipway.model import ENDED, Fault, PowerState
 from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Event, State
@@ -124,11 +126,19 @@ class PowerChange:
 
     def _on(self) -> None:
         run = self._run
+        self._join()
         self._compute().start(run.instance.id)
         if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
         if (state := self._power_state()) in ENDED:
             raise errors.ComputeError(f"the domain of {run.instance.name} is {state} instead of running")
+
+    def _join(self) -> None:
+        """Before a guest can send anything: the host may have been started anew since it was built."""
+        drivers = self._drivers()
+        if not drivers.wiring.local:
+            network, effects = self._run.tools.drivers.network, self._run.ledger.effects()
+            rejoin(list(reversed(effects)), drivers.wiring, network, self._check)
 
     def _becomes(self, wanted: Callable[[PowerState], bool], *, within: timedelta | None = None) -> bool:
         tools = self._run.tools
@@ -143,9 +153,16 @@ class PowerChange:
         return self._compute().power_state(self._run.instance.id)
 
     def _compute(self) -> ComputeDriver:
-        """The hypervisor, for a next call: by a worker that still has the instance and is not to stop."""
+        """The hypervisor, for a next call."""
+        self._check()
+        return self._drivers().compute
+
+    def _check(self) -> None:
+        """Raise where a next call is not to be made: by a worker that has not the instance any more, or is to stop."""
         self._run.check_going_on()
         self._run.ledger.check()
+
+    def _drivers(self) -> HostDrivers:
         if self._run.host is None:
             raise LookupError(f"{self._run.instance.name} has no host on record")
-        return self._run.tools.drivers.on(self._run.host).compute
+        return self._run.tools.drivers.on(self._run.host)

@@ -11,7 +11,7 @@ from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import PortNotFound, SlipwayError
 from slipway.flows.tasks import arguments_of
-from slipway.flows.tasks.wiring import FilterPort, ServeDhcp, rules_of, server_key, with_addresses
+from slipway.flows.tasks.wiring import FilterPort, Plug, ServeDhcp, rules_of, server_key, with_addresses
 from slipway.model import Context, Effect, EffectState, Host, Port, Subnet, Vif
 from slipway.states import effects, hosts
 from slipway.states.store import Store
@@ -46,6 +46,31 @@ def refresh(store: Store, drivers: Drivers) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def rejoin(effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriver, check: Callable[[], None]) -> None:
+    """Have an instance's NICs plugged, filtered and served again, as the network says now: its host may have lost that.
+
+    `effects` are the instance's, in their order. `check` is called before each call, and raises where this worker must
+    do nothing more. Raises `WiringError`, or what the network service does.
+    """
+    for effect in effects:
+        if effect.state is not EffectState.DONE or effect.kind not in (Plug.kind, FilterPort.kind, ServeDhcp.kind):
+            continue
+        arguments = arguments_of(effect)
+        vif: Vif = arguments.service.vif if effect.kind == ServeDhcp.kind else arguments.vif
+        port = network.show_port(_ADMIN, vif.port_id)
+        subnets = network.list_subnets(_ADMIN, network_id=vif.network_id)
+        now = _as_now(vif, port, subnets)
+        check()
+        if effect.kind == Plug.kind:
+            wiring.plug(effect.instance_id, now)
+        elif effect.kind == FilterPort.kind:
+            rules = rules_of(network, Context(port.project_id, is_admin=True), now)
+            wiring.apply_filter(effect.instance_id, now, rules)
+        elif arguments.service.server is not None:
+            server = with_addresses(network, _ADMIN, network.show_port(_ADMIN, arguments.service.server.id), subnets)
+            wiring.serve_dhcp(effect.instance_id, now, server)
 
 
 def _may_be_wired(drivers: Drivers, host: Host) -> bool:

@@ -299,6 +299,38 @@ def test_damage_is_found_and_what_is_left_deleted(place: Place, what: str) -> No
     assert after == before
 
 
+def lose_all(place: Place) -> None:
+    """What a host has lost when it was started anew."""
+    end_dhcp(place)
+    for netns in place.host.namespaces():
+        run("ip", "netns", "del", netns)
+    delete_tap(place)
+    delete_bridge(place)
+    flush_rules(place)
+
+
+LOST = {name: DAMAGES[name][:2] for name in DAMAGES if not name.startswith(("flat uplink deleted", "DHCP conf"))}
+LOST["all of it"] = (lose_all, VXLAN)
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_a_start_brings_back_what_the_host_has_lost(place: Place, what: str) -> None:
+    damage, provider = LOST[what]
+    place.orchestrator.run(place.file("", provider=provider))
+    before = place.things()
+    place.build(provider=provider)
+    place.orchestrator.stop("one", force=True)
+    place.orchestrator.network.update_port(
+        place.orchestrator.network.list_ports(name="mine")[0].id, fixed_ips=[{"ip_address": "10.9.0.77"}]
+    )
+    damage(place)
+    place.orchestrator.start("one")
+    assert place.findings() == set()
+    assert "10.9.0.77" in run("ip", "netns", "exec", place.host.name, "nft", "list", "ruleset")
+    place.orchestrator.delete("one")
+    assert place.things() == before
+
+
 def servers(place: Place) -> list[psutil.Process]:
     return [one for one in processes(place.state) if one.info["name"] == "dnsmasq"]
 

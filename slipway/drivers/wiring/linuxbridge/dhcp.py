@@ -79,7 +79,7 @@ class DhcpServers:
         self._tell(directory, served, connect=True)
 
     def _tell(self, directory: str, served: Served, *, connect: bool) -> None:
-        """Have the server's link and its process as they are to be; `connect` a link that is not."""
+        """Have the server's link and its process as they are to be; `connect` a link that is not, or is damaged."""
         server, vif = served.server, served.vifs[-1]
         process, links = self._process(directory, server.network_id), self._links(server.network_id)
         if served.idle:
@@ -88,9 +88,10 @@ class DhcpServers:
             return
         text = configuration(served, inner_name(server.id))
         moved = process.configured()[:1] != text.splitlines()[:1]
-        anew = False
-        if moved if links.is_connected(server.id, vif.bridge) else connect:
-            anew = links.connect(server, served.server_addresses(), vif.bridge, vif.mtu)
+        addresses, anew = served.server_addresses(), False
+        whole = links.is_connected(server.id, vif.bridge) and not (connect and links.fault(server, addresses))
+        if moved if whole else connect:
+            anew = links.connect(server, addresses, vif.bridge, vif.mtu)
         process.apply(text, anew=anew)
 
     def withdraw(self, network_id: str, port_id: str) -> None:
