@@ -33,7 +33,7 @@ COMMANDS = {
     "drill": "Fail every effect of a run file; see what leaks.",
     "host": "This machine: check what it can do.",
     "network": "Networks: list, show, create, delete.",
-    "subnet": "Subnets: list, show, create, delete.",
+    "subnet": "Subnets: list, show, create, update, delete.",
     "port": "Ports: list, show, create, update, delete.",
     "security-group": "Security groups and rules: list, show, create, delete.",
     "quota": "What projects may have: list, show, set, delete.",

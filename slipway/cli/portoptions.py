@@ -25,6 +25,7 @@ class Wanted:
     address_pair: list[dict[str, str]]
     dhcp_option: list[dict[str, Any]]
     dhcp6_option: list[dict[str, Any]]
+    no_dhcp_option: tuple[str, ...]
     mac: str | None
     device_id: str | None
     device_owner: str | None
@@ -50,7 +51,7 @@ class Wanted:
         """The attributes in which nothing is named that must be looked up."""
         return given(
             allowed_address_pairs=[_renamed(pair) for pair in self.address_pair] or None,
-            extra_dhcp_opts=self.dhcp_option + [option | {"ip_version": 6} for option in self.dhcp6_option] or None,
+            extra_dhcp_opts=self._extra_dhcp_opts() or None,
             mac_address=self.mac,
             device_id=self.device_id,
             device_owner=self.device_owner,
@@ -62,6 +63,12 @@ class Wanted:
             binding_profile=self.profile,
             description=self.description,
         )
+
+    def _extra_dhcp_opts(self) -> list[dict[str, Any]]:
+        """Neutron: what is not named stays, and None takes it away."""
+        gone = [{"opt_name": name, "opt_value": None} for name in self.no_dhcp_option]
+        six = {"ip_version": 6}
+        return [*self.dhcp_option, *(option | six for option in self.dhcp6_option), *gone, *(one | six for one in gone)]
 
 
 def _all_or_none(name: str, named: Sequence[T], *, no: bool) -> Sequence[T] | None:
@@ -138,6 +145,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         multiple=True,
         callback=_dhcp_options,
         help="A DHCP option for IPv6; several times for several.",
+    ),
+    click.option(
+        "--no-dhcp-option", metavar="NAME", multiple=True, help="No such DHCP option, of either IP version, any more."
     ),
     click.option("--device-id", metavar="ID", help="The device that uses it."),
     click.option("--device-owner", metavar="OWNER", help="The kind of device, as compute:nova."),

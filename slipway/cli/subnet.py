@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
-from slipway.cli.options import Options
+from slipway.cli.options import F, Options
 from slipway.cli.resources import (
     delete_named,
     find,
@@ -25,7 +26,7 @@ from slipway.cli.resources import (
 MODES = click.Choice(["slaac", "dhcpv6-stateful", "dhcpv6-stateless"])
 command = group(
     "subnet",
-    "List, show, create and delete subnets.",
+    "List, show, create, change and delete subnets.",
     "slipway subnet list --network demo-net",
     "slipway subnet create --network demo-net --cidr 10.0.0.0/24 demo-subnet",
     "slipway subnet delete demo-subnet",
@@ -82,6 +83,81 @@ def _pools(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]
     return [{"start": start, "end": end} for start, _, end in pools] or None
 
 
+_CHANGEABLE: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--gateway",
+        "--gateway-ip",
+        "gateway",
+        metavar="IP|none",
+        help="The gateway, or none. [default: the first address]",
+    ),
+    click.option(
+        "--pool",
+        "--allocation-pool",
+        "pools",
+        metavar="FIRST-LAST",
+        multiple=True,
+        callback=_pools,
+        help="Addresses to hand out; several times for several ranges. [default: all but the gateway]",
+    ),
+    click.option(
+        "--dns",
+        "--dns-nameserver",
+        "dns",
+        metavar="IP",
+        multiple=True,
+        help="A name server; several times for several.",
+    ),
+    click.option(
+        "--host-route",
+        "host_routes",
+        metavar="destination=CIDR,nexthop=IP",
+        multiple=True,
+        callback=keyed("destination", "nexthop"),
+        help="A route for DHCP to hand out; several times for several.",
+    ),
+    click.option(
+        "--dhcp/--no-dhcp",
+        "--enable-dhcp/--no-enable-dhcp",
+        "dhcp",
+        default=None,
+        help="Whether DHCP is to be on. [default: yes]",
+    ),
+    click.option("--service-type", metavar="OWNER", multiple=True, help="The device owners that may use it."),
+    click.option("--description", metavar="TEXT", help="A description."),
+)
+
+
+def _changeable(function: F) -> F:
+    """What may be said of a new subnet and of one that is there."""
+    for option in reversed(_CHANGEABLE):
+        function = option(function)
+    return function
+
+
+def _attributes(
+    *,
+    gateway: str | None,
+    pools: list[dict[str, str]] | None,
+    dns: tuple[str, ...],
+    host_routes: list[dict[str, str]],
+    dhcp: bool | None,
+    service_type: tuple[str, ...],
+    description: str | None,
+) -> dict[str, Any]:
+    attributes = given(
+        description=description,
+        allocation_pools=pools,
+        dns_nameservers=dns or None,
+        host_routes=host_routes or None,
+        service_types=service_type or None,
+        enable_dhcp=dhcp,
+    )
+    if gateway is not None:
+        attributes["gateway_ip"] = None if gateway == "none" else gateway
+    return attributes
+
+
 @subcommand(
     command,
     "create",
@@ -96,42 +172,11 @@ def _pools(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]
 )
 @click.option("--cidr", metavar="CIDR", required=True, help="Its addresses, as 10.0.0.0/24.")
 @click.option("--ip-version", type=click.Choice(["4", "6"]), help="The IP version. [default: that of the CIDR]")
-@click.option(
-    "--gateway", "--gateway-ip", "gateway", metavar="IP|none", help="The gateway, or none. [default: the first address]"
-)
-@click.option(
-    "--pool",
-    "--allocation-pool",
-    "pools",
-    metavar="FIRST-LAST",
-    multiple=True,
-    callback=_pools,
-    help="Addresses to hand out; several times for several ranges. [default: all but the gateway]",
-)
-@click.option(
-    "--dns", "--dns-nameserver", "dns", metavar="IP", multiple=True, help="A name server; several times for several."
-)
-@click.option(
-    "--host-route",
-    "host_routes",
-    metavar="destination=CIDR,nexthop=IP",
-    multiple=True,
-    callback=keyed("destination", "nexthop"),
-    help="A route for DHCP to hand out; several times for several.",
-)
-@click.option(
-    "--dhcp/--no-dhcp",
-    "--enable-dhcp/--no-enable-dhcp",
-    "dhcp",
-    default=None,
-    help="Whether DHCP is to be on. [default: yes]",
-)
+@_changeable
 @click.option("--ra-mode", "--ipv6-ra-mode", "ra_mode", type=MODES, help="How IPv6 routers announce it.")
 @click.option(
     "--address-mode", "--ipv6-address-mode", "address_mode", type=MODES, help="How IPv6 addresses come about."
 )
-@click.option("--service-type", metavar="OWNER", multiple=True, help="The device owners that may use it.")
-@click.option("--description", metavar="TEXT", help="A description.")
 @project_option("Whose it is to be. [default: default]")
 def create(
     options: Options,
@@ -139,38 +184,45 @@ def create(
     network: str,
     cidr: str,
     ip_version: str | None,
-    gateway: str | None,
-    pools: list[dict[str, str]] | None,
-    dns: tuple[str, ...],
-    host_routes: list[dict[str, str]],
-    dhcp: bool | None,
     ra_mode: str | None,
     address_mode: str | None,
-    service_type: tuple[str, ...],
-    description: str | None,
     project: str | None,
+    **said: Any,
 ) -> None:
     """Make a subnet."""
     from slipway.cli import resourcetext
 
-    attributes = given(
-        name=name,
-        description=description,
-        allocation_pools=pools,
-        dns_nameservers=dns or None,
-        host_routes=host_routes or None,
-        service_types=service_type or None,
-        enable_dhcp=dhcp,
-        ipv6_ra_mode=ra_mode,
-        ipv6_address_mode=address_mode,
-    )
-    if gateway is not None:
-        attributes["gateway_ip"] = None if gateway == "none" else gateway
+    modes = given(ipv6_ra_mode=ra_mode, ipv6_address_mode=address_mode)
     version = int(ip_version) if ip_version else 6 if ":" in cidr else 4
     with network_service(options, project) as service:
         network_id = refer(service, "network", network, project).id
-        made = service.create_subnet(network_id=network_id, cidr=cidr, ip_version=version, **attributes)
+        made = service.create_subnet(
+            network_id=network_id, cidr=cidr, ip_version=version, **given(name=name), **modes, **_attributes(**said)
+        )
     resourcetext.show(options, made)
+
+
+@subcommand(
+    command,
+    "update",
+    "slipway subnet update demo-subnet --dhcp",
+    "slipway subnet update demo-subnet --gateway none --dns 9.9.9.9 --dns 1.1.1.1",
+)
+@click.argument("subnet", metavar="NAME")
+@click.option("--name", metavar="NAME", help="Its new name.")
+@_changeable
+@scope_options
+def update(options: Options, subnet: str, project: str | None, name: str | None, **said: Any) -> None:
+    """Change the subnet called NAME (or with this id); what is not named stays as it is.
+
+    What may be given several times is all that it has afterwards. Guests hear of it when they ask by DHCP again.
+    """
+    from slipway.cli import resourcetext
+
+    with network_service(options) as service:
+        found = find(service, "subnet", subnet, project)
+        changed = service.update_subnet(found.id, **given(name=name), **_attributes(**said))
+    resourcetext.show(options, changed)
 
 
 @subcommand(command, "delete", "slipway subnet delete demo-subnet")

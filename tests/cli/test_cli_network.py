@@ -174,6 +174,14 @@ def test_subnets(said: Said, site: dict[str, str], slipway: Call) -> None:
     assert made["dns_nameservers"] == ["10.1.0.2", "10.1.0.3"]
     assert made["host_routes"] == [{"destination": "10.9.0.0/16", "nexthop": "10.1.0.7"}]
     assert made["service_types"] == ["compute:nova"]
+    changed = said(
+        "subnet", "update", made["id"], "--name", "sub", "--gateway", "10.1.0.1", "--dhcp", "--dns", "10.1.0.4"
+    )
+    assert changed == {
+        **made,
+        **{"name": "sub", "gateway_ip": "10.1.0.1", "enable_dhcp": True, "dns_nameservers": ["10.1.0.4"]},
+    }
+    made = said("subnet", "update", "sub", "--name", "")
     v6 = said("subnet", "show", "demo-v6")
     assert (v6["ip_version"], v6["ipv6_ra_mode"], v6["ipv6_address_mode"]) == (6, "slaac", "slaac")
     assert said("subnet", "list", "--ip-version", "6", "--network", "demo-net") == [v6]
@@ -204,6 +212,14 @@ def test_ports(said: Said, site: dict[str, str], slipway: Call) -> None:
         {"opt_name": "classless-static-route", "opt_value": "10.0.0.0/8,10.0.0.1", "ip_version": 4},
         {"opt_name": "dns", "opt_value": "::1", "ip_version": 6},
     ]
+    without = said(
+        "port", "update", made["id"], "--no-dhcp-option", "classless-static-route", "--dhcp-option", "mtu=1400"
+    )
+    assert without["extra_dhcp_opts"] == [
+        {"opt_name": "dns", "opt_value": "::1", "ip_version": 6},
+        {"opt_name": "mtu", "opt_value": "1400", "ip_version": 4},
+    ]
+    made = said("port", "update", made["id"], "--no-dhcp-option", "mtu")
     assert made["binding_profile"] == {"a": [1]}
     assert (made["admin_state_up"], made["dns_name"], made["device_id"]) == (False, "web", "vm")
     bare = said("port", "create", "--network", site["net"], "--no-fixed-ip", "--no-security-group")
