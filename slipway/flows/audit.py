@@ -137,19 +137,21 @@ def _effects(
     moving: set[str],
 ) -> Iterator[Finding]:
     expected = _expected(record)
-    local_wiring = {u.host.name for u in record.usages if drivers.on(u.host).wiring.local}
+    # A host that could not be asked may have no driver at all.
+    hosts_asked = [usage.host for usage in record.usages if ("vif", usage.host.name) not in unasked]
+    local_wiring = {host.name for host in hosts_asked if drivers.on(host).wiring.local}
     for thing, effect in expected.items():
         asked = not unasked & {(thing.kind, thing.host), (thing.kind, None)}
         skipped = not asked or (thing.kind in _WIRED and thing.host in local_wiring)
         if effect.state is not EffectState.DONE or effect.instance_id in moving or skipped:
             continue
         if thing not in held:
-            yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there")
+            yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there", effect.instance_id)
         elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
-            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}")
+            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}", effect.instance_id)
     for thing in held.keys() - expected.keys() - _expected(before).keys():
         if thing.instance_id not in moving:
-            yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record")
+            yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record", thing.instance_id)
 
 
 def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
@@ -161,8 +163,8 @@ def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
     return "" if said in right else f"the domain is {said}"
 
 
-def _finding(difference: Difference, thing: _Thing, detail: str) -> Finding:
-    return Finding(difference, thing.kind, thing.name, thing.host, thing.instance_id or None, detail)
+def _finding(difference: Difference, thing: _Thing, detail: str, instance_id: str) -> Finding:
+    return Finding(difference, thing.kind, thing.name, thing.host, instance_id or None, detail)
 
 
 def _port_name(effect: Effect) -> str:

@@ -107,3 +107,13 @@ def test_what_is_not_ours_is_left_out(slipway: Orchestrator, state: Path) -> Non
     }
     path.with_name("11111111-2222-4333-8444-555555555555.json").write_text(json.dumps(foreign))
     assert slipway.audit() == ()
+
+
+def test_a_host_without_a_driver_keeps_no_other_from_being_audited(slipway: Orchestrator, state: Path) -> None:
+    misspelt = "node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: simm}"
+    slipway.run(loads(f"schema: 1\nhosts: {{{misspelt}}}\n", "misspelt.yaml"))
+    one(state, "domains").unlink()
+    found = {(finding.difference, finding.kind, finding.host) for finding in slipway.audit()}
+    unreachable = {finding for finding in found if finding[0] == Difference.UNREACHABLE}
+    assert found - unreachable == {(Difference.MISSING, "domain", "node-1")}
+    assert {host for _, _, host in unreachable} == {"node-2"}

@@ -287,6 +287,7 @@ def test_damage_is_found_and_what_is_left_deleted(place: Place, what: str) -> No
     damage(place)
     found = place.orchestrator.audit()
     assert {finding.kind for finding in found} == wrong.keys()
+    assert {finding.instance_id for finding in found} == {place.orchestrator.show("one").instance.id}
     for finding in found:
         text = wrong[finding.kind].format(bridge=place.bridge, port=port.id)
         assert finding.difference == (Difference.MISSING if "not there" in text else Difference.DIFFERENT)
