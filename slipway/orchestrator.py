@@ -19,7 +19,7 @@ from slipway.builder import Builder, Listener
 from slipway.console import find_log, read_log
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.flows import audit as auditing
-from slipway.flows.addresses import SeenAddresses, see_addresses
+from slipway.flows.addresses import SeenAddresses, readdress, see_addresses
 from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
@@ -107,11 +107,16 @@ class Orchestrator:
         self.network = Networks(
             self._drivers.network,
             Context(project, is_admin=True),
-            changed=lambda: refresh(self._store, self._drivers),
+            changed=self._follow,
         )
         self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         engine = Engine(_definition, self._tools, executor=executor)
         self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
+
+    def _follow(self, changed: object) -> None:
+        """Have the record and the hosts follow a change of the networks."""
+        readdress(changed, self._store, self._drivers.network)
+        refresh(self._store, self._drivers)
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:

@@ -47,7 +47,7 @@ def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
         "claim": details.claim,
         "ports": [
             {
-                **_port_json(nic),
+                **_port_json(nic, addresses),
                 "brought_along": nic.request.port_id is not None,
                 "interface": vif.devname if vif else None,
                 "leases": _leases_json(addresses),
@@ -62,7 +62,7 @@ def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
     }
 
 
-def _port_json(nic: Nic) -> dict[str, Any]:
+def _port_json(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
     port = nic.port
     return {
         "id": port.id,
@@ -70,8 +70,15 @@ def _port_json(nic: Nic) -> dict[str, Any]:
         "network_id": port.network_id,
         "network": nic.request.network.name,
         "mac_address": port.mac_address,
-        "addresses": [ip.ip_address for ip in port.fixed_ips],
+        "addresses": _own(nic, addresses),
     }
+
+
+def _own(nic: Nic, addresses: NicAddresses | None) -> list[str]:
+    """The port's addresses, those of the build where it cannot be asked for them."""
+    if addresses is not None and addresses.port is not None:
+        return list(addresses.port)
+    return [ip.ip_address for ip in nic.port.fixed_ips]
 
 
 def _leases_json(addresses: NicAddresses | None) -> list[dict[str, Any]] | None:
@@ -119,7 +126,7 @@ def _write(details: Details, seen: SeenAddresses) -> None:
     write(coloured(f"{instance.name}  {state_text(instance)}", instance.vm_state), labelled(list(_facts(details))))
     nics = [
         (
-            "\n".join(ip.ip_address for ip in nic.port.fixed_ips) or "-",
+            "\n".join(_own(nic, addresses)) or "-",
             nic.port.mac_address,
             nic.request.network.name,
             vif.devname if vif else "-",

@@ -1,28 +1,36 @@
-"""The addresses that an instance's guest really has, as others see them: its leases, and what the agent in it tells."""
+"""The addresses that an instance's ports have by now, and those that its guest really has: leases, its agent's word."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
+from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.tasks import arguments_of
-from slipway.model import DhcpService, Effect, EffectState, Lease, Vif
-from slipway.states import codec, hosts
+from slipway.model import Context, DhcpService, Effect, EffectState, FixedIp, Lease, Port, Subnet, Vif
+from slipway.states import codec, hosts, instances
 from slipway.states.details import Details
+from slipway.states.effects import effects_of
 from slipway.states.store import Store
 
 A = TypeVar("A")
 
+_ADMIN = Context("", is_admin=True)
+
 
 @dataclass(frozen=True, slots=True)
 class NicAddresses:
-    """What is seen of one NIC. `leases` None: no DHCP server of ours serves it; `guest` None: no agent tells of it."""
+    """What is seen of one NIC. `port` None: its port could not be asked for.
+
+    `leases` None: no DHCP server of ours serves it; `guest` None: no agent tells of it.
+    """
 
     port_id: str
+    port: tuple[str, ...] | None
     leases: tuple[Lease, ...] | None
     guest: tuple[str, ...] | None
 
@@ -63,9 +71,36 @@ def see_addresses(details: Details, store: Store, drivers: Drivers) -> SeenAddre
         leases = asked(lambda: tuple(drivers.on(host).wiring.leases(vif))) if vif.port_id in served else None
         told = [nic.addresses for nic in guest or () if nic.mac_address == vif.mac_address]
         # A guest may have several with the same MAC: a bridge and what is in it.
-        return NicAddresses(vif.port_id, leases, tuple(dict.fromkeys(chain.from_iterable(told))) if told else None)
+        port = asked(lambda: drivers.network.show_port(_ADMIN, vif.port_id))
+        own = None if port is None else _of(port.fixed_ips)
+        return NicAddresses(vif.port_id, own, leases, tuple(dict.fromkeys(chain.from_iterable(told))) if told else None)
 
     return SeenAddresses(tuple(map(seen, bound(effects))), tuple(unasked))
+
+
+def readdress(changed: object, store: Store, network: NetworkDriver) -> None:
+    """After the change of a port, or of a subnet whose addresses come unasked: have on record which ones there are.
+
+    Raises a `StoreError`, or what the network service does.
+    """
+    if isinstance(changed, Port):
+        devices = {changed.device_id}
+    elif isinstance(changed, Subnet) and changed.ipv6_address_mode in ("slaac", "dhcpv6-stateless"):
+        devices = {port.device_id for port in network.list_ports(_ADMIN, network_id=changed.network_id)}
+    else:
+        return
+    for device in devices:
+        with store.read() as tx:
+            nics = bound(effects_of(tx, device))
+        if nics:
+            ports = {port.id: port.fixed_ips for port in network.list_ports(_ADMIN, device_id=device)}
+            now = _of(ip for vif in nics for ip in ports.get(vif.port_id, ()))
+            with store.write() as tx:
+                instances.readdress(tx, device, now)
+
+
+def _of(fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
+    return tuple(ip.ip_address for ip in fixed_ips)
 
 
 def bound(effects: Sequence[Effect]) -> tuple[Vif, ...]:

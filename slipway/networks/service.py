@@ -50,8 +50,13 @@ class Networks:
     `HTTPNotImplemented` where the network driver cannot do it, and a `StoreError` when the database cannot be used.
     """
 
-    def __init__(self, driver: NetworkDriver, context: Context, *, changed: Callable[[], None] = lambda: None) -> None:
-        """`changed` is called after the commit of a change that the hosts' filters and DHCP servers must follow."""
+    def __init__(
+        self, driver: NetworkDriver, context: Context, *, changed: Callable[[object], None] = lambda _: None
+    ) -> None:
+        """`changed` is called after the commit of a change that the hosts' filters and DHCP servers must follow.
+
+        It is given what was made or changed, None where that is gone.
+        """
         self._changed = changed
         self._driver = driver
         self._context = context
@@ -252,7 +257,7 @@ class Networks:
             raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
         result = method(context or self._context, *places, **named)
         if operation in _MATTERS_TO_HOSTS:
-            self._changed()
+            self._changed(result)
         return result
 
     def _method(self, operation: str) -> Callable[..., Any]:

@@ -262,6 +262,11 @@ def launched(
     )
 
 
+def readdress(tx: Transaction, instance_id: str, addresses: tuple[str, ...]) -> None:
+    """Write which addresses it has by now."""
+    tx.execute(instances.update().where(instances.c.id == instance_id).values(addresses=codec.encode(addresses)))
+
+
 def fence(tx: Transaction, instance_id: str, generation: int, *, going_on: bool) -> None:
     """Refuse a worker that was replaced (`StaleWorker`) and, if it is `going_on`, one whose instance is being deleted.
 
