@@ -85,7 +85,9 @@ class BindPort(NetworkTask):
         except errors.MacAddressInUse as error:
             raise errors.PortInUse(f"port {nic.port.id}: {error}") from error
         if port.binding_vif_type == "binding_failed":
-            raise errors.PortBindingFailed(f"port {port.id} could not be bound to host {work.host.name}")
+            raise errors.PortBindingFailed(
+                f"port {port.id} could not be bound to host {work.host.name}: {_kind_of(nic.request.network)}"
+            )
         return _vif(port, nic.request)
 
     def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
@@ -98,6 +100,12 @@ class BindPort(NetworkTask):
             work.tools.drivers.network.update_port(
                 work.admin, owned.id, unchanged=owned, device_owner="", binding_host_id="", tx=work.tx
             )
+
+
+def _kind_of(network: Network) -> str:
+    """What the host may not have of it."""
+    on = f" on {network.provider_physical_network}" if network.provider_physical_network else ""
+    return f"network {network.name} is {network.provider_network_type or 'of no type'}{on}"
 
 
 def _owned(work: Work, port_id: str) -> Port | None:
