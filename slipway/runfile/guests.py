@@ -40,6 +40,9 @@ def check_guest(document: Document, path: NodePath, entry: dict[str, Any]) -> No
         for sign in ("lease", "ping", "ssh"):
             if sign in entry.get("wait_for", {}):
                 document.problem((*path, "wait_for", sign), f"{sign} needs a network: networks is empty", key=True)
+    if "lease" in entry.get("wait_for", {}) and (network := _first_without_dhcp(document, entry)):
+        text = f"lease needs DHCP, which no subnet of network {quoted(network)} has"
+        document.problem((*path, "wait_for", "lease"), text, key=True)
     if "user_data" in entry:
         entry["user_data"] = _text(document, (*path, "user_data"), entry["user_data"], "user_data")
     size = 0
@@ -55,6 +58,14 @@ def check_guest(document: Document, path: NodePath, entry: dict[str, Any]) -> No
             size += len((file["content"] or "").encode())
     if size > MAX_TEXT:
         document.problem((*path, "files"), f"the files are larger than {MAX_TEXT // 1024} KiB together", key=True)
+
+
+def _first_without_dhcp(document: Document, entry: dict[str, Any]) -> str | None:
+    """The first NIC's network, by its name, where the file says that nobody hands out addresses there."""
+    first = (entry.get("networks") or [None])[0]
+    name = first.get("network") if isinstance(first, dict) else first
+    subnets = document.value.get("networks", {}).get(name, {}).get("subnets", {})
+    return name if subnets and not any(subnet.get("enable_dhcp", True) for subnet in subnets.values()) else None
 
 
 def _text(document: Document, path: NodePath, given: Any, label: str) -> str | None:
