@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.errors import PortNotFound
@@ -117,7 +118,6 @@ class CreateDhcpPort(NetworkTask):
         """Delete it, unless another instance that has a NIC on the network and this host is to be served still."""
         host, network = work.effect.host, work.tools.drivers.network
         assert host is not None
-        assert work.tx is not None
         server = network.find_port(work.admin, server_key(vif.network_id, host), tx=work.tx)
         if server is None:
             return
@@ -128,14 +128,16 @@ class CreateDhcpPort(NetworkTask):
             return
         ports = network.list_ports(work.admin, network_id=vif.network_id, tx=work.tx)
         others = {port.device_id for port in ports if port.binding_host_id == host} - {work.instance.id}
-        if not any(self._is_served(work.tx, other, host, vif.network_id) for other in others):
+        if not any(self._is_served(work, other, host, vif.network_id) for other in others):
             network.delete_port(work.admin, server.id, tx=work.tx)
 
-    def _is_served(self, tx: Transaction, instance_id: str, host: str, network_id: str) -> bool:
+    def _is_served(self, work: Work, instance_id: str, host: str, network_id: str) -> bool:
         """By what is on record: bound to the host a port is for some steps more."""
+        with work.tools.store.read() if work.tx is None else nullcontext(work.tx) as tx:
+            recorded = effects_of(tx, instance_id)
         return any(
             effect.state is not EffectState.UNDONE and self.arguments_of(effect).vif.network_id == network_id
-            for effect in effects_of(tx, instance_id)
+            for effect in recorded
             if effect.kind == self.kind and effect.host == host
         )
 
