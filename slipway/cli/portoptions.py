@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from slipway.cli.options import F
-from slipway.cli.resources import flag, given, keyed
+from slipway.cli.resources import flag, given, keyed, together
 
 T = TypeVar("T")
 
@@ -173,8 +172,5 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def port_options(command: F) -> F:
-    """Everything that may be said of a new port or a changed one; the function gets it for `Wanted`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+port_options = together(_OPTIONS)
+"""Everything that may be said of a new port or a changed one; the function gets it for `Wanted`."""

@@ -98,6 +98,17 @@ def flag(name: str, text: str) -> Callable[[F], F]:
     return click.option(f"--{name}/--no-{name}", default=None, help=text)
 
 
+def together(options: Sequence[Callable[[Any], Any]]) -> Callable[[F], F]:
+    """Options that several commands share, in this order in the help."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def naming(function: Callable[..., None]) -> Callable[..., None]:
     """The name of what is to be made, as `NAME` or `--name NAME`."""
 

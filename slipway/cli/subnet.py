@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from slipway.cli.options import F, Options
+from slipway.cli.options import Options
 from slipway.cli.resources import (
     delete_named,
     find,
@@ -21,6 +21,7 @@ from slipway.cli.resources import (
     refer,
     scope_options,
     subcommand,
+    together,
 )
 
 MODES = click.Choice(["slaac", "dhcpv6-stateful", "dhcpv6-stateless"])
@@ -83,7 +84,7 @@ def _pools(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]
     return [{"start": start, "end": end} for start, _, end in pools] or None
 
 
-_CHANGEABLE: tuple[Callable[[Any], Any], ...] = (
+_CHANGEABLE = (
     click.option(
         "--gateway",
         "--gateway-ip",
@@ -126,13 +127,7 @@ _CHANGEABLE: tuple[Callable[[Any], Any], ...] = (
     click.option("--service-type", metavar="OWNER", multiple=True, help="The device owners that may use it."),
     click.option("--description", metavar="TEXT", help="A description."),
 )
-
-
-def _changeable(function: F) -> F:
-    """What may be said of a new subnet and of one that is there."""
-    for option in reversed(_CHANGEABLE):
-        function = option(function)
-    return function
+"""What may be said of a new subnet and of one that is there."""
 
 
 def _attributes(
@@ -172,7 +167,7 @@ def _attributes(
 )
 @click.option("--cidr", metavar="CIDR", required=True, help="Its addresses, as 10.0.0.0/24.")
 @click.option("--ip-version", type=click.Choice(["4", "6"]), help="The IP version. [default: that of the CIDR]")
-@_changeable
+@together(_CHANGEABLE)
 @click.option("--ra-mode", "--ipv6-ra-mode", "ra_mode", type=MODES, help="How IPv6 routers announce it.")
 @click.option(
     "--address-mode", "--ipv6-address-mode", "address_mode", type=MODES, help="How IPv6 addresses come about."
@@ -210,7 +205,7 @@ def create(
 )
 @click.argument("subnet", metavar="NAME")
 @click.option("--name", metavar="NAME", help="Its new name.")
-@_changeable
+@together(_CHANGEABLE)
 @scope_options
 def update(options: Options, subnet: str, project: str | None, name: str | None, **said: Any) -> None:
     """Change the subnet called NAME (or with this id); what is not named stays as it is.
