@@ -19,7 +19,7 @@ import psutil
 import sqlalchemy as sa
 
 import slipway
-from slipway.model import InstanceRequest
+from slipway.model.request import InstanceRequest
 from slipway.runfile import RunFile, loads
 from slipway.states.store import Store
 

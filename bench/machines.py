@@ -31,8 +31,8 @@ from lxml import etree
 from bench.common import TMPFS, as_installed, in_turn, scratch, table, tell
 from examples.real import guest, two_hosts
 from slipway import Orchestrator, load
-from slipway.batch import Status
-from slipway.model import Event
+from slipway.model.record import Event
+from slipway.operations.batch import Status
 
 HOST = "hyper-a"
 MEMORY = 128

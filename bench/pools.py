@@ -8,9 +8,9 @@ from ipaddress import ip_address, ip_network
 
 import sqlalchemy as sa
 
+from slipway.drivers.network.embedded.common.tables import IpAddress, allocations, free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.schema import IpAddress, allocations, free_ranges
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.states.store import Store, Transaction
 
 ADMIN = Context("demo", is_admin=True)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from bench import neutron_process as neutron
 from bench.common import DISK, in_turn, scratch, table, tell
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states.store import Store
 

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from bench.common import DISK, scratch, table, tell
 from bench.pools import ADMIN, Pool, Shape
 from slipway import errors
+from slipway.drivers.network.embedded.common.tables import free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.schema import free_ranges
 from slipway.settings import Settings
 from slipway.states.store import Store
 

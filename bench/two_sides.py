@@ -16,11 +16,12 @@ from bench.drawn_values import NOBODY
 from bench.neutron_process import Neutron
 from bench.sequences import Op
 from slipway import errors
-from slipway.drivers.network.embedded import addresses, macs
+from slipway.drivers.network.embedded.addressing import addresses
+from slipway.drivers.network.embedded.common import macs
+from slipway.drivers.network.embedded.common.quotas import RESOURCES
+from slipway.drivers.network.embedded.common.tables import IpAddress, free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.quotas import RESOURCES
-from slipway.drivers.network.embedded.schema import IpAddress, free_ranges
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.networks.nulls import as_given
 from slipway.settings import Settings
 from slipway.states.schema import hosts

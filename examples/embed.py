@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from slipway import Orchestrator, load
-from slipway.model import Event
+from slipway.model.record import Event
 
 
 def told(event: Event) -> None:

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slipway.drivers.network.embedded.transactions import NetworkEvent
-    from slipway.model import Context
+    from slipway.drivers.network.embedded.common.transactions import NetworkEvent
+    from slipway.model.network import Context
     from slipway.networks import Networks
     from slipway.orchestrator import BuildFailed, Orchestrator, RunResult
     from slipway.runfile import RunFile, load
@@ -28,8 +28,8 @@ __all__ = [
 
 _HOMES = {
     "BuildFailed": "slipway.orchestrator",
-    "Context": "slipway.model",
-    "NetworkEvent": "slipway.drivers.network.embedded.transactions",
+    "Context": "slipway.model.network",
+    "NetworkEvent": "slipway.drivers.network.embedded.common.transactions",
     "Networks": "slipway.networks",
     "Orchestrator": "slipway.orchestrator",
     "RunFile": "slipway.runfile",

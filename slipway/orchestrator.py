@@ -14,33 +14,35 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from slipway import errors
-from slipway.batch import GONE, Ended, run_in_order
-from slipway.builder import Builder, Listener
-from slipway.console import find_log, read_log
 from slipway.drivers.registry import Drivers, driver_class
-from slipway.flows import audit as auditing
-from slipway.flows.addresses import SeenAddresses, readdress, see_addresses
 from slipway.flows.definition import Definition
 from slipway.flows.engine import Engine
 from slipway.flows.loader import find_definition, load_definition
-from slipway.flows.power import GRACEFUL, Shutdown
-from slipway.flows.refresh import refresh
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
-from slipway.flows.watch import Watch
-from slipway.model import Context, Effect, Fault, Instance, InstanceRequest, PowerState
+from slipway.model.machine import PowerState
+from slipway.model.network import Context
+from slipway.model.record import Effect, Fault, Instance
+from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.networks import Networks
+from slipway.operations import audit as auditing
+from slipway.operations.addresses import SeenAddresses, readdress, see_addresses
+from slipway.operations.batch import GONE, Ended, run_in_order
+from slipway.operations.console import find_log, read_log
+from slipway.operations.lifecycle import Builder, Listener
+from slipway.operations.power import change_power
+from slipway.operations.refresh import refresh
+from slipway.operations.watch import Watch
 from slipway.runfile import RunFile
-from slipway.runfile.apply import Changes, bring_about, take_back
 from slipway.settings import Settings
+from slipway.stacks.apply import Changes, bring_about, take_back
 from slipway.states import hosts, installation, instances
 from slipway.states.details import Details, details_of
-from slipway.states.machines import Event as Move
-from slipway.states.machines import VmState
+from slipway.states.machines import Move, VmState
 from slipway.states.store import Store
 
 if TYPE_CHECKING:
-    from slipway.drivers.network.embedded.transactions import NetworkEvent
+    from slipway.drivers.network.embedded.common.transactions import NetworkEvent
 
 NetworkListener: TypeAlias = "Callable[[NetworkEvent], None]"
 
@@ -110,7 +112,7 @@ class Orchestrator:
             changed=self._follow,
         )
         self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
-        engine = Engine(_definition, self._tools, executor=executor)
+        engine = Engine(_definition, self._tools, change_power, executor=executor)
         self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
 
     def _follow(self, changed: object) -> None:

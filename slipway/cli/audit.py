@@ -10,7 +10,7 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.flows.audit import Finding
+    from slipway.operations.audit import Finding
 
 _COLOURS = {"missing": "ERROR", "stuck": "ERROR", "orphaned": "BUILDING", "different": "BUILDING"}
 

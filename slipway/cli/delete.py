@@ -10,10 +10,10 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.batch import Ended
     from slipway.cli.interrupt import Stop
     from slipway.cli.progress import Progress
-    from slipway.model import Instance
+    from slipway.model.record import Instance
+    from slipway.operations.batch import Ended
     from slipway.orchestrator import Orchestrator
 
 
@@ -56,9 +56,9 @@ def command(options: Options, names: tuple[str, ...], project: str | None, timeo
 
 
 def _delete(slipway: Orchestrator, instance: Instance, timeout: float | None, stop: Stop, progress: Progress) -> Ended:
-    from slipway.batch import Ended, Status
     from slipway.errors import BuildInterrupted, InstanceBusy, NotFinished
-    from slipway.model import EffectState
+    from slipway.model.record import EffectState
+    from slipway.operations.batch import Ended, Status
 
     if stop():
         return Ended(instance.name, Status.INTERRUPTED, message="not begun")

@@ -10,8 +10,8 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.batch import Ended
-    from slipway.runfile.apply import Changes
+    from slipway.operations.batch import Ended
+    from slipway.stacks.apply import Changes
 
 
 @click.command("destroy", epilog=example("slipway destroy demo.yaml"))

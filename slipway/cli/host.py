@@ -33,8 +33,8 @@ def check(options: Options, uri: str) -> int:
     from slipway.cli.failures import Code
     from slipway.cli.output import print_json
     from slipway.drivers.hostcheck.finding import Result
+    from slipway.drivers.hostcheck.links import check_network
     from slipway.drivers.hostcheck.machines import check_disks, check_machines
-    from slipway.drivers.hostcheck.network import check_network
 
     state = Path(options.state or default_state())
     found = [*check_machines(uri, state), *check_disks(), *check_network()]

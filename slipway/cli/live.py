@@ -14,7 +14,7 @@ from rich.text import Text
 
 from slipway.cli.output import console, seconds_text
 from slipway.cli.progress import Progress, end_text, happened
-from slipway.model import Event
+from slipway.model.record import Event
 
 _LONGEST_NAME = 20
 _WIDEST_PHASE = len("BLOCK_DEVICE_MAPPING")

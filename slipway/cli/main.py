@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command of that name, or a usage error that says which one may have been meant."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from slipway.problems import did_you_mean
+            from slipway.yamlfile.mistakes import did_you_mean
 
             ctx.fail(f"there is no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-    from slipway.model import Effect, Instance
+    from slipway.model.record import Effect, Instance
 
 _UNBOUNDED = 100_000
 """The width of what is no terminal: a line is never cut or folded there, so that it can be searched."""

@@ -24,7 +24,7 @@ from slipway.cli.resources import (
 )
 
 if TYPE_CHECKING:
-    from slipway.model import Port
+    from slipway.model.network import Port
     from slipway.networks import Networks
 
 command = group(

@@ -11,10 +11,10 @@ import click
 from slipway.cli.options import Options, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.batch import Ended
     from slipway.cli.interrupt import Stop
     from slipway.cli.progress import Progress
-    from slipway.model import Instance
+    from slipway.model.record import Instance
+    from slipway.operations.batch import Ended
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,8 +73,8 @@ def _ended(
     stop: Stop,
     progress: Progress,
 ) -> Ended:
-    from slipway.batch import Ended, Status
     from slipway.errors import BuildInterrupted, InstanceBusy, NotFinished
+    from slipway.operations.batch import Ended, Status
 
     if stop():
         return Ended(instance.name, Status.INTERRUPTED, message="not begun")

@@ -14,7 +14,7 @@ import click
 
 from slipway.cli.options import Options
 from slipway.cli.output import print_json, seconds_text, without_owner
-from slipway.model import Event
+from slipway.model.record import Event
 
 
 class Progress:

@@ -11,7 +11,7 @@ from slipway.cli.options import Options
 from slipway.cli.resources import given, group, network_service, project_option, subcommand
 
 if TYPE_CHECKING:
-    from slipway.model import Quota
+    from slipway.model.network import Quota
 
 _TEXTS = {
     "network": "Networks; -1 is no limit.",

@@ -13,7 +13,7 @@ from slipway import errors
 from slipway.cli.options import F, Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.model import Network, Port, SecurityGroup, Subnet
+    from slipway.model.network import Network, Port, SecurityGroup, Subnet
     from slipway.networks import Networks
 
     Resource: TypeAlias = Network | Subnet | Port | SecurityGroup
@@ -35,7 +35,7 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command of that name, or a usage error that says which one may have been meant."""
         if args[0] not in self.commands and not args[0].startswith("-"):
-            from slipway.problems import did_you_mean
+            from slipway.yamlfile.mistakes import did_you_mean
 
             ctx.fail(f"there is no command '{ctx.info_name} {args[0]}'{did_you_mean(args[0], self.commands)}")
         return super().resolve_command(ctx, args)

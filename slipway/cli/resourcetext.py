@@ -11,7 +11,7 @@ import click
 
 from slipway.cli.options import Options
 from slipway.cli.output import labelled, print_json, table, write
-from slipway.model import AddressPair, AllocationPool, DhcpOption, FixedIp, HostRoute, SecurityGroupRule
+from slipway.model.network import AddressPair, AllocationPool, DhcpOption, FixedIp, HostRoute, SecurityGroupRule
 
 if TYPE_CHECKING:
     from slipway.cli.resources import Resource

@@ -9,7 +9,7 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.batch import Ended
+    from slipway.operations.batch import Ended
 
 
 @click.command("resume", epilog=example("slipway resume"))

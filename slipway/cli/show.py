@@ -10,8 +10,8 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.flows.addresses import NicAddresses, SeenAddresses
-    from slipway.model import Disk, Nic, Vif
+    from slipway.model.machine import Disk, Nic, Vif
+    from slipway.operations.addresses import NicAddresses, SeenAddresses
     from slipway.states.details import Details
 
 
@@ -89,8 +89,8 @@ def _leases_json(addresses: NicAddresses | None) -> list[dict[str, Any]] | None:
 
 def _nics(details: Details, seen: SeenAddresses) -> Iterator[tuple[Nic, Vif | None, NicAddresses | None]]:
     """The ports that the instance has, each with its interface and what is seen of it where it is bound."""
-    from slipway.flows.addresses import bound
-    from slipway.model import Nic
+    from slipway.model.machine import Nic
+    from slipway.operations.addresses import bound
 
     interfaces = {vif.port_id: vif for vif in bound(details.effects)}
     addresses = {nic.port_id: nic for nic in seen.nics}
@@ -99,7 +99,7 @@ def _nics(details: Details, seen: SeenAddresses) -> Iterator[tuple[Nic, Vif | No
 
 
 def _disks(details: Details) -> Iterator[Disk]:
-    from slipway.model import Disk
+    from slipway.model.machine import Disk
 
     yield from _results(details, "disk", Disk)
     yield from _results(details, "seed", Disk)
@@ -107,7 +107,7 @@ def _disks(details: Details) -> Iterator[Disk]:
 
 def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
     """What the effects of a kind gave that are there now."""
-    from slipway.model import EffectState
+    from slipway.model.record import EffectState
     from slipway.states import codec
 
     for effect in details.effects:

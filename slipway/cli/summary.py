@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slipway.batch import Ended, Status
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
 from slipway.cli.output import (
@@ -27,12 +26,13 @@ from slipway.cli.output import (
     write,
 )
 from slipway.cli.progress import Progress
-from slipway.runfile.apply import Changes
+from slipway.operations.batch import Ended, Status
+from slipway.stacks.apply import Changes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from slipway.model import Instance
+    from slipway.model.record import Instance
 
 _MOST_LINES = 20
 _WORST_FIRST = (Code.INTERRUPTED, Code.STUCK, Code.FAILED, Code.UNEXPECTED)

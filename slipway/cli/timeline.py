@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from slipway.cli.output import coloured, seconds_text, without_owner
-from slipway.model import Effect
+from slipway.model.record import Effect
 from slipway.states.details import Details
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.model import Event
+    from slipway.model.record import Event
 
 
 @click.command("watch", epilog=example("slipway watch", "slipway watch --output json"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.trace import Paper, Trace
 from slipway.drivers.registry import Drivers
-from slipway.model import InjectedFile
+from slipway.model.request import InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from slipway.settings import Settings

@@ -13,7 +13,8 @@ from slipway.drill.bench import Bench
 from slipway.drill.cases import Point, Scenario, raiser
 from slipway.drill.things import Things, look
 from slipway.drill.trace import Line
-from slipway.model import Instance, NetworkRequest
+from slipway.model.record import Instance
+from slipway.model.request import NetworkRequest
 from slipway.testing import COMMIT, Fault, Mode
 
 FOREVER = 1 << 30

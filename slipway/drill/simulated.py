@@ -12,7 +12,9 @@ from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
+from slipway.model.machine import Lease, Vif, Wired
+from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.states.store import Store
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from slipway.model import Event
+from slipway.model.record import Event
 from slipway.testing import Call, Fault
 
 Line = tuple[float, str, str]

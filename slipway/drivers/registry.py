@@ -14,7 +14,7 @@ from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import UnknownDriver
-from slipway.model import Host
+from slipway.model.request import Host
 
 
 @dataclass(frozen=True, slots=True)

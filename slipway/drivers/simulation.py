@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from slipway.errors import SlipwayError
-from slipway.model import Host
+from slipway.model.request import Host
 
 
 class Calls:

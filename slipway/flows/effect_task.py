@@ -11,7 +11,7 @@ from slipway.flows.definition import Reference, Retry, StepDefinition, Value
 from slipway.flows.retries import with_retries
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Task
-from slipway.model import Effect, Scope
+from slipway.model.record import Effect, Scope
 from slipway.states import codec
 from slipway.states.ledger import Intent
 

@@ -18,29 +18,37 @@ from slipway.flows.compiler import compile_flow
 from slipway.flows.definition import Definition
 from slipway.flows.effect_task import Seat
 from slipway.flows.memory import NullBackend, SerialEngine
-from slipway.flows.power import GRACEFUL, PowerChange, Shutdown
 from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Tools
-from slipway.model import Effect, Event, Instance, Scope
+from slipway.model.record import Effect, Event, Instance, Scope
+from slipway.model.request import GRACEFUL, Shutdown
 from slipway.states import instances
 from slipway.states.ledger import Ledger
-from slipway.states.machines import Event as Move
+from slipway.states.machines import Move
 
 
 class Engine:
     """Builds and deletes instances that its caller holds. Starts no thread; uses its flows again."""
 
     def __init__(
-        self, definition: Callable[[str], Definition], tools: Tools, *, executor: Executor | None = None
+        self,
+        definition: Callable[[str], Definition],
+        tools: Tools,
+        change_power: Callable[[Run, Shutdown], None],
+        *,
+        executor: Executor | None = None,
     ) -> None:
         """`definition` gives a workflow by its name, when a build first goes forward by it.
+
+        `change_power` brings an instance to rest that is to be stopped or started.
 
         With an `executor` the branches of a flow run side by side in it, one after the other otherwise. Builds must not
         run in the same executor: they would wait for their own tasks.
         """
         self._definition = definition
         self.tools = tools
+        self._change_power = change_power
         self._executor = executor
         self._here = threading.local()
         self._free: defaultdict[str, list[tuple[Any, Seat]]] = defaultdict(list)
@@ -70,7 +78,7 @@ class Engine:
                 self._recall(run)
             while not run.ledger.state.at_rest:
                 if run.ledger.state.powering:
-                    PowerChange(run, shutdown).bring_to_rest()
+                    self._change_power(run, shutdown)
                 elif run.outcome is None:
                     self._forward(run)
                 if run.outcome is not None:

@@ -7,21 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.document import Document, NodePath, read
 from slipway.flows.definition import Definition, Reference, Retry, StepDefinition, TaskSignature, Value
-from slipway.flows.shapes import (
-    DEFAULTS,
-    INPUT,
-    MAX_STEPS,
-    RETRY,
-    STEP,
-    WORKFLOW,
-    check_errors,
-    check_names,
-    take,
-)
-from slipway.problems import quoted
-from slipway.units import parse_duration
+from slipway.yamlfile.document import Document, NodePath, read
+from slipway.yamlfile.fields import DEFAULTS, INPUT, MAX_STEPS, RETRY, STEP, WORKFLOW, check_errors, check_names, take
+from slipway.yamlfile.mistakes import quoted
+from slipway.yamlfile.units import parse_duration
 
 _DEFINITIONS = Path(__file__).parent / "definitions"
 _EXPRESSION = re.compile(r"\$\{\{(.*)\}\}", re.DOTALL)

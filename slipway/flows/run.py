@@ -13,10 +13,12 @@ from slipway import errors
 from slipway.flows.retries import with_retries
 from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Effect, EffectState, Event, Fault, Host, Instance, Placement, Scope
+from slipway.model.machine import Placement
+from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
+from slipway.model.request import Host
 from slipway.states import codec, hosts
 from slipway.states.ledger import Durability, Ledger
-from slipway.states.machines import Event as Move
+from slipway.states.machines import Move
 
 log = logging.getLogger(__name__)
 

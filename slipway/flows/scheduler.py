@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from slipway.errors import FlavorDiskTooSmall, FlavorMemoryTooSmall, ImageNotActive, InvalidDiskInfo, NoValidHost
-from slipway.model import InstanceRequest
+from slipway.model.request import InstanceRequest
 from slipway.states.hosts import HostUsage
 
 Filter = Callable[[InstanceRequest, HostUsage, Sequence[str]], str | None]

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
-from slipway.model import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.networks.attributes import (
     NetworkChanges,
     NetworkFilters,

@@ -7,15 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from slipway.document import Document
-from slipway.model import (
-    AllocationPool,
+from slipway.model.network import AllocationPool, HostRoute
+from slipway.model.request import (
     Boot,
     CpuMode,
     Firmware,
     Flavor,
     Host,
-    HostRoute,
     Image,
     InjectedFile,
     InstanceRequest,
@@ -40,7 +38,8 @@ from slipway.runfile.guests import resolve
 from slipway.runfile.instances import names_of
 from slipway.runfile.security import build_security_group
 from slipway.settings import Settings
-from slipway.units import parse_duration, parse_size
+from slipway.yamlfile.document import Document
+from slipway.yamlfile.units import parse_duration, parse_size
 
 Tree = dict[str, Any]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.model import AllocationPool, Host, HostRoute, InstanceRequest
+from slipway.model.network import AllocationPool, HostRoute
+from slipway.model.request import Host, InstanceRequest
 from slipway.settings import Settings
 
 DEFAULT_GATEWAY = "default"

@@ -11,37 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from slipway.units import parse_duration, parse_size, suggest_size
+from slipway.model.neutron import PROTOCOLS
+from slipway.yamlfile.units import parse_duration, parse_size, suggest_size
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Cidr: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-PROTOCOLS = {
-    "ah": 51,
-    "dccp": 33,
-    "egp": 8,
-    "esp": 50,
-    "gre": 47,
-    "icmp": 1,
-    "icmpv6": 58,
-    "igmp": 2,
-    "ipip": 4,
-    "ipv6-encap": 41,
-    "ipv6-frag": 44,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ipv6-route": 43,
-    "ospf": 89,
-    "pgm": 113,
-    "rsvp": 46,
-    "sctp": 132,
-    "tcp": 6,
-    "udp": 17,
-    "udplite": 136,
-    "vrrp": 112,
-}
-"""Neutron: IP_PROTOCOL_MAP."""
 
 
 def parse_address(text: str) -> Address:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from slipway.document import Document, NodePath
-from slipway.problems import quoted
+from slipway.yamlfile.document import Document, NodePath
+from slipway.yamlfile.mistakes import quoted
 
 MAX_TEXT = 64 * 1024
 """Bytes of user data, and of all files of an instance together."""

@@ -7,10 +7,10 @@ from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from slipway.document import Document, NodePath
-from slipway.problems import quoted
 from slipway.runfile.guests import check_guest, resolve
 from slipway.runfile.references import References
+from slipway.yamlfile.document import Document, NodePath
+from slipway.yamlfile.mistakes import quoted
 
 MAX_INSTANCES = 10_000
 _NAME_LENGTH = 63

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from slipway.document import Document, parse, read
 from slipway.flows.loader import known_workflows
-from slipway.problems import quoted
+from slipway.runfile.addressing import check_networks
 from slipway.runfile.build import build
+from slipway.runfile.declared_faults import check_faults
 from slipway.runfile.entries import RunFile
-from slipway.runfile.faults import check_faults
 from slipway.runfile.guests import check_keypairs, resolve
 from slipway.runfile.instances import check_instances
-from slipway.runfile.networks import check_networks
 from slipway.runfile.references import References
 from slipway.runfile.security import check_security_groups
 from slipway.runfile.shape import check_shape
-from slipway.units import parse_size
+from slipway.yamlfile.document import Document, parse, read
+from slipway.yamlfile.mistakes import quoted
+from slipway.yamlfile.units import parse_size
 
 DEFAULT_WORKFLOW = "build-instance"
 

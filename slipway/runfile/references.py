@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from typing import Any
 
-from slipway.document import Document, NodePath
-from slipway.problems import quoted
+from slipway.yamlfile.document import Document, NodePath
+from slipway.yamlfile.mistakes import quoted
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SECTIONS = {

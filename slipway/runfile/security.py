@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway.document import Document, NodePath
+from slipway.model.neutron import PROTOCOLS, PROTOCOLS_WITH_PORTS
 from slipway.runfile.entries import RuleEntry, SecurityGroupEntry
-from slipway.runfile.formats import PROTOCOLS, parse_cidr, parse_ports, parse_protocol
+from slipway.runfile.formats import parse_cidr, parse_ports, parse_protocol
+from slipway.yamlfile.document import Document, NodePath
 
-_WITH_PORTS = {str(PROTOCOLS[name]) for name in ("tcp", "udp", "dccp", "sctp", "udplite")}
+_WITH_PORTS = {str(PROTOCOLS[name]) for name in PROTOCOLS_WITH_PORTS}
 _IPV6_ONLY = {str(number) for name, number in PROTOCOLS.items() if name.startswith("ipv6-")}
 
 

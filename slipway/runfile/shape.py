@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.document import Document, NodePath
-from slipway.problems import quoted
 from slipway.runfile.formats import FORMATS, SUGGESTIONS
+from slipway.yamlfile.document import Document, NodePath
+from slipway.yamlfile.mistakes import quoted
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.model import Claim, Effect, HistoryEntry, Instance
+from slipway.model.machine import Claim
+from slipway.model.record import Effect, HistoryEntry, Instance
 from slipway.states import effects, hosts, instances
 from slipway.states.history import history_of
 from slipway.states.store import Transaction

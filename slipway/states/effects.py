@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from slipway.model import Effect, EffectState, Scope
+from slipway.model.record import Effect, EffectState, Scope
 from slipway.states import machines
 from slipway.states.schema import effects, instances
 from slipway.states.store import Transaction

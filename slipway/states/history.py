@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from slipway.model import HistoryEntry
-from slipway.states.machines import Event
+from slipway.model.record import HistoryEntry
+from slipway.states.machines import Move
 from slipway.states.schema import history
 from slipway.states.store import Transaction
 
@@ -27,7 +27,7 @@ def last_change(tx: Transaction, instance_id: str) -> int:
 
 def last_power_change(tx: Transaction, instance_id: str) -> datetime | None:
     """When a stop, start or reboot was last begun."""
-    begun = history.c.event.in_([Event.STOP, Event.START, Event.REBOOT])
+    begun = history.c.event.in_([Move.STOP, Move.START, Move.REBOOT])
     query = sa.select(sa.func.max(history.c.at)).where(history.c.instance_id == instance_id, begun)
     found: datetime | None = tx.scalar(query)
     return found

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.model import Claim, Host, InstanceRequest
+from slipway.model.machine import Claim
+from slipway.model.request import Host, InstanceRequest
 from slipway.states import codec
 from slipway.states.schema import claims, hosts, instances
 from slipway.states.store import Transaction

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from slipway import errors
-from slipway.model import Fault, Instance, InstanceRequest
+from slipway.model.record import Fault, Instance
+from slipway.model.request import InstanceRequest
 from slipway.states import codec, machines
-from slipway.states.machines import Event, State
+from slipway.states.machines import Move, State
 from slipway.states.schema import history, instances
 from slipway.states.store import Transaction
 
@@ -286,7 +287,7 @@ def advance(
     instance_id: str,
     generation: int,
     source: State,
-    event: Event,
+    event: Move,
     at: datetime,
     *,
     detail: str = "",

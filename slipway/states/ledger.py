@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
-from slipway.model import Effect, EffectState, Fault, Instance, Scope
+from slipway.model.record import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, effects, instances, machines
-from slipway.states.machines import Event, State
+from slipway.states.machines import Move, State
 from slipway.states.store import Store, Transaction
 
 R = TypeVar("R")
@@ -50,8 +50,8 @@ class Intent:
     host: str | None
     args: bytes
     timeout: float
-    enters: Event | None = None
-    leads_to: Event | None = None
+    enters: Move | None = None
+    leads_to: Move | None = None
 
 
 class Ledger:
@@ -118,7 +118,7 @@ class Ledger:
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=new))
         return result
 
-    def enter(self, event: Event) -> None:
+    def enter(self, event: Move) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
         with self._stepping() as tx:
             self._advance(tx, event)
@@ -289,7 +289,7 @@ class Ledger:
 
     def conclude(
         self,
-        event: Event,
+        event: Move,
         *,
         detail: str = "",
         values: dict[str, Any] | None = None,
@@ -310,14 +310,12 @@ class Ledger:
             instances.fence(tx, self.instance_id, self.generation, going_on=False)
             instances.decide(tx, self.instance_id, outcome)
 
-    def _enter_phase(self, tx: Transaction, event: Event | None) -> None:
+    def _enter_phase(self, tx: Transaction, event: Move | None) -> None:
         """Enter a phase where a step begins one; a later item of the same step finds it entered."""
         if event is not None and machines.may(event, self.state):
             self._advance(tx, event)
 
-    def _advance(
-        self, tx: Transaction, event: Event, *, detail: str = "", values: dict[str, Any] | None = None
-    ) -> None:
+    def _advance(self, tx: Transaction, event: Move, *, detail: str = "", values: dict[str, Any] | None = None) -> None:
         self.state = instances.advance(
             tx,
             self.instance_id,

@@ -73,7 +73,7 @@ class State(NamedTuple):
         return self.task_state == TaskState.DELETING
 
 
-class Event(StrEnum):
+class Move(StrEnum):
     """What moves an instance from state to state."""
 
     CLAIM = "claim"
@@ -98,7 +98,7 @@ class Event(StrEnum):
 class Transition:
     """One row of the table: in which states an event may come, where it leads, and why."""
 
-    event: Event
+    event: Move
     sources: tuple[State, ...]
     target: State
     why: str
@@ -137,22 +137,22 @@ def _deleting(vm_state: VmState) -> State:
 DELETING = tuple(_deleting(vm) for vm in (VmState.BUILDING, VmState.ACTIVE, VmState.STOPPED, VmState.ERROR))
 
 TRANSITIONS = (
-    Transition(Event.CLAIM, (PHASES[0],), PHASES[1], "a host was chosen: take what the flavor needs from it"),
-    Transition(Event.NETWORK, (PHASES[1],), PHASES[2], "the claim holds: ports may be made"),
-    Transition(Event.MAP_DISKS, (PHASES[2],), PHASES[3], "disks begin, whether or not the ports are all made"),
-    Transition(Event.SPAWN, (PHASES[3],), PHASES[4], "ports and disks are there: the domain can be made"),
-    Transition(Event.FINISH, (PHASES[4],), ACTIVE, "the domain runs"),
-    Transition(Event.FAIL, PHASES, REVERTING, "a step failed: what it and the steps before it did is undone"),
-    Transition(Event.RESCHEDULE, (REVERTING,), PHASES[1], "the host's part is undone: the next alternate is tried"),
-    Transition(Event.REVERTED, (REVERTING,), ERROR, "the last undo ended, and no other host is to be tried"),
-    Transition(Event.STOP, (ACTIVE,), POWERING_OFF, "the guest is asked to shut down, and ended when it does not"),
-    Transition(Event.START, (STOPPED,), POWERING_ON, "the domain that is defined is started"),
-    Transition(Event.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),
-    Transition(Event.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
-    Transition(Event.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
-    Transition(Event.HALTED, (ACTIVE,), STOPPED, "the domain ended by itself, and nobody was at the instance"),
+    Transition(Move.CLAIM, (PHASES[0],), PHASES[1], "a host was chosen: take what the flavor needs from it"),
+    Transition(Move.NETWORK, (PHASES[1],), PHASES[2], "the claim holds: ports may be made"),
+    Transition(Move.MAP_DISKS, (PHASES[2],), PHASES[3], "disks begin, whether or not the ports are all made"),
+    Transition(Move.SPAWN, (PHASES[3],), PHASES[4], "ports and disks are there: the domain can be made"),
+    Transition(Move.FINISH, (PHASES[4],), ACTIVE, "the domain runs"),
+    Transition(Move.FAIL, PHASES, REVERTING, "a step failed: what it and the steps before it did is undone"),
+    Transition(Move.RESCHEDULE, (REVERTING,), PHASES[1], "the host's part is undone: the next alternate is tried"),
+    Transition(Move.REVERTED, (REVERTING,), ERROR, "the last undo ended, and no other host is to be tried"),
+    Transition(Move.STOP, (ACTIVE,), POWERING_OFF, "the guest is asked to shut down, and ended when it does not"),
+    Transition(Move.START, (STOPPED,), POWERING_ON, "the domain that is defined is started"),
+    Transition(Move.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),
+    Transition(Move.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
+    Transition(Move.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
+    Transition(Move.HALTED, (ACTIVE,), STOPPED, "the domain ended by itself, and nobody was at the instance"),
     *(
-        Transition(Event.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
+        Transition(Move.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
         for vm, sources in (
             (VmState.BUILDING, (*PHASES, REVERTING, _deleting(VmState.BUILDING))),
             (VmState.ACTIVE, (ACTIVE, POWERING_OFF, REBOOTING, _deleting(VmState.ACTIVE))),
@@ -160,13 +160,13 @@ TRANSITIONS = (
             (VmState.ERROR, (ERROR, _deleting(VmState.ERROR))),
         )
     ),
-    Transition(Event.DELETED, DELETING, DELETED, "everything was undone: the name and the addresses are free"),
+    Transition(Move.DELETED, DELETING, DELETED, "everything was undone: the name and the addresses are free"),
     Transition(
-        Event.DELETE_FAILED, DELETING, ERROR, "something is stuck: it stays on record and delete can be repeated"
+        Move.DELETE_FAILED, DELETING, ERROR, "something is stuck: it stays on record and delete can be repeated"
     ),
 )
 
-GOALS = {Event.STOP: STOPPED, Event.START: ACTIVE}
+GOALS = {Move.STOP: STOPPED, Move.START: ACTIVE}
 """In which state there is nothing to do for a request. A reboot always does something."""
 
 
@@ -178,7 +178,7 @@ def _machine() -> Machine:
 
 
 @cache
-def target(event: Event, source: State) -> State:
+def target(event: Move, source: State) -> State:
     """Where `event` leads from `source`. Raises `UnexpectedState` when it may not come there."""
     found = _machine().events[event.value].transitions.get(str(source))
     if not found:
@@ -188,6 +188,6 @@ def target(event: Event, source: State) -> State:
     return State(vm_state, None if task_state == "-" else task_state)
 
 
-def may(event: Event, source: State) -> bool:
+def may(event: Move, source: State) -> bool:
     """Whether `event` may come in `source`."""
     return any(t.event is event and source in t.sources for t in TRANSITIONS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Host
+from slipway.model.request import Host
 from slipway.states.store import Store, Transaction
 
 if TYPE_CHECKING:

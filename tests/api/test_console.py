@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.cli.console import harmless
-from slipway.console import read_log
+from slipway.operations.console import read_log
 
 
 def read(path: Path, lines: int | None) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from slipway import BuildFailed, Orchestrator, RunFile
-from slipway.model import InstanceRequest
+from slipway.model.request import InstanceRequest
 from slipway.runfile import loads
 
 FILE = """

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from slipway import Orchestrator, RunFile
-from slipway.batch import Status
-from slipway.model import Event
+from slipway.model.record import Event
+from slipway.operations.batch import Status
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, crashed
 

@@ -18,13 +18,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from slipway.builder import Listener
 from slipway.drill.simulated import WiringFiles
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.mechanisms import LinuxBridge
-from slipway.drivers.network.embedded.segments import Segment
+from slipway.drivers.network.embedded.topology.mechanisms import LinuxBridge
+from slipway.drivers.network.embedded.topology.segments import Segment
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.model import Context, Flavor, Host, Image, Instance, InstanceRequest, NetworkRequest, Port
+from slipway.model.network import Context, Port
+from slipway.model.record import Instance
+from slipway.model.request import Flavor, Host, Image, InstanceRequest, NetworkRequest
+from slipway.operations.lifecycle import Listener
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.runfile import RunFile, loads
 from slipway.settings import Settings

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
-from slipway.model import Event, Flavor, ServerGroup
+from slipway.model.record import Event
+from slipway.model.request import Flavor, ServerGroup
 from slipway.states import instances, machines
 from slipway.states.machines import State
 from slipway.states.store import Store
@@ -254,7 +255,7 @@ def test_b4_a_state_that_is_not_as_expected_is_named_with_the_expected_one(world
 
         def listen(event: Event) -> None:
             if (event.type, event.step) == ("step.start", "network"):
-                move, now = machines.Event.NETWORK, datetime.now(UTC)
+                move, now = machines.Move.NETWORK, datetime.now(UTC)
                 with store.write() as tx, pytest.raises(errors.UnexpectedState) as caught:
                     instances.advance(tx, event.instance_id, 1, expected, move, now)
                 messages.append(str(caught.value))

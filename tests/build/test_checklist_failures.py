@@ -14,7 +14,7 @@ import pytest
 
 from slipway import errors
 from slipway.errors import SlipwayError
-from slipway.model import Event
+from slipway.model.record import Event
 from slipway.states import hosts, instances
 from slipway.states.store import Store
 from slipway.testing import Call, Fault, Mode

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
-from slipway.model import Event, NetworkRequest
+from slipway.model.record import Event
+from slipway.model.request import NetworkRequest
 from slipway.orchestrator import BuildFailed
 from slipway.testing import Call, Fault, Mode
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
-from slipway.builder import Listener
-from slipway.model import Context, Event, InstanceRequest, NetworkRequest
+from slipway.model.network import Context
+from slipway.model.record import Event
+from slipway.model.request import InstanceRequest, NetworkRequest
+from slipway.operations.lifecycle import Listener
 from slipway.orchestrator import Orchestrator
 from slipway.testing import Fault, Mode
 

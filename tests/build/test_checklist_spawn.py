@@ -13,7 +13,9 @@ import pytest
 from lxml import etree
 
 from slipway import errors
-from slipway.model import Disk, Event, Flavor, InjectedFile, Instance
+from slipway.model.machine import Disk
+from slipway.model.record import Event, Instance
+from slipway.model.request import Flavor, InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.states import codec
 from slipway.testing import Fault, Mode

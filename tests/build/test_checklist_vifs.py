@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from slipway.model import Context, Event, Instance, NetworkRequest, Nic, Vif
+from slipway.model.machine import Nic, Vif
+from slipway.model.network import Context
+from slipway.model.record import Event, Instance
+from slipway.model.request import NetworkRequest
 from slipway.orchestrator import Orchestrator
 from slipway.states import codec
 

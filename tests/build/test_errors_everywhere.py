@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway import errors
-from slipway.builder import Listener
-from slipway.model import Effect, EffectState, Event, Instance, InstanceRequest, NetworkRequest, Volume
+from slipway.model.record import Effect, EffectState, Event, Instance
+from slipway.model.request import InstanceRequest, NetworkRequest, Volume
+from slipway.operations.lifecycle import Listener
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from slipway import Orchestrator, errors
-from slipway.batch import Status
-from slipway.flows.audit import Difference
-from slipway.model import Event, Instance
+from slipway.model.record import Event, Instance
+from slipway.operations.audit import Difference
+from slipway.operations.batch import Status
 from slipway.runfile import RunFile, loads
 from slipway.testing import Call, Fault, Faults, Mode, crashed
 

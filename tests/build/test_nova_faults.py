@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slipway import errors
-from slipway.model import Event, Flavor, Instance, InstanceRequest, NetworkRequest
+from slipway.model.record import Event, Instance
+from slipway.model.request import Flavor, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import COMMIT, Fault, Mode
 

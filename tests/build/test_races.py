@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from slipway import errors
-from slipway.model import Event, Instance, InstanceRequest, NetworkRequest
+from slipway.model.record import Event, Instance
+from slipway.model.request import InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode, crashed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.model import Readiness, Sign
+from slipway.model.request import Readiness, Sign
 from tests.build.conftest import Maker
 
 

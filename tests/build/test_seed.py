@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway import Orchestrator
-from slipway.model import DiskRole
+from slipway.model.machine import DiskRole
 from slipway.runfile import RunFile, loads
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from slipway import errors
-from slipway.batch import Status
-from slipway.flows.audit import Finding
-from slipway.model import Event, InstanceRequest, NetworkRequest
+from slipway.model.record import Event
+from slipway.model.request import InstanceRequest, NetworkRequest
+from slipway.operations.audit import Finding
+from slipway.operations.batch import Status
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Call, Fault, Mode
 

@@ -10,7 +10,7 @@ import pytest
 
 from slipway import errors
 from slipway.flows.scheduler import disk_total
-from slipway.model import InstanceRequest, Volume
+from slipway.model.request import InstanceRequest, Volume
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode
 

@@ -15,7 +15,8 @@ import pytest
 
 from slipway import Orchestrator, errors
 from slipway.drivers.compute.sim import SimCompute
-from slipway.model import Event, PowerState
+from slipway.model.machine import PowerState
+from slipway.model.record import Event
 from slipway.runfile import loads
 from slipway.testing import COMMIT, Call, Fault, Faults, Mode
 from tests.build.test_life_cycle import TEXT, Place

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import slipway
-from slipway.model import Event
+from slipway.model.record import Event
 from slipway.runfile import loads
 from slipway.states.store import Store
 

@@ -17,7 +17,8 @@ from slipway.drill.bench import Bench, Plan
 from slipway.drill.cases import Case
 from slipway.drill.runner import Runner
 from slipway.drill.things import Things, look
-from slipway.model import Event, Instance, InstanceRequest
+from slipway.model.record import Event, Instance
+from slipway.model.request import InstanceRequest
 from slipway.orchestrator import BuildFailed
 from slipway.runfile import RunFile
 from slipway.testing import Fault, Mode, crashed

@@ -12,7 +12,7 @@ import pytest
 
 from slipway.cli.main import main
 from slipway.flows.tasks.disks import CreateDisk
-from slipway.model import Disk
+from slipway.model.machine import Disk
 
 FILE = """
 schema: 1

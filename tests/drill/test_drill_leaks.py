@@ -22,7 +22,8 @@ from slipway.flows.run import Run
 from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.disks import CreateDisk, MapDisks
 from slipway.flows.tasks.finish import Finish
-from slipway.model import Claim, Disk, DiskRequest, Port, Vif
+from slipway.model.machine import Claim, Disk, DiskRequest, Vif
+from slipway.model.network import Port
 from slipway.runfile import RunFile
 from slipway.states import codec, hosts, instances
 from slipway.states.schema import hosts as hosts_table

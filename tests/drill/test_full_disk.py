@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from slipway import Orchestrator
-from slipway.batch import Status
 from slipway.errors import DatabaseFull
+from slipway.operations.batch import Status
 from slipway.runfile import loads
 from slipway.testing import crashed
 

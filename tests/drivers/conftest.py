@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
-from slipway.model import Domain, Flavor, Host, Image, Instance, InstanceRequest, Vif
+from slipway.model.machine import Domain, Vif
+from slipway.model.record import Instance
+from slipway.model.request import Flavor, Host, Image, InstanceRequest
 
 MIB = 1 << 20
 TINY = Image("tiny", path="/images/tiny.qcow2")

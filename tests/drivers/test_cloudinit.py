@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
-from slipway.model import FixedIp, HostRoute, InjectedFile, Instance, Seed, Subnet, Vif
+from slipway.model.machine import Seed, Vif
+from slipway.model.network import FixedIp, HostRoute, Subnet
+from slipway.model.record import Instance
+from slipway.model.request import InjectedFile
 
 MakeInstance = Callable[..., Instance]
 FILE = InjectedFile("/etc/motd", "hällo\n", "0600")

@@ -18,7 +18,8 @@ import pytest
 from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.sim import SimCompute
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import Domain, Host, PowerState, Simulation
+from slipway.model.machine import Domain, PowerState
+from slipway.model.request import Host, Simulation
 from tests.host.libvirtd import Libvirtd, empty
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)

@@ -16,7 +16,8 @@ from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import DiskError, VolumeInUse
-from slipway.model import DiskRequest, DiskRole, Host, Seed, Volume
+from slipway.model.machine import DiskRequest, DiskRole, Seed
+from slipway.model.request import Host, Volume
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 GIB = 1 << 30

@@ -19,20 +19,9 @@ from lxml import etree
 from slipway.drivers.compute.domain_xml import NAMESPACE, build_domain_xml, domain_name
 from slipway.drivers.disk.devices import device_name
 from slipway.errors import AbortBuild, InvalidDomainXml, PortBindingFailed
-from slipway.model import (
-    Acceleration,
-    Boot,
-    CpuMode,
-    Disk,
-    DiskRole,
-    Firmware,
-    Flavor,
-    Host,
-    Image,
-    Instance,
-    Platform,
-    Vif,
-)
+from slipway.model.machine import Acceleration, Disk, DiskRole, Platform, Vif
+from slipway.model.record import Instance
+from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image
 
 NULL = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 WIRED = replace(NULL, name="node-2", wiring="linuxbridge")

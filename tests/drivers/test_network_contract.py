@@ -17,7 +17,7 @@ import pytest
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import driver_class
-from slipway.model import AllocationPool, Context, FixedIp, HostRoute, Network, Subnet
+from slipway.model.network import AllocationPool, Context, FixedIp, HostRoute, Network, Subnet
 from slipway.settings import Settings
 from slipway.states.store import Store
 from tests.neutron.process import HOSTS

@@ -18,7 +18,8 @@ from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.files import TEMPORARY
 from slipway.errors import ComputeError
-from slipway.model import DiskRequest, DiskRole, Domain, Host, PowerState
+from slipway.model.machine import DiskRequest, DiskRole, Domain, PowerState
+from slipway.model.request import Host
 
 HOST = Host("node-1", vcpus=8, memory=1 << 40, disk=1 << 40)
 

@@ -14,7 +14,9 @@ import pytest
 from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import ComputeError, DiskError, SlipwayError, WorldTooNew
-from slipway.model import DhcpOption, DiskRequest, DiskRole, Domain, Host, Image, PowerState, Seed, Simulation, Vif
+from slipway.model.machine import DiskRequest, DiskRole, Domain, PowerState, Seed, Vif
+from slipway.model.network import DhcpOption
+from slipway.model.request import Host, Image, Simulation
 
 MIB = 1 << 20
 HOST = Host("node-1", vcpus=8, memory=2048 * MIB, disk=1 << 40)

@@ -15,7 +15,9 @@ from slipway.drill.simulated import WiringFiles
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.drivers.wiring.linuxbridge.driver import LinuxBridgeWiring
 from slipway.drivers.wiring.null import NullWiring
-from slipway.model import AllocationPool, FixedIp, Host, Port, SecurityGroupRule, Subnet, Vif, Wired
+from slipway.model.machine import Vif, Wired
+from slipway.model.network import AllocationPool, FixedIp, Port, SecurityGroupRule, Subnet
+from slipway.model.request import Host
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 INSTALLATION = "5a1b2c3d-0000-4000-8000-000000000000"

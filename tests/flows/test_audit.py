@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway import Orchestrator
-from slipway.flows.audit import Difference
+from slipway.operations.audit import Difference
 from slipway.runfile import loads
 
 FILE = loads(

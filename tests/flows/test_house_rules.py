@@ -11,7 +11,7 @@ import pytest
 from slipway import Orchestrator
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.tasks import BY_KIND, CATALOG
-from slipway.model import Host
+from slipway.model.request import Host
 from slipway.orchestrator import default_drivers
 from slipway.runfile import loads
 from slipway.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.model import Instance
+from slipway.model.record import Instance
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
 from tests.conftest import Guest

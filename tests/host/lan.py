@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.drivers.wiring.linuxbridge.namespace import inside
-from slipway.model import AddressPair, FixedIp, Host, SecurityGroupRule, Vif
+from slipway.model.machine import Vif
+from slipway.model.network import AddressPair, FixedIp, SecurityGroupRule
+from slipway.model.request import Host
 
 _PATIENCE = 5.0
 _NOTHING_COMES = 0.25

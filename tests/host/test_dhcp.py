@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
+from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside
 from slipway.errors import WiringError
-from slipway.model import DhcpOption, FixedIp, Host, HostRoute, Port, Subnet, Vif
+from slipway.model.machine import Vif
+from slipway.model.network import DhcpOption, FixedIp, HostRoute, Port, Subnet
+from slipway.model.request import Host
 from tests.host.dhcpclients import Client, client, ip, until
 
 pytestmark = pytest.mark.host

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import WiringError
-from slipway.model import Event, Port
+from slipway.model.network import Port
+from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from tests.host.dhcpclients import Client, client, until

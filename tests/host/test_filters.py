@@ -18,14 +18,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from slipway.drivers.network.embedded.securitygroupattributes import PROTOCOLS, check_rule
+from slipway.drivers.network.embedded.security.group_attributes import PROTOCOLS, check_rule
 from slipway.drivers.wiring.linuxbridge import nft
 from slipway.drivers.wiring.linuxbridge import ruleset as module
 from slipway.drivers.wiring.linuxbridge.filtered import filtered_port
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking
 from slipway.errors import InvalidInput, WiringError
-from slipway.model import FixedIp, Host, SecurityGroupRule, Vif
+from slipway.model.machine import Vif
+from slipway.model.network import FixedIp, SecurityGroupRule
+from slipway.model.request import Host
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
 

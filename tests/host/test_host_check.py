@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from slipway.drivers.hostcheck.finding import Finding, Result
-from slipway.drivers.hostcheck.network import NAMES, check_network
+from slipway.drivers.hostcheck.links import NAMES, check_network
 from tests.host.libvirtd import Libvirtd
 
 pytestmark = pytest.mark.host

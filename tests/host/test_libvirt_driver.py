@@ -17,7 +17,9 @@ import pytest
 
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
-from slipway.model import Acceleration, Boot, Domain, Host, Image, Instance, PowerState, Vif
+from slipway.model.machine import Acceleration, Domain, PowerState, Vif
+from slipway.model.record import Instance
+from slipway.model.request import Boot, Host, Image
 from tests.drivers.conftest import make_vif as make_vif
 from tests.host.libvirtd import DEADLINE, WITH_US, Libvirtd, until
 

@@ -16,7 +16,8 @@ import pytest
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.errors import WiringError
-from slipway.model import Host, Vif, Wired
+from slipway.model.machine import Vif, Wired
+from slipway.model.request import Host
 
 pytestmark = pytest.mark.host
 

@@ -22,7 +22,8 @@ import pytest
 
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
-from slipway.model import DiskRequest, DiskRole, Host, Image, Seed, Volume
+from slipway.model.machine import DiskRequest, DiskRole, Seed
+from slipway.model.request import Host, Image, Volume
 
 pytestmark = [
     pytest.mark.host,

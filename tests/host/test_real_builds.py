@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from slipway.batch import Ended, Status
-from slipway.flows.audit import Difference
-from slipway.model import EffectState, Instance
+from slipway.model.record import EffectState, Instance
+from slipway.operations.audit import Difference
+from slipway.operations.batch import Ended, Status
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from tests.conftest import Guest

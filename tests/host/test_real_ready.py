@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.model import Event
+from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
 from tests.conftest import Guest

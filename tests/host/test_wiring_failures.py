@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slipway.batch import Status
-from slipway.flows.audit import Difference
-from slipway.model import EffectState, Instance
+from slipway.model.record import EffectState, Instance
+from slipway.operations.audit import Difference
+from slipway.operations.batch import Status
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
 from slipway.testing import Call, Faults

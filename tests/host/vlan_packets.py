@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from slipway.drivers.wiring.linuxbridge.links import Links
-from slipway.model import Host, Vif
+from slipway.model.machine import Vif
+from slipway.model.request import Host
 from tests.host import lan as net
 from tests.host.hosts import NIC
 from tests.host.lan import Lan, pings

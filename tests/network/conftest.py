@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states.store import Store
 

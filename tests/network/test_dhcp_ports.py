@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context, Port, QuotaUse, Subnet
+from slipway.model.network import Context, Port, QuotaUse, Subnet
 from slipway.states.store import Store
 
 SLAAC = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context, FixedIp
+from slipway.model.network import Context, FixedIp
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from slipway.settings import Settings

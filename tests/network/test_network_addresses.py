@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from slipway.drivers.network.embedded import addresses
-from slipway.drivers.network.embedded.addresses import Range, gaps
+from slipway.drivers.network.embedded.addressing import addresses
+from slipway.drivers.network.embedded.addressing.addresses import Range, gaps
+from slipway.drivers.network.embedded.common.tables import free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.schema import free_ranges
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.states.store import Store, Transaction
 
 

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import schema
+from slipway.drivers.network.embedded.common import tables
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context, FixedIp
+from slipway.model.network import Context, FixedIp
 from slipway.settings import Settings
 from slipway.states.store import Store
 
@@ -36,7 +36,7 @@ def slaac(driver: EmbeddedNetwork, network_id: str) -> str:
 
 def rows(store: Store) -> dict[str, list[Any]]:
     with store.read() as tx:
-        return {table.name: [tuple(row) for row in tx.execute(sa.select(table))] for table in schema.TABLES}
+        return {table.name: [tuple(row) for row in tx.execute(sa.select(table))] for table in tables.TABLES}
 
 
 def test_s1_the_port_and_all_its_parts_are_one_transaction(

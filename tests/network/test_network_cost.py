@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from slipway import errors
+from slipway.drivers.network.embedded.common.tables import IpAddress, allocations, free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.schema import IpAddress, allocations, free_ranges
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states.store import Store
 

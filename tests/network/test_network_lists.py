@@ -10,7 +10,7 @@ import pytest
 
 from slipway import errors
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context, FixedIp, Network
+from slipway.model.network import Context, FixedIp, Network
 from slipway.settings import Settings
 from slipway.states.store import Store
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from slipway import errors
+from slipway.drivers.network.embedded.common.transactions import NetworkEvent
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.mechanisms import LinuxBridge, PortChange
-from slipway.drivers.network.embedded.segments import Segment
-from slipway.drivers.network.embedded.transactions import NetworkEvent
-from slipway.model import Context, Port
+from slipway.drivers.network.embedded.topology.mechanisms import LinuxBridge, PortChange
+from slipway.drivers.network.embedded.topology.segments import Segment
+from slipway.model.network import Context, Port
 from slipway.settings import Settings
 from slipway.states.schema import hosts
 from slipway.states.store import Store, Transaction

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from slipway import errors
-from slipway.drivers.network.embedded.addresses import eui64
+from slipway.drivers.network.embedded.addressing.addresses import eui64
+from slipway.drivers.network.embedded.common.tables import free_ranges, quotas
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.schema import free_ranges, quotas
-from slipway.model import Context, Port
+from slipway.model.network import Context, Port
 from slipway.settings import Settings
 from slipway.states.store import Store
 

@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
+from slipway.drivers.network.embedded.common.tables import free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.drivers.network.embedded.schema import free_ranges
-from slipway.model import Context, Network
+from slipway.model.network import Context, Network
 from slipway.settings import Settings
 from slipway.states.store import Store
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from slipway import errors
-from slipway.drivers.network.embedded.addresses import eui64
+from slipway.drivers.network.embedded.addressing.addresses import eui64
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
-from slipway.model import Context, Network, Port, Subnet
+from slipway.model.network import Context, Network, Port, Subnet
 from slipway.settings import Settings
 from slipway.states.schema import hosts
 from slipway.states.store import Store, Transaction

@@ -12,7 +12,7 @@ import pytest
 
 from slipway import Context, NetworkEvent, Orchestrator, errors
 from slipway.drivers.registry import Drivers
-from slipway.model import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, QuotaUse, Subnet
+from slipway.model.network import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, QuotaUse, Subnet
 from slipway.networks import Networks
 from slipway.networks.attributes import Ipv6Mode
 

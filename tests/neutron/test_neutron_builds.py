@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slipway.flows.audit import Difference
+from slipway.operations.audit import Difference
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from tests.neutron.process import Neutron

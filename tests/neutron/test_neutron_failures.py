@@ -14,7 +14,7 @@ import pytest
 
 from slipway import errors
 from slipway.drivers.network.neutron.driver import NeutronNetwork
-from slipway.model import Context, Network
+from slipway.model.network import Context, Network
 from slipway.settings import Settings
 from slipway.states.store import Store
 from tests.neutron.process import Answer, Neutron, Wire

@@ -16,7 +16,7 @@ import pytest
 
 from slipway import errors
 from slipway.drivers.network.neutron.driver import NeutronNetwork
-from slipway.model import Context
+from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states.store import Store
 from tests.neutron.process import HOSTS, PYTHON, serving

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.document import MAX_DEPTH, MAX_PROBLEMS, MAX_SIZE, parse, read
 from slipway.errors import InvalidFile
-from slipway.problems import Position
 from slipway.runfile import load, loads
+from slipway.yamlfile.document import MAX_DEPTH, MAX_PROBLEMS, MAX_SIZE, parse, read
+from slipway.yamlfile.mistakes import Position
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,11 @@ import pytest
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
-from slipway.model import (
-    AllocationPool,
+from slipway.model.machine import DiskRequest, DiskRole
+from slipway.model.network import AllocationPool
+from slipway.model.request import (
     Boot,
     CpuMode,
-    DiskRequest,
-    DiskRole,
     Firmware,
     Flavor,
     Host,

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from slipway import errors
-from slipway.model import Effect, EffectState, Flavor, Image, Instance, InstanceRequest, Scope
+from slipway.model.record import Effect, EffectState, Instance, Scope
+from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import instances
 from slipway.states.effects import effects_of
 from slipway.states.ledger import Durability, Intent, Ledger
-from slipway.states.machines import Event, State
+from slipway.states.machines import Move, State
 from slipway.states.store import Store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,7 +135,7 @@ def test_a_worker_that_was_replaced_is_refused_in_doing_and_undoing(
             ledger.perform(intent(slot=1), durability, call, type(None))
     assert touched == ["do"], "a foreign effect is refused before it is done; a local one is rolled back"
     with pytest.raises(errors.StaleWorker):
-        ledger.conclude(Event.FAIL)
+        ledger.conclude(Move.FAIL)
     (done,) = ledger.effects()
     with pytest.raises(errors.StaleWorker):
         ledger.undo(done, Durability.LOCAL, call, held_by=None)
@@ -153,7 +154,7 @@ def test_a_delete_is_seen_at_the_next_effect_and_what_is_under_way_is_still_reco
 ) -> None:
     def call(_effect: Effect, _tx: Any) -> int:
         with store.write() as tx:
-            instances.advance(tx, "id-1", 1, State("BUILDING", "SCHEDULING"), Event.DELETE, NOW)
+            instances.advance(tx, "id-1", 1, State("BUILDING", "SCHEDULING"), Move.DELETE, NOW)
         return 7
 
     assert ledger.perform(intent(), Durability.FOREIGN, call, int) == 7
@@ -162,7 +163,7 @@ def test_a_delete_is_seen_at_the_next_effect_and_what_is_under_way_is_still_reco
         with pytest.raises(errors.InstanceDeleting):
             ledger.perform(intent(slot=1), durability, lambda _e, _t: 1, int)
     with pytest.raises(errors.InstanceDeleting):
-        ledger.conclude(Event.FAIL)
+        ledger.conclude(Move.FAIL)
 
 
 def test_undoing_twice_does_it_once(ledger: Ledger) -> None:
@@ -199,15 +200,15 @@ def test_what_a_stuck_effect_uses_is_held_and_not_touched(ledger: Ledger) -> Non
 def test_advance_is_a_compare_and_swap_that_names_both_states(store: Store, instance: Instance) -> None:
     both = r"expected BUILDING/CLAIMING.*found BUILDING/SCHEDULING"
     with pytest.raises(errors.UnexpectedState, match=both), store.write() as tx:
-        instances.advance(tx, "id-1", 1, State("BUILDING", "CLAIMING"), Event.NETWORK, NOW)
+        instances.advance(tx, "id-1", 1, State("BUILDING", "CLAIMING"), Move.NETWORK, NOW)
     with pytest.raises(errors.StaleWorker), store.write() as tx:
-        instances.advance(tx, "id-1", 0, State("BUILDING", "SCHEDULING"), Event.CLAIM, NOW)
+        instances.advance(tx, "id-1", 0, State("BUILDING", "SCHEDULING"), Move.CLAIM, NOW)
 
 
 def test_a_name_is_free_again_once_its_instance_is_deleted(store: Store, instance: Instance) -> None:
     with pytest.raises(errors.InstanceExists, match="web-1"), store.write() as tx:
         instances.create(tx, "id-2", REQUEST, workflow="build-instance", worker="w", at=NOW)
     with store.write() as tx:
-        deleting = instances.advance(tx, "id-1", 1, State("BUILDING", "SCHEDULING"), Event.DELETE, NOW)
-        instances.advance(tx, "id-1", 1, deleting, Event.DELETED, NOW)
+        deleting = instances.advance(tx, "id-1", 1, State("BUILDING", "SCHEDULING"), Move.DELETE, NOW)
+        instances.advance(tx, "id-1", 1, deleting, Move.DELETED, NOW)
         instances.create(tx, "id-2", REQUEST, workflow="build-instance", worker="w", at=NOW)

@@ -6,13 +6,13 @@ import pytest
 
 from slipway.errors import UnexpectedState
 from slipway.states import machines
-from slipway.states.machines import DELETED, INITIAL, TRANSITIONS, Event, State, TaskState, VmState
+from slipway.states.machines import DELETED, INITIAL, TRANSITIONS, Move, State, TaskState, VmState
 
 STATES = {INITIAL} | {state for row in TRANSITIONS for state in (*row.sources, row.target)}
 BUSY = sorted((state for state in STATES if not state.at_rest), key=str)
 
 
-def leads_to(source: State) -> dict[Event, State]:
+def leads_to(source: State) -> dict[Move, State]:
     return {row.event: row.target for row in TRANSITIONS if source in row.sources}
 
 
@@ -37,18 +37,18 @@ def test_only_deleted_is_an_end() -> None:
 def test_a_busy_state_has_exits_for_success_failure_delete_and_recovery(state: State) -> None:
     """A crash is recovered from by the same events: the one that goes on, or the one that goes back."""
     exits = leads_to(state)
-    assert Event.DELETE in exits, "delete wins from every state"
+    assert Move.DELETE in exits, "delete wins from every state"
     if state.deleting:
-        assert {Event.DELETED, Event.DELETE_FAILED} <= set(exits)
+        assert {Move.DELETED, Move.DELETE_FAILED} <= set(exits)
     elif state.powering:
-        assert set(exits) == {Event.DELETE, Event.RUNS, Event.HALTED}, "success and failure lead to what is seen"
-        assert {exits[Event.RUNS], exits[Event.HALTED]} == {machines.ACTIVE, machines.STOPPED}
+        assert set(exits) == {Move.DELETE, Move.RUNS, Move.HALTED}, "success and failure lead to what is seen"
+        assert {exits[Move.RUNS], exits[Move.HALTED]} == {machines.ACTIVE, machines.STOPPED}
     elif state == machines.REVERTING:
-        assert {Event.REVERTED, Event.RESCHEDULE} <= set(exits)
+        assert {Move.REVERTED, Move.RESCHEDULE} <= set(exits)
     else:
-        onward = set(exits) - {Event.FAIL, Event.DELETE}
+        onward = set(exits) - {Move.FAIL, Move.DELETE}
         assert len(onward) == 1, "one way on"
-        assert Event.FAIL in exits
+        assert Move.FAIL in exits
 
 
 @pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: row.event)
@@ -65,7 +65,7 @@ def test_the_machine_is_the_table(row: machines.Transition) -> None:
 
 def test_phases_follow_each_other_as_in_nova() -> None:
     state = INITIAL
-    for event in (Event.CLAIM, Event.NETWORK, Event.MAP_DISKS, Event.SPAWN, Event.FINISH):
+    for event in (Move.CLAIM, Move.NETWORK, Move.MAP_DISKS, Move.SPAWN, Move.FINISH):
         assert state.building
         state = machines.target(event, state)
     assert str(state) == "ACTIVE/-"
@@ -74,18 +74,18 @@ def test_phases_follow_each_other_as_in_nova() -> None:
 def test_stop_start_and_reboot_as_in_nova() -> None:
     state = machines.ACTIVE
     for event, word in (
-        (Event.STOP, "ACTIVE/POWERING_OFF"),
-        (Event.HALTED, "STOPPED/-"),
-        (Event.START, "STOPPED/POWERING_ON"),
-        (Event.RUNS, "ACTIVE/-"),
-        (Event.REBOOT, "ACTIVE/REBOOTING"),
-        (Event.RUNS, "ACTIVE/-"),
+        (Move.STOP, "ACTIVE/POWERING_OFF"),
+        (Move.HALTED, "STOPPED/-"),
+        (Move.START, "STOPPED/POWERING_ON"),
+        (Move.RUNS, "ACTIVE/-"),
+        (Move.REBOOT, "ACTIVE/REBOOTING"),
+        (Move.RUNS, "ACTIVE/-"),
     ):
         state = machines.target(event, state)
         assert str(state) == word
 
 
 @pytest.mark.parametrize(("event", "goal"), machines.GOALS.items())
-def test_what_was_asked_for_is_not_begun_where_it_is_so_already(event: Event, goal: State) -> None:
+def test_what_was_asked_for_is_not_begun_where_it_is_so_already(event: Move, goal: State) -> None:
     assert goal.at_rest
     assert not machines.may(event, goal)

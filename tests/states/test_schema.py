@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-import slipway.drivers.network.embedded.schema  # noqa: F401 - its tables are among them
+import slipway.drivers.network.embedded.common.tables  # noqa: F401 - its tables are among them
 from slipway.states.schema import metadata
 
 PARTIAL = {"instances_name", "instances_busy", "instances_group", "networks_segment", "security_groups_default"}

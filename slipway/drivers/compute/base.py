@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from slipway.model import DhcpOption, Domain, GuestNic, Platform, PowerState
+from slipway.model.machine import Domain, GuestNic, Platform, PowerState
+from slipway.model.network import DhcpOption
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from slipway.errors import ComputeError, InvalidDomainXml, PortBindingFailed
-from slipway.model import (
-    Acceleration,
-    Boot,
-    CpuMode,
-    Disk,
-    DiskRole,
-    Domain,
-    Firmware,
-    Flavor,
-    Host,
-    Image,
-    Instance,
-    Platform,
-    Vif,
-)
+from slipway.model.machine import Acceleration, Disk, DiskRole, Domain, Platform, Vif
+from slipway.model.record import Instance
+from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

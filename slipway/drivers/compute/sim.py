@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
-from slipway.drivers.compute.definitions import Definitions
+from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import ENDED, DhcpOption, Domain, GuestNic, Host, Platform, PowerState
+from slipway.model.machine import ENDED, Domain, GuestNic, Platform, PowerState
+from slipway.model.network import DhcpOption
+from slipway.model.request import Host
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from slipway.model import Disk, DiskRequest
+from slipway.model.machine import Disk, DiskRequest
 
 
 @dataclass(frozen=True, slots=True)

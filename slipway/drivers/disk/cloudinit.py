@@ -16,7 +16,11 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from typing import Any
 
-from slipway.model import InjectedFile, Instance, Seed, Subnet, Vif
+from slipway.model.machine import Seed, Vif
+from slipway.model.network import Subnet
+from slipway.model.neutron import AUTO_ADDRESS_MODES
+from slipway.model.record import Instance
+from slipway.model.request import InjectedFile
 
 _MERGE = "list(append)+dict(no_replace,recurse_list)+str()"
 """What user data say stays as it is, and our files come after theirs; else one list would replace the other."""
@@ -25,7 +29,6 @@ _MIME_WITHIN = 4096
 """cloud-init takes user data for MIME where the header is within so many characters."""
 
 _NO_HOST_NAME = re.compile("[^a-z0-9]+")
-_BY_ADVERTISEMENT = ("slaac", "dhcpv6-stateless")
 
 
 def needs_seed(instance: Instance, vifs: Sequence[Vif]) -> bool:
@@ -118,7 +121,7 @@ def _ethernet(name: str, vif: Vif, routed: set[int]) -> dict[str, Any]:
             nic |= {"dhcp6": True, "accept-ra": True}
             continue
         servers += [server for server in subnet.dns_nameservers if server not in servers]
-        if version == 6 and subnet.ipv6_address_mode in _BY_ADVERTISEMENT:
+        if version == 6 and subnet.ipv6_address_mode in AUTO_ADDRESS_MODES:
             nic |= {"dhcp6": nic.get("dhcp6", False), "accept-ra": True}
             continue
         addresses.append(f"{address}/{ipaddress.ip_network(subnet.cidr).prefixlen}")

@@ -16,7 +16,8 @@ from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import DiskError
-from slipway.model import Disk, DiskRequest, DiskRole, Host, Volume
+from slipway.model.machine import Disk, DiskRequest, DiskRole
+from slipway.model.request import Host, Volume
 
 
 @dataclass(frozen=True, slots=True)

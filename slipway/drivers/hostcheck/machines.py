@@ -11,7 +11,7 @@ from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.files import make_directories
 from slipway.drivers.hostcheck.finding import Finding, Result
 from slipway.errors import SlipwayError
-from slipway.model import Acceleration
+from slipway.model.machine import Acceleration
 
 if TYPE_CHECKING:
     from slipway.drivers.compute.libvirt.connection import Connection

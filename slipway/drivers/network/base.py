@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from slipway.model import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.states.store import Transaction
 
 

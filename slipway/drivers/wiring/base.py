@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from slipway.model import Lease, Port, SecurityGroupRule, Vif, Wired
+from slipway.model.machine import Lease, Vif, Wired
+from slipway.model.network import Port, SecurityGroupRule
 
 
 class WiringDriver(Protocol):

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
+from slipway.model.machine import Lease, Vif, Wired
+from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.request import Host
 
 
 class NullWiring:

@@ -13,12 +13,12 @@ from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.disks import CreateDisk, CreateSeed, MapDisks, MapSeed
 from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
-from slipway.flows.tasks.network import RequireVifs
 from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.ready import WaitReady
+from slipway.flows.tasks.requirements import RequireVifs
 from slipway.flows.tasks.schedule import Schedule
 from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
-from slipway.model import Effect
+from slipway.model.record import Effect
 
 _ALL: tuple[type[Task], ...] = (
     Schedule,

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from slipway import errors
 from slipway.flows.tasks.base import Tools, Work
-from slipway.flows.tasks.network import NetworkTask, check_free, check_mac
-from slipway.model import Allocation, Host, Network, NetworkRequest, PortRequest, Subnet, VifRequirements
+from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
+from slipway.model.machine import Allocation, PortRequest, VifRequirements
+from slipway.model.network import Network, Subnet
+from slipway.model.request import Host, NetworkRequest
 from slipway.states.ledger import Durability
 
 

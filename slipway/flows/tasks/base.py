@@ -14,11 +14,13 @@ import msgspec
 
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.definition import TaskSignature
-from slipway.model import Context, Effect, Host, Instance, Scope
+from slipway.model.network import Context
+from slipway.model.record import Effect, Instance, Scope
+from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.states import codec
 from slipway.states.ledger import Durability
-from slipway.states.machines import Event
+from slipway.states.machines import Move
 from slipway.states.store import Store, Transaction
 
 
@@ -80,9 +82,9 @@ class Task(ABC):
     """The kinds of effects that stay held while one of this kind is stuck."""
     per_slot: ClassVar[bool] = False
     """Whether it uses only what has its own slot: NIC 1's tap uses NIC 1's port."""
-    enters: ClassVar[Event | None] = None
+    enters: ClassVar[Move | None] = None
     """The phase that begins with this step's first commit."""
-    leads_to: ClassVar[Event | None] = None
+    leads_to: ClassVar[Move | None] = None
     """The phase that begins when this step is done, in the same commit."""
 
     do: Callable[..., Any]

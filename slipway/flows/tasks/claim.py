@@ -5,10 +5,12 @@ from __future__ import annotations
 from slipway.errors import ComputeResourcesUnavailable, GroupAffinityViolation
 from slipway.flows import scheduler
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Claim, Host, Placement, Scope
+from slipway.model.machine import Claim, Placement
+from slipway.model.record import Scope
+from slipway.model.request import Host
 from slipway.states import hosts
 from slipway.states.ledger import Durability
-from slipway.states.machines import Event
+from slipway.states.machines import Move
 
 
 class ClaimHost(Task):
@@ -20,7 +22,7 @@ class ClaimHost(Task):
     name = "claim"
     kind = "claim"
     scope = Scope.HOST
-    leads_to = Event.NETWORK
+    leads_to = Move.NETWORK
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """Claims are rows of our own."""

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Disk, DiskRequest, DiskRole, Host, Scope, Vif, Volume
+from slipway.model.machine import Disk, DiskRequest, DiskRole, Vif
+from slipway.model.record import Scope
+from slipway.model.request import Host, Volume
 from slipway.states.ledger import Durability
-from slipway.states.machines import Event
+from slipway.states.machines import Move
 
 
 class MapDisks(Task):
@@ -53,7 +55,7 @@ class CreateDisk(DiskTask):
 
     name = "create-disk"
     kind = "disk"
-    enters = Event.MAP_DISKS
+    enters = Move.MAP_DISKS
 
     def do(self, work: Work, request: DiskRequest) -> Disk:
         """Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`."""

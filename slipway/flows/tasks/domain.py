@@ -5,9 +5,11 @@ from __future__ import annotations
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, StepTimeout
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Disk, Domain, Host, PowerState, Scope, Vif
+from slipway.model.machine import Disk, Domain, PowerState, Vif
+from slipway.model.record import Scope
+from slipway.model.request import Host
 from slipway.states.ledger import Durability
-from slipway.states.machines import Event
+from slipway.states.machines import Move
 
 
 class ComputeTask(Task):
@@ -25,7 +27,7 @@ class BuildXml(ComputeTask):
 
     name = "build-xml"
     kind = "definition"
-    enters = Event.SPAWN
+    enters = Move.SPAWN
 
     def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...], seed: tuple[Disk, ...]) -> Domain:
         """Raises an `AbortBuild` when a name cannot stand in XML."""

@@ -6,10 +6,11 @@ import ipaddress
 from collections.abc import Sequence
 
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Host, Vif
+from slipway.model.machine import Vif
+from slipway.model.request import Host
 from slipway.states import hosts, instances
 from slipway.states.ledger import Durability
-from slipway.states.machines import Event
+from slipway.states.machines import Move
 
 
 class Finish(Task):
@@ -20,7 +21,7 @@ class Finish(Task):
 
     name = "finish"
     kind = "launch"
-    leads_to = Event.FINISH
+    leads_to = Move.FINISH
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """Rows of our own."""

@@ -7,8 +7,11 @@ from typing import Any
 
 from slipway import errors
 from slipway.flows.tasks.base import Work
-from slipway.flows.tasks.network import NetworkTask, check_free, check_mac
-from slipway.model import Network, Nic, Port, PortRequest, Scope, Vif, VifRequirements
+from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
+from slipway.model.machine import Nic, PortRequest, Vif, VifRequirements
+from slipway.model.network import Network, Port
+from slipway.model.neutron import bridge_name, tap_name
+from slipway.model.record import Scope
 
 
 class CreatePort(NetworkTask):
@@ -156,8 +159,8 @@ def _vif(port: Port, request: PortRequest) -> Vif:
         network_id=request.network.id,
         network_name=request.network.name,
         mac_address=port.mac_address,
-        devname=f"tap{port.id}"[:14],
-        bridge=f"brq{request.network.id}"[:14],
+        devname=tap_name(port.id),
+        bridge=bridge_name(request.network.id),
         mtu=request.network.mtu,
         vif_type=port.binding_vif_type,
         vnic_type=port.binding_vnic_type,

@@ -10,7 +10,8 @@ from slipway.drivers.files import put_aside
 from slipway.errors import ComputeError, StepTimeout, UnsupportedHardware
 from slipway.flows.tasks.base import Tools, Work
 from slipway.flows.tasks.domain import ComputeTask
-from slipway.model import Host, PowerState, Readiness, Sign, Vif
+from slipway.model.machine import PowerState, Vif
+from slipway.model.request import Host, Readiness, Sign
 from slipway.states.ledger import Durability
 
 _SSH = 22

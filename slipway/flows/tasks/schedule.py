@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from slipway.flows import scheduler
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Host, Placement
+from slipway.model.machine import Placement
+from slipway.model.request import Host
 from slipway.states import hosts
 from slipway.states.ledger import Durability
-from slipway.states.machines import Event
+from slipway.states.machines import Move
 
 
 class Schedule(Task):
@@ -20,7 +21,7 @@ class Schedule(Task):
 
     name = "schedule"
     kind = "placement"
-    leads_to = Event.CLAIM
+    leads_to = Move.CLAIM
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A result only; reading the hosts and recording the choice are two transactions."""

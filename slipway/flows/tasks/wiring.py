@@ -8,13 +8,16 @@ from contextlib import nullcontext
 from slipway.drivers.network.base import NetworkDriver
 from slipway.errors import PortNotFound
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.flows.tasks.network import NetworkTask
-from slipway.model import Context, DhcpService, EffectState, Host, Port, Scope, SecurityGroupRule, Subnet, Vif
+from slipway.flows.tasks.requirements import NetworkTask
+from slipway.model.machine import DhcpService, Vif
+from slipway.model.network import Context, Port, SecurityGroupRule, Subnet
+from slipway.model.neutron import DHCP_OWNER
+from slipway.model.record import EffectState, Scope
+from slipway.model.request import Host
 from slipway.states.effects import effects_of
 from slipway.states.ledger import Durability
 from slipway.states.store import Transaction
 
-DHCP_OWNER = "network:dhcp"
 """The device owner of a DHCP server's port (Neutron)."""
 
 

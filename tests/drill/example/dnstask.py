@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.model import Host
+from slipway.model.request import Host
 from slipway.states.ledger import Durability
 
 

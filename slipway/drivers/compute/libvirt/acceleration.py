@@ -18,7 +18,8 @@ from lxml.builder import E
 
 from slipway.drivers.files import file_name, locked, make_directories, replace
 from slipway.errors import ComputeError
-from slipway.model import Acceleration, Host
+from slipway.model.machine import Acceleration
+from slipway.model.request import Host
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

@@ -9,7 +9,7 @@ from typing import Any
 import libvirt
 
 from slipway.drivers.compute.libvirt.translation import has_code
-from slipway.model import GuestNic
+from slipway.model.machine import GuestNic
 
 ASK = 8.0
 """Seconds for the whole question: somebody waits for an answer that may well not come."""

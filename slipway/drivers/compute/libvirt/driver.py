@@ -11,7 +11,7 @@ import libvirt
 from lxml import etree
 
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
-from slipway.drivers.compute.definitions import Definitions
+from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
@@ -19,7 +19,9 @@ from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model import DhcpOption, Domain, GuestNic, Host, Platform, PowerState
+from slipway.model.machine import Domain, GuestNic, Platform, PowerState
+from slipway.model.network import DhcpOption
+from slipway.model.request import Host
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,

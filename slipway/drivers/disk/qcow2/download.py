@@ -11,7 +11,7 @@ import urllib.request
 from typing import Any
 
 from slipway.errors import DiskError, ImageUnacceptable
-from slipway.model import Image
+from slipway.model.request import Image
 
 _CHUNK = 1 << 20
 _SILENCE = 30.0

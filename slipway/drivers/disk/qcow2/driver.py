@@ -24,7 +24,8 @@ from slipway.drivers.disk.qcow2.seed import seed_image
 from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
-from slipway.model import Disk, DiskRequest, DiskRole, Host, Volume
+from slipway.model.machine import Disk, DiskRequest, DiskRole
+from slipway.model.request import Host, Volume
 
 _DISK, _SEED, _VOLUME = ".qcow2", ".iso", ".volume"
 

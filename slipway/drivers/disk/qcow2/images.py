@@ -19,7 +19,7 @@ from slipway.drivers.disk.qcow2.download import download
 from slipway.drivers.disk.qcow2.header import read_header
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
 from slipway.errors import DiskError, ImageUnacceptable
-from slipway.model import Image
+from slipway.model.request import Image
 
 _CHUNK = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")

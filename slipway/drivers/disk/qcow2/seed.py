@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from slipway.errors import DiskError
-from slipway.model import Seed
+from slipway.model.machine import Seed
 
 
 def seed_image(seed: Seed) -> bytes:

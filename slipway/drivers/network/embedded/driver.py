@@ -9,24 +9,25 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from slipway import errors
-from slipway.drivers.network.embedded import portrows
-from slipway.drivers.network.embedded.binding import Mechanisms
-from slipway.drivers.network.embedded.groupsandquotas import GroupsAndQuotas
-from slipway.drivers.network.embedded.listing import Page
-from slipway.drivers.network.embedded.macs import MacGenerator
-from slipway.drivers.network.embedded.mechanisms import LinuxBridge, MechanismDriver, PortChange
-from slipway.drivers.network.embedded.networks import Networks
-from slipway.drivers.network.embedded.portattributes import PORT
-from slipway.drivers.network.embedded.portchanges import PortChanges
-from slipway.drivers.network.embedded.ports import Ports, id_of
-from slipway.drivers.network.embedded.quotas import Quotas
-from slipway.drivers.network.embedded.removal import ADMIN, Removal
-from slipway.drivers.network.embedded.securitygrouprules import SecurityGroupRules
-from slipway.drivers.network.embedded.securitygroups import SecurityGroups
-from slipway.drivers.network.embedded.services import Services
-from slipway.drivers.network.embedded.subnets import Subnets
-from slipway.drivers.network.embedded.transactions import NetworkEvent, Transactions
-from slipway.model import Context, Network, Port, Subnet
+from slipway.drivers.network.embedded.common.listing import Page
+from slipway.drivers.network.embedded.common.macs import MacGenerator
+from slipway.drivers.network.embedded.common.quotas import Quotas
+from slipway.drivers.network.embedded.common.services import Services
+from slipway.drivers.network.embedded.common.transactions import NetworkEvent, Transactions
+from slipway.drivers.network.embedded.groups_and_quotas import GroupsAndQuotas
+from slipway.drivers.network.embedded.ports import port_rows
+from slipway.drivers.network.embedded.ports.port_attributes import PORT
+from slipway.drivers.network.embedded.ports.port_changes import PortChanges
+from slipway.drivers.network.embedded.ports.ports import Ports, id_of
+from slipway.drivers.network.embedded.removal import Removal
+from slipway.drivers.network.embedded.security.group_rules import SecurityGroupRules
+from slipway.drivers.network.embedded.security.groups import SecurityGroups
+from slipway.drivers.network.embedded.topology.binding import Mechanisms
+from slipway.drivers.network.embedded.topology.mechanisms import LinuxBridge, MechanismDriver, PortChange
+from slipway.drivers.network.embedded.topology.networks import Networks
+from slipway.drivers.network.embedded.topology.subnets import Subnets
+from slipway.model.network import Context, Network, Port, Subnet
+from slipway.model.neutron import ADMIN
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
 
@@ -203,13 +204,13 @@ class EmbeddedNetwork(GroupsAndQuotas):
     def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""
         with self._transactions.reading(tx) as own:
-            return portrows.from_row(self._ports.row(own, context, port_id))
+            return port_rows.from_row(self._ports.row(own, context, port_id))
 
     def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
         """The port that `create_port` made with this key, None when it is certain that there is none."""
         with self._transactions.reading(tx) as own:
             row = self._ports.find(own, context, id_of(key))
-        return None if row is None else portrows.from_row(row)
+        return None if row is None else port_rows.from_row(row)
 
     def is_ours(self, port: Port) -> bool:
         """Always: it is a row of our own database."""

@@ -8,18 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.drivers.network.embedded import fixedips, portrows
-from slipway.drivers.network.embedded.networks import Networks
-from slipway.drivers.network.embedded.owners import AUTO_DELETED, ROUTER_INTERFACES
-from slipway.drivers.network.embedded.ports import Ports
-from slipway.drivers.network.embedded.schema import allocations, ports
-from slipway.drivers.network.embedded.subnetrules import is_auto_address
-from slipway.drivers.network.embedded.subnets import Subnets
-from slipway.model import Context, Network, Port, Subnet
+from slipway.drivers.network.embedded.addressing import fixed_ips
+from slipway.drivers.network.embedded.addressing.subnet_rules import is_auto_address
+from slipway.drivers.network.embedded.common.owners import AUTO_DELETED, ROUTER_INTERFACES
+from slipway.drivers.network.embedded.common.tables import allocations, ports
+from slipway.drivers.network.embedded.ports import port_rows
+from slipway.drivers.network.embedded.ports.ports import Ports
+from slipway.drivers.network.embedded.topology.networks import Networks
+from slipway.drivers.network.embedded.topology.subnets import Subnets
+from slipway.model.network import Context, Network, Port, Subnet
+from slipway.model.neutron import ADMIN
 from slipway.states.store import Transaction
-
-ADMIN = Context("", is_admin=True)
-"""On whose behalf the driver itself acts."""
 
 _PORTS = sa.select(ports.c.id, ports.c.device_owner).where(ports.c.network_id == sa.bindparam("network"))
 _ALLOCATIONS = (
@@ -80,10 +79,10 @@ class Removal:
         """Give the ports that are there an address of a new SLAAC subnet, as Neutron does."""
         if not is_auto_address(subnet.ipv6_ra_mode, subnet.ipv6_address_mode):
             return
-        site: Sequence[Any] = tx.execute(portrows.SUBNETS, {"network": subnet.network_id}).all()
+        site: Sequence[Any] = tx.execute(port_rows.SUBNETS, {"network": subnet.network_id}).all()
         rows = tx.execute(_AUTO_PORTS, {"network": subnet.network_id}).all()
         for row in rows:
-            holder = fixedips.Holder(row.id, subnet.network_id, row.device_owner, row.mac_address)
-            fitting = [s for s in site if s.subnet_id == subnet.id and fixedips.serves(s, row.device_owner)]
-            picks = fixedips.from_mac(holder, fixedips.candidates(fitting, subnet.network_id, row.device_owner))
-            fixedips.take(tx, holder, picks, row.next_position)
+            holder = fixed_ips.Holder(row.id, subnet.network_id, row.device_owner, row.mac_address)
+            fitting = [s for s in site if s.subnet_id == subnet.id and fixed_ips.serves(s, row.device_owner)]
+            picks = fixed_ips.from_mac(holder, fixed_ips.candidates(fitting, subnet.network_id, row.device_owner))
+            fixed_ips.take(tx, holder, picks, row.next_position)

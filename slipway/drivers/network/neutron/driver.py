@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from slipway import errors
-from slipway.drivers.network.neutron import shapes
+from slipway.drivers.network.neutron import conversion
 from slipway.drivers.network.neutron.service import Service
-from slipway.model import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
 
@@ -42,17 +42,17 @@ class NeutronNetwork:
         self, context: Context, *, name: str | None = None, tx: Transaction | None = None
     ) -> Sequence[Network]:
         """The networks that the project may use, its own and shared ones, ordered by name."""
-        found = self._list(context, "networks", shapes.network, name=name)
+        found = self._list(context, "networks", conversion.network, name=name)
         return sorted(found, key=lambda network: network.name)
 
     def show_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> Network:
         """One network by id. Raises `NetworkNotFound`."""
         path = _path("networks", network_id, errors.NetworkNotFound)
-        return self._one(context, "GET", path, "network", shapes.network, absent=errors.NetworkNotFound)
+        return self._one(context, "GET", path, "network", conversion.network, absent=errors.NetworkNotFound)
 
     def create_network(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Network:
         """Make a network."""
-        return self._create(context, "networks", "network", shapes.network, attributes)
+        return self._create(context, "networks", "network", conversion.network, attributes)
 
     def delete_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a network that no port is on. Raises `NetworkNotFound`, `NetworkInUse`."""
@@ -65,11 +65,11 @@ class NeutronNetwork:
         query = {"network_id": network_id, "name": name}
         found = self._service.all(context, "subnets", query)
         found.sort(key=lambda subnet: str(subnet.get("created_at", "")))
-        return [shapes.subnet(self._service.seen_by(context, each)) for each in found]
+        return [conversion.subnet(self._service.seen_by(context, each)) for each in found]
 
     def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
         """Make a subnet."""
-        return self._create(context, "subnets", "subnet", shapes.subnet, attributes)
+        return self._create(context, "subnets", "subnet", conversion.subnet, attributes)
 
     def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a subnet that no port has an address of. Raises `SubnetNotFound`, `SubnetInUse`."""
@@ -96,12 +96,12 @@ class NeutronNetwork:
             query["fixed_ips"] = f"ip_address={ipaddress.ip_address(ip_address)}"
         # Neutron wants a direction for each key.
         page = {"sort_key": sort_key, "sort_dir": sort_key and "asc", "limit": limit, "marker": marker}
-        return self._list(context, "ports", shapes.port, **query, **page)
+        return self._list(context, "ports", conversion.port, **query, **page)
 
     def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""
         path = _path("ports", port_id, errors.PortNotFound)
-        return self._one(context, "GET", path, "port", shapes.port, absent=errors.PortNotFound)
+        return self._one(context, "GET", path, "port", conversion.port, absent=errors.PortNotFound)
 
     def find_port(self, context: Context, key: str, *, tx: Transaction | None = None) -> Port | None:
         """The port that `create_port` made with this key, None when it is certain that there is none."""
@@ -111,7 +111,7 @@ class NeutronNetwork:
         oldest, *rest = sorted(found, key=lambda port: (str(port.get("created_at", "")), str(port["id"])))
         for port in rest:
             self._delete_if_there(context, port["id"])
-        return shapes.port(self._service.seen_by(context, oldest))
+        return conversion.port(self._service.seen_by(context, oldest))
 
     def create_port(
         self,
@@ -123,11 +123,11 @@ class NeutronNetwork:
     ) -> Port:
         """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first."""
         if key is None:
-            return self._create(context, "ports", "port", shapes.port, attributes)
+            return self._create(context, "ports", "port", conversion.port, attributes)
         found = self.find_port(context, key)
         if found is not None:
             return found
-        self._create(context, "ports", "port", shapes.port, {**attributes, "description": self._description(key)})
+        self._create(context, "ports", "port", conversion.port, {**attributes, "description": self._description(key)})
         made = self.find_port(context, key)
         if made is None:
             raise errors.TransientNetworkError(f"the port that was made with key {key} is not there any more")
@@ -147,9 +147,11 @@ class NeutronNetwork:
         `unchanged`: only if the port is still as it was then (Neutron: revisions). Raises
         `RevisionNumberConstraintFailed` where it is not, and nothing where this Neutron counts no revisions.
         """
-        path, body = _path("ports", port_id, errors.PortNotFound), shapes.request(attributes)
+        path, body = _path("ports", port_id, errors.PortNotFound), conversion.request(attributes)
         revision = None if unchanged is None else unchanged.revision_number
-        return self._one(context, "PUT", path, "port", shapes.port, body, absent=errors.PortNotFound, revision=revision)
+        return self._one(
+            context, "PUT", path, "port", conversion.port, body, absent=errors.PortNotFound, revision=revision
+        )
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
@@ -176,20 +178,20 @@ class NeutronNetwork:
     ) -> Sequence[SecurityGroup]:
         """The project's security groups, `default` among them."""
         project = None if context.is_admin and not context.project_id else self._service.project_of(context)
-        found = self._list(context, "security-groups", shapes.security_group, name=name, project_id=project)
+        found = self._list(context, "security-groups", conversion.security_group, name=name, project_id=project)
         return sorted(found, key=lambda group: group.name)
 
     def create_security_group(
         self, context: Context, *, tx: Transaction | None = None, **attributes: Any
     ) -> SecurityGroup:
         """Make a security group, with the rules that let everything out."""
-        return self._create(context, "security-groups", "security_group", shapes.security_group, attributes)
+        return self._create(context, "security-groups", "security_group", conversion.security_group, attributes)
 
     def create_security_group_rule(
         self, context: Context, *, tx: Transaction | None = None, **attributes: Any
     ) -> SecurityGroupRule:
         """Add a rule to a security group."""
-        return self._create(context, "security-group-rules", "security_group_rule", shapes.rule, attributes)
+        return self._create(context, "security-group-rules", "security_group_rule", conversion.rule, attributes)
 
     def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a security group that no port uses. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""
@@ -197,7 +199,9 @@ class NeutronNetwork:
 
     # --- requests -------------------------------------------------------------------------------------------------
 
-    def _list(self, context: Context, collection: str, shape: Callable[[shapes.Json], T], **query: Any) -> Sequence[T]:
+    def _list(
+        self, context: Context, collection: str, shape: Callable[[conversion.Json], T], **query: Any
+    ) -> Sequence[T]:
         found = self._service.all(context, collection, query)
         return [shape(self._service.seen_by(context, each)) for each in found]
 
@@ -207,7 +211,7 @@ class NeutronNetwork:
         method: str,
         path: str,
         resource: str,
-        shape: Callable[[shapes.Json], T],
+        shape: Callable[[conversion.Json], T],
         body: Mapping[str, Any] | None = None,
         *,
         absent: type[errors.NotFound] | None = None,
@@ -221,13 +225,13 @@ class NeutronNetwork:
         context: Context,
         collection: str,
         resource: str,
-        shape: Callable[[shapes.Json], T],
+        shape: Callable[[conversion.Json], T],
         attributes: Mapping[str, Any],
     ) -> T:
         """Make it in the context's project, where no other is named."""
         wanted = attributes.get("project_id") or context.project_id
         project = self._service.project_of(Context(wanted, context.is_admin))
-        body = {**shapes.request(attributes), "project_id": project}
+        body = {**conversion.request(attributes), "project_id": project}
         return self._one(context, "POST", f"/{collection}", resource, shape, body)
 
     def _delete(self, context: Context, collection: str, thing_id: str, absent: type[errors.NotFound]) -> None:

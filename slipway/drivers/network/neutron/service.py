@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway import errors
 from slipway.drivers.network.neutron.translation import translated
-from slipway.model import Context
+from slipway.model.network import Context
 
 if TYPE_CHECKING:
     from openstack.connection import Connection

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.drivers.wiring.linuxbridge.dhcp import DhcpServers
+from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.drivers.wiring.linuxbridge.reach import greets, pings
-from slipway.model import Host, Lease, Port, SecurityGroupRule, Vif, Wired
+from slipway.model.machine import Lease, Vif, Wired
+from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.neutron import bridge_name
+from slipway.model.request import Host
 
 
 class LinuxBridgeWiring:
@@ -66,7 +69,7 @@ class LinuxBridgeWiring:
         """Release the port's lease and remove its entry, with the last one the server and bridge. Absent: nothing."""
         self._dhcp.withdraw(network_id, port_id)
         # The server's link may have been the last thing in the bridge, where an unplug could not wait for this.
-        self._links.release_bridge(f"brq{network_id}"[:14])
+        self._links.release_bridge(bridge_name(network_id))
 
     def list_dhcp(self) -> Sequence[Wired]:
         """All ports that a server on this host serves, by id."""

@@ -13,19 +13,17 @@ import msgspec
 
 from slipway.drivers.files import file_name, locked, make_directories, remove, replace
 from slipway.errors import WiringError
-from slipway.model import AddressPair, Host, SecurityGroupRule, Vif
+from slipway.model.machine import Vif
+from slipway.model.network import AddressPair, SecurityGroupRule
+from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
+from slipway.model.request import Host
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:/]+")
 
-_PROTOCOLS = {
-    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4,
-    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43,
-    "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
-    "any": 0, "hopopt": 0, "ip": 0,
-}  # fmt: skip
+_PROTOCOLS = {**PROTOCOLS, **dict.fromkeys(("any", *ANY_PROTOCOL), 0)}
 """Neutron: 0 is any protocol."""
 
 Source = tuple[str, IPv4Network | IPv6Network]

@@ -11,7 +11,9 @@ from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPo
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
 from slipway.errors import WiringError
-from slipway.model import Host, SecurityGroupRule, Vif, Wired
+from slipway.model.machine import Vif, Wired
+from slipway.model.network import SecurityGroupRule
+from slipway.model.request import Host
 
 _EGRESS, _INGRESS = "bridge chain egress-", "bridge chain ingress-"
 

@@ -16,7 +16,8 @@ from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_aw
 from slipway.drivers.wiring.linuxbridge.namespace import exists
 from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, remove_uplink, uplink_name
 from slipway.errors import WiringError
-from slipway.model import Host, Vif, Wired
+from slipway.model.machine import Vif, Wired
+from slipway.model.request import Host
 
 _OURS = re.compile(r"(tap|brq)[0-9A-Za-z-]{1,11}")
 """What a name that we make of an id looks like."""

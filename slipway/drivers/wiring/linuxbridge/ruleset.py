@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses,
 from typing import Literal
 
 from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, protocol_number
-from slipway.model import SecurityGroupRule
+from slipway.model.network import SecurityGroupRule
 
 MARK = 0x40000000
 """The bit of a packet's mark that says, between two of our hooks, that it answers something."""

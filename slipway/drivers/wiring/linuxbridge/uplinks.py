@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_away
 from slipway.errors import WiringError
-from slipway.model import Host, Vif
+from slipway.model.machine import Vif
+from slipway.model.request import Host
 
 _VXLAN_GROUP, _VXLAN_PORT = "224.0.0.1", 8472
 """Those of Neutron's bridge agent."""

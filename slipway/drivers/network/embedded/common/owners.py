@@ -1,0 +1,20 @@
+"""Device owners that have rules of their own (Neutron: `neutron_lib.constants`)."""
+
+from __future__ import annotations
+
+from slipway.model.neutron import DHCP_OWNER
+
+ROUTER_INTERFACES = (
+    "network:router_interface",
+    "network:ha_router_replicated_interface",
+    "network:router_interface_distributed",
+)
+ROUTER_INTERFACES_SNAT = (*ROUTER_INTERFACES, "network:router_centralized_snat")
+ROUTER_PORTS = (*ROUTER_INTERFACES_SNAT, "network:router_gateway")
+AUTO_DELETED = (DHCP_OWNER, "network:distributed", "network:floatingip_agent_gateway")
+"""Ports that do not keep a network or subnet from being deleted, and go with it."""
+
+
+def is_trusted(device_owner: str) -> bool:
+    """Whether it is a port of the network's own, which has no security groups."""
+    return device_owner.startswith("network:")

@@ -1,0 +1,80 @@
+"""Transactions to work in, and what is told after they were committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from slipway.drivers.network.embedded.common.tables import TABLES
+from slipway.model.network import Network, Port, Subnet
+from slipway.states.schema import metadata
+from slipway.states.store import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEvent:
+    """Something that happened to a network, subnet or port, told after the commit; `type` is like `port.create`.
+
+    `resource` is the thing as it is then, a deleted one as it was.
+    """
+
+    type: str
+    at: datetime
+    resource: Network | Subnet | Port
+
+
+class Transactions:
+    """The caller's transaction, or one of our own where none was passed in."""
+
+    def __init__(
+        self, store: Store, clock: Callable[[], datetime], on_event: Callable[[NetworkEvent], None] | None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_event = on_event
+        self._create_tables()
+
+    def _create_tables(self) -> None:
+        with self._store.read() as tx:
+            there = tx.dialect.has_table(tx, TABLES[-1].name)
+        if not there:
+            with self._store.write() as tx:
+                metadata.create_all(tx, tables=TABLES)
+
+    @contextmanager
+    def writing(self, tx: Transaction | None) -> Iterator[Transaction]:
+        """A transaction to write in. One that was passed in is left as it was before when an error comes through."""
+        if tx is None:
+            with self._store.write() as own:
+                yield own
+            return
+        tx.exec_driver_sql("SAVEPOINT embedded_network")
+        try:
+            yield tx
+        except BaseException:
+            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT embedded_network")
+            raise
+        finally:
+            tx.exec_driver_sql("RELEASE SAVEPOINT embedded_network")
+
+    @contextmanager
+    def reading(self, tx: Transaction | None) -> Iterator[Transaction]:
+        """A transaction to read in."""
+        if tx is not None:
+            yield tx
+            return
+        with self._store.read() as own:
+            yield own
+
+    def tell(self, tx: Transaction, kind: str, resource: Network | Subnet | Port) -> None:
+        """Have whoever asked for events told of this one after the commit."""
+        on_event = self._on_event
+        if on_event is not None:
+            event = NetworkEvent(kind, self._clock(), resource)
+            self._store.after_commit(tx, lambda: on_event(event))
+
+    def after(self, tx: Transaction, call: Callable[[], None]) -> None:
+        """Have `call` called when the transaction was committed."""
+        self._store.after_commit(tx, call)

@@ -1,0 +1,1 @@
+"""Ports: made, changed, deleted, shown."""

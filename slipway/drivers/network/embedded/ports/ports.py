@@ -1,0 +1,180 @@
+"""Ports: made, deleted, shown; each call is one transaction's part (S1). Changing them is in `portchanges`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from slipway import errors
+from slipway.drivers.network.embedded.addressing import fixed_ips
+from slipway.drivers.network.embedded.addressing.fixed_ips import Holder, Taken, Wanted
+from slipway.drivers.network.embedded.common import checks, policy
+from slipway.drivers.network.embedded.common.listing import Listing, Page, Relation, one, viewer
+from slipway.drivers.network.embedded.common.owners import is_trusted
+from slipway.drivers.network.embedded.common.services import Services
+from slipway.drivers.network.embedded.common.statements import insert_if_absent
+from slipway.drivers.network.embedded.common.tables import allocations, port_security_groups, ports
+from slipway.drivers.network.embedded.ports import port_rows
+from slipway.drivers.network.embedded.ports.port_attributes import PORT, says_something
+from slipway.drivers.network.embedded.security import port_security
+from slipway.drivers.network.embedded.security.groups import SecurityGroups
+from slipway.drivers.network.embedded.topology import binding
+from slipway.drivers.network.embedded.topology.binding import UNBOUND, Mechanisms
+from slipway.drivers.network.embedded.topology.mechanisms import PortChange
+from slipway.model.network import Context, Port
+from slipway.states.store import Transaction
+
+KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")
+"""The namespace of the ids of ports that were made with a key."""
+
+_INSERT = insert_if_absent(ports)
+_BIND = ports.update().where(ports.c.id == sa.bindparam("port")).values(binding_vif_type=sa.bindparam("vif_type"))
+_DELETE = ports.delete().where(ports.c.id == sa.bindparam("port"))
+_LISTING = Listing(
+    port_rows.SELECT,
+    ports,
+    {
+        "ip_address": Relation(allocations.c.port_id, allocations.c.address, checks.address),
+        "subnet_id": Relation(allocations.c.port_id, allocations.c.subnet_id),
+        "security_group": Relation(port_security_groups.c.port_id, port_security_groups.c.security_group_id),
+    },
+)
+
+
+def id_of(key: str) -> str:
+    """The id of the port with this key."""
+    return str(uuid.uuid5(KEYS, key))
+
+
+class Ports:
+    """The ports in the database."""
+
+    def __init__(self, services: Services, groups: SecurityGroups, mechanisms: Mechanisms) -> None:
+        self._services = services
+        self._groups = groups
+        self._mechanisms = mechanisms
+
+    def find(self, tx: Transaction, context: Context, port_id: str) -> sa.Row[Any] | None:
+        """The row of one port, or None when it is not there, or not to be seen by the project."""
+        return tx.execute(port_rows.SHOW, {"id": port_id} | viewer(context)).first()
+
+    def row(self, tx: Transaction, context: Context, port_id: str, *, lock: bool = False) -> sa.Row[Any]:
+        """The row of one port, locked against other writers if wanted. Raises `PortNotFound`."""
+        statement = port_rows.SHOW_LOCKED if lock else port_rows.SHOW
+        row = tx.execute(statement, one(context, port_id)).first()
+        if row is None:
+            raise errors.PortNotFound(f"port {port_id}: not found")
+        return row
+
+    def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Port]:
+        """The ports that the project may see and that match all filters; `ip_address`, `subnet_id` and
+        `security_group` are those of any of the port's.
+        """
+        return tuple(map(port_rows.from_row, _LISTING.rows(tx, context, filters, page)))
+
+    def create(
+        self, tx: Transaction, context: Context, port_id: str | None, values: dict[str, Any]
+    ) -> tuple[Port, bool]:
+        """Make a port of values that `PORT` has checked, or give the one with this `port_id` that is there already.
+
+        Says also whether it is new.
+
+        Raises `PolicyNotAuthorized`, `OverQuota`, `NetworkNotFound`, `MacAddressInUse`,
+        `MacAddressGenerationFailure`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
+        """
+        project = values["project_id"]
+        values["id"] = port_id or self._services.new_id()
+        site = self._site(tx, context, values)
+        if site and site[0].existing:
+            return port_rows.from_row(self.row(tx, context, values["id"])), False
+        # Neutron: what a project may see and use is looked at before its quota, an administrator's network after it.
+        if site:
+            policy.check_network(context, "port", project, site[0].network_project, shared=site[0].shared)
+        if site or context.is_admin:
+            self._services.quotas.reserve(tx, project, "port")
+        if not site:
+            if context.is_admin:  # Neutron: the project's default group comes before the network, and has a quota.
+                self._groups.default(tx, project)
+            raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
+        policy.check_port(context, PORT, values, site[0], create=True)
+        values["binding_host_id"] = values["binding_host_id"] or ""
+        values["binding_profile"] = values["binding_profile"] or {}
+        policy.check_router(context, values["device_owner"], values["device_id"])
+        return self._make(tx, context, values, site), True
+
+    def _site(self, tx: Transaction, context: Context, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+        parameters = {"network": values["network_id"], "port": values["id"], "project": values["project_id"]}
+        return tx.execute(port_rows.SITE, parameters | viewer(context)).all()
+
+    def _make(self, tx: Transaction, context: Context, values: dict[str, Any], site: Sequence[sa.Row[Any]]) -> Port:
+        network, owner = site[0], values["device_owner"]
+        values["port_security_enabled"] = port_security.is_enabled(
+            owner, values["port_security_enabled"], network.network_port_security
+        )
+        values["extra_dhcp_opts"] = [option for option in values["extra_dhcp_opts"] if says_something(option)]
+        values |= {"status": "DOWN", "binding_vif_type": UNBOUND, "created_at": self._services.clock()}
+        self._insert(tx, values)
+        holder = Holder(values["id"], values["network_id"], owner, values["mac_address"])
+        taken = self._allocate(tx, holder, site, values["fixed_ips"])
+        port_security.check_new(values)
+        groups = self._choose_groups(tx, context, values, network.default_group)
+        port_security.set_groups(tx, values["id"], groups, new=True)
+        binding.check_profile(values["binding_profile"])
+        port = port_rows.build(values, taken, groups)
+        if port.binding_host_id:
+            vif_type = self._mechanisms.bind(tx, port, network)
+            tx.execute(_BIND, {"port": port.id, "vif_type": vif_type})
+            port = replace(port, binding_vif_type=vif_type)
+        self._mechanisms.precommit(tx, PortChange("create", port))
+        return port
+
+    def _insert(self, tx: Transaction, values: dict[str, Any]) -> None:
+        """Insert the row with the MAC that was asked for, or with one that is drawn until it is free (S4)."""
+        wanted, pairs = values["mac_address"], values["allowed_address_pairs"]
+        for _ in range(1 if wanted else max(1, self._services.settings.mac_generation_retries)):
+            values["mac_address"] = wanted or self._services.macs.draw()
+            values["allowed_address_pairs"] = port_security.with_own_mac(pairs, values["mac_address"])
+            if tx.execute(_INSERT, values).rowcount:
+                return
+        if wanted:
+            raise errors.MacAddressInUse(f"network {values['network_id']}: MAC address {wanted} is in use")
+        raise errors.MacAddressGenerationFailure(
+            f"network {values['network_id']}: no free MAC address was found below "
+            f"{self._services.settings.base_mac} in {self._services.settings.mac_generation_retries} tries"
+        )
+
+    def _allocate(
+        self, tx: Transaction, holder: Holder, site: Sequence[sa.Row[Any]], wanted: Sequence[Wanted] | None
+    ) -> Sequence[Taken]:
+        """Take the addresses of a new port (A1, A2)."""
+        fixed_ips.check_number(wanted, holder, self._services.settings.max_fixed_ips_per_port)
+        subnets = fixed_ips.candidates(port_rows.with_subnets(site), holder.network_id, holder.device_owner)
+        picks = fixed_ips.automatic(subnets) if wanted is None else fixed_ips.asked_for(tx, holder, subnets, wanted)
+        return fixed_ips.take(tx, holder, picks + fixed_ips.from_mac(holder, subnets))
+
+    def _choose_groups(
+        self, tx: Transaction, context: Context, values: Mapping[str, Any], default: str | None
+    ) -> tuple[str, ...]:
+        groups: tuple[str, ...] | None = values["security_groups"]
+        if is_trusted(values["device_owner"]) or not values["port_security_enabled"]:
+            return ()
+        if groups is None:
+            return (default or self._groups.default(tx, values["project_id"]),)
+        port_security.check_groups(tx, context, values["project_id"], groups)
+        return groups
+
+    def delete(self, tx: Transaction, context: Context, port_id: str) -> Port:
+        """Delete a port and give its addresses back; gives the port as it was. Raises `PortNotFound`."""
+        row = self.row(tx, context, port_id, lock=True)
+        port = port_rows.from_row(row)
+        self._mechanisms.precommit(tx, PortChange("delete", port, port))
+        # The counter before the addresses, as in `create`: two transactions must not wait for each other.
+        self._services.quotas.release(tx, port.project_id, "port")
+        fixed_ips.give_back(tx, port_rows.taken(row))
+        port_security.set_groups(tx, port_id, ())
+        tx.execute(_DELETE, {"port": port_id})
+        return port

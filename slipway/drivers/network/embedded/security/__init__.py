@@ -1,0 +1,1 @@
+"""Security groups, their rules, and what holds at a port."""

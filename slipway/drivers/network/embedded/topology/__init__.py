@@ -1,0 +1,1 @@
+"""Networks and subnets, what carries them, and what binds ports to hosts."""

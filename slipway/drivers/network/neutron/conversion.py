@@ -1,0 +1,113 @@
+"""Neutron's JSON as our dataclasses, and our attributes as Neutron's JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeAlias, TypeVar
+
+from slipway.errors import TransientNetworkError
+from slipway.model.network import (
+    AddressPair,
+    AllocationPool,
+    DhcpOption,
+    FixedIp,
+    HostRoute,
+    Network,
+    Port,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+
+Json: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
+
+_NAMES = {
+    "binding_host_id": "binding:host_id",
+    "binding_vif_type": "binding:vif_type",
+    "binding_vnic_type": "binding:vnic_type",
+    "binding_profile": "binding:profile",
+    "router_external": "router:external",
+    "provider_network_type": "provider:network_type",
+    "provider_physical_network": "provider:physical_network",
+    "provider_segmentation_id": "provider:segmentation_id",
+    "rules": "security_group_rules",
+}
+"""What Neutron spells otherwise than we do."""
+
+_MEANS_SOMETHING = frozenset({"gateway_ip"})
+"""Attributes of a request whose None is not "not given"."""
+
+
+def network(answer: Json) -> Network:
+    """A network; what only administrators see stays at its default for others."""
+    return _made(Network, answer, subnets=tuple)
+
+
+def subnet(answer: Json) -> Subnet:
+    """A subnet."""
+    return _made(
+        Subnet,
+        answer,
+        allocation_pools=lambda pools: tuple(_made(AllocationPool, pool) for pool in pools),
+        host_routes=lambda routes: tuple(_made(HostRoute, route) for route in routes),
+        dns_nameservers=tuple,
+        service_types=tuple,
+    )
+
+
+def port(answer: Json) -> Port:
+    """A port; bindings are seen by administrators only."""
+    return _made(
+        Port,
+        answer,
+        fixed_ips=lambda ips: tuple(_made(FixedIp, ip) for ip in ips),
+        security_groups=tuple,
+        allowed_address_pairs=lambda pairs: tuple(_made(AddressPair, pair) for pair in pairs),
+        extra_dhcp_opts=lambda options: tuple(_made(DhcpOption, option) for option in options),
+        binding_profile=lambda profile: json.dumps(profile, sort_keys=True),
+    )
+
+
+def rule(answer: Json) -> SecurityGroupRule:
+    """A rule of a security group."""
+    return _made(SecurityGroupRule, answer)
+
+
+def security_group(answer: Json) -> SecurityGroup:
+    """A security group with its rules."""
+    return _made(SecurityGroup, answer, rules=lambda rules: tuple(map(rule, rules)))
+
+
+def request(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a request in Neutron's spelling, without those that were not given."""
+    return {
+        _NAMES.get(name, name): list(value) if isinstance(value, tuple) else value
+        for name, value in attributes.items()
+        if value is not None or name in _MEANS_SOMETHING
+    }
+
+
+def _made(kind: type[T], answer: Json, **conversions: Any) -> T:
+    """A dataclass of what Neutron says; what it does not say, or as null, is left to the default where there is one."""
+    values = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        value = answer.get(_NAMES.get(field.name, field.name))
+        if value is not None:
+            values[field.name] = conversions.get(field.name, _same)(value)
+        elif field.default is MISSING:
+            values[field.name] = _null(kind, answer, field)
+    return kind(**values)
+
+
+def _null(kind: type[object], answer: Json, field: Field[Any]) -> object:
+    """Neutron's null; an answer that does not have the attribute at all is none of Neutron's."""
+    if field.name not in answer:
+        raise TransientNetworkError(f"Neutron's answer is no {kind.__name__.lower()}: it has no {field.name}")
+    return answer[field.name]
+
+
+def _same(value: Any) -> Any:
+    return value

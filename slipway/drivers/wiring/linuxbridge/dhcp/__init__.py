@@ -1,0 +1,1 @@
+"""DHCP by dnsmasq, one server for each network of a host."""

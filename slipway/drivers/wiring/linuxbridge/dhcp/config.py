@@ -1,0 +1,233 @@
+"""What dnsmasq is told and what it writes, as text: its configuration, made anew from all that it serves; its leases.
+
+All is in one file that dnsmasq reads as root before it becomes another user, so that no file need be open to that user.
+"""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+
+from slipway.errors import WiringError
+from slipway.model.machine import Lease, Vif
+from slipway.model.network import DhcpOption, Port, Subnet
+
+LEASE_SECONDS = 86400
+"""Neutron's dhcp_lease_duration."""
+
+_LONGEST_LINE = 1000
+"""dnsmasq reads 1024 bytes at a time and would take the rest of a longer line for a line of its own."""
+
+_HIGHEST_OPTION = {4: 254, 6: 65535}
+
+_DEFAULT_USERS = ("dnsmasq", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Whom a network's server serves, the one who came last at the end, and the server's own port."""
+
+    server: Port
+    vifs: tuple[Vif, ...] = ()
+
+    def with_vif(self, vif: Vif, server: Port) -> Served:
+        """The VIF in place of an entry of its port. Raises `WiringError` where another port has an address of it."""
+        return Served(server, _distinct((*self.without(vif.port_id).vifs, vif)))
+
+    def refreshed(self, vifs: Sequence[Vif], server: Port) -> Served:
+        """The VIFs in place of the entries that there are of their ports. Raises as `with_vif`."""
+        now = {vif.port_id: vif for vif in vifs}
+        return Served(server, _distinct(tuple(now.get(vif.port_id, vif) for vif in self.vifs)))
+
+    def without(self, port_id: str) -> Served:
+        """No entry for the port."""
+        return replace(self, vifs=tuple(vif for vif in self.vifs if vif.port_id != port_id))
+
+    def find(self, port_id: str) -> Vif | None:
+        """The port's entry."""
+        return next((vif for vif in self.vifs if vif.port_id == port_id), None)
+
+    @property
+    def subnets(self) -> tuple[Subnet, ...]:
+        """The subnets in which addresses are handed out or advertised, each as the VIF that came last has it."""
+        found = {subnet.id: subnet for vif in self.vifs for subnet in vif.subnets}
+        return tuple(subnet for subnet in found.values() if subnet.enable_dhcp and _mode(subnet))
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to hand out or advertise by now."""
+        return not self.subnets
+
+    @property
+    def mtu(self) -> int:
+        """The network's, in bytes."""
+        return self.vifs[-1].mtu
+
+    def server_addresses(self) -> tuple[str, ...]:
+        """The server's own addresses with their prefix lengths. Raises `WiringError` where it has none in a subnet."""
+        own = {ip.subnet_id: ip.ip_address for ip in self.server.fixed_ips}
+        for subnet in self.subnets:
+            if subnet.id not in own:
+                raise WiringError(f"the DHCP server's port {self.server.id} has no address in subnet {subnet.id}")
+        return tuple(f"{own[subnet.id]}/{ip_network(subnet.cidr).prefixlen}" for subnet in self.subnets)
+
+
+def _distinct(vifs: tuple[Vif, ...]) -> tuple[Vif, ...]:
+    """The VIFs, if each address is of one: else dnsmasq would not start, and nobody be served."""
+    taken: dict[str, str] = {}
+    for vif in vifs:
+        for ip in vif.fixed_ips:
+            if taken.setdefault(ip.ip_address, vif.port_id) != vif.port_id:
+                raise WiringError(f"{ip.ip_address} is served to port {taken[ip.ip_address]} already")
+    return vifs
+
+
+def configuration(served: Served, interface: str) -> str:
+    """The text of dnsmasq's configuration file; its first line says how the server's link is to be set up.
+
+    Raises `WiringError` for what cannot be said in it.
+    """
+    try:
+        lines = [*_server(served, interface)]
+        for subnet in served.subnets:
+            lines += _subnet(subnet, served.mtu)
+        handed_out = {subnet.id for subnet in served.subnets if _mode(subnet) == "static"}
+        for vif in served.vifs:
+            lines += _host(vif, handed_out)
+    except ValueError as error:
+        raise WiringError(f"dnsmasq cannot be told: {error}") from error
+    for line in lines:
+        if not line.isprintable() or len(line.encode()) > _LONGEST_LINE:
+            raise WiringError(f"dnsmasq cannot be told so much, or such characters, in one line: {line[:80]!r}...")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def read_leases(text: str, served: Served) -> tuple[Lease, ...]:
+    """The leases of those who are served, in dnsmasq's lease file."""
+    owners = {ip_address(ip.ip_address): vif.port_id for vif in served.vifs for ip in vif.fixed_ips}
+    found = []
+    for words in map(str.split, text.splitlines()):
+        # time, MAC or IAID, address, name, client; or "duid" and the server's own.
+        if len(words) == 5 and words[0].isdecimal():
+            port = owners.get(ip_address(words[2]))
+            if port is not None:
+                found.append(Lease(port, words[2], datetime.fromtimestamp(int(words[0]), UTC)))
+    return tuple(found)
+
+
+def _server(served: Served, interface: str) -> Iterator[str]:
+    yield f"# {interface} {served.server.mac_address} mtu {served.mtu} {' '.join(served.server_addresses())}"
+    yield "port=0"
+    yield "no-ping"
+    yield "bind-interfaces"
+    yield f"interface={interface}"
+    yield "except-interface=lo"
+    # No lease for an unknown MAC, and no names, which guests choose as they like.
+    yield "dhcp-ignore=tag:!known"
+    yield "dhcp-ignore-names"
+    yield "dhcp-authoritative"
+    yield "dhcp-lease-max=1000000"
+    yield from ("quiet-dhcp", "quiet-dhcp6", "quiet-ra")
+    yield from _user()
+    if any(subnet.ipv6_ra_mode == "dhcpv6-stateful" for subnet in served.subnets):
+        yield "enable-ra"
+    # It is no router: advertised are prefixes, not itself as the way out.
+    yield f"ra-param={interface},mtu:{served.mtu},600,0"
+
+
+def _user() -> Iterator[str]:
+    """It reads what guests send, so it is not root; without a user of its own, it is the one that may do nothing."""
+    for name in _DEFAULT_USERS:
+        with suppress(KeyError):
+            user = pwd.getpwnam(name)
+            yield f"user={name}"
+            yield f"group={grp.getgrgid(user.pw_gid).gr_name}"
+            return
+
+
+def _subnet(subnet: Subnet, mtu: int) -> Iterator[str]:
+    network = ip_network(subnet.cidr)
+    tag = f"subnet-{_id(subnet.id)}"
+    lead = f"dhcp-option=tag:{tag}"
+    names = [
+        ip_address(server).compressed
+        for server in subnet.dns_nameservers
+        if ip_address(server).version == subnet.ip_version
+    ]
+    first = network.network_address.compressed
+    if network.version == 6:
+        yield f"dhcp-range=set:{tag},{first},{_mode(subnet)},{network.prefixlen},{LEASE_SECONDS}s"
+        if names:
+            yield f"{lead},option6:dns-server,{','.join(f'[{name}]' for name in names)}"
+        return
+    yield f"dhcp-range=set:{tag},{first},static,{network.netmask},{LEASE_SECONDS}s"
+    # Without a value: dnsmasq would otherwise name itself.
+    gateway = ip_address(subnet.gateway_ip).compressed if subnet.gateway_ip else None
+    yield f"{lead},option:router{f',{gateway}' if gateway else ''}"
+    if names:
+        yield f"{lead},option:dns-server,{','.join(names)}"
+    yield f"{lead},option:mtu,{mtu}"
+    routes = [(ip_network(route.destination), ip_address(route.nexthop)) for route in subnet.host_routes]
+    if routes and gateway and not any(destination.prefixlen == 0 for destination, _ in routes):
+        # RFC 3442: a client that is given routes ignores the router.
+        routes.append((ip_network("0.0.0.0/0"), ip_address(gateway)))
+    if routes:
+        text = ",".join(f"{destination},{nexthop}" for destination, nexthop in routes)
+        yield f"{lead},option:classless-static-route,{text}"
+        yield f"{lead},249,{text}"
+
+
+def _mode(subnet: Subnet) -> str | None:
+    """How dnsmasq is to serve the subnet. None: another router advertises it, and there is nothing else to do."""
+    if subnet.ip_version == 4 or subnet.ipv6_ra_mode == "dhcpv6-stateful":
+        return "static"
+    if subnet.ipv6_ra_mode is not None:
+        return {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless"}[subnet.ipv6_ra_mode]
+    return None if subnet.ipv6_address_mode == "slaac" else "static"
+
+
+def _host(vif: Vif, handed_out: set[str]) -> Iterator[str]:
+    tag = f"port-{_id(vif.port_id)}"
+    if not re.fullmatch(r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", vif.mac_address):
+        raise ValueError(f"{vif.mac_address!r} is no MAC address")
+    addresses = [ip_address(ip.ip_address) for ip in vif.fixed_ips if ip.subnet_id in handed_out]
+    v6 = [f"[{address.compressed}]" for address in addresses if address.version == 6]
+    v4 = [address.compressed for address in addresses if address.version == 4]
+    yield ",".join((f"dhcp-host={vif.mac_address},set:{tag}", *v4[:1], *v6))
+    for address in v4[1:]:
+        yield f"dhcp-host={vif.mac_address},set:{tag},{address}"
+    # After those of the subnets, for the last one counts.
+    for option in vif.dhcp_options:
+        yield f"dhcp-option=tag:{tag},{_option(option)}"
+
+
+def _option(option: DhcpOption) -> str:
+    """The option by name or number; its value may be a list with commas, as in Neutron, and can be nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", option.opt_name):
+        raise ValueError(f"{option.opt_name!r} is no DHCP option's name or number")
+    if option.opt_name.isdecimal() and not 0 < int(option.opt_name) <= _HIGHEST_OPTION[option.ip_version]:
+        # dnsmasq would take the number's lowest bits.
+        raise ValueError(f"there is no DHCP option {option.opt_name} for IPv{option.ip_version}")
+    value = option.opt_value
+    # Control characters end the line, quotes and backslashes change how it is read, # begins a comment.
+    if not value.isprintable() or re.search(r'["\\]|\s#', value):
+        raise ValueError(f"the value of DHCP option {option.opt_name} has characters that are not allowed: {value!r}")
+    prefix = "option6:" if option.ip_version == 6 else "" if option.opt_name.isdecimal() else "option:"
+    return f"{prefix}{option.opt_name}{',' if value else ''}{value}"
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise ValueError(f"{text!r} is no id")
+    return text
+
+
+def addresses_of(vifs: Sequence[Vif]) -> set[tuple[str, str]]:
+    """Each address with the MAC that it belongs to."""
+    return {(ip_address(ip.ip_address).compressed, vif.mac_address) for vif in vifs for ip in vif.fixed_ips}

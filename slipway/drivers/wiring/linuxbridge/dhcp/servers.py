@@ -1,0 +1,251 @@
+"""A host's DHCP servers: for each network a dnsmasq in a namespace of its own, for the ports that are bound here."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from slipway.drivers.files import file_name, make_directories, replace, text_of
+from slipway.drivers.wiring.linuxbridge.dhcp.config import Served, addresses_of, configuration, read_leases
+from slipway.drivers.wiring.linuxbridge.dhcp.process import ServerProcess
+from slipway.drivers.wiring.linuxbridge.dhcp.veth import ServerLinks, inner_name
+from slipway.errors import WiringError
+from slipway.model.machine import Lease, Vif, Wired
+from slipway.model.network import Port
+from slipway.model.request import Host
+
+_SERVED, _LOCK = "served.json", ".lock"
+
+
+class DhcpServers:
+    """May be used by many threads and processes at once: a network's server is changed by one at a time.
+
+    What a network's server is to do is in `dhcp/<host>/<network id>/` in the state directory, files of mode 0600 in
+    directories of mode 0700. A change restarts dnsmasq, which takes 3 ms: only a server that does not run lets go of a
+    lease for certain, of whichever IP version, and reads files that its own user may not open.
+    """
+
+    def __init__(self, host: Host, state: Path, installation: str) -> None:
+        """The host's bridges are in the namespace `host.netns`."""
+        self._host = host
+        self._directory = state.absolute() / "dhcp" / file_name(host.name)
+        self._alias = f"slipway:{installation}:dhcp"
+
+    def serve(self, instance_id: str, vif: Vif, server: Port) -> None:
+        """Hand the VIF the addresses and options that it has now, whatever it had before.
+
+        What another guest had leased of them is forgotten. Raises `WiringError`.
+        """
+        with self._translated(vif.network_id), self._held(vif.network_id) as directory:
+            assert directory is not None
+            before = _read(directory)
+            if before is not None and before.server.id != server.id:
+                self._process(directory, vif.network_id).stop()
+                self._links(vif.network_id).disconnect(before.server.id)
+            self._bring(directory, before, (before or Served(server)).with_vif(vif, server))
+
+    def refresh(self, vifs: Sequence[Vif], server: Port) -> None:
+        """Replace the entries that there are of these ports, all at once, and say at which addresses the server is now.
+
+        Where that changes nothing nothing is done, so what is broken is no obstacle. Raises `WiringError`.
+        """
+        with self._translated(server.network_id), self._held(server.network_id, make=False) as directory:
+            before = None if directory is None else _read(directory)
+            if directory is None or before is None or before.server.id != server.id:
+                return
+            served = before.refreshed(vifs, server)
+            if served != before or not self._is_told(directory, served):
+                self._bring(directory, before, served)
+
+    def _is_told(self, directory: str, served: Served) -> bool:
+        told = self._process(directory, served.server.network_id).configured()
+        return served.idle or list(told) == configuration(served, inner_name(served.server.id)).splitlines()
+
+    def _bring(self, directory: str, before: Served | None, served: Served) -> None:
+        """Have the network's server serve these, whoever was served before."""
+        if before != served:
+            process = self._process(directory, served.server.network_id)
+            if not served.idle:
+                # Before it takes the place of one by which others are served.
+                process.check(configuration(served, inner_name(served.server.id)))
+            changed = addresses_of(before.vifs if before else ()) ^ addresses_of(served.vifs)
+            process.forget(sorted({address for address, _ in changed}))
+            _write(directory, served)
+        self._tell(directory, served, connect=True)
+
+    def _tell(self, directory: str, served: Served, *, connect: bool) -> None:
+        """Have the server's link and its process as they are to be; `connect` a link that is not, or is damaged."""
+        server, vif = served.server, served.vifs[-1]
+        process, links = self._process(directory, server.network_id), self._links(server.network_id)
+        if served.idle:
+            process.stop()
+            links.disconnect(server.id)
+            return
+        text = configuration(served, inner_name(server.id))
+        moved = process.configured()[:1] != text.splitlines()[:1]
+        addresses, anew = served.server_addresses(), False
+        whole = links.is_connected(server.id, vif.bridge) and not (connect and links.fault(server, addresses))
+        if moved if whole else connect:
+            anew = links.connect(server, addresses, vif.bridge, vif.mtu)
+        process.apply(text, anew=anew)
+
+    def withdraw(self, network_id: str, port_id: str) -> None:
+        """Forget the port and its leases; with the last port the server, its links and its files go.
+
+        Absent: nothing happens. Raises `WiringError`.
+        """
+        with self._translated(network_id), self._held(network_id, make=False) as directory:
+            if directory is None:
+                return
+            process = self._process(directory, network_id)
+            before = _read(directory)
+            after = None if before is None else before.without(port_id)
+            if before is None or after is None or not after.vifs:
+                process.stop()
+                if before is not None:
+                    self._links(network_id).disconnect(before.server.id)
+                _delete(directory)
+                return
+            if (vif := before.find(port_id)) is not None:
+                process.forget([address for address, _ in addresses_of([vif])])
+                _write(directory, after)
+            try:
+                self._tell(directory, after, connect=False)
+            except WiringError:
+                # Nor does a server that cannot start serve the port, after the machine has been booted, say. That the
+                # others are not served is what `list` tells.
+                process.stop()
+
+    def list(self) -> Sequence[Wired]:
+        """All ports whose server lives, would be started again if it died, and is in the network's bridge.
+
+        Wrong with one is that the server works by another configuration than it was told, or at other addresses. While
+        no subnet has DHCP they wait for one that has, and there is no server.
+        """
+        found: list[Wired] = []
+        for network_id in self._networks():
+            with self._translated(network_id):
+                seen = self._seen(network_id)
+                if not seen or seen[0].fault:
+                    # Somebody may just be changing it.
+                    with self._held(network_id, make=False):
+                        seen = self._seen(network_id)
+                found += seen
+        return tuple(sorted(found, key=lambda wired: wired.name))
+
+    def leases(self, network_id: str) -> Sequence[Lease]:
+        """The addresses that the guests on the network have got. Nobody is served: none."""
+        with self._translated(network_id):
+            directory = str(self._path(network_id))
+            served = _read(directory)
+            try:
+                text = Path(self._process(directory, network_id).leases).read_text()
+            except FileNotFoundError:
+                return ()
+            return () if served is None else read_leases(text, served)
+
+    def _networks(self) -> Sequence[str]:
+        try:
+            return sorted(text_of(name) for name in os.listdir(self._directory))
+        except FileNotFoundError:
+            return ()
+
+    def _seen(self, network_id: str) -> Sequence[Wired]:
+        directory = str(self._path(network_id))
+        process, links, served = self._process(directory, network_id), self._links(network_id), _read(directory)
+        if served is None or not served.vifs:
+            return ()
+        if served.idle:
+            return [Wired(vif.port_id) for vif in served.vifs]
+        if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
+            return ()
+        fault = links.fault(served.server, served.server_addresses())
+        if not process.works_by(configuration(served, inner_name(served.server.id))):
+            fault = "its server works by another configuration than it was told"
+        return [Wired(vif.port_id, fault) for vif in served.vifs]
+
+    @contextmanager
+    def _held(self, network_id: str, *, make: bool = True) -> Iterator[str | None]:
+        """The network's directory, locked; where it is absent, made or None."""
+        directory = str(self._path(network_id))
+        fd = _locked(directory, make)
+        if fd is None:
+            yield None
+            return
+        try:
+            yield directory
+        finally:
+            # Said, not left to the close: a child forked meanwhile still has the file open.
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            os.close(fd)
+
+    @contextmanager
+    def _translated(self, network_id: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, subprocess.SubprocessError, msgspec.MsgspecError, WiringError) as error:
+            raise WiringError(f"{self._host.name}: DHCP of network {network_id}: {error}") from error
+
+    def _path(self, network_id: str) -> Path:
+        return self._directory / file_name(network_id)
+
+    def _process(self, directory: str, network_id: str) -> ServerProcess:
+        return ServerProcess(directory, self.namespace(network_id))
+
+    def _links(self, network_id: str) -> ServerLinks:
+        return ServerLinks(self._host.netns, self.namespace(network_id), self._alias)
+
+    def namespace(self, network_id: str) -> str:
+        """Neutron's name; where hosts are namespaces of one machine, which share such names, each host has its own."""
+        if self._host.netns is None:
+            return f"qdhcp-{network_id}"
+        return f"qdhcp-{network_id}-{hashlib.sha256(self._host.name.encode()).hexdigest()[:8]}"
+
+
+def _locked(directory: str, make: bool) -> int | None:
+    """The descriptor of the directory's lock, which is held until it is closed. None: there is no such directory.
+
+    The directory may go while we wait, and come again with another lock: ours counts only if it is still there.
+    """
+    while True:
+        if make:
+            make_directories(Path(directory))
+        try:
+            fd = os.open(f"{directory}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            if make:
+                continue
+            return None
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)
+
+
+def _delete(directory: str) -> None:
+    """Delete it and what is in it, the lock last: those who wait for that will see that it is gone."""
+    names = sorted(os.listdir(directory), key=lambda name: (name == _LOCK, name != _SERVED))
+    for name in names:
+        os.unlink(f"{directory}/{name}")
+    # Somebody may have begun to use it since.
+    with suppress(OSError):
+        os.rmdir(directory)
+
+
+def _read(directory: str) -> Served | None:
+    try:
+        with open(f"{directory}/{_SERVED}", "rb") as file:
+            return msgspec.json.decode(file.read(), type=Served)
+    except FileNotFoundError:
+        return None
+
+
+def _write(directory: str, served: Served) -> None:
+    replace(f"{directory}/{_SERVED}", msgspec.json.encode(served))

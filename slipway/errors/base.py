@@ -1,0 +1,210 @@
+"""Every error that Slipway raises. The class decides what happens to a build, never the text.
+
+* `AbortBuild`: another host could not help (the request is wrong, or something is used up).
+* `RescheduleBuild`: this host's fault; the next recorded alternate may do.
+* `TransientError`: the same step may succeed if it is tried again; after its retries it counts as a reschedule.
+
+An error of none of these classes (a driver's bug, say) reschedules, as in Nova.
+"""
+
+from __future__ import annotations
+
+
+class SlipwayError(Exception):
+    """The root of all errors of Slipway; `str()` is one clear line for a person."""
+
+
+class AbortBuild(SlipwayError):
+    """The build cannot succeed on any host."""
+
+
+class RescheduleBuild(SlipwayError):
+    """The build cannot succeed on this host; another one may do."""
+
+
+class TransientError(SlipwayError):
+    """The call may succeed when it is repeated."""
+
+
+class BuildInterrupted(BaseException):
+    """The worker stops here and undoes nothing: what is on record lets `resume` go on.
+
+    Not an `Exception`, so that TaskFlow reverts nothing when it passes through.
+    """
+
+
+# --- the record ---------------------------------------------------------------------------------------------------
+
+
+class StoreError(SlipwayError):
+    """The database could not be used; nothing was written by the call that failed."""
+
+
+class DatabaseUnavailable(StoreError):
+    """The database cannot be opened or reached."""
+
+
+class DatabaseLocked(StoreError):
+    """Another process held the database for longer than the busy time-out."""
+
+
+class DatabaseReadOnly(StoreError):
+    """The database may not be written."""
+
+
+class DatabaseFull(StoreError):
+    """No space is left for the database."""
+
+
+class DatabaseTooNew(StoreError):
+    """The database was written by a newer Slipway."""
+
+
+class UnexpectedState(SlipwayError):
+    """A row was not in the state that the caller expected; names both."""
+
+
+class StaleWorker(SlipwayError):
+    """Another worker has taken this build over; this one stops and touches nothing more."""
+
+
+class InstanceDeleting(SlipwayError):
+    """The instance is being deleted: the build stops, undoes what it did, and is not rescheduled."""
+
+
+class AttemptEnded(SlipwayError):
+    """A step is not begun, since one of the other branch has failed: no error of its own."""
+
+
+class InstanceBusy(SlipwayError):
+    """Another worker is going on with the instance and did not end in time."""
+
+
+class NotFinished(SlipwayError):
+    """The worker had to stop before the instance came to rest; `resume` goes on with it."""
+
+
+class UndoFailed(SlipwayError):
+    """A delete could not undo everything; what is left is on record as stuck."""
+
+
+# --- what was asked for -------------------------------------------------------------------------------------------
+
+
+class InvalidFile(SlipwayError):
+    """A YAML file is wrong; `problems` has one `file:line:column: what` a mistake."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        """Keep all problems; the text is all of them, a line each."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class InstanceNotFound(SlipwayError):
+    """No such instance."""
+
+
+class ConsoleUnavailable(SlipwayError):
+    """There is no log of what the instance's guest wrote."""
+
+
+class InstanceExists(SlipwayError):
+    """An instance of this name exists in the project."""
+
+
+class UnknownTask(SlipwayError):
+    """No task of this name, or of this kind of effect, is installed."""
+
+
+class UnknownDriver(SlipwayError):
+    """No driver of this name is installed."""
+
+
+# --- scheduling, claims, images -----------------------------------------------------------------------------------
+
+
+class NoValidHost(AbortBuild):
+    """No host passes all filters; the text says why each was refused."""
+
+
+class MaxRetriesExceeded(AbortBuild):
+    """No attempt or no alternate host is left; the text bears the last error."""
+
+
+class ComputeResourcesUnavailable(RescheduleBuild):
+    """The host has not enough left for the claim."""
+
+
+class GroupAffinityViolation(RescheduleBuild):
+    """The claimed host breaks the server group's policy."""
+
+
+class ImageNotActive(AbortBuild):
+    """The image is not in the status `active`."""
+
+
+class ImageUnacceptable(AbortBuild):
+    """The image, or the volume that was brought along, cannot be used."""
+
+
+class VolumeInUse(AbortBuild):
+    """Another instance has the volume."""
+
+
+class FlavorDiskTooSmall(AbortBuild):
+    """The flavor's disk is smaller than the image or its min_disk."""
+
+
+class FlavorMemoryTooSmall(AbortBuild):
+    """The flavor's memory is below the image's min_memory."""
+
+
+class InvalidDiskInfo(AbortBuild):
+    """The disks that were asked for make no sense."""
+
+
+# --- hypervisors --------------------------------------------------------------------------------------------------
+
+
+class ComputeError(RescheduleBuild):
+    """The hypervisor refused or failed."""
+
+
+class DomainNotFound(ComputeError):
+    """The hypervisor has no such domain."""
+
+
+class HypervisorUnavailable(ComputeError):
+    """The hypervisor cannot be reached."""
+
+
+class UnsupportedHardware(RescheduleBuild):
+    """The host cannot give the hardware that was asked for."""
+
+
+class InvalidDomainXml(AbortBuild):
+    """What was asked for cannot be said in a domain's XML."""
+
+
+class WorldTooNew(SlipwayError):
+    """The simulator's world was written by a newer Slipway."""
+
+
+class StepTimeout(RescheduleBuild):
+    """A step was over its deadline."""
+
+
+class VirtualInterfaceCreateException(AbortBuild):
+    """A VIF could not be created or plugged in time. Nova: not rescheduled."""
+
+
+class VirtualInterfaceMacAddressException(AbortBuild):
+    """No MAC address could be had for a VIF."""
+
+
+class WiringError(RescheduleBuild):
+    """A bridge, tap or VLAN could not be made on this host."""
+
+
+class DiskError(RescheduleBuild):
+    """A disk could not be made on this host."""

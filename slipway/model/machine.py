@@ -1,0 +1,220 @@
+"""What a build makes: claims, NICs, disks, domains, and what hypervisors and hosts tell of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from slipway.model.network import AddressPair, DhcpOption, FixedIp, Network, Port, Subnet
+from slipway.model.request import Image, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class PortRequest:
+    """One NIC, resolved and checked: the network with its subnets, the address, or the port brought along."""
+
+    network: Network
+    subnets: tuple[Subnet, ...]
+    fixed_ip: str | None = None
+    port_id: str | None = None
+    security_groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What allocate-network found out: the NICs to make, in the order in which they were asked for."""
+
+    requests: tuple[PortRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VifRequirements:
+    """What a hypervisor dictates for an instance's NICs: these MACs and no others (None: any), DHCP options."""
+
+    macs: tuple[str, ...] | None
+    dhcp_options: tuple[DhcpOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A port that the instance has, and the request that it answers."""
+
+    port: Port
+    request: PortRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The hosts that fit, best first: the one to try and its alternates."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an instance takes from a host; memory and disk in bytes."""
+
+    instance_id: str
+    host: str
+    vcpus: int
+    memory: int
+    disk: int
+
+
+class DiskRole(StrEnum):
+    """What a disk is for."""
+
+    ROOT = "root"
+    DATA = "data"
+    SEED = "seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here."""
+
+    user_data: str
+    meta_data: str
+    network_config: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRequest:
+    """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing.
+
+    With a `volume` nothing is made: the volume is the disk, and has its own size.
+    """
+
+    instance_id: str
+    slot: int
+    role: DiskRole
+    size: int
+    image: Image | None = None
+    seed: Seed | None = None
+    volume: Volume | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that exists: where, in which format, and the guest's name for it. `volume`: it was brought along.
+
+    `direct`: its file system has O_DIRECT, by which a guest's data are not cached by the host as well.
+    """
+
+    instance_id: str
+    slot: int
+    role: DiskRole
+    path: str
+    format: str
+    size: int
+    device: str
+    volume: bool = False
+    direct: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Vif:
+    """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac_address: str
+    devname: str
+    bridge: str
+    mtu: int
+    vif_type: str
+    vnic_type: str
+    fixed_ips: tuple[FixedIp, ...]
+    subnets: tuple[Subnet, ...]
+    active: bool
+    preserve_on_delete: bool
+    network_type: str | None = None
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+    port_security_enabled: bool = True
+    security_groups: tuple[str, ...] = ()
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    dhcp_options: tuple[DhcpOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything."""
+
+    name: str
+    fault: str = ""
+
+
+class Acceleration(StrEnum):
+    """How a guest's code is executed, in the words of a domain's type: by the processor (KVM) or by QEMU (TCG)."""
+
+    KVM = "kvm"
+    TCG = "qemu"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a hypervisor lays down for an instance's domain.
+
+    `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
+    the guest writes to its first serial port. `network_boot`: it boots from the network, whatever its image says.
+    `takes_files`: it makes the files of disks its own, unless the domain says that it must not.
+    """
+
+    acceleration: Acceleration = Acceleration.TCG
+    owner: str = "slipway"
+    console_log: str | None = None
+    network_boot: bool = False
+    takes_files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpService:
+    """A NIC, and the port of the DHCP server on its host that is to serve it (None: nobody does)."""
+
+    vif: Vif
+    server: Port | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An address that a guest has got from its network's DHCP server, and until when it is its own."""
+
+    port_id: str
+    ip_address: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GuestNic:
+    """A NIC of a guest as the agent in it tells: nobody but the guest vouches for it."""
+
+    mac_address: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """All that a hypervisor needs to make the machine: id, name, size, generation, and the XML that says the rest."""
+
+    instance_id: str
+    name: str
+    vcpus: int
+    memory: int
+    generation: int
+    xml: str
+
+
+class PowerState(StrEnum):
+    """What a hypervisor says of a domain."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUTDOWN = "shutdown"
+    CRASHED = "crashed"
+
+
+ENDED = (PowerState.SHUTDOWN, PowerState.CRASHED)
+"""In which a domain does not run."""

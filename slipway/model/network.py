@@ -1,0 +1,177 @@
+"""Networks, subnets, ports, security groups and quotas, as Neutron shapes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """On whose behalf a network call is made. What belongs to another project is not found, but for administrators."""
+
+    project_id: str
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIp:
+    """One address of a port."""
+
+    subnet_id: str
+    ip_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationPool:
+    """The first and the last address that may be handed out automatically."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPair:
+    """An address that may be a source on a port besides its own."""
+
+    ip_address: str
+    mac_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpOption:
+    """A DHCP option of a port, by name."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network; attributes as in Neutron's API."""
+
+    id: str
+    name: str
+    project_id: str
+    admin_state_up: bool = True
+    mtu: int = 1500
+    port_security_enabled: bool = True
+    shared: bool = False
+    router_external: bool = False
+    provider_network_type: str | None = None
+    provider_physical_network: str | None = None
+    provider_segmentation_id: int | None = None
+    subnets: tuple[str, ...] = ()
+    status: str = "ACTIVE"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostRoute:
+    """A route that DHCP hands out."""
+
+    destination: str
+    nexthop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet; attributes as in Neutron's API."""
+
+    id: str
+    name: str
+    network_id: str
+    project_id: str
+    ip_version: int
+    cidr: str
+    gateway_ip: str | None
+    allocation_pools: tuple[AllocationPool, ...]
+    enable_dhcp: bool = True
+    ipv6_ra_mode: str | None = None
+    ipv6_address_mode: str | None = None
+    dns_nameservers: tuple[str, ...] = ()
+    host_routes: tuple[HostRoute, ...] = ()
+    service_types: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text.
+
+    `revision_number` is that of a Neutron that counts them.
+    """
+
+    id: str
+    name: str
+    network_id: str
+    project_id: str
+    mac_address: str
+    fixed_ips: tuple[FixedIp, ...] = ()
+    device_id: str = ""
+    device_owner: str = ""
+    status: str = "DOWN"
+    admin_state_up: bool = True
+    security_groups: tuple[str, ...] = ()
+    port_security_enabled: bool = True
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    dns_name: str = ""
+    binding_host_id: str = ""
+    binding_vif_type: str = "unbound"
+    binding_vnic_type: str = "normal"
+    binding_profile: str = "{}"
+    description: str = ""
+    revision_number: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroupRule:
+    """A rule of a security group; attributes as in Neutron's API."""
+
+    id: str
+    security_group_id: str
+    project_id: str
+    direction: str
+    ethertype: str
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A security group with its rules; attributes as in Neutron's API."""
+
+    id: str
+    name: str
+    project_id: str
+    description: str = ""
+    rules: tuple[SecurityGroupRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """How many of each a project has."""
+
+    network: int = 0
+    subnet: int = 0
+    port: int = 0
+    security_group: int = 0
+    security_group_rule: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many of each a project may have (-1: no limit), and how many it has."""
+
+    project_id: str
+    network: int
+    subnet: int
+    port: int
+    security_group: int
+    security_group_rule: int
+    used: QuotaUse = QuotaUse()

@@ -1,0 +1,39 @@
+"""Neutron's constants that networks, hosts, guests and run files go by alike, each written down once."""
+
+from __future__ import annotations
+
+from slipway.model.network import Context
+
+ADMIN = Context("", is_admin=True)
+"""The administrator, on whose behalf Slipway asks about what is any project's."""
+
+DHCP_OWNER = "network:dhcp"
+"""The device owner of a DHCP server's port."""
+
+AUTO_ADDRESS_MODES = ("slaac", "dhcpv6-stateless")
+"""The modes of an IPv6 subnet in which an address is made from the MAC (EUI-64)."""
+
+PROTOCOLS = {
+    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4,
+    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43,
+    "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
+}  # fmt: skip
+"""The protocols that a security group's rule may name (Neutron: IP_PROTOCOL_MAP)."""
+
+ANY_PROTOCOL = ("hopopt", "ip")
+"""Names of protocol 0, which in a rule is any."""
+
+PROTOCOLS_WITH_PORTS = ("dccp", "sctp", "tcp", "udp", "udplite")
+
+_DEVICE_NAME = 14
+"""How long a link's name is in Neutron; the kernel takes one character more."""
+
+
+def tap_name(port_id: str) -> str:
+    """The link of a port in its bridge."""
+    return f"tap{port_id}"[:_DEVICE_NAME]
+
+
+def bridge_name(network_id: str) -> str:
+    """The bridge of a network on each host."""
+    return f"brq{network_id}"[:_DEVICE_NAME]

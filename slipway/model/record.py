@@ -1,0 +1,122 @@
+"""What is on record of instances and their effects, and what listeners are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from slipway.model.request import InstanceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a build or a life-cycle step failed: the class and text of the first error, and the step where it was.
+
+    `later` has what went wrong on the hosts that were tried after that, a line an attempt.
+    """
+
+    type: str
+    message: str
+    step: str
+    at: datetime
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as it is on record."""
+
+    id: str
+    name: str
+    project: str
+    vm_state: str
+    task_state: str | None
+    generation: int
+    request: InstanceRequest
+    host: str | None
+    fault: Fault | None
+    attempt: int
+    created_at: datetime
+    workflow: str
+    launched_at: datetime | None = None
+    addresses: tuple[str, ...] = ()
+    access_ipv4: str | None = None
+    access_ipv6: str | None = None
+
+
+class EffectState(StrEnum):
+    """Where an effect stands in the ledger."""
+
+    INTENDED = "intended"
+    DONE = "done"
+    UNDONE = "undone"
+    STUCK = "stuck"
+
+
+class Scope(StrEnum):
+    """What an effect belongs to: the instance (kept on a reschedule) or the host (undone before the next one)."""
+
+    INSTANCE = "instance"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded."""
+
+    key: str
+    instance_id: str
+    attempt: int
+    step: str
+    slot: int
+    kind: str
+    scope: Scope
+    host: str | None
+    state: EffectState
+    args: bytes
+    result: bytes | None = None
+    error: str | None = None
+    held_by: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    undone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One thing that happened to an instance: a change of state or an attempt's end."""
+
+    at: datetime
+    event: str
+    vm_state: str
+    task_state: str | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that `on_event` is told while it happens.
+
+    `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
+    `instance.delete.end`, `instance.delete.error`, `state` (a new phase), `step.start`, `step.end`, `step.error`,
+    `step.undo`, or `reschedule`. `power_off`, `power_on` and `reboot` have three each as `create` has.
+
+    `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
+    `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
+    `host.heard` and `host.lost`.
+    """
+
+    type: str
+    at: datetime
+    instance_id: str
+    name: str
+    image: str = ""
+    step: str = ""
+    slot: int = 0
+    host: str | None = None
+    vm_state: str = ""
+    task_state: str | None = None
+    attempt: int = 1
+    message: str = ""
+    addresses: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""What can be done to instances and hosts: each a verb, or a look."""

@@ -1,0 +1,86 @@
+"""Several instances in the order of their dependencies, side by side where an executor is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from slipway.model.record import Effect, Instance
+
+
+class Status(StrEnum):
+    """How it ended with one instance."""
+
+    BUILT = "built"
+    RESUMED = "resumed"
+    UNCHANGED = "unchanged"
+    DONE = "done"
+    DELETED = "deleted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"
+
+
+THERE = frozenset({Status.BUILT, Status.RESUMED, Status.UNCHANGED})
+"""After these an instance is there."""
+GONE = frozenset({Status.DELETED, Status.UNCHANGED})
+"""After these an instance that was to go is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended with one instance, what its failure undid and left stuck, and how long it took in seconds.
+
+    `kept`: where the file says other than the instance was built with, and it stays so; a line each for a person.
+    """
+
+    name: str
+    status: Status
+    instance: Instance | None = None
+    message: str = ""
+    undone: tuple[Effect, ...] = ()
+    stuck: tuple[Effect, ...] = ()
+    seconds: float = 0.0
+    kept: tuple[str, ...] = ()
+
+
+def run_in_order(
+    needs: Mapping[str, Sequence[str]],
+    one: Callable[[str], Ended],
+    *,
+    executor: Executor | None,
+    stopping: Callable[[], bool],
+    good: frozenset[Status] = THERE,
+) -> tuple[Ended, ...]:
+    """Do `one` for each name once those that it needs ended well; gives how each ended, in the order of `needs`.
+
+    Those whose needs did not end `good` are skipped; those not begun when `stopping` became true are interrupted.
+    """
+    sorter: TopologicalSorter[str] = TopologicalSorter(needs)
+    sorter.prepare()
+    ended: dict[str, Ended] = {}
+    running: dict[Future[Ended], str] = {}
+
+    def end(name: str, result: Ended) -> None:
+        ended[name] = result
+        sorter.done(name)
+
+    while sorter.is_active():
+        for name in sorted(sorter.get_ready(), key=list(needs).index):
+            failed = [need for need in needs[name] if ended[need].status not in good]
+            if stopping():
+                end(name, Ended(name, Status.INTERRUPTED, message="not begun"))
+            elif failed:
+                end(name, Ended(name, Status.SKIPPED, message=f"it depends on {', '.join(failed)}"))
+            elif executor is None:
+                end(name, one(name))
+            else:
+                running[executor.submit(one, name)] = name
+        if running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                end(running.pop(future), future.result())
+    return tuple(ended[name] for name in needs)

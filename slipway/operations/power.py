@@ -1,0 +1,160 @@
+"""Stop, start and reboot: what is done to a domain that was built, and in which state that leaves its instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from slipway import errors
+from slipway.drivers.compute.base import ComputeDriver
+from slipway.drivers.registry import HostDrivers
+from slipway.flows.run import Run
+from slipway.model.machine import ENDED, PowerState
+from slipway.model.record import Fault
+from slipway.model.request import Shutdown
+from slipway.operations.refresh import rejoin
+from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Move, State
+
+_ASK_AGAIN = timedelta(seconds=10)
+"""After which a guest that has not shut down is asked once more: it may not have listened yet (Nova: the same)."""
+
+
+def change_power(run: Run, shutdown: Shutdown) -> None:
+    """Bring an instance to rest whose state says that it is to be stopped, started or both; see `PowerChange`."""
+    PowerChange(run, shutdown).bring_to_rest()
+
+
+class PowerChange:
+    """One stop, start or reboot that this worker has to bring to its end; to do it again is safe."""
+
+    def __init__(self, run: Run, shutdown: Shutdown) -> None:
+        self._run = run
+        self._shutdown = shutdown
+        self._word, self._steps = {
+            POWERING_OFF: ("power_off", (self._off,)),
+            POWERING_ON: ("power_on", (self._on,)),
+            REBOOTING: ("reboot", (self._off, self._on)),
+        }[run.ledger.state]
+
+    def bring_to_rest(self) -> None:
+        """Do it. Whatever came of it, the instance is then in the state in which its domain was seen last.
+
+        A failure is on record as its fault, a success clears it. Where a delete came between, the run's outcome is
+        that. Raises `BuildInterrupted`, `StaleWorker`, `StoreError`.
+        """
+        self._run.tell(f"instance.{self._word}.start")
+        try:
+            self._rest(self._error())
+        except errors.InstanceDeleting:
+            self._run.deleted_meanwhile()
+
+    def _error(self) -> Exception | None:
+        try:
+            for step in self._steps:
+                step()
+        except (errors.InstanceDeleting, errors.StaleWorker, errors.StoreError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is the instance's fault on record
+            return error
+        return None
+
+    def _rest(self, error: Exception | None) -> None:
+        run = self._run
+        event, unseen = self._seen()
+        error = error or unseen
+        fault = None
+        if error is not None:
+            fault = Fault(type(error).__name__, str(error) or type(error).__name__, self._word, run.tools.clock())
+        detail = f"{self._word}: {fault.type}: {fault.message}" if fault else ""
+        run.ledger.conclude(event, detail=detail, values={"worker": None, "fault": None}, fault=fault)
+        end = "error" if fault else "end"
+        run.tell(f"instance.{self._word}.{end}", message=f"{fault.type}: {fault.message}" if fault else "")
+
+    def _seen(self) -> tuple[Move, Exception | None]:
+        """What the domain does now; where it cannot be asked nothing is known to have changed."""
+        before = Move.HALTED if State(self._run.ledger.state.vm_state, None).stopped else Move.RUNS
+        try:
+            return (Move.HALTED if self._power_state() in ENDED else Move.RUNS), None
+        except (errors.StaleWorker, errors.StoreError, errors.InstanceDeleting):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            return before, error
+
+    # --- the steps ------------------------------------------------------------------------------------------------
+
+    def _off(self) -> None:
+        run = self._run
+        if not self._shutdown.force:
+            timeout = self._shutdown.timeout
+            patience = timedelta(seconds=run.tools.settings.shutdown_timeout if timeout is None else timeout)
+            if self._asked(patience):
+                return
+        self._compute().stop(run.instance.id, force=True)
+        if not self._becomes(lambda state: state in ENDED):
+            raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
+
+    def _asked(self, patience: timedelta) -> bool:
+        """Ask the guest to shut down, and again; whether it did in time."""
+        clock = self._run.tools.clock
+        give_up, again = clock() + patience, False
+        while (now := clock()) < give_up:
+            if self._asked_once(min(_ASK_AGAIN, give_up - now), again=again):
+                return True
+            again = True
+        return self._power_state() in ENDED
+
+    def _asked_once(self, within: timedelta, *, again: bool) -> bool:
+        """Ask, and look whether it ends. Raises what the hypervisor answers where that is no sign of its ending."""
+        try:
+            self._compute().stop(self._run.instance.id, force=False)
+        except errors.ComputeError:
+            # Asked before, it may be just ending, and nobody can ask it any more.
+            with suppress(errors.ComputeError):
+                if again and self._becomes(lambda state: state in ENDED, within=within):
+                    return True
+            raise
+        return self._becomes(lambda state: state in ENDED, within=within)
+
+    def _on(self) -> None:
+        run = self._run
+        self._join()
+        self._compute().start(run.instance.id)
+        if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
+            raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
+        if (state := self._power_state()) in ENDED:
+            raise errors.ComputeError(f"the domain of {run.instance.name} is {state} instead of running")
+
+    def _join(self) -> None:
+        """Before a guest can send anything: the host may have been started anew since it was built."""
+        drivers = self._drivers()
+        if not drivers.wiring.local:
+            network, effects = self._run.tools.drivers.network, self._run.ledger.effects()
+            rejoin(list(reversed(effects)), drivers.wiring, network, self._check)
+
+    def _becomes(self, wanted: Callable[[PowerState], bool], *, within: timedelta | None = None) -> bool:
+        tools = self._run.tools
+        give_up = tools.clock() + (within or timedelta(seconds=tools.settings.step_timeout))
+        while not wanted(self._power_state()):
+            if tools.clock() >= give_up:
+                return False
+            tools.sleep(tools.settings.poll_interval)
+        return True
+
+    def _power_state(self) -> PowerState:
+        return self._compute().power_state(self._run.instance.id)
+
+    def _compute(self) -> ComputeDriver:
+        """The hypervisor, for a next call."""
+        self._check()
+        return self._drivers().compute
+
+    def _check(self) -> None:
+        """Raise where a next call is not to be made: by a worker that has not the instance any more, or is to stop."""
+        self._run.check_going_on()
+        self._run.ledger.check()
+
+    def _drivers(self) -> HostDrivers:
+        if self._run.host is None:
+            raise LookupError(f"{self._run.instance.name} has no host on record")
+        return self._run.tools.drivers.on(self._run.host)

@@ -1,0 +1,1 @@
+"""What a run file brings about besides its instances."""

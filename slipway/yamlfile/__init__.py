@@ -1,0 +1,1 @@
+"""YAML with positions: documents, scalars, units, and the mistakes in them."""
