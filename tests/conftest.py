@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -72,6 +73,12 @@ def guest(pytestconfig: pytest.Config) -> Guest:
     directory = pytestconfig.cache.mkdir(f"guest-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}")
     with locked(directory):
         return Guest(*module.make(directory))
+
+
+def pytest_configure() -> None:
+    """What tests start heeds Ctrl-C, also where this is a background job of a script: there it comes ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ from slipway.model.record import Event
 from slipway.runfile import loads
 from slipway.testing import COMMIT, Call, Fault, Faults, Mode
 from tests.build.test_life_cycle import TEXT, Place
-from tests.host.libvirtd import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+
+from tests.waiting import PATIENCE, until
 
 Call = Callable[..., Result]
 FileWriter = Callable[..., str]
@@ -155,13 +158,59 @@ def test_signals_without_a_terminal(
     while "step.start" not in process.stdout.readline():
         pass
     process.send_signal(number)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert errors == FINISHING
     result = json.loads(output.splitlines()[-1])
     assert (result["event"], result["exit_code"]) == ("result", 130)
     assert [one["status"] for one in result["instances"]] == ["interrupted", "interrupted"]
     assert slipway("resume").exit_code == 0
+    assert_nothing_leaked(slipway)
+
+
+@pytest.mark.parametrize("shell", ['trap "" INT; exec "$@"', '"$@" & wait $!'], ids=["trap", "background job"])
+def test_an_interrupt_that_the_parent_had_ignored_stays_ignored(
+    shell: str, slipway: Call, run_file: FileWriter, environment: dict[str, str], command: list[str]
+) -> None:
+    """A script's background job is not to end by the Ctrl-C that is meant for what is in front; SIGTERM ends it."""
+    begin = ["sh", "-c", shell, "sh", *command, "run", run_file(SLOW), "--output", "json"]
+    with subprocess.Popen(
+        begin, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        while "step.start" not in (line := process.stdout.readline()):
+            assert line
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert json.loads(output.splitlines()[-1])["exit_code"] == 0
+    assert_nothing_leaked(slipway)
+
+
+def test_ctrl_c_does_not_end_the_programs_of_a_running_step(
+    terminal: Terminals, slipway: Call, run_file: FileWriter, tmp_path: Path
+) -> None:
+    """A terminal sends it to all that share the command's process group."""
+    programs, began, goes_on = tmp_path / "bin", tmp_path / "began", tmp_path / "goes-on"
+    programs.mkdir()
+    waits = (
+        f'#!/bin/sh\n: >{began}\nwhile [ ! -e {goes_on} ]; do sleep 0.05; done\nexec {shutil.which("qemu-img")} "$@"\n'
+    )
+    (programs / "qemu-img").write_text(waits)
+    (programs / "qemu-img").chmod(0o755)
+    file = run_file()
+    Path(file).write_text(Path(file).read_text().replace("compute: sim", "compute: sim, disks: qcow2"))
+    for name in ("vmlinux", "initrd.gz"):
+        (tmp_path / name).write_text(name)
+    screen = terminal("run", file, PATH=f"{programs}:{os.environ['PATH']}")
+    screen.wait_for("BLOCK_DEVICE_MAPPING")
+    until(began.exists, "qemu-img")
+    screen.press("\x03")
+    screen.wait_for(FINISHING.strip())
+    goes_on.touch()
+    assert screen.wait() == 130
+    effects = json.loads(slipway("show", "web", "--output", "json").stdout)["effects"]
+    assert ("disk", "done") in [(effect["kind"], effect["state"]) for effect in effects]
+    assert statuses(slipway("resume", "--output", "json")) == ["resumed"]
     assert_nothing_leaked(slipway)
 
 
@@ -234,4 +283,4 @@ def test_a_watch_ends_with_its_reader(
     os.close(reader)
     watch = subprocess.Popen([*command, "watch", "--output", "json"], stdout=writer, env={**os.environ, **environment})
     os.close(writer)
-    assert watch.wait(60) == 130
+    assert watch.wait(PATIENCE) == 130

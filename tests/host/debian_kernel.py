@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from examples.real import guest
-from tests.host.libvirtd import WITH_US, until
+from tests.host.libvirtd import WITH_US
+from tests.waiting import until
 
 VIRTIOFSD = Path("/usr/lib/qemu/virtiofsd")
 

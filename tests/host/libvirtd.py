@@ -7,16 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-DEADLINE = 60.0
-"""Seconds for what takes a fraction of one, a boot some, on a machine that is not busy."""
+from tests.waiting import until
 
 PROGRAMS = (
     "qemu-system-x86_64", "qemu-img", "libvirtd", "unshare", "setpriv", "nsenter", "ip", "busybox", "cpio", "dnsmasq",
@@ -34,15 +32,6 @@ def missing() -> str | None:
         return "real machines need root"
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     return f"not installed: {', '.join(absent)}" if absent else None
-
-
-def until(condition: Callable[[], Any], what: str, within: float = DEADLINE) -> Any:
-    """What `condition` gives once that is something."""
-    give_up = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < give_up, f"{what}: not within {within:g} s"
-        time.sleep(0.02)
-    return found
 
 
 def empty(connection: Any) -> None:

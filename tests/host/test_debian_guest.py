@@ -16,7 +16,7 @@ from slipway.drivers.files import locked
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
 from tests.host.hosts import RealHost, things
-from tests.host.libvirtd import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
 

@@ -21,7 +21,8 @@ from slipway.model.machine import Acceleration, Domain, PowerState, Vif
 from slipway.model.record import Instance
 from slipway.model.request import Boot, Host, Image
 from tests.drivers.conftest import make_vif as make_vif
-from tests.host.libvirtd import DEADLINE, WITH_US, Libvirtd, until
+from tests.host.libvirtd import WITH_US, Libvirtd
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 
@@ -191,7 +192,7 @@ def test_a_machine_boots_from_the_network_where_its_image_says_so(
         vif = replace(make_vif(mtu=0), bridge=bridge)
         xml = build_domain_xml(instance, host, [], [vif], compute.platform_for_instance(instance.id))
         compute.spawn(Domain(instance.id, domain_name(instance), 1, 64 << 20, 1, xml))
-        until(lambda: MARKER in log.read_bytes(), "the guest's text", within=4 * DEADLINE)
+        until(lambda: MARKER in log.read_bytes(), "the guest's text")
         compute.destroy(instance.id)
 
 

@@ -17,7 +17,7 @@ from slipway.runfile import loads
 from tests.conftest import Guest
 from tests.host.agent import with_agent
 from tests.host.hosts import RealHost
-from tests.host.libvirtd import DEADLINE, until
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 
@@ -44,8 +44,8 @@ def test_what_the_dhcp_server_and_the_guest_say(host: RealHost, guest: Guest, tm
         (address,) = ended.instance.addresses
         before = orchestrator.addresses("one")
         assert (before.nics[0].leases, before.nics[0].guest, before.unasked) == ((), None, ())
-        until(lambda: orchestrator.addresses("one").nics[0].leases, "the lease", 3 * DEADLINE)
-        until(lambda: orchestrator.addresses("one").nics[0].guest, "the agent's answer", 3 * DEADLINE)
+        until(lambda: orchestrator.addresses("one").nics[0].leases, "the lease")
+        until(lambda: orchestrator.addresses("one").nics[0].guest, "the agent's answer")
         assert re.search(rf"^{address} .* {address} +{address}$", show(state), re.MULTILINE)
 
         with host.libvirtd.hanging():

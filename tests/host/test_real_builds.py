@@ -24,7 +24,8 @@ from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from tests.conftest import Guest
 from tests.host.conftest import Machines
-from tests.host.libvirtd import Libvirtd, until
+from tests.host.libvirtd import Libvirtd
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 

@@ -14,7 +14,8 @@ import pytest
 
 from examples.real.daemon import QEMU_CONF
 from tests.conftest import Guest
-from tests.host.libvirtd import Libvirtd, until
+from tests.host.libvirtd import Libvirtd
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 

@@ -14,7 +14,7 @@ from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
 from tests.conftest import Guest
 from tests.host.hosts import RealHost, things
-from tests.host.libvirtd import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from tests.host.conftest import Machines
-from tests.host.libvirtd import WITH_US, until
+from tests.host.libvirtd import WITH_US
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 

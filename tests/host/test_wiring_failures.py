@@ -18,7 +18,7 @@ from slipway.runfile import RunFile, loads
 from slipway.testing import Call, Faults
 from tests.conftest import Guest
 from tests.host.hosts import NetworkHost, RealHost, Things, processes, run, things
-from tests.host.libvirtd import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 

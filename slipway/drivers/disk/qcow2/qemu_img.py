@@ -31,7 +31,14 @@ def _run(*arguments: str) -> str:
     command = ["prlimit", *_LIMITS, "--", "qemu-img", *arguments]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+            # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
+            process_group=0,
         )
     except OSError as error:
         raise DiskError(f"{error.filename} cannot be run: {error.strerror}; install util-linux") from error

@@ -92,6 +92,8 @@ def run(
                 timeout=timeout,
                 check=False,
                 env={**os.environ, "LC_ALL": "C"},
+                # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
+                process_group=0,
             )
     except FileNotFoundError as error:
         raise WiringError(f"{argv[0]} is not installed; see docs/real-machines.md") from error

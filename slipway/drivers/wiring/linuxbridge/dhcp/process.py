@@ -63,6 +63,8 @@ class ServerProcess:
                 timeout=_PATIENCE,
                 check=False,
                 env={**os.environ, "LC_ALL": "C"},
+                # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
+                process_group=0,
             )
         except FileNotFoundError as error:
             raise WiringError("dnsmasq is not installed; install dnsmasq-base") from error
