@@ -559,7 +559,9 @@ from pathlib import Path
 import msgspec
 from slipway.drivers.wiring.linuxbridge import filters as module
 from slipway.drivers.wiring.linuxbridge.filters import Filters
-from slipway.model import FixedIp, Host, SecurityGroupRule, Vif
+from slipway.model.machine import Vif
+from slipway.model.network import FixedIp, SecurityGroupRule
+from slipway.model.request import Host
 
 host, vif, rules = msgspec.json.decode(sys.argv[2], type=tuple[Host, Vif, list[SecurityGroupRule]])
 filters = Filters(host, Path(sys.argv[1]), sys.argv[3])

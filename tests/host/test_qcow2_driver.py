@@ -144,6 +144,43 @@ def cut_off(tmp_path: Path, image: Path) -> Image:
     return Image("img", path=str(image), format="qcow2")
 
 
+def cut_off_in_its_data(tmp_path: Path, image: Path) -> Image:
+    os.truncate(image, image.stat().st_size - (128 << 10))
+    return Image("img", path=str(image), format="qcow2")
+
+
+def changed(at: int, value: bytes) -> Callable[[Path, Path], Image]:
+    """The image with other bytes at a place."""
+
+    def make(tmp_path: Path, image: Path) -> Image:
+        with open(image, "r+b") as file:
+            file.seek(at)
+            file.write(value)
+        return Image("img", path=str(image))
+
+    return make
+
+
+def with_a_damaged_table(tmp_path: Path, image: Path) -> Image:
+    table = int.from_bytes(image.read_bytes()[40:48])
+    return changed(table, (1 << 63 | 0x7FFF0000).to_bytes(8))(tmp_path, image)
+
+
+def encrypted(tmp_path: Path, image: Path) -> Image:
+    path = tmp_path / "hostile.qcow2"
+    secret = ["--object", "secret,id=s,data=key", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"]
+    qemu_img("create", "-f", "qcow2", *secret, path, 10 * MIB)
+    return Image("img", path=str(path), format="qcow2")
+
+
+def empty(form: str) -> Callable[[Path, Path], Image]:
+    def make(tmp_path: Path, image: Path) -> Image:
+        qemu_img("create", "-f", form, tmp_path / "empty", 0)
+        return Image("img", path=str(tmp_path / "empty"), format=form)
+
+    return make
+
+
 HOSTILE: dict[str, tuple[Callable[[Path, Path], Image], str]] = {
     "backing file": (with_backing_file, "has a backing file"),
     "data file": (with_data_file, "has an external data file"),
@@ -158,6 +195,14 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], Image], str]] = {
     "absent": (lambda t, i: Image("img", path=str(t / "absent"), format="raw"), "No such file"),
     "url": (lambda t, i: Image("img", path="nbd://127.0.0.1/x", format="raw"), "neither a path nor"),
     "cut off": (cut_off, "cannot be read"),
+    "cut off in its data": (cut_off_in_its_data, "is damaged or cut off: qemu-img check finds [0-9]+ errors"),
+    "damaged table": (with_a_damaged_table, "is damaged or cut off"),
+    "marked as corrupt": (changed(72, (1 << 1).to_bytes(8)), "is marked as corrupt"),
+    "feature of the future": (changed(72, (1 << 40).to_bytes(8)), "cannot be read: .*feature"),
+    "impossible clusters": (changed(20, (40).to_bytes(4)), "cannot be read: .*cluster size"),
+    "encrypted": (encrypted, "is encrypted"),
+    "empty qcow2": (empty("qcow2"), "is empty"),
+    "empty raw": (empty("raw"), "is empty"),
 }
 
 
@@ -172,6 +217,19 @@ def test_an_image_that_nobody_may_use(tmp_path: Path, image: Path, what: str) ->
         assert SECRET not in str(caught.value)
     assert not any(name.endswith(".qcow2") for name in kept(tmp_path))
     assert list(driver(tmp_path).list_disks()) == []
+
+
+def test_leaked_clusters_are_no_errors(tmp_path: Path, image: Path) -> None:
+    with open(image, "r+b") as file:
+        file.seek(48)
+        table = int.from_bytes(os.pread(file.fileno(), 8, 48))
+        block = int.from_bytes(os.pread(file.fileno(), 8, table))
+        clusters = image.stat().st_size // (64 << 10)
+        os.pwrite(file.fileno(), b"\0\1", block + 2 * clusters)
+        os.truncate(image, (clusters + 1) * (64 << 10))
+    checked = subprocess.run(["qemu-img", "check", image], capture_output=True, check=False)
+    assert checked.returncode == 3
+    assert driver(tmp_path).create_disk(root(image)).size == 20 * MIB
 
 
 def test_an_image_that_is_larger_than_the_disk(tmp_path: Path, image: Path) -> None:
@@ -359,7 +417,8 @@ import sys
 from pathlib import Path
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.errors import DiskError
-from slipway.model import DiskRequest, DiskRole, Host, Image
+from slipway.model.machine import DiskRequest, DiskRole
+from slipway.model.request import Host, Image
 state, path, sha256 = sys.argv[1:]
 state = Path(state)
 (state / "filler").write_bytes(bytes(65536))
@@ -418,6 +477,11 @@ def test_a_volume_has_its_own_size_and_is_not_copied(tmp_path: Path, image: Path
     assert stat.S_IMODE(claim.stat().st_mode) == 0o600
 
 
+def cut_off_volume(path: Path) -> None:
+    qemu_img("create", "-f", "qcow2", "-o", "preallocation=full", path, MIB)
+    os.truncate(path, path.stat().st_size - (512 << 10))
+
+
 @pytest.mark.parametrize(
     ("make", "form", "says"),
     [
@@ -432,8 +496,10 @@ def test_a_volume_has_its_own_size_and_is_not_copied(tmp_path: Path, image: Path
             "qcow2",
             "has an external data file",
         ),
+        (cut_off_volume, "qcow2", "is damaged or cut off"),
+        (lambda path: path.write_bytes(b""), "raw", "is empty"),
     ],
-    ids=["absent", "directory", "fifo", "raw", "qcow2", "backing", "data"],
+    ids=["absent", "directory", "fifo", "raw", "qcow2", "backing", "data", "cut off", "empty"],
 )
 def test_a_volume_is_refused(make: Callable[[Path], object], form: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "volume"

@@ -20,6 +20,7 @@ from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.header import read_header
 from slipway.drivers.disk.qcow2.images import ImageCache, check
+from slipway.drivers.disk.qcow2.integrity import check_whole
 from slipway.drivers.disk.qcow2.seed import seed_image
 from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
@@ -160,7 +161,9 @@ class Qcow2Disk:
             raise ImageUnacceptable(f"volume {path} cannot be read: {error.strerror}") from error
         if not regular:
             raise ImageUnacceptable(f"volume {path} is not a file")
-        return _Attached(path, form, check(f"volume {path}", form, path).size)
+        found = check(f"volume {path}", form, path)
+        check_whole(f"volume {path}", found.format, path)
+        return _Attached(path, form, found.size)
 
     def _info(self, name: str) -> DiskInfo | None:
         stem, suffix = os.path.splitext(name)

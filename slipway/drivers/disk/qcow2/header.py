@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-_HEADER = struct.Struct(">4sIQIIQ")
-"""Magic, version, place and length of the backing file's name, bits of a cluster, size."""
+_HEADER = struct.Struct(">4sIQIIQI")
+"""Magic, version, place and length of the backing file's name, bits of a cluster, size, method of encryption."""
 
 _INCOMPATIBLE = struct.Struct(">Q")
 _INCOMPATIBLE_AT = 72
-_DATA_FILE = 1 << 2
+_CORRUPT, _DATA_FILE = 1 << 1, 1 << 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,22 @@ class Header:
     size: int
     has_backing_file: bool
     has_data_file: bool
+    encrypted: bool
+    corrupt: bool
 
 
 def read_header(path: str) -> Header | None:
     """None where the file is no qcow2 image. Raises `OSError`."""
     with open(path, "rb") as file:
         start = file.read(_INCOMPATIBLE_AT + _INCOMPATIBLE.size).ljust(_INCOMPATIBLE_AT + _INCOMPATIBLE.size, b"\0")
-    magic, version, backing_at, _, _, size = _HEADER.unpack_from(start)
+    magic, version, backing_at, _, _, size, encryption = _HEADER.unpack_from(start)
     if magic != b"QFI\xfb":
         return None
     features = _INCOMPATIBLE.unpack_from(start, _INCOMPATIBLE_AT)[0] if version >= 3 else 0
-    return Header(size, backing_at != 0, bool(features & _DATA_FILE))
+    return Header(
+        size=size,
+        has_backing_file=backing_at != 0,
+        has_data_file=bool(features & _DATA_FILE),
+        encrypted=encryption != 0,
+        corrupt=bool(features & _CORRUPT),
+    )

@@ -17,6 +17,7 @@ import msgspec
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.download import download
 from slipway.drivers.disk.qcow2.header import read_header
+from slipway.drivers.disk.qcow2.integrity import check_whole
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
 from slipway.errors import DiskError, ImageUnacceptable
 from slipway.model.request import Image
@@ -57,8 +58,9 @@ class ImageCache:
     def base(self, image: Image) -> Base:
         """The image in the cache, put there if need be.
 
-        Refused are: a file that is not there or not what `sha256` says, a format other than qcow2 and raw, and images
-        that name other files (a backing file, an external data file), for they could be any file of the host.
+        Refused are: a file that is not there or not what `sha256` says, a format other than qcow2 and raw, images that
+        name other files (a backing file, an external data file), for they could be any file of the host, and images
+        that no guest could use: empty, encrypted, cut off or damaged.
         """
         with self._translated(image):
             declared = image.sha256.lower() if image.sha256 else None
@@ -86,7 +88,11 @@ class ImageCache:
         if not os.path.exists(f"{self._directory}/{declared}"):
             part = f"{self._directory}/{declared}{TEMPORARY}"
             download(image, image.path, declared, part)
-            check(f"image {image.name}", image.format, part)
+            try:
+                _check_all(f"image {image.name}", image.format, part)
+            except ImageUnacceptable:
+                os.unlink(part)
+                raise
             os.rename(part, f"{self._directory}/{declared}")
         return declared
 
@@ -123,7 +129,7 @@ class ImageCache:
             after = os.fstat(file)
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise DiskError(f"{self._host}: the file of image {image.name} changed while it was copied; try again")
-            check(f"image {image.name}", image.format, temporary)
+            _check_all(f"image {image.name}", image.format, temporary)
             os.rename(temporary, f"{self._directory}/{digest.hexdigest()}")
         finally:
             with suppress(FileNotFoundError):
@@ -136,6 +142,11 @@ class ImageCache:
             yield
         except OSError as error:
             raise DiskError(f"{self._host}: image {image.name} cannot be kept: {error}") from error
+
+
+def _check_all(what: str, said: str | None, path: str) -> None:
+    """Raise `ImageUnacceptable` for a file that must not come into the cache; what is in it is not read again."""
+    check_whole(what, check(what, said, path).format, path)
 
 
 def check(what: str, said: str | None, path: str) -> Base:
@@ -153,13 +164,19 @@ def check(what: str, said: str | None, path: str) -> Base:
     if header is not None and (header.has_backing_file or header.has_data_file):
         has = "a backing file" if header.has_backing_file else "an external data file"
         raise ImageUnacceptable(f"{what} has {has}: it could be any file of the host")
+    if header is not None and (header.encrypted or header.corrupt):
+        why = "encrypted: its guest would need the key" if header.encrypted else "marked as corrupt by QEMU"
+        raise ImageUnacceptable(f"{what} is {why}")
     try:
         info = qemu_img.info(path, form)
     except DiskError as error:
         raise ImageUnacceptable(f"{what} cannot be read: {error}") from error
     if "backing-filename" in info or "data-file" in info.get("format-specific", {}).get("data", {}):
         raise ImageUnacceptable(f"{what} names another file: it could be any file of the host")
-    return Base(path, form, int(info["virtual-size"]))
+    size = int(info["virtual-size"])
+    if size == 0:
+        raise ImageUnacceptable(f"{what} is empty: it has 0 bytes")
+    return Base(path, form, size)
 
 
 @contextmanager
