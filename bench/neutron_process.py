@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-VENV = Path.home() / ".cache" / "slipway-bench" / "neutron"
+VENV = Path.home() / ".cache" / "slipway-bench" / "neutron-29.0.0"
 HERE = Path(__file__).parent
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that say which Neutron."""
-    parser.add_argument("--neutron", metavar="PYTHON", help=f"a Python that has Neutron 25.2 (default that of {VENV})")
+    parser.add_argument("--neutron", metavar="PYTHON", help=f"a Python that has Neutron 29.0 (default that of {VENV})")
     parser.add_argument("--install", action="store_true", help="install Neutron there first, if it is not there")
 
 
@@ -31,8 +31,6 @@ def python_of(options: argparse.Namespace) -> str | None:
         try:
             subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
             pip = [python, "-m", "pip", "install", "--quiet"]
-            # Neutron 25.2 needs pkg_resources, which later setuptools do not have.
-            subprocess.run([*pip, "setuptools<81", "wheel"], check=True)
             subprocess.run([*pip, "-r", HERE / "neutron-requirements.txt"], check=True)
         except subprocess.CalledProcessError as error:
             shutil.rmtree(VENV, ignore_errors=True)

@@ -39,7 +39,7 @@ enforce_new_defaults = false
 [ml2]
 type_drivers = local,flat,vlan,vxlan
 tenant_network_types = vlan
-mechanism_drivers = linuxbridge
+mechanism_drivers = {mechanism}
 extension_drivers = port_security
 [ml2_type_flat]
 flat_networks = *
@@ -68,10 +68,11 @@ def boot(db, state, paste=None):
     from neutron.plugins.ml2.drivers import mech_agent  # noqa: F401 - it registers options
 
     config.register_common_config_options()
+    mechanism = "linuxbridge" if has_linuxbridge() else "openvswitch"
     path = os.path.join(state, "neutron.conf")
     paste = paste or os.path.join(sys.prefix, "etc", "neutron", "api-paste.ini")
     with open(path, "w") as file:
-        file.write(CONFIGURATION.format(state=state, paste=paste, db=db))
+        file.write(CONFIGURATION.format(state=state, paste=paste, db=db, mechanism=mechanism))
     config.init([], default_config_files=[path])
     config.set_config_defaults()
     logging.disable(logging.CRITICAL)
@@ -91,6 +92,13 @@ def boot(db, state, paste=None):
     return app, plugin
 
 
+def has_linuxbridge():
+    """Whether this Neutron still has that driver, as 25.2 does; what binds ports in later ones is Open vSwitch."""
+    import importlib.util
+
+    return importlib.util.find_spec("neutron.plugins.ml2.drivers.linuxbridge") is not None
+
+
 def register_agent(plugin, host="host1"):
     from datetime import timedelta
 
@@ -100,12 +108,15 @@ def register_agent(plugin, host="host1"):
     from oslo_utils import timeutils
 
     admin = context.get_admin_context()
-    mappings = {"physnet1": "eth1", "physnet2": "eth2"}
-    interfaces = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1", "interface_mappings": mappings}
-    agent = {"binary": "neutron-linuxbridge-agent", "host": host, "topic": "N/A", "configurations": interfaces}
-    plugin.create_or_update_agent(
-        admin, agent | {"agent_type": "Linux bridge agent", "start_flag": True}, timeutils.utcnow()
-    )
+    if has_linuxbridge():
+        kind, binary = "Linux bridge agent", "neutron-linuxbridge-agent"
+        mappings = {"interface_mappings": {"physnet1": "eth1", "physnet2": "eth2"}}
+    else:
+        kind, binary = "Open vSwitch agent", "neutron-openvswitch-agent"
+        mappings = {"bridge_mappings": {"physnet1": "br-eth1", "physnet2": "br-eth2"}}
+    tunnels = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1"}
+    agent = {"agent_type": kind, "binary": binary, "host": host, "topic": "N/A", "start_flag": True}
+    plugin.create_or_update_agent(admin, agent | {"configurations": tunnels | mappings}, timeutils.utcnow())
     with api.CONTEXT_WRITER.using(admin):
         late = timeutils.utcnow() + timedelta(days=3650)
         admin.session.query(Agent).update({"heartbeat_timestamp": late})

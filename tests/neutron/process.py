@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import urllib.error
@@ -12,7 +13,11 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-PYTHON = Path(__file__).parents[2] / ".venv-neutron" / "bin" / "python"
+OLDER = os.environ.get("NEUTRON")
+"""The version of an older Neutron that is to be tested against: `NEUTRON=25.2.3 bash tests/run tests/neutron`."""
+PYTHON = Path(__file__).parents[2] / (f".venv-neutron-{OLDER}" if OLDER else ".venv-neutron") / "bin" / "python"
+VIF_TYPE = "bridge" if OLDER else "ovs"
+"""What binds ports: the last Neutron with a Linux bridge driver is 25."""
 HOSTS = ("node-1", "node-2")
 """The hosts whose agents that Neutron knows, so that ports can be bound there."""
 

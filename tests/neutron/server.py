@@ -33,7 +33,10 @@ token_cache_time = -1
 
 def main():
     hosts = sys.argv[1:]
-    configuration = neutron_worker.CONFIGURATION.replace("service_plugins =", "service_plugins = revisions")
+    configuration = neutron_worker.CONFIGURATION
+    # The DNS extension comes with routers alone.
+    for option, more in {"service_plugins =": " router,revisions", "extension_drivers = port_security": ",dns"}.items():
+        configuration = configuration.replace(option, option + more)
     with TemporaryDirectory(prefix="slipway-neutron-") as state:
         paste = Path(sys.prefix, "etc", "neutron", "api-paste.ini")
         if hosts[:1] == ["--keystone"]:

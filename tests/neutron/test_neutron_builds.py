@@ -16,7 +16,7 @@ import pytest
 from slipway.operations.audit import Difference
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
-from tests.neutron.process import Neutron
+from tests.neutron.process import VIF_TYPE, Neutron
 
 RUN_FILE = """
 schema: 1
@@ -101,7 +101,7 @@ def test_two_instances_survive_a_kill_in_create_port(place: Place) -> None:
     on_record = {address for each in listed for address in each["addresses"]}
     assert {ip["ip_address"] for port in ports for ip in port["fixed_ips"]} == on_record
     assert {"10.0.0.10", "10.0.0.77"} < on_record
-    assert [(port["binding:vif_type"], port["device_owner"]) for port in ports] == [("bridge", "compute:nova")] * 3
+    assert [(port["binding:vif_type"], port["device_owner"]) for port in ports] == [(VIF_TYPE, "compute:nova")] * 3
     assert {port["device_id"] for port in ports} == {each["id"] for each in listed}
     assert place.differences() == []
 
