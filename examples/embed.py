@@ -5,8 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from slipway import Orchestrator, load
-from slipway.model.record import Event
+from slipway import Event, Orchestrator, load
 
 
 def told(event: Event) -> None:

@@ -1,46 +1,151 @@
-"""Slipway builds virtual machine instances, and takes back what it did when a step fails."""
+"""Slipway builds virtual machine instances, and takes back what it did when a step fails.
+
+The names below are all that programs need; each is imported when it is first used. `slipway.errors` has every error,
+`slipway.testing` faults for tests.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from slipway import errors
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
-    from slipway.model.network import Context
+    from slipway.drivers.registry import Drivers, HostDrivers
+    from slipway.model.machine import Claim, GuestNic, Lease, PowerState
+    from slipway.model.network import (
+        AddressPair,
+        AllocationPool,
+        Context,
+        DhcpOption,
+        FixedIp,
+        HostRoute,
+        Network,
+        Port,
+        Quota,
+        QuotaUse,
+        SecurityGroup,
+        SecurityGroupRule,
+        Subnet,
+    )
+    from slipway.model.record import Effect, EffectState, Event, Fault, HistoryEntry, Instance, Scope
+    from slipway.model.request import (
+        Boot,
+        CpuMode,
+        Firmware,
+        Flavor,
+        Host,
+        Image,
+        InjectedFile,
+        InstanceRequest,
+        NetworkRequest,
+        Readiness,
+        ServerGroup,
+        Sign,
+        Simulation,
+        Volume,
+    )
     from slipway.networks import Networks
+    from slipway.operations.addresses import NicAddresses, SeenAddresses
+    from slipway.operations.audit import Difference, Finding
+    from slipway.operations.batch import Ended, Status
     from slipway.orchestrator import BuildFailed, Orchestrator, RunResult
-    from slipway.runfile import RunFile, load
+    from slipway.runfile import RunFile, load, loads
     from slipway.settings import Settings
+    from slipway.stacks.apply import Changes
+    from slipway.states.details import Details
+    from slipway.states.machines import TaskState, VmState
+    from slipway.states.store import Store
+else:
+    _HOMES = (
+        *("slipway.model.request", "slipway.model.record", "slipway.model.network", "slipway.model.machine"),
+        *("slipway.settings", "slipway.runfile", "slipway.networks", "slipway.orchestrator"),
+        *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
+        *("slipway.states.machines", "slipway.drivers.registry"),
+        "slipway.drivers.network.embedded.common.transactions",
+    )
+    """The modules that have the names; what is loaded quickly comes first."""
+
+    def __getattr__(name):
+        """Load a public name when it is first used, so that `slipway --help` need not load TaskFlow and SQLAlchemy.
+
+        Type checkers do not see this: to them a name that is not there would be of any type.
+        """
+        from importlib import import_module
+
+        if name == "errors":
+            return import_module("slipway.errors")
+        for home in _HOMES if name in __all__ else ():
+            if name in vars(module := import_module(home)):
+                return globals().setdefault(name, vars(module)[name])
+        raise AttributeError(f"module 'slipway' has no attribute '{name}'")
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
 
 __version__ = "0.1.0"
 __all__ = [
+    "AddressPair",
+    "AllocationPool",
+    "Boot",
     "BuildFailed",
+    "Changes",
+    "Claim",
     "Context",
+    "CpuMode",
+    "Details",
+    "DhcpOption",
+    "Difference",
+    "Drivers",
+    "Effect",
+    "EffectState",
+    "Ended",
+    "Event",
+    "Fault",
+    "Finding",
+    "Firmware",
+    "FixedIp",
+    "Flavor",
+    "GuestNic",
+    "HistoryEntry",
+    "Host",
+    "HostDrivers",
+    "HostRoute",
+    "Image",
+    "InjectedFile",
+    "Instance",
+    "InstanceRequest",
+    "Lease",
+    "Network",
     "NetworkEvent",
+    "NetworkRequest",
     "Networks",
+    "NicAddresses",
     "Orchestrator",
+    "Port",
+    "PowerState",
+    "Quota",
+    "QuotaUse",
+    "Readiness",
     "RunFile",
     "RunResult",
+    "Scope",
+    "SecurityGroup",
+    "SecurityGroupRule",
+    "SeenAddresses",
+    "ServerGroup",
     "Settings",
+    "Sign",
+    "Simulation",
+    "Status",
+    "Store",
+    "Subnet",
+    "TaskState",
+    "VmState",
+    "Volume",
+    "__version__",
+    "errors",
     "load",
+    "loads",
 ]
-
-_HOMES = {
-    "BuildFailed": "slipway.orchestrator",
-    "Context": "slipway.model.network",
-    "NetworkEvent": "slipway.drivers.network.embedded.common.transactions",
-    "Networks": "slipway.networks",
-    "Orchestrator": "slipway.orchestrator",
-    "RunFile": "slipway.runfile",
-    "RunResult": "slipway.orchestrator",
-    "Settings": "slipway.settings",
-    "load": "slipway.runfile",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used, so that `slipway --help` need not load TaskFlow and SQLAlchemy."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'slipway' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)

@@ -9,9 +9,22 @@ An error of none of these classes (a driver's bug, say) reschedules, as in Nova.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SlipwayError(Exception):
-    """The root of all errors of Slipway; `str()` is one clear line for a person."""
+    """The root of all errors of Slipway; `str()` is one clear line for a person. They can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without a second call of `__init__`, which in some classes is given other things than the text."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[SlipwayError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SlipwayError:
+    """An error as it was before it was pickled or copied."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class AbortBuild(SlipwayError):
