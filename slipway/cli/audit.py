@@ -12,7 +12,7 @@ from slipway.cli.options import Options, common_options, example, orchestrator
 if TYPE_CHECKING:
     from slipway.operations.audit import Finding
 
-_COLOURS = {"missing": "ERROR", "stuck": "ERROR", "orphaned": "BUILDING", "different": "BUILDING"}
+_COLOURS = {"missing": "ERROR", "stuck": "ERROR", "damaged": "ERROR", "orphaned": "BUILDING", "different": "BUILDING"}
 
 
 @click.command("audit", epilog=example("slipway audit", "slipway audit --output json"))

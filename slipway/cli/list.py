@@ -13,7 +13,16 @@ from slipway.cli.options import Options, common_options, example, orchestrator
 @click.pass_obj
 def command(options: Options, project: str | None) -> None:
     """List the instances, by project and name; deleted ones are left out."""
-    from slipway.cli.output import addresses_text, coloured, instance_json, print_json, state_text, table, write
+    from slipway.cli.output import (
+        addresses_text,
+        coloured,
+        fault_text,
+        instance_json,
+        print_json,
+        state_text,
+        table,
+        write,
+    )
 
     with orchestrator(options) as slipway:
         found = slipway.list(project=project)
@@ -30,7 +39,7 @@ def command(options: Options, project: str | None) -> None:
                 coloured(state_text(instance)),
                 instance.host or "-",
                 addresses_text(instance.addresses),
-                f"{instance.fault.type} in {instance.fault.step}" if instance.fault else "-",
+                fault_text(instance),
             )
             for instance in found
         ]

@@ -88,6 +88,12 @@ def state_text(instance: Instance) -> str:
     return instance.vm_state + (f" ({instance.task_state})" if instance.task_state else "")
 
 
+def fault_text(instance: Instance) -> str:
+    """`NoValidHost in schedule`, without a step where it was in none, or `-`."""
+    fault = instance.fault
+    return "-" if fault is None else f"{fault.type} in {fault.step}" if fault.step else fault.type
+
+
 def addresses_text(addresses: Sequence[str]) -> str:
     """All addresses: a line each on a terminal, in one line elsewhere."""
     return ("\n" if sys.stdout.isatty() else ", ").join(addresses) or "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -106,13 +107,15 @@ def _disks(details: Details) -> Iterator[Disk]:
 
 
 def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
-    """What the effects of a kind gave that are there now."""
+    """What the effects of a kind gave that are there now; `audit` names those whose rows are damaged."""
+    from slipway.errors import RecordDamaged
     from slipway.model.record import EffectState
     from slipway.states import codec
 
     for effect in details.effects:
         if effect.kind == kind and effect.state is EffectState.DONE and effect.result:
-            yield codec.decode(effect.result, type_)
+            with suppress(RecordDamaged):
+                yield codec.decode(effect.result, type_)
 
 
 # --- text ---------------------------------------------------------------------------------------------------------
@@ -211,6 +214,7 @@ def _facts(details: Details) -> Iterator[tuple[str, str]]:
         yield "attempt", str(instance.attempt)
     if instance.fault:
         yield "fault", f"{instance.fault.type}: {instance.fault.message}"
-        yield "step", instance.fault.step
+        if instance.fault.step:
+            yield "step", instance.fault.step
         for later in instance.fault.later:
             yield "then", later

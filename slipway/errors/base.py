@@ -73,6 +73,10 @@ class DatabaseTooNew(StoreError):
     """The database was written by a newer Slipway."""
 
 
+class RecordDamaged(AbortBuild):
+    """One row of the record cannot be read; the others can."""
+
+
 class UnexpectedState(SlipwayError):
     """A row was not in the state that the caller expected; names both."""
 

@@ -106,6 +106,8 @@ class Engine:
             run.tell("instance.delete.start")
         elif outcome is not None:
             run.outcome = Outcome(outcome)
+        elif run.ledger.state.building and run.instance.damage:
+            run.failed("record", errors.RecordDamaged(run.instance.damage))
 
     # --- forward --------------------------------------------------------------------------------------------------
 

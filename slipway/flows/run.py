@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway import errors
 from slipway.flows.retries import with_retries
@@ -21,6 +22,8 @@ from slipway.states.ledger import Durability, Ledger
 from slipway.states.machines import Move
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 UNDO_RETRIES = 3
 """How often an undo that failed in passing is tried again (Nova: three, on deallocation)."""
@@ -68,10 +71,16 @@ class Run:
     def placement(self) -> Placement | None:
         """The hosts that were chosen, as the ledger has them."""
         if self._placement is None:
-            chosen = next((e for e in self.ledger.effects() if e.kind == "placement" and e.result), None)
-            if chosen is not None and chosen.result is not None:
-                self._placement = codec.decode(chosen.result, Placement)
+            self._placement = self._result("placement", Placement)
         return self._placement
+
+    def _result(self, kind: str, type_: type[R]) -> R | None:
+        """What the latest effect of the kind gave; None as well where its row is damaged, which must not keep an
+        instance from being deleted."""
+        encoded = next((e.result for e in self.ledger.effects() if e.kind == kind and e.result), None)
+        with suppress(errors.RecordDamaged):
+            return codec.decode(encoded, type_) if encoded else None
+        return None
 
     @property
     def host_name(self) -> str | None:
@@ -86,8 +95,7 @@ class Run:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The instance's addresses in the order of its NICs, none before it was launched."""
-        launch = next((e for e in self.ledger.effects() if e.kind == "launch" and e.result), None)
-        return codec.decode(launch.result, tuple[str, ...]) if launch and launch.result else ()
+        return self._result("launch", tuple[str, ...]) or ()
 
     def host_named(self, name: str) -> Host:
         """A host on record. Raises `ComputeResourcesUnavailable`."""

@@ -25,7 +25,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance as it is on record."""
+    """An instance as it is on record.
+
+    `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
+    only, with a flavor and image of no meaning; its `fault` is the damage. It can be deleted.
+    """
 
     id: str
     name: str
@@ -43,6 +47,7 @@ class Instance:
     addresses: tuple[str, ...] = ()
     access_ipv4: str | None = None
     access_ipv6: str | None = None
+    damage: str = ""
 
 
 class EffectState(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
-from slipway.errors import StoreError
+from slipway.errors import RecordDamaged, StoreError
 from slipway.flows.tasks import arguments_of
 from slipway.model.machine import DhcpService, Lease, Vif
 from slipway.model.network import FixedIp, Port, Subnet
@@ -49,8 +50,11 @@ def see_addresses(details: Details, store: Store, drivers: Drivers) -> SeenAddre
     instance, effects = details.instance, details.effects
     if instance.host is None:
         return SeenAddresses()
-    with store.read() as tx:
-        host = hosts.get(tx, instance.host)
+    try:
+        with store.read() as tx:
+            host = hosts.get(tx, instance.host)
+    except RecordDamaged as error:
+        return SeenAddresses(unasked=(str(error),))
     unasked: dict[str, None] = {}
 
     def asked(question: Callable[[], A]) -> A | None:
@@ -105,12 +109,13 @@ def _of(fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
 
 
 def bound(effects: Sequence[Effect]) -> tuple[Vif, ...]:
-    """The NICs that are bound to a host, in their order."""
-    return tuple(
-        codec.decode(effect.result, Vif)
-        for effect in effects
-        if effect.kind == "binding" and effect.state is EffectState.DONE and effect.result
-    )
+    """The NICs that are bound to a host, in their order; `audit` names those whose rows are damaged."""
+    nics = []
+    for effect in effects:
+        if effect.kind == "binding" and effect.state is EffectState.DONE and effect.result:
+            with suppress(RecordDamaged):
+                nics.append(codec.decode(effect.result, Vif))
+    return tuple(nics)
 
 
 def served_port(effect: Effect) -> str | None:

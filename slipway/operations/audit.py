@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slipway.drivers.registry import Drivers
-from slipway.errors import StoreError
+from slipway.errors import RecordDamaged, StoreError
 from slipway.flows.tasks import arguments_of
 from slipway.model.machine import ENDED, Claim, DhcpService, Nic, PowerState, Vif
 from slipway.model.network import Port
@@ -38,6 +38,8 @@ class Difference(StrEnum):
     """Could not be undone; the record says why."""
     UNREACHABLE = "unreachable"
     """Could not be asked, so nothing is known of it."""
+    DAMAGED = "damaged"
+    """On record in a row that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class _Record:
     effects: Sequence[Effect]
     usages: Sequence[HostUsage]
     claims: Sequence[Claim]
+    damaged_hosts: Mapping[str, str]
 
 
 def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
@@ -81,9 +84,12 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
     held, silent = _held(before, drivers)
     after = _read(store)
     moving = _moving(before, after)
-    unasked = {(finding.kind, finding.host) for finding in silent}
-    findings = [*silent, *_stuck(after), *_counters(after)]
-    findings += _effects(before, after, held, unasked, drivers, moving)
+    expected_before, damaged_before = _expected(before)
+    expected, damaged_after = _expected(after)
+    damaged = dict.fromkeys([*damaged_before, *damaged_after])
+    unasked = {(finding.kind, finding.host) for finding in (*silent, *damaged)}
+    findings = [*silent, *damaged, *_stuck(after), *_counters(after)]
+    findings += _effects(after, expected_before, expected, held, unasked, drivers, moving)
     findings += _claims(after, moving)
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
 
@@ -91,7 +97,8 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
 def _read(store: Store) -> _Record:
     with store.read() as tx:
         known = {instance.id: instance for instance in instances.listed(tx)}
-        return _Record(known, effects.standing(tx), hosts.usages(tx), hosts.all_claims(tx))
+        standing, usages, claims = effects.standing(tx), hosts.usages(tx), hosts.all_claims(tx)
+        return _Record(known, standing, usages, claims, hosts.damaged(tx))
 
 
 def _moving(before: _Record, after: _Record) -> set[str]:
@@ -112,20 +119,34 @@ def _moving(before: _Record, after: _Record) -> set[str]:
     }
 
 
-def _expected(record: _Record) -> dict[_Thing, Effect]:
-    named = ((_thing(effect), effect) for effect in record.effects if effect.kind in _NAMED)
-    return {thing: effect for thing, effect in named if thing is not None}
+def _expected(record: _Record) -> tuple[dict[_Thing, Effect], list[Finding]]:
+    """What the ledger says is there, and the rows that cannot be read."""
+    expected: dict[_Thing, Effect] = {}
+    damaged = [
+        Finding(Difference.DAMAGED, "instance", instance.name, instance.host, instance.id, instance.damage)
+        for instance in record.instances.values()
+        if instance.damage
+    ]
+    for effect in record.effects:
+        try:
+            if thing := _thing(effect):
+                expected[thing] = effect
+        except RecordDamaged as error:
+            kind, host = _place(effect)
+            text = f"{effect.key}: {error}"
+            damaged.append(Finding(Difference.DAMAGED, kind, effect.key, host, effect.instance_id, text))
+    return expected, damaged
 
 
 def _effects(
-    before: _Record,
     record: _Record,
+    expected_before: Mapping[_Thing, Effect],
+    expected: Mapping[_Thing, Effect],
     held: Mapping[_Thing, str],
     unasked: set[tuple[str, str | None]],
     drivers: Drivers,
     moving: set[str],
 ) -> Iterator[Finding]:
-    expected = _expected(record)
     # A host that could not be asked may have no driver at all.
     hosts_asked = [usage.host for usage in record.usages if ("vif", usage.host.name) not in unasked]
     local_wiring = {host.name for host in hosts_asked if drivers.on(host).wiring.local}
@@ -138,8 +159,8 @@ def _effects(
             yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there", effect.instance_id)
         elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
             yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}", effect.instance_id)
-    for thing in held.keys() - expected.keys() - _expected(before).keys():
-        if thing.instance_id not in moving:
+    for thing in held.keys() - expected.keys() - expected_before.keys():
+        if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
             yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record", thing.instance_id)
 
 
@@ -189,22 +210,30 @@ _NAMED: Mapping[str, Callable[[Effect], str | None]] = {
 _WIRED = frozenset({"vif", "filter", "dhcp", "dhcp-port"})
 
 
-def _thing(effect: Effect) -> _Thing | None:
-    """What a driver would list for the effect, None where it came to nothing.
-
-    Ports belong to no host, and what is wired says nothing of its instance.
-    """
-    host = None if effect.kind in ("port", "dhcp-port") else effect.host
-    owner = "" if effect.kind in _WIRED else effect.instance_id
-    name = _NAMED[effect.kind](effect)
+def _place(effect: Effect) -> tuple[str, str | None]:
+    """As what a driver would list the effect, and on which host. Ports belong to none."""
     kind = "disk" if effect.kind == "seed" else effect.kind
-    return None if name is None else _Thing(kind, host, owner, name)
+    return kind, None if effect.kind in ("port", "dhcp-port") else effect.host
+
+
+def _thing(effect: Effect) -> _Thing | None:
+    """What a driver would list for the effect, None where it came to nothing or is nothing that drivers list.
+
+    What is wired says nothing of its instance. Raises `RecordDamaged`.
+    """
+    name = _NAMED[effect.kind](effect) if effect.kind in _NAMED else None
+    owner = "" if effect.kind in _WIRED else effect.instance_id
+    return None if name is None else _Thing(*_place(effect), owner, name)
 
 
 def _held(record: _Record, drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
     """What every driver holds, each with its state or what is wrong with it, and who could not be asked."""
     things: dict[_Thing, str] = {}
-    silent: list[Finding] = []
+    silent = [
+        Finding(Difference.UNREACHABLE, kind, host, host, None, damage)
+        for host, damage in record.damaged_hosts.items()
+        for kind, _ in _ON_HOSTS
+    ]
     for kinds, host, answer in _questions(record, drivers):
         try:
             things.update(answer)
@@ -222,14 +251,7 @@ def _questions(
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
     yield ("port", "binding", "dhcp-port"), None, _ports(record, drivers)
     for host in (usage.host for usage in record.usages):
-        for kind, answer in (
-            ("domain", _domains),
-            ("definition", _definitions),
-            ("disk", _disks),
-            ("vif", _taps),
-            ("filter", _filters),
-            ("dhcp", _dhcp),
-        ):
+        for kind, answer in _ON_HOSTS:
             yield (kind,), host.name, answer(host, drivers)
 
 
@@ -285,6 +307,17 @@ def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
 def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
     for served in drivers.on(host).wiring.list_dhcp():
         yield _Thing("dhcp", host.name, "", served.name), served.fault
+
+
+_ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[_Thing, str]]]]] = (
+    ("domain", _domains),
+    ("definition", _definitions),
+    ("disk", _disks),
+    ("vif", _taps),
+    ("filter", _filters),
+    ("dhcp", _dhcp),
+)
+"""The kinds that a host's drivers list."""
 
 
 def _stuck(record: _Record) -> Iterator[Finding]:

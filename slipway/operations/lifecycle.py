@@ -72,7 +72,8 @@ class Builder:
             found = None
         if found is not None:
             status = Status.FAILED if found.vm_state == VmState.ERROR else Status.UNCHANGED
-            return replace(self._ended(found, status, began), kept=differences(found.request, request))
+            kept = (f"instance {found.name}: {found.damage}",) if found.damage else differences(found.request, request)
+            return replace(self._ended(found, status, began), kept=kept)
         try:
             with self._tools.store.write() as tx:
                 new = self._enter(tx, request)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from slipway.errors import RecordDamaged
+
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
@@ -24,5 +26,9 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """The value again; `kind` is the type that it had. Raises `msgspec.ValidationError` when it does not fit."""
-    return cast("T", _decoder(cast("Hashable", kind)).decode(data))
+    """The value again; `kind` is the type that it had. Raises `RecordDamaged` when it does not fit."""
+    try:
+        return cast("T", _decoder(cast("Hashable", kind)).decode(data))
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        name = getattr(kind, "__name__", str(kind))
+        raise RecordDamaged(f"what is on record as {name} cannot be read: {error}") from error

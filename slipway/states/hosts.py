@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ _GROUP = sa.select(instances.c.host).where(
     instances.c.host.is_not(None),
     instances.c.id != sa.bindparam("id"),
 )
-_PINNED = sa.select(instances.c.request).where(
+_PINNED = sa.select(instances.c.name, instances.c.request).where(
     instances.c.id == claims.c.instance_id, claims.c.host == sa.bindparam("host"), instances.c.id != sa.bindparam("id")
 )
 _BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
@@ -81,18 +81,34 @@ def remove(tx: Transaction, name: str) -> None:
 
 
 def get(tx: Transaction, name: str) -> Host:
-    """One host by name. Raises `ComputeResourcesUnavailable` when it is not on record."""
+    """One host by name. Raises `ComputeResourcesUnavailable` when it is not on record, `RecordDamaged`."""
     spec = tx.scalar(_GET, {"name": name})
     if spec is None:
         raise errors.ComputeResourcesUnavailable(f"host {name} is not on record")
-    return codec.decode(spec, Host)
+    host = _host(name, spec)
+    if isinstance(host, errors.RecordDamaged):
+        raise host
+    return host
+
+
+def _host(name: str, spec: bytes) -> Host | errors.RecordDamaged:
+    try:
+        return codec.decode(spec, Host)
+    except errors.RecordDamaged as error:
+        return errors.RecordDamaged(f"host {name}: its row is damaged: {error}; `slipway run` of its file mends it")
+
+
+def damaged(tx: Transaction) -> Mapping[str, str]:
+    """The hosts whose rows cannot be read, each with what is wrong."""
+    read = {row.name: _host(row.name, row.spec) for row in tx.execute(_LIST)}
+    return {name: str(found) for name, found in read.items() if isinstance(found, errors.RecordDamaged)}
 
 
 def usages(tx: Transaction) -> Sequence[HostUsage]:
-    """All hosts with their counters, by name."""
+    """All hosts with their counters, by name, but those that are `damaged`: nothing can be built on these."""
     return [
         HostUsage(
-            host=codec.decode(row.spec, Host),
+            host=host,
             vcpus_limit=row.vcpus_limit,
             memory_limit=row.memory_limit,
             disk_limit=row.disk_limit,
@@ -102,6 +118,7 @@ def usages(tx: Transaction) -> Sequence[HostUsage]:
             failed_builds=row.failed_builds,
         )
         for row in tx.execute(_LIST)
+        if isinstance(host := _host(row.name, row.spec), Host)
     ]
 
 
@@ -111,9 +128,17 @@ def group_hosts(tx: Transaction, project: str, group: str, *, besides: str) -> S
 
 
 def pinned_cpus(tx: Transaction, host: str, *, besides: str) -> frozenset[int]:
-    """The CPUs of the host that its other instances are pinned to. It reads all their requests."""
-    requests = (codec.decode(one, InstanceRequest) for one in tx.scalars(_PINNED, {"host": host, "id": besides}))
-    return frozenset(cpu for request in requests for cpu in request.flavor.pin_cpus)
+    """The CPUs of the host that its other instances are pinned to. It reads all their requests.
+
+    Raises `RecordDamaged` where one cannot be read: nobody knows which CPUs are its own.
+    """
+    pinned: set[int] = set()
+    for row in tx.execute(_PINNED, {"host": host, "id": besides}):
+        try:
+            pinned.update(codec.decode(row.request, InstanceRequest).flavor.pin_cpus)
+        except errors.RecordDamaged as error:
+            raise errors.RecordDamaged(f"which CPUs of {host} instance {row.name} has is not known: {error}") from error
+    return frozenset(pinned)
 
 
 def claim(tx: Transaction, wanted: Claim) -> None:

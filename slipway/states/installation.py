@@ -11,12 +11,13 @@ from slipway.states.store import Transaction
 
 
 def settings(tx: Transaction) -> Settings | None:
-    """The settings of the last run, None before the first one."""
+    """The settings of the last run, None before the first one. Raises `RecordDamaged`."""
     kept = tx.scalar(sa.select(meta.c.settings))
     return codec.decode(kept, Settings) if kept else None
 
 
 def keep_settings(tx: Transaction, used: Settings) -> None:
     """Keep the settings of a run, so that what goes on with its builds goes on by the same ones."""
-    if settings(tx) != used:
-        tx.execute(meta.update().values(settings=codec.encode(used)))
+    encoded = codec.encode(used)
+    if tx.scalar(sa.select(meta.c.settings)) != encoded:
+        tx.execute(meta.update().values(settings=encoded))

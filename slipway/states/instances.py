@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from slipway import errors
 from slipway.model.record import Fault, Instance
-from slipway.model.request import InstanceRequest
+from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import codec, machines
 from slipway.states.machines import Move, State
 from slipway.states.schema import history, instances
@@ -47,6 +47,7 @@ _LAUNCHED = (
         | {"worker": None, "outcome": None, "fault": None, "user_data": None}
     )
 )
+_UNREAD = "unread"
 _NEW = instances.insert()
 _REMEMBER = history.insert()
 
@@ -82,11 +83,21 @@ def _secrets(request: InstanceRequest) -> str | None:
 
 def _with_secrets(request: InstanceRequest, text: str) -> InstanceRequest:
     secrets = codec.decode(text.encode(), _Secrets)
+    if len(secrets.files) != len(request.files):
+        raise errors.RecordDamaged(f"it has {len(request.files)} files, and the contents of {len(secrets.files)}")
     files = (replace(file, content=content) for file, content in zip(request.files, secrets.files, strict=True))
     return replace(request, user_data=secrets.user_data, files=tuple(files))
 
 
 def _instance(row: Any) -> Instance:
+    """The instance; what of its row cannot be read is its `damage`, so that it hides no other row."""
+    try:
+        return _whole(row)
+    except errors.RecordDamaged as error:
+        return _damaged(row, f"its row is damaged: {error}")
+
+
+def _whole(row: Any) -> Instance:
     request = codec.decode(row.request, InstanceRequest)
     return Instance(
         id=row.id,
@@ -105,6 +116,28 @@ def _instance(row: Any) -> Instance:
         addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
         access_ipv4=row.access_ipv4,
         access_ipv6=row.access_ipv6,
+    )
+
+
+def _damaged(row: Any, damage: str) -> Instance:
+    """What the columns say by themselves."""
+    return Instance(
+        id=row.id,
+        name=row.name,
+        project=row.project,
+        vm_state=row.vm_state,
+        task_state=row.task_state,
+        generation=row.generation,
+        request=InstanceRequest(
+            name=row.name, project=row.project, flavor=Flavor(_UNREAD, 0, 0, 0), image=Image(_UNREAD)
+        ),
+        host=row.host,
+        fault=Fault(errors.RecordDamaged.__name__, damage, "", row.created_at),
+        attempt=row.attempt,
+        created_at=row.created_at,
+        workflow=row.workflow,
+        launched_at=row.launched_at,
+        damage=damage,
     )
 
 

@@ -24,8 +24,18 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return None if value is None else round(value.timestamp() * 1_000_000)
 
     def process_result_value(self, value: int | None, _dialect: Any) -> datetime | None:
-        """The datetime again."""
-        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+        """The datetime again; what is none, in a row that was damaged, is the year 1970, and hides no other row."""
+        if value is None:
+            return None
+        return datetime.fromtimestamp(value / 1_000_000 if isinstance(value, int) else 0, UTC)
+
+
+class Encoded(sa.LargeBinary):
+    """What the codec has made. A text that was put there by hand, which SQLite keeps as one, is read as its bytes."""
+
+    def result_processor(self, dialect: Any, coltype: object) -> Any:
+        """The bytes of what the database gives."""
+        return lambda value: value.encode() if isinstance(value, str) else None if value is None else bytes(value)
 
 
 def partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool], unique: bool = False) -> None:
@@ -44,14 +54,14 @@ meta = sa.Table(
     metadata,
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("installation", sa.String, nullable=False),
-    sa.Column("settings", sa.LargeBinary),
+    sa.Column("settings", Encoded),
 )
 
 hosts = sa.Table(
     "hosts",
     metadata,
     sa.Column("name", sa.String, primary_key=True),
-    sa.Column("spec", sa.LargeBinary, nullable=False),
+    sa.Column("spec", Encoded, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),
     sa.Column("vcpus_limit", sa.BigInteger, nullable=False),
     sa.Column("memory_limit", sa.BigInteger, nullable=False),
@@ -74,14 +84,14 @@ instances = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("worker", sa.String),
     sa.Column("workflow", sa.String, nullable=False),
-    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("request", Encoded, nullable=False),
     sa.Column("user_data", sa.Text),
     sa.Column("group_name", sa.String),
     sa.Column("host", sa.String),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("outcome", sa.String),
-    sa.Column("fault", sa.LargeBinary),
-    sa.Column("addresses", sa.LargeBinary),
+    sa.Column("fault", Encoded),
+    sa.Column("addresses", Encoded),
     sa.Column("access_ipv4", sa.String),
     sa.Column("access_ipv6", sa.String),
     sa.Column("created_at", UtcTime, nullable=False),
@@ -125,8 +135,8 @@ effects = sa.Table(
     sa.Column("scope", sa.String, nullable=False),
     sa.Column("host", sa.String),
     sa.Column("state", sa.String, nullable=False),
-    sa.Column("args", sa.LargeBinary, nullable=False),
-    sa.Column("result", sa.LargeBinary),
+    sa.Column("args", Encoded, nullable=False),
+    sa.Column("result", Encoded),
     sa.Column("error", sa.String),
     sa.Column("held_by", sa.String),
     sa.Column("generation", sa.Integer, nullable=False),
