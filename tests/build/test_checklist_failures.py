@@ -18,6 +18,7 @@ from slipway.model.record import Event
 from slipway.states import hosts, instances
 from slipway.states.store import Store
 from slipway.testing import Call, Fault, Mode
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -251,10 +252,10 @@ def test_b7_the_other_branch_is_waited_for_before_anything_is_undone(make_world:
     def meet(call: Call) -> None:
         """The disk fails while the port is being made."""
         if call.name == "create_disk":
-            assert port_begun.wait(10)
+            assert port_begun.wait(PATIENCE)
         if call.name == "create_port":
             port_begun.set()
-            assert disk_failed.wait(10)
+            assert disk_failed.wait(PATIENCE)
 
     def listen(event: Event) -> None:
         events.append(event)

@@ -14,8 +14,9 @@ from slipway.model.network import Port
 from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
-from tests.host.dhcpclients import Client, client, until
+from tests.host.dhcpclients import Client, client
 from tests.host.hosts import NetworkHost, processes, run, things
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 
@@ -191,7 +192,7 @@ def test_a_prefix_that_comes_later_is_advertised(place: Place) -> None:
         ipv6_address_mode="slaac",
     )
     _, own = place.port().fixed_ips
-    assert until(20, lambda: place.guest.global_addresses() == {own.ip_address})
+    until(lambda: place.guest.global_addresses() == {own.ip_address}, "the guest's address")
     place.slipway.network.delete_subnet(later.id)
 
 
@@ -200,7 +201,7 @@ def test_a_prefix_of_a_later_file_is_advertised(place: Place, netns: str) -> Non
     file = loads(file_of(netns, more=slaac), "later.yaml")
     assert [ended.status.value for ended in place.slipway.run(file).ended] == ["unchanged"] * 2
     _, own = place.port().fixed_ips
-    assert until(20, lambda: place.guest.global_addresses() == {own.ip_address})
+    until(lambda: place.guest.global_addresses() == {own.ip_address}, "the guest's address")
     place.slipway.network.delete_subnet(place.slipway.network.list_subnets(name="v6")[0].id)
 
 

@@ -30,6 +30,7 @@ from slipway.model.network import FixedIp, SecurityGroupRule
 from slipway.model.request import Host
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.host,
@@ -587,7 +588,7 @@ def test_a_kill_between_file_and_kernel_is_mended_by_the_next(
 ) -> None:
     one, other = lan.guest(host), lan.guest(host)
     rules = list(default_group(GROUP))
-    assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(30) == -signal.SIGKILL
+    assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(PATIENCE) == -signal.SIGKILL
     assert not listed(filters)
     filters.apply("i", in_group(other, GROUP), rules)
     assert listed(filters) == sorted((one.vif.port_id, other.vif.port_id))
@@ -604,7 +605,7 @@ def test_processes_that_come_together_end_in_what_was_wanted(
     rules = list(default_group(GROUP))
     workers = [worker(tmp_path, host, stays, rules, "keeps"), worker(tmp_path, host, goes, rules, "drops")]
     filters.apply("i", here, rules)
-    assert [process.wait(60) for process in workers] == [0, 0]
+    assert [process.wait(PATIENCE) for process in workers] == [0, 0]
     assert listed(filters) == sorted((stays.port_id, here.port_id))
     text = ruleset(host)
     assert stays.fixed_ips[0].ip_address in text

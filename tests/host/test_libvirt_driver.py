@@ -22,7 +22,7 @@ from slipway.model.record import Instance
 from slipway.model.request import Boot, Host, Image
 from tests.drivers.conftest import make_vif as make_vif
 from tests.host.libvirtd import WITH_US, Libvirtd
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.host
 
@@ -229,7 +229,7 @@ def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path) -> None
 
     connection = libvirt.open(host.uri)
     try:
-        assert boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=60.0)
+        assert boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=PATIENCE)
         assert not boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=0.0)
     finally:
         connection.close()

@@ -25,7 +25,7 @@ from slipway.runfile import RunFile
 from tests.conftest import Guest
 from tests.host.conftest import Machines
 from tests.host.libvirtd import Libvirtd
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.host
 
@@ -118,14 +118,14 @@ def test_a_guest_is_asked_to_shut_down_and_started_again(machines: Machines) -> 
     with machines.open() as orchestrator:
         run(orchestrator, machines.file())
         one = ready(machines)
-        assert orchestrator.stop("one", timeout=30).vm_state == "STOPPED"
+        assert orchestrator.stop("one", timeout=PATIENCE).vm_state == "STOPPED"
         assert "reboot: Power down" in machines.console(one), "by the guest itself"
         assert machines.libvirtd.machines() == []
         assert orchestrator.audit() == ()
         assert orchestrator.start("one").vm_state == "ACTIVE"
         ready(machines)
         (process,) = machines.libvirtd.machines()
-        rebooted = orchestrator.reboot("one", timeout=30)
+        rebooted = orchestrator.reboot("one", timeout=PATIENCE)
         assert (rebooted.vm_state, rebooted.fault) == ("ACTIVE", None)
         assert machines.libvirtd.machines() != [process]
         ready(machines)
@@ -143,8 +143,8 @@ def test_the_console_is_followed_until_the_guest_ends(machines: Machines) -> Non
         assert not following.done()
         last = b"".join(orchestrator.console("one", lines=1))
         assert last.startswith(b"slipway-guest: ready")
-        orchestrator.stop("one", timeout=30)
-        text = following.result(timeout=30)
+        orchestrator.stop("one", timeout=PATIENCE)
+        text = following.result(timeout=PATIENCE)
         assert text.decode(errors="replace").replace("\r\n", "\n") == machines.console(one)
         assert b"reboot: Power down" in text
 
