@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
+
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
@@ -60,8 +61,7 @@ class BuildFailed(errors.SlipwayError):
         super().__init__(f"building {instance.name} failed: {why}")
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """What a run came to: `changes` of the record besides instances, and each instance of the file, in its order."""
 
     changes: Changes

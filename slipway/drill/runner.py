@@ -10,9 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drill.auditor import WIRED, audit
@@ -43,8 +45,7 @@ class Outcome(StrEnum):
     """An invariant is broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of one case: `ends` is the state of each instance before the delete.
 
     `same_as` names the case whose death left the very same files: what comes after it was carried out for both.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
+
+from msgspec import Struct
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
@@ -24,8 +25,7 @@ from slipway.states.store import Store
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
-class NicAddresses:
+class NicAddresses(Struct, frozen=True):
     """What is seen of one NIC. `port` None: its port could not be asked for.
 
     `leases` None: no DHCP server of ours serves it; `guest` None: no agent tells of it.
@@ -37,8 +37,7 @@ class NicAddresses:
     guest: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class SeenAddresses:
+class SeenAddresses(Struct, frozen=True):
     """What is seen of each NIC that is bound; `unasked` says of whoever could not be asked why, a line each."""
 
     nics: tuple[NicAddresses, ...] = ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged, StoreError
@@ -42,8 +43,7 @@ class Difference(StrEnum):
     """On record in a row that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One difference: of which kind of thing, which one, on which host, of whose instance, and in words."""
 
     difference: Difference
@@ -54,8 +54,7 @@ class Finding:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Thing:
+class _Thing(Struct, frozen=True):
     """Something a driver holds, as found there or as the ledger expects it; all four tell it from others."""
 
     kind: str
@@ -64,8 +63,7 @@ class _Thing:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Struct, frozen=True):
     """The record at one moment."""
 
     instances: Mapping[str, Instance]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault, Instance, Scope
@@ -39,8 +40,7 @@ class Durability(Enum):
     """It has no effect and can be repeated: nothing is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """What is about to be done: the row to be. `args` is all that its undo will need."""
 
     step: str

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.errors import SlipwayError
@@ -136,8 +136,8 @@ def test_b5_what_is_wrong_with_image_or_flavor_is_seen_before_anything_is_made(
     request = world.request()
     request = replace(
         request,
-        image=replace(request.image, **image),  # type: ignore[arg-type]
-        flavor=replace(request.flavor, **flavor),  # type: ignore[arg-type]
+        image=replace(request.image, **image),
+        flavor=replace(request.flavor, **flavor),
     )
     with world.open(seen) as orchestrator:
         failed = world.fail(orchestrator, request)

@@ -8,12 +8,12 @@ import stat
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.sim import SimCompute

@@ -12,8 +12,10 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.namespace import inside
 from slipway.model.machine import Vif

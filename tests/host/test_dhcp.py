@@ -12,11 +12,11 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import asdict, replace
 
 from slipway.drivers.network.embedded.security.group_attributes import PROTOCOLS, check_rule
 from slipway.drivers.wiring.linuxbridge import nft

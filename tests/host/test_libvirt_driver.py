@@ -9,11 +9,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware

@@ -7,11 +7,11 @@ import multiprocessing
 import subprocess
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
 from slipway.drivers.wiring.linuxbridge.links import Links

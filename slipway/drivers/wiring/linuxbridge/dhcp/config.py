@@ -10,9 +10,11 @@ import pwd
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.errors import WiringError
 from slipway.model.machine import Lease, Vif
@@ -29,8 +31,7 @@ _HIGHEST_OPTION = {4: 254, 6: 65535}
 _DEFAULT_USERS = ("dnsmasq", "nobody")
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """Whom a network's server serves, the one who came last at the end, and the server's own port."""
 
     server: Port

@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from slipway.drivers.files import replace
 from slipway.drivers.wiring.linuxbridge import namespace
@@ -25,8 +26,7 @@ _PATIENCE = 10.0
 """Seconds for a server to start or end; it takes some milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """What the supervisor wrote last: ids and start times, the configuration's version, and dnsmasq's words.
 
     The server's id is 0 when it did not start.
