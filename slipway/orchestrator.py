@@ -40,7 +40,9 @@ from slipway.stacks.apply import Changes, bring_about, take_back
 from slipway.states import hosts, installation, instances
 from slipway.states.details import Details, details_of
 from slipway.states.machines import Move, VmState
+from slipway.states.sqlitefile import make_state
 from slipway.states.store import Store
+from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
@@ -99,10 +101,10 @@ class Orchestrator:
             raise ValueError("drivers of your own are given on_event where you make them, not on_network_event here")
         state = Path(state)
         if db is None:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_state(state)
         self._executor = executor
         self._sleep = sleep
-        self._store = store(db or f"sqlite:///{state / 'slipway.db'}")
+        self._store = store(db or sqlite_url(state / "slipway.db"))
         self._settings = settings or self._settings_on_record()
         make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
         self._drivers = make_drivers(self._store, self._settings, state)
