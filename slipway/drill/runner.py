@@ -28,6 +28,7 @@ from slipway.drill.promises import broken_promises
 from slipway.drill.things import Row, Things, look, set_up
 from slipway.drill.trace import Line
 from slipway.testing import HANG_TIME, Fault, Mode
+from slipway.texts import named
 
 
 class Outcome(StrEnum):
@@ -158,7 +159,7 @@ class _Run:
         except Overdue:
             self._problem("A1", f"it did not come to rest within {DEADLINE} seconds")
         except Exception as error:  # noqa: BLE001 - whatever the recovery raises is a finding
-            self._problem("A1", f"going on failed: {type(error).__name__}: {error}")
+            self._problem("A1", f"going on failed: {named(error)}")
         if self.found:
             self.outcome = Outcome.LEAK
 
@@ -189,7 +190,7 @@ class _Run:
         try:
             action()
         except (Exception, SystemExit, errors.BuildInterrupted) as error:  # noqa: BLE001
-            self.bench.trace.write("raised", f"{type(error).__name__}: {error}")
+            self.bench.trace.write("raised", named(error))
         self.bench.keep()
 
     def _killed(self, action: Callable[[], None]) -> None:

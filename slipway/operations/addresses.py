@@ -21,6 +21,7 @@ from slipway.states import codec, hosts, instances
 from slipway.states.details import Details
 from slipway.states.effects import effects_of
 from slipway.states.store import Store
+from slipway.texts import named
 
 A = TypeVar("A")
 
@@ -62,7 +63,7 @@ def see_addresses(details: Details, store: Store, drivers: Drivers) -> SeenAddre
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises: the rest is still worth seeing
-            unasked[f"{type(error).__name__}: {error}"] = None
+            unasked[named(error)] = None
             return None
 
     done = [effect for effect in effects if effect.state is EffectState.DONE and effect.host == host.name]

@@ -21,6 +21,7 @@ from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
 from slipway.states.store import Store
+from slipway.texts import named
 
 _PAGE = 1000
 """Ports that are asked for at once."""
@@ -238,7 +239,7 @@ def _held(record: _Record, drivers: Drivers) -> tuple[dict[_Thing, str], list[Fi
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is "cannot be asked", never "absent"
-            text = f"{type(error).__name__}: {error}"
+            text = named(error)
             silent += [Finding(Difference.UNREACHABLE, kind, host or "network", host, None, text) for kind in kinds]
     return things, silent
 

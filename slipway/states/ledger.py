@@ -23,6 +23,7 @@ from slipway.model.record import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, effects, instances, machines
 from slipway.states.machines import Move, State
 from slipway.states.store import Store, Transaction
+from slipway.texts import named
 
 R = TypeVar("R")
 
@@ -257,7 +258,7 @@ class Ledger:
         except (StaleWorker, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the roll-back goes on
-            return self._write_undone(effect, EffectState.STUCK, f"{type(error).__name__}: {error}", None)
+            return self._write_undone(effect, EffectState.STUCK, named(error), None)
 
     def _write_undone(self, effect: Effect, state: EffectState, error: str | None, held_by: str | None) -> Effect:
         with self._store.write() as tx:

@@ -58,9 +58,12 @@ class Store:
         if self._path is not None:
             sqlitefile.make_private(self._path, make=make)
             self._may_write = sqlitefile.may_be_written(self._path)
-        with self._translated():
-            self.engine = self._make_engine(parsed, synchronous)
+        self.engine = self._make_engine(parsed, synchronous)
+        try:
             self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     def _make_engine(self, url: sa.URL, synchronous: str) -> sa.Engine:
         # Each thread keeps a connection: a bound would make the threads beyond it wait for one for ever.
