@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -217,7 +218,7 @@ def test_a_log_that_cannot_be_read_is_said(built: Path, tmp_path: Path) -> None:
         slipway.stop("web")
         shutil.copytree(built / "state", built / "copy", ignore=shutil.ignore_patterns("*-shm"))
     mount("-o", "remount,ro", str(built))
-    with pytest.raises(errors.DatabaseReadOnly, match="its last changes are in .*-wal"):
+    with pytest.raises(errors.DatabaseReadOnly, match=r"its last changes are in .*-wal"):
         Orchestrator(built / "copy")
     shutil.copytree(built / "copy", tmp_path / "copy")
     with Orchestrator(tmp_path / "copy") as slipway:
@@ -225,7 +226,8 @@ def test_a_log_that_cannot_be_read_is_said(built: Path, tmp_path: Path) -> None:
 
 
 def fill(place: Path) -> None:
-    with (place / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+    """Write until nothing more can be written."""
+    with (place / "filler").open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(b"x" * 4096)
 
