@@ -27,12 +27,12 @@ from slipway.model.record import Effect, Fault, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.networks import Networks
 from slipway.operations import audit as auditing
-from slipway.operations.addresses import SeenAddresses, readdress, see_addresses
+from slipway.operations.addresses import SeenAddresses, see_addresses
 from slipway.operations.batch import GONE, Ended, run_in_order
 from slipway.operations.console import find_log, read_log
+from slipway.operations.follow import check_dhcp_options, follow
 from slipway.operations.lifecycle import Builder, Listener
 from slipway.operations.power import change_power
-from slipway.operations.refresh import refresh
 from slipway.operations.watch import Watch
 from slipway.runfile import RunFile
 from slipway.settings import Settings
@@ -84,6 +84,7 @@ class Orchestrator:
         workflow: str = "build-instance",
         project: str = "default",
         on_network_event: NetworkListener | None = None,
+        on_event: Listener = lambda _event: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
@@ -94,7 +95,8 @@ class Orchestrator:
         `settings`: default those of the last run, so that a resume is as the run was. `drivers` makes the drivers,
         default those that are installed. With an `executor` the branches of a build run side by side in it.
         `project`: on whose behalf `network` is called by default. `on_network_event` is told of every change of
-        networks, subnets and ports after its commit; drivers of your own tell it themselves.
+        networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
+        a host could not follow such a change (`host.behind`).
         Raises a `StoreError` when the database cannot be used.
         """
         if drivers is not None and on_network_event is not None:
@@ -108,19 +110,15 @@ class Orchestrator:
         self._settings = settings or self._settings_on_record()
         make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
         self._drivers = make_drivers(self._store, self._settings, state)
+        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         self.network = Networks(
             self._drivers.network,
             Context(project, is_admin=True),
-            changed=self._follow,
+            check_dhcp_options=partial(check_dhcp_options, store=self._store, drivers=self._drivers),
+            changed=partial(follow, tools=self._tools, notify=on_event),
         )
-        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         engine = Engine(_definition, self._tools, change_power, executor=executor)
         self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
-
-    def _follow(self, changed: object) -> None:
-        """Have the record and the hosts follow a change of the networks."""
-        readdress(changed, self._store, self._drivers.network)
-        refresh(self._store, self._drivers)
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
@@ -153,7 +151,7 @@ class Orchestrator:
 
         With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
-        Raises what the network service refuses, and `WiringError` where a host cannot follow what the file adds.
+        Raises what the network service refuses; where a host cannot follow what the file adds `on_event` is told.
         """
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
@@ -161,7 +159,7 @@ class Orchestrator:
             installation.keep_settings(tx, self._settings)
         changes = bring_about(file, self._store, self._drivers)
         if changes.created:
-            refresh(self._store, self._drivers)
+            follow(None, self._tools, on_event)
 
         def one(name: str) -> Ended:
             return self._builder.bring(requests[name], on_event, stopping, replace_failed=replace_failed)

@@ -30,6 +30,17 @@ UNDO_RETRIES = 3
 """How often an undo that failed in passing is tried again (Nova: three, on deallocation)."""
 
 
+_NO_FAILURE_OF_THE_HOST = (
+    errors.AbortBuild,
+    errors.NetworkError,
+    errors.ComputeResourcesUnavailable,
+    errors.GroupAffinityViolation,
+    errors.PortBindingFailed,
+    errors.UnsupportedHardware,
+)
+"""What was asked for is wrong, taken, or not for this host: that says nothing of the next build there."""
+
+
 class Outcome(StrEnum):
     """What becomes of the instance after a step failed; on record before the first undo."""
 
@@ -157,7 +168,7 @@ class Run:
                 return
             wanted = self._decide(error)
             self.remember(step, error)
-            host = self.host_name
+            host = None if isinstance(error, _NO_FAILURE_OF_THE_HOST) else self.host_name
             try:
                 self.ledger.conclude(
                     Move.FAIL,

@@ -105,7 +105,7 @@ class Event(Struct, frozen=True):
 
     `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
     `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
-    `host.heard` and `host.lost`.
+    `host.heard` and `host.lost`. `host.behind`: a change of the networks is on record, and the host could not follow.
     """
 
     type: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
-from slipway.model.network import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, DhcpOption, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.networks.attributes import (
     NetworkChanges,
     NetworkFilters,
@@ -34,7 +34,7 @@ _OUR_OWN = frozenset({"tx", "key"})
 
 _MATTERS_TO_HOSTS = frozenset(
     {
-        *("create_subnet", "update_subnet", "delete_subnet", "update_port"),
+        *("update_network", "create_subnet", "update_subnet", "delete_subnet", "update_port"),
         *("create_security_group_rule", "delete_security_group_rule"),
     }
 )
@@ -51,12 +51,19 @@ class Networks:
     """
 
     def __init__(
-        self, driver: NetworkDriver, context: Context, *, changed: Callable[[object], None] = lambda _: None
+        self,
+        driver: NetworkDriver,
+        context: Context,
+        *,
+        check_dhcp_options: Callable[[Sequence[DhcpOption]], None] = lambda _: None,
+        changed: Callable[[object], None] = lambda _: None,
     ) -> None:
         """`changed` is called after the commit of a change that the hosts' filters and DHCP servers must follow.
 
-        It is given what was made or changed, None where that is gone.
+        It is given what was made or changed, None where that is gone. `check_dhcp_options` is given those of a port
+        before they are on record, and raises `InvalidInput` for what the servers that are to hand them out refuse.
         """
+        self._check_dhcp_options = check_dhcp_options
         self._changed = changed
         self._driver = driver
         self._context = context
@@ -255,6 +262,8 @@ class Networks:
             )
         if misused := sorted(_OUR_OWN.intersection(named)):
             raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
+        if options := [*_options(named), *(option for each in _requests(places) for option in _options(each))]:
+            self._check_dhcp_options(options)
         result = method(context or self._context, *places, **named)
         if operation in _MATTERS_TO_HOSTS:
             self._changed(result)
@@ -274,3 +283,20 @@ class Networks:
             self._known[operation] = None if takes_all else frozenset(each.name for each in parameters)
         known = self._known[operation]
         return () if known is None else sorted(named.keys() - known)
+
+
+def _requests(places: Sequence[object]) -> Iterator[object]:
+    """The ports of a bulk request."""
+    for place in places:
+        if isinstance(place, (list, tuple)):
+            yield from place
+
+
+def _options(request: object) -> Iterator[DhcpOption]:
+    """The DHCP options of a port that is asked for; what is none by its form, the network driver refuses."""
+    match request:
+        case {"extra_dhcp_opts": [*given]}:
+            for option in given:
+                match option:
+                    case {"opt_name": str(name), "opt_value": str(value), **more}:
+                        yield DhcpOption(name, value, 6 if str(more.get("ip_version")) == "6" else 4)

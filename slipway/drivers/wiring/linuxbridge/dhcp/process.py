@@ -52,27 +52,6 @@ class ServerProcess:
         """The path of dnsmasq's lease file."""
         return self._path(supervisor.LEASES)
 
-    def check(self, text: str) -> None:
-        """Raises `WiringError` with dnsmasq's words where it is not installed or would not take the configuration."""
-        try:
-            done = subprocess.run(
-                ["dnsmasq", "--test", "--conf-file=-"],
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-                check=False,
-                env={**os.environ, "LC_ALL": "C"},
-                # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
-                process_group=0,
-            )
-        except FileNotFoundError as error:
-            raise WiringError("dnsmasq is not installed; install dnsmasq-base") from error
-        except (OSError, subprocess.SubprocessError) as error:
-            raise WiringError(f"dnsmasq cannot be run: {error}") from error
-        if done.returncode != 0:
-            raise WiringError(f"dnsmasq refuses its configuration: {_what_matters(done.stderr, text)}")
-
     def configured(self) -> Sequence[str]:
         """The lines of the configuration that was applied last."""
         return (_read(self._path(supervisor.CONFIGURATION)) or "").splitlines()
@@ -197,6 +176,30 @@ class ServerProcess:
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}"
+
+
+def refusal(text: str) -> str | None:
+    """What dnsmasq finds wrong with this configuration, in its words; None: it takes it.
+
+    Raises `WiringError` where it is not installed or cannot be run.
+    """
+    try:
+        done = subprocess.run(
+            ["dnsmasq", "--test", "--conf-file=-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+            # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
+            process_group=0,
+        )
+    except FileNotFoundError as error:
+        raise WiringError("dnsmasq is not installed; install dnsmasq-base") from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise WiringError(f"dnsmasq cannot be run: {error}") from error
+    return _what_matters(done.stderr, text) if done.returncode != 0 else None
 
 
 def _command(pid: int) -> tuple[str, ...]:
