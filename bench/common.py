@@ -11,13 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
-from msgspec.structs import replace
 
 import slipway
 from slipway.model.request import InstanceRequest

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 
-class Settings(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """What a user may tune. Times are seconds; a quota of -1 means without limit.
 
     `network` names the network driver. For neutron either `cloud` names a cloud of the user's clouds.yaml, where the

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from msgspec import Struct
-from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drill.bench import Bench
@@ -29,7 +26,8 @@ class CannotDrill(errors.SlipwayError):
     """The file cannot be drilled, and why."""
 
 
-class Base(Struct, frozen=True):
+@dataclass(frozen=True)
+class Base:
     """What goes wrong in every run of a scenario: the `call` of each host, or of the first one alone."""
 
     call: str

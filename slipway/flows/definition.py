@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from msgspec import Struct
 
-
-class Reference(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Reference:
     """A plain path such as `${{ steps.network.outputs.requests }}`, taken apart at the dots and brackets."""
 
     path: tuple[str, ...]
@@ -22,7 +22,8 @@ Value: TypeAlias = Reference | str | int | float | bool | None
 """What a `with:` argument may be."""
 
 
-class Retry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Retry:
     """How often a step is tried, with which waits (seconds), and on which error classes (none: the transient ones)."""
 
     max_attempts: int
@@ -32,7 +33,8 @@ class Retry(Struct, frozen=True):
     errors: tuple[str, ...] = ()
 
 
-class StepDefinition(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
     """One step: the task that carries it out, its arguments, and the steps that must have ended before it."""
 
     id: str
@@ -51,7 +53,8 @@ class StepDefinition(Struct, frozen=True):
         return (*found, self.for_each) if self.for_each is not None else tuple(found)
 
 
-class Definition(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Definition:
     """A checked workflow: its steps in an order in which they can run, and the time-out (seconds) of those without."""
 
     name: str
@@ -59,7 +62,8 @@ class Definition(Struct, frozen=True):
     timeout: float | None = None
 
 
-class TaskSignature(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TaskSignature:
     """What a task takes: the arguments that it needs, and those that it does without."""
 
     inputs: frozenset[str]

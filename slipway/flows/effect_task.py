@@ -88,6 +88,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             leads_to=task.leads_to,
         )
         run.tell("step.start", step=self.step.id, slot=slot)
+        run.supersede(intent)
         began = run.tools.clock()
         retry = self.step.retry
         result = with_retries(

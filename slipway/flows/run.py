@@ -18,9 +18,8 @@ from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
 from slipway.model.request import Host
 from slipway.states import codec, hosts
-from slipway.states.ledger import Durability, Ledger
+from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.machines import Move
-from slipway.texts import named, said
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +27,6 @@ R = TypeVar("R")
 
 UNDO_RETRIES = 3
 """How often an undo that failed in passing is tried again (Nova: three, on deallocation)."""
-
-
-_NO_FAILURE_OF_THE_HOST = (
-    errors.AbortBuild,
-    errors.NetworkError,
-    errors.ComputeResourcesUnavailable,
-    errors.GroupAffinityViolation,
-    errors.PortBindingFailed,
-    errors.UnsupportedHardware,
-)
-"""What was asked for is wrong, taken, or not for this host: that says nothing of the next build there."""
 
 
 class Outcome(StrEnum):
@@ -168,11 +156,11 @@ class Run:
                 return
             wanted = self._decide(error)
             self.remember(step, error)
-            host = None if isinstance(error, _NO_FAILURE_OF_THE_HOST) else self.host_name
+            host = self.host_name
             try:
                 self.ledger.conclude(
                     Move.FAIL,
-                    detail=f"{step}: {named(error)}",
+                    detail=f"{step}: {type(error).__name__}: {error}",
                     values={"outcome": wanted},
                     fault=self.fault,
                     also=(lambda tx: hosts.build_failed(tx, host)) if host else None,
@@ -181,7 +169,7 @@ class Run:
                 self.deleted_meanwhile()
                 return
             self.outcome = wanted
-        self.tell("step.error", step=step, message=named(error))
+        self.tell("step.error", step=step, message=f"{type(error).__name__}: {error}")
 
     def deleted_meanwhile(self) -> None:
         """Somebody deletes the instance: everything is to be undone, and nothing else counts."""
@@ -199,9 +187,10 @@ class Run:
         """Keep the first error; later attempts' are added to it and never put in its place."""
         where = f" on {self.host_name}" if self.host_name else ""
         if self.fault is None:
-            self.fault = Fault(type(error).__name__, said(error), step, self.tools.clock())
+            message = f"{error}" if str(error) else type(error).__name__
+            self.fault = Fault(type(error).__name__, message, step, self.tools.clock())
             return
-        later = f"attempt {self.ledger.attempt}{where}, {step}: {named(error)}"
+        later = f"attempt {self.ledger.attempt}{where}, {step}: {type(error).__name__}: {error}"
         old = self.fault
         self.fault = Fault(old.type, old.message, old.step, old.at, (*old.later, later))
 
@@ -225,6 +214,20 @@ class Run:
             self.tell("step.undo", step=effect.step, slot=effect.slot, message=f"stuck: {after.error}")
         else:
             self.tell("step.undo", step=effect.step, slot=effect.slot)
+
+    def supersede(self, intent: Intent) -> None:
+        """Take back what the same step made for the instance where it is to be this host's own, as a port whose MAC
+        the host dictates. Raises `UndoFailed`: the two must not stand beside each other."""
+        key = self.ledger.key(intent)
+        for effect in self.ledger.effects(intent.step):
+            if effect.slot != intent.slot or effect.key == key or effect.state is EffectState.UNDONE:
+                continue
+            self.undo(effect)
+            self._tried.discard(effect.key)
+            if self.halted is not None:
+                raise self.halted
+            if any(stuck.key == effect.key for stuck in self.ledger.stuck()):
+                raise errors.UndoFailed(f"{effect.key} could not be undone, and {key} cannot stand beside it")
 
     def _undo(self, effect: Effect, task: Task | None) -> Effect:
         undo = task.undo if task is not None else None

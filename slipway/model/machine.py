@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-from msgspec import Struct
 
 from slipway.model.network import AddressPair, DhcpOption, FixedIp, Network, Port, Subnet
 from slipway.model.request import Image, Volume
 
 
-class PortRequest(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PortRequest:
     """One NIC, resolved and checked: the network with its subnets, the address, or the port brought along."""
 
     network: Network
@@ -21,33 +21,38 @@ class PortRequest(Struct, frozen=True):
     security_groups: tuple[str, ...] | None = None
 
 
-class Allocation(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Allocation:
     """What allocate-network found out: the NICs to make, in the order in which they were asked for."""
 
     requests: tuple[PortRequest, ...]
 
 
-class VifRequirements(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class VifRequirements:
     """What a hypervisor dictates for an instance's NICs: these MACs and no others (None: any), DHCP options."""
 
     macs: tuple[str, ...] | None
     dhcp_options: tuple[DhcpOption, ...]
 
 
-class Nic(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Nic:
     """A port that the instance has, and the request that it answers."""
 
     port: Port
     request: PortRequest
 
 
-class Placement(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Placement:
     """The hosts that fit, best first: the one to try and its alternates."""
 
     hosts: tuple[str, ...]
 
 
-class Claim(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Claim:
     """What an instance takes from a host; memory and disk in bytes."""
 
     instance_id: str
@@ -65,7 +70,8 @@ class DiskRole(StrEnum):
     SEED = "seed"
 
 
-class Seed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Seed:
     """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here."""
 
     user_data: str
@@ -73,7 +79,8 @@ class Seed(Struct, frozen=True):
     network_config: str
 
 
-class DiskRequest(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DiskRequest:
     """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing.
 
     With a `volume` nothing is made: the volume is the disk, and has its own size.
@@ -88,7 +95,8 @@ class DiskRequest(Struct, frozen=True):
     volume: Volume | None = None
 
 
-class Disk(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Disk:
     """A disk that exists: where, in which format, and the guest's name for it. `volume`: it was brought along.
 
     `direct`: its file system has O_DIRECT, by which a guest's data are not cached by the host as well.
@@ -105,7 +113,8 @@ class Disk(Struct, frozen=True):
     direct: bool = True
 
 
-class Vif(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Vif:
     """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id."""
 
     port_id: str
@@ -130,7 +139,8 @@ class Vif(Struct, frozen=True):
     dhcp_options: tuple[DhcpOption, ...] = ()
 
 
-class Wired(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Wired:
     """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything."""
 
     name: str
@@ -144,7 +154,8 @@ class Acceleration(StrEnum):
     TCG = "qemu"
 
 
-class Platform(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Platform:
     """What a hypervisor lays down for an instance's domain.
 
     `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
@@ -159,14 +170,16 @@ class Platform(Struct, frozen=True):
     takes_files: bool = False
 
 
-class DhcpService(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DhcpService:
     """A NIC, and the port of the DHCP server on its host that is to serve it (None: nobody does)."""
 
     vif: Vif
     server: Port | None
 
 
-class Lease(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Lease:
     """An address that a guest has got from its network's DHCP server, and until when it is its own."""
 
     port_id: str
@@ -174,14 +187,16 @@ class Lease(Struct, frozen=True):
     expires_at: datetime
 
 
-class GuestNic(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class GuestNic:
     """A NIC of a guest as the agent in it tells: nobody but the guest vouches for it."""
 
     mac_address: str
     addresses: tuple[str, ...]
 
 
-class Domain(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Domain:
     """All that a hypervisor needs to make the machine: id, name, size, generation, and the XML that says the rest."""
 
     instance_id: str

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from dataclasses import dataclass, field
 
 
-class Context(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Context:
     """On whose behalf a network call is made. What belongs to another project is not found, but for administrators."""
 
     project_id: str
     is_admin: bool = False
 
 
-class FixedIp(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FixedIp:
     """One address of a port."""
 
     subnet_id: str
     ip_address: str
 
 
-class AllocationPool(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AllocationPool:
     """The first and the last address that may be handed out automatically."""
 
     start: str
     end: str
 
 
-class AddressPair(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AddressPair:
     """An address that may be a source on a port besides its own."""
 
     ip_address: str
     mac_address: str
 
 
-class DhcpOption(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DhcpOption:
     """A DHCP option of a port, by name."""
 
     opt_name: str
@@ -41,7 +46,8 @@ class DhcpOption(Struct, frozen=True):
     ip_version: int = 4
 
 
-class Network(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Network:
     """A network; attributes as in Neutron's API."""
 
     id: str
@@ -60,14 +66,16 @@ class Network(Struct, frozen=True):
     description: str = ""
 
 
-class HostRoute(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HostRoute:
     """A route that DHCP hands out."""
 
     destination: str
     nexthop: str
 
 
-class Subnet(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Subnet:
     """A subnet; attributes as in Neutron's API."""
 
     id: str
@@ -87,7 +95,8 @@ class Subnet(Struct, frozen=True):
     description: str = ""
 
 
-class Port(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Port:
     """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text.
 
     `revision_number` is that of a Neutron that counts them.
@@ -113,10 +122,11 @@ class Port(Struct, frozen=True):
     binding_vnic_type: str = "normal"
     binding_profile: str = "{}"
     description: str = ""
-    revision_number: int | None = None
+    revision_number: int | None = field(default=None, compare=False)
 
 
-class SecurityGroupRule(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SecurityGroupRule:
     """A rule of a security group; attributes as in Neutron's API."""
 
     id: str
@@ -132,7 +142,8 @@ class SecurityGroupRule(Struct, frozen=True):
     description: str = ""
 
 
-class SecurityGroup(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
     """A security group with its rules; attributes as in Neutron's API."""
 
     id: str
@@ -142,7 +153,8 @@ class SecurityGroup(Struct, frozen=True):
     rules: tuple[SecurityGroupRule, ...] = ()
 
 
-class QuotaUse(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
     """How many of each a project has."""
 
     network: int = 0
@@ -152,7 +164,8 @@ class QuotaUse(Struct, frozen=True):
     security_group_rule: int = 0
 
 
-class Quota(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Quota:
     """How many of each a project may have (-1: no limit), and how many it has."""
 
     project_id: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-
-from msgspec import Struct
 
 from slipway.model.request import InstanceRequest
 
 
-class Fault(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Fault:
     """Why a build or a life-cycle step failed: the class and text of the first error, and the step where it was.
 
     `later` has what went wrong on the hosts that were tried after that, a line an attempt.
@@ -23,7 +23,8 @@ class Fault(Struct, frozen=True):
     later: tuple[str, ...] = ()
 
 
-class Instance(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Instance:
     """An instance as it is on record.
 
     `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
@@ -65,7 +66,8 @@ class Scope(StrEnum):
     HOST = "host"
 
 
-class Effect(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Effect:
     """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded."""
 
     key: str
@@ -86,7 +88,8 @@ class Effect(Struct, frozen=True):
     undone_at: datetime | None = None
 
 
-class HistoryEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
     """One thing that happened to an instance: a change of state or an attempt's end."""
 
     at: datetime
@@ -96,7 +99,8 @@ class HistoryEntry(Struct, frozen=True):
     detail: str = ""
 
 
-class Event(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Event:
     """Something that `on_event` is told while it happens.
 
     `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
@@ -105,7 +109,7 @@ class Event(Struct, frozen=True):
 
     `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
     `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
-    `host.heard` and `host.lost`. `host.behind`: a change of the networks is on record, and the host could not follow.
+    `host.heard` and `host.lost`.
     """
 
     type: str
@@ -120,4 +124,4 @@ class Event(Struct, frozen=True):
     task_state: str | None = None
     attempt: int = 1
     message: str = ""
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = field(default=())

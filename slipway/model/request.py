@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from msgspec import Struct
 
 
 class CpuMode(StrEnum):
@@ -14,7 +13,8 @@ class CpuMode(StrEnum):
     HOST_PASSTHROUGH = "host-passthrough"
 
 
-class Flavor(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Flavor:
     """The size of an instance: vCPUs, memory and root disk in bytes, and what its processor and memory are like.
 
     `numa_cells`: among how many cells of the guest its vCPUs and memory are divided (0: it sees none). `pin_cpus`: the
@@ -47,7 +47,8 @@ class Boot(StrEnum):
     NETWORK = "network"
 
 
-class Image(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Image:
     """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes.
 
     `machine`: the type of machine that it needs, as QEMU calls it.
@@ -69,14 +70,16 @@ class Image(Struct, frozen=True):
     boot: Boot = Boot.DISK
 
 
-class ServerGroup(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
     """Instances that are to be kept together or apart; `policy` is one of Nova's four."""
 
     name: str
     policy: str
 
 
-class NetworkRequest(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NetworkRequest:
     """One NIC as asked for: a network (name or id), with an address if wanted, or a port (name or id) brought along."""
 
     network: str | None = None
@@ -84,7 +87,8 @@ class NetworkRequest(Struct, frozen=True):
     port: str | None = None
 
 
-class InjectedFile(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class InjectedFile:
     """A file that the guest finds at an absolute path, of root's and with this mode in octal.
 
     `content` may be secret: the record has it only while the instance is built, and its digest for good.
@@ -105,7 +109,8 @@ class Sign(StrEnum):
     SSH = "ssh"
 
 
-class Readiness(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Readiness:
     """One sign that must be seen within so many seconds after the domain runs; `text` is what a marker is."""
 
     sign: Sign
@@ -113,14 +118,16 @@ class Readiness(Struct, frozen=True):
     text: str = ""
 
 
-class Volume(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Volume:
     """A disk that the user brings along: a file in the format "qcow2" or "raw", attached as it is."""
 
     path: str
     format: str
 
 
-class InstanceRequest(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class InstanceRequest:
     """All that the user said about one instance. It is stored as it is and never changed by a build.
 
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
@@ -148,7 +155,8 @@ class InstanceRequest(Struct, frozen=True):
     wait_for: tuple[Readiness, ...] = ()
 
 
-class Simulation(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Simulation:
     """How a simulated host behaves: seconds a call takes, calls that fail, MACs and DHCP options that it dictates.
 
     `acpi` false: its guests do not hear when they are asked to shut down.
@@ -161,7 +169,8 @@ class Simulation(Struct, frozen=True):
     acpi: bool = True
 
 
-class Host(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Host:
     """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out.
 
     `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it.
@@ -186,7 +195,8 @@ class Host(Struct, frozen=True):
     simulate: Simulation = Simulation()
 
 
-class Shutdown(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Shutdown:
     """How a guest is stopped: asked, and ended when it still runs after `timeout` seconds; with `force` ended at once.
 
     `timeout` None: the settings' `shutdown_timeout`.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias, Unpack
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
-from slipway.model.network import Context, DhcpOption, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.networks.attributes import (
     NetworkChanges,
     NetworkFilters,
@@ -27,6 +28,10 @@ from slipway.networks.attributes import (
     SubnetFilters,
 )
 from slipway.networks.nulls import as_given
+from slipway.states.store import Transaction
+
+Guard: TypeAlias = Callable[[Context, str, Mapping[str, object] | None], AbstractContextManager[Transaction | None]]
+"""Given a port's id and its changes (None: it is to be deleted), what it is done in; raises where that must not be."""
 
 _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
@@ -34,7 +39,7 @@ _OUR_OWN = frozenset({"tx", "key"})
 
 _MATTERS_TO_HOSTS = frozenset(
     {
-        *("update_network", "create_subnet", "update_subnet", "delete_subnet", "update_port"),
+        *("create_subnet", "update_subnet", "delete_subnet"),
         *("create_security_group_rule", "delete_security_group_rule"),
     }
 )
@@ -55,16 +60,16 @@ class Networks:
         driver: NetworkDriver,
         context: Context,
         *,
-        check_dhcp_options: Callable[[Sequence[DhcpOption]], None] = lambda _: None,
         changed: Callable[[object], None] = lambda _: None,
+        guard: Guard = lambda *_: nullcontext(),
     ) -> None:
         """`changed` is called after the commit of a change that the hosts' filters and DHCP servers must follow.
 
-        It is given what was made or changed, None where that is gone. `check_dhcp_options` is given those of a port
-        before they are on record, and raises `InvalidInput` for what the servers that are to hand them out refuse.
+        It is given what was made or changed, None where that is gone. `guard` is asked before a port is changed or
+        deleted.
         """
-        self._check_dhcp_options = check_dhcp_options
         self._changed = changed
+        self._guard = guard
         self._driver = driver
         self._context = context
         self._known: dict[str, frozenset[str] | None] = {}
@@ -154,12 +159,15 @@ class Networks:
         A binding that fails leaves `binding_vif_type` "binding_failed" and is no error. Raises as `create_port`, and
         `PortNotFound`, `PortBound`, `PortInUse`, `PortSecurityPortHasSecurityGroup`.
         """
-        changed: Port = self._call("update_port", context, attributes, port_id)
+        with self._guard(context or self._context, port_id, attributes) as tx:
+            changed: Port = self._do("update_port", context, attributes, port_id, tx=tx)
+        self._changed(changed)
         return changed
 
     def delete_port(self, port_id: str, *, context: Context | None = None) -> None:
-        """Delete a port and give its addresses back. Raises `PortNotFound`."""
-        self._call("delete_port", context, {}, port_id)
+        """Delete a port and give its addresses back. Raises `PortNotFound`, `PortInUse` for an instance's NIC."""
+        with self._guard(context or self._context, port_id, None) as tx:
+            self._do("delete_port", context, {}, port_id, tx=tx)
 
     def show_port(self, port_id: str, *, context: Context | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""
@@ -255,6 +263,19 @@ class Networks:
     # --- the driver -----------------------------------------------------------------------------------------------
 
     def _call(self, operation: str, context: Context | None, named: Mapping[str, object], *places: object) -> Any:
+        result = self._do(operation, context, named, *places)
+        if operation in _MATTERS_TO_HOSTS:
+            self._changed(result)
+        return result
+
+    def _do(
+        self,
+        operation: str,
+        context: Context | None,
+        named: Mapping[str, object],
+        *places: object,
+        tx: Transaction | None = None,
+    ) -> Any:
         method = self._method(operation)
         if unknown := self._unknown(operation, method, named):
             raise errors.HTTPNotImplemented(
@@ -262,12 +283,8 @@ class Networks:
             )
         if misused := sorted(_OUR_OWN.intersection(named)):
             raise errors.HTTPBadRequest(f"{operation}: unrecognized attribute {', '.join(map(repr, misused))}")
-        if options := [*_options(named), *(option for each in _requests(places) for option in _options(each))]:
-            self._check_dhcp_options(options)
-        result = method(context or self._context, *places, **named)
-        if operation in _MATTERS_TO_HOSTS:
-            self._changed(result)
-        return result
+        own = {} if tx is None else {"tx": tx}
+        return method(context or self._context, *places, **named, **own)
 
     def _method(self, operation: str) -> Callable[..., Any]:
         method: Callable[..., Any] | None = getattr(self._driver, operation, None)
@@ -283,20 +300,3 @@ class Networks:
             self._known[operation] = None if takes_all else frozenset(each.name for each in parameters)
         known = self._known[operation]
         return () if known is None else sorted(named.keys() - known)
-
-
-def _requests(places: Sequence[object]) -> Iterator[object]:
-    """The ports of a bulk request."""
-    for place in places:
-        if isinstance(place, (list, tuple)):
-            yield from place
-
-
-def _options(request: object) -> Iterator[DhcpOption]:
-    """The DHCP options of a port that is asked for; what is none by its form, the network driver refuses."""
-    match request:
-        case {"extra_dhcp_opts": [*given]}:
-            for option in given:
-                match option:
-                    case {"opt_name": str(name), "opt_value": str(value), **more}:
-                        yield DhcpOption(name, value, 6 if str(more.get("ip_version")) == "6" else 4)

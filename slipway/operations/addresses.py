@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
-
-from msgspec import Struct
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
@@ -21,12 +20,12 @@ from slipway.states import codec, hosts, instances
 from slipway.states.details import Details
 from slipway.states.effects import effects_of
 from slipway.states.store import Store
-from slipway.texts import named
 
 A = TypeVar("A")
 
 
-class NicAddresses(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NicAddresses:
     """What is seen of one NIC. `port` None: its port could not be asked for.
 
     `leases` None: no DHCP server of ours serves it; `guest` None: no agent tells of it.
@@ -38,7 +37,8 @@ class NicAddresses(Struct, frozen=True):
     guest: tuple[str, ...] | None
 
 
-class SeenAddresses(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SeenAddresses:
     """What is seen of each NIC that is bound; `unasked` says of whoever could not be asked why, a line each."""
 
     nics: tuple[NicAddresses, ...] = ()
@@ -63,7 +63,7 @@ def see_addresses(details: Details, store: Store, drivers: Drivers) -> SeenAddre
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises: the rest is still worth seeing
-            unasked[named(error)] = None
+            unasked[f"{type(error).__name__}: {error}"] = None
             return None
 
     done = [effect for effect in effects if effect.state is EffectState.DONE and effect.host == host.name]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-
-from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.engine import Engine

@@ -14,8 +14,8 @@ from slipway.model.machine import ENDED, PowerState
 from slipway.model.record import Fault
 from slipway.model.request import Shutdown
 from slipway.operations.refresh import rejoin
+from slipway.operations.wired import check_ports
 from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Move, State
-from slipway.texts import said
 
 _ASK_AGAIN = timedelta(seconds=10)
 """After which a guest that has not shut down is asked once more: it may not have listened yet (Nova: the same)."""
@@ -34,8 +34,8 @@ class PowerChange:
         self._shutdown = shutdown
         self._word, self._steps = {
             POWERING_OFF: ("power_off", (self._off,)),
-            POWERING_ON: ("power_on", (self._on,)),
-            REBOOTING: ("reboot", (self._off, self._on)),
+            POWERING_ON: ("power_on", (self._look, self._on)),
+            REBOOTING: ("reboot", (self._look, self._off, self._on)),
         }[run.ledger.state]
 
     def bring_to_rest(self) -> None:
@@ -66,7 +66,7 @@ class PowerChange:
         error = error or unseen
         fault = None
         if error is not None:
-            fault = Fault(type(error).__name__, said(error), self._word, run.tools.clock())
+            fault = Fault(type(error).__name__, str(error) or type(error).__name__, self._word, run.tools.clock())
         detail = f"{self._word}: {fault.type}: {fault.message}" if fault else ""
         run.ledger.conclude(event, detail=detail, values={"worker": None, "fault": None}, fault=fault)
         end = "error" if fault else "end"
@@ -83,6 +83,11 @@ class PowerChange:
             return before, error
 
     # --- the steps ------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Before anything is done: whether what a start needs is still the instance's."""
+        self._check()
+        check_ports(self._run.instance, list(reversed(self._run.ledger.effects())), self._run.tools.drivers.network)
 
     def _off(self) -> None:
         run = self._run

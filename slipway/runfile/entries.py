@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-
-from msgspec import Struct
 
 from slipway.model.network import AllocationPool, HostRoute
 from slipway.model.request import Host, InstanceRequest
@@ -14,7 +13,8 @@ DEFAULT_GATEWAY = "default"
 """The gateway of a subnet about which the file says nothing: the network driver chooses it."""
 
 
-class SubnetEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SubnetEntry:
     """A subnet. `gateway_ip` None: none; `DEFAULT_GATEWAY`: left to the driver. No `pools`: all but the gateway."""
 
     name: str
@@ -33,7 +33,8 @@ class SubnetEntry(Struct, frozen=True):
         return 6 if ":" in self.cidr else 4
 
 
-class PortEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PortEntry:
     """A port made beforehand. `security_groups` (names or ids) None: the project's group `default`."""
 
     name: str
@@ -42,7 +43,8 @@ class PortEntry(Struct, frozen=True):
     security_groups: tuple[str, ...] | None = None
 
 
-class NetworkEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NetworkEntry:
     """A network with its subnets and the ports made beforehand."""
 
     name: str
@@ -56,7 +58,8 @@ class NetworkEntry(Struct, frozen=True):
     ports: tuple[PortEntry, ...] = ()
 
 
-class RuleEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
     """A rule of a security group; attributes as in Neutron's API."""
 
     direction: str
@@ -67,14 +70,16 @@ class RuleEntry(Struct, frozen=True):
     remote_ip_prefix: str | None = None
 
 
-class SecurityGroupEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SecurityGroupEntry:
     """A security group with its rules."""
 
     name: str
     rules: tuple[RuleEntry, ...] = ()
 
 
-class InstanceEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class InstanceEntry:
     """One instance (one of several where the entry has `count`), the names of those built before it, and its place."""
 
     request: InstanceRequest
@@ -82,7 +87,8 @@ class InstanceEntry(Struct, frozen=True):
     position: str
 
 
-class FaultEntry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FaultEntry:
     """What is to go wrong: the `call`th call, from 1, of `at` (`network.create_port`, `commit`), and how."""
 
     at: str
@@ -91,7 +97,8 @@ class FaultEntry(Struct, frozen=True):
     error: str = "ComputeError"
 
 
-class RunFile(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RunFile:
     """All that a run file says; `workflow` is a known name or the absolute path of a workflow file."""
 
     path: Path

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
-
-from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
@@ -18,7 +17,8 @@ from slipway.states import hosts
 from slipway.states.store import Store, Transaction
 
 
-class Changes(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Changes:
     """What a file changed on record, a line each for a person. `kept`: where file and record differ and stay so."""
 
     created: tuple[str, ...] = ()

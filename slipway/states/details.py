@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from slipway.model.machine import Claim
 from slipway.model.record import Effect, HistoryEntry, Instance
@@ -11,7 +11,8 @@ from slipway.states.history import history_of
 from slipway.states.store import Transaction
 
 
-class Details(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Details:
     """One instance with everything on record about it."""
 
     instance: Instance

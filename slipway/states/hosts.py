@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import Struct
 
 from slipway import errors
 from slipway.model.machine import Claim
@@ -16,7 +16,8 @@ from slipway.states.schema import claims, hosts, instances
 from slipway.states.store import Transaction
 
 
-class HostUsage(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HostUsage:
     """A host, what may be given out in all, and what has been (pinned CPUs if asked for); memory and disk in bytes."""
 
     host: Host

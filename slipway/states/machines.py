@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
-from msgspec import Struct
 from transitions import Machine
 
 from slipway.errors import UnexpectedState
@@ -94,7 +94,8 @@ class Move(StrEnum):
     DELETE_FAILED = "delete_failed"
 
 
-class Transition(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Transition:
     """One row of the table: in which states an event may come, where it leads, and why."""
 
     event: Move

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
-
-from msgspec import Struct
 
 _MOST_KNOWN = 1000
 """With how many names a wrong one is compared, so that many mistakes in a file of many names do not take minutes."""
@@ -20,7 +19,8 @@ class Position(NamedTuple):
     column: int
 
 
-class Problem(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One mistake; `wrong` and `known` are the word that was written and those that could have been meant."""
 
     position: Position | None

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import uuid
 from contextlib import suppress
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from msgspec.structs import asdict, replace
 
 from slipway.drivers.network.embedded.security.group_attributes import PROTOCOLS, check_rule
 from slipway.drivers.wiring.linuxbridge import nft
@@ -30,7 +30,6 @@ from slipway.model.network import FixedIp, SecurityGroupRule
 from slipway.model.request import Host
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
-from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.host,
@@ -273,6 +272,17 @@ def test_a_member_on_another_host_counts_until_it_is_removed(lan: Lan, host: Hos
     assert not listed(there)
     assert not connects(other, one, 80)
     assert "slipway" not in ruleset(elsewhere)
+
+
+def test_a_filter_that_went_with_its_port_to_another_host_is_left_to_it(lan: Lan, host: Host, tmp_path: Path) -> None:
+    elsewhere = lan.host("two")
+    here, there = Filters(host, tmp_path, INSTALLATION), Filters(elsewhere, tmp_path, INSTALLATION)
+    guest = lan.guest(elsewhere)
+    there.apply("two", in_group(guest, GROUP), default_group(GROUP))
+    before = ruleset(elsewhere)
+    here.refresh(in_group(guest, OTHER), ALL_IN)
+    here.remove(guest.vif.port_id)
+    assert (ruleset(elsewhere), listed(there)) == (before, [guest.vif.port_id])
 
 
 @pytest.mark.kernel
@@ -588,7 +598,7 @@ def test_a_kill_between_file_and_kernel_is_mended_by_the_next(
 ) -> None:
     one, other = lan.guest(host), lan.guest(host)
     rules = list(default_group(GROUP))
-    assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(PATIENCE) == -signal.SIGKILL
+    assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(30) == -signal.SIGKILL
     assert not listed(filters)
     filters.apply("i", in_group(other, GROUP), rules)
     assert listed(filters) == sorted((one.vif.port_id, other.vif.port_id))
@@ -605,7 +615,7 @@ def test_processes_that_come_together_end_in_what_was_wanted(
     rules = list(default_group(GROUP))
     workers = [worker(tmp_path, host, stays, rules, "keeps"), worker(tmp_path, host, goes, rules, "drops")]
     filters.apply("i", here, rules)
-    assert [process.wait(PATIENCE) for process in workers] == [0, 0]
+    assert [process.wait(60) for process in workers] == [0, 0]
     assert listed(filters) == sorted((stays.port_id, here.port_id))
     text = ruleset(host)
     assert stays.fixed_ips[0].ip_address in text

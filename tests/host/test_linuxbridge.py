@@ -7,18 +7,17 @@ import multiprocessing
 import subprocess
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.errors import WiringError
 from slipway.model.machine import Vif, Wired
 from slipway.model.request import Host
-from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.host
 
@@ -143,6 +142,16 @@ def test_what_is_not_ours_is_left_alone(
     assert other.devname in links(netns)
 
 
+def test_another_instances_tap_is_left_to_it(plain: Links, netns: str, make_vif: Callable[..., Vif]) -> None:
+    """The port went from one to the other, and with it the tap's name."""
+    vif = make_vif()
+    plain.plug("two", vif)
+    plain.unplug(vif.devname, "one")
+    assert plain.list_taps() == [Wired(vif.devname)]
+    plain.unplug(vif.devname, "two")
+    assert vif.bridge not in links(netns)
+
+
 @pytest.mark.parametrize("name", ["--help", "x;id", "x%d", "tap../x", "brq", "", "tap" + "a" * 20, "tapa\nb"])
 def test_no_name_that_we_would_not_make(plain: Links, netns: str, make_vif: Callable[..., Vif], name: str) -> None:
     before = set(links(netns))
@@ -257,6 +266,6 @@ def test_processes_at_one_bridge(host: Host, netns: str, tmp_path: Path, make_vi
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(PATIENCE)
+        worker.join(120)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert set(links(netns)) == before

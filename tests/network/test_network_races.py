@@ -18,7 +18,6 @@ from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.model.network import Context, Network
 from slipway.settings import Settings
 from slipway.states.store import Store
-from tests.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")
 ADMIN = Context("demo", is_admin=True)
@@ -40,7 +39,7 @@ def together(count: int, work: Callable[..., None], *arguments: Any) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(PATIENCE)
+        process.join(60)
     assert [process.exitcode for process in processes] == [0] * count
 
 

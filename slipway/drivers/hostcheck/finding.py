@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from msgspec import Struct
 
 
 class Result(StrEnum):
@@ -15,7 +14,8 @@ class Result(StrEnum):
     UNTRIED = "untried"
 
 
-class Finding(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """Whether something works here, why that is said, and what to do where it does not.
 
     `needed` False: there is another way, or only some run files need it.

@@ -49,14 +49,16 @@ class CreatePort(NetworkTask):
             )
         except errors.NetworkError as error:
             raise _as_nova(error, request) from error
+        # One that was made before its reply was lost may have been given away since.
+        _check_ours(work, port)
         return Nic(port, request)
 
     def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
-        """Delete the port that was made; give the one brought along back, unless it is somebody else's by now."""
+        """Delete the port that was made, give back the one brought along; unless it is not the instance's any more."""
         network = work.tools.drivers.network
         if request.port_id is None:
             port = network.find_port(work.admin, work.effect.key, tx=work.tx)
-            if port is not None:
+            if port is not None and port.device_id == work.instance.id:
                 network.delete_port(work.admin, port.id, tx=work.tx)
             return
         owned = _owned(work, request.port_id)
@@ -87,6 +89,7 @@ class BindPort(NetworkTask):
             )
         except errors.MacAddressInUse as error:
             raise errors.PortInUse(f"port {nic.port.id}: {error}") from error
+        _check_ours(work, port)
         if port.binding_vif_type == "binding_failed":
             raise errors.PortBindingFailed(
                 f"port {port.id} could not be bound to host {work.host.name}: {_kind_of(nic.request.network)}"
@@ -94,15 +97,21 @@ class BindPort(NetworkTask):
         return _vif(port, nic.request)
 
     def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
-        """Unbind it; its addresses and MAC stay. Gone, never bound, or somebody else's or another host's by now:
-        nothing to do."""
-        owned = _owned(work, nic.port.id)
-        if owned is None or not (owned.binding_host_id or owned.device_owner):
+        """Unbind it, as far as it still is as we bound it; its addresses and MAC stay.
+
+        Gone, never bound, or somebody else's or another host's by now: nothing to do.
+        """
+        port = _found(work, nic.port.id)
+        if port is None or port.device_id not in ("", work.instance.id):
             return
-        if owned.binding_host_id in ("", work.effect.host):
-            work.tools.drivers.network.update_port(
-                work.admin, owned.id, unchanged=owned, device_owner="", binding_host_id="", tx=work.tx
-            )
+        if port.binding_host_id not in ("", work.effect.host):
+            return
+        bound = {
+            "device_owner": port.device_owner.startswith("compute:"),
+            "binding_host_id": bool(port.binding_host_id),
+        }
+        if cleared := dict.fromkeys((name for name, by_us in bound.items() if by_us), ""):
+            work.tools.drivers.network.update_port(work.admin, port.id, unchanged=port, tx=work.tx, **cleared)
 
 
 def _kind_of(network: Network) -> str:
@@ -111,13 +120,26 @@ def _kind_of(network: Network) -> str:
     return f"network {network.name} is {network.provider_network_type or 'of no type'}{on}"
 
 
-def _owned(work: Work, port_id: str) -> Port | None:
-    """The port if it is there and bears the instance's id; others must not be touched."""
+def _check_ours(work: Work, port: Port) -> None:
+    """Raise `PortInUse` for a port that was the instance's and was taken from it."""
+    if port.device_id != work.instance.id:
+        raise errors.PortInUse(
+            f"port {port.name or port.id} was taken from {work.instance.name}: its device_id is "
+            f"{port.device_id or 'empty'}"
+        )
+
+
+def _found(work: Work, port_id: str) -> Port | None:
     try:
-        port = work.tools.drivers.network.show_port(work.admin, port_id, tx=work.tx)
+        return work.tools.drivers.network.show_port(work.admin, port_id, tx=work.tx)
     except errors.PortNotFound:
         return None
-    return port if port.device_id == work.instance.id else None
+
+
+def _owned(work: Work, port_id: str) -> Port | None:
+    """The port if it is there and bears the instance's id; others must not be touched."""
+    port = _found(work, port_id)
+    return port if port is not None and port.device_id == work.instance.id else None
 
 
 def _free_mac(work: Work, home: Network, macs: Sequence[str] | None) -> str | None:

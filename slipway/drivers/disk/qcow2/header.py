@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 _HEADER = struct.Struct(">4sIQIIQI")
 """Magic, version, place and length of the backing file's name, bits of a cluster, size, method of encryption."""
@@ -14,7 +13,8 @@ _INCOMPATIBLE_AT = 72
 _CORRUPT, _DATA_FILE = 1 << 1, 1 << 2
 
 
-class Header(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Header:
     """Of a qcow2 image; `size` is what a guest sees, in bytes."""
 
     size: int

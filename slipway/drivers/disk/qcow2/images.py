@@ -8,11 +8,11 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from msgspec import Struct
 
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.download import download
@@ -26,7 +26,8 @@ _CHUNK = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
-class Base(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Base:
     """A checked image in the cache; `size` is what a guest sees, in bytes."""
 
     path: str

@@ -50,27 +50,27 @@ class Filters:
             self._update({**before, port.port_id: port}, [before.get(port.port_id), port])
 
     def remove(self, port_id: str) -> None:
-        """Take the port's filter away, and the port out of the groups of all others. Absent: nothing happens."""
+        """Take the port's filter away, and the port out of the groups of all others.
+
+        Absent, or another host's by now, where the port went: nothing happens.
+        """
         with self._ports.locked():
             before = self._ports.read()
+            old = before.get(port_id)
+            if old is not None and old.host != self._host.name:
+                return
             self._ports.delete(port_id)
-            self._update({name: port for name, port in before.items() if name != port_id}, [before.get(port_id)])
+            self._update({name: port for name, port in before.items() if name != port_id}, [old])
 
     def refresh(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
-        """Replace the port's filter where there is one by what VIF and rules say now. Absent: nothing happens."""
+        """Replace the port's filter where there is one on this host by what VIF and rules say now."""
         port = filtered_port(self._host, vif, rules)
         with self._ports.locked():
             before = self._ports.read()
             old = before.get(port.port_id)
-            if old is not None and old != port:
+            if old is not None and old.host == port.host and old != port:
                 self._ports.write(port)
                 self._update({**before, port.port_id: port}, [old, port])
-
-    def is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
-        """Whether the port's filter was made of what VIF and rules say; also where there is none."""
-        port = filtered_port(self._host, vif, rules)
-        with self._ports.locked():
-            return self._ports.read().get(port.port_id, port) == port
 
     def list(self) -> Sequence[Wired]:
         """All ports that have their chains in the kernel, those left out that another host has on file.

@@ -13,9 +13,8 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
 
 from slipway.drivers.wiring.linuxbridge.namespace import open_links
 from slipway.errors import WiringError
@@ -30,7 +29,8 @@ _LINK_SCOPE = 253
 _MODULES = {"vlan": "8021q", "vxlan": "vxlan", "bridge": "bridge"}
 
 
-class Link(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Link:
     """A link. `owner` is what its alias says after our tag, None where it is not ours; `master` the bridge's index."""
 
     index: int

@@ -49,10 +49,11 @@ class Links:
             if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
                 kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
 
-    def unplug(self, devname: str) -> None:
-        """Delete the tap, and the bridge with its uplink when nothing else is in it. Not ours: nothing happens.
+    def unplug(self, devname: str, instance_id: str | None = None) -> None:
+        """Delete the tap, and the bridge with its uplink when nothing else is in it.
 
-        Absent: whichever bridge it was in, one in which nothing is left goes.
+        Not ours, or another instance's: nothing happens. Absent: whichever bridge it was in, one in which nothing is
+        left goes.
         """
         # With a namespace all links went that were in it.
         if not _OURS.fullmatch(devname) or not exists(self._host.netns):
@@ -66,6 +67,8 @@ class Links:
             if not _is_tap(tap):
                 return
             assert tap.owner
+            if instance_id not in (None, tap.owner[0]):
+                return
             # The tap goes last: it says which bridge there may still be.
             _release(kernel, tap.owner[-1], tap.index)
             kernel.delete(tap)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.addressing import addresses
@@ -30,14 +30,16 @@ _DELETE = allocations.delete().where(
 _EXISTS = sa.select(subnets.c.network_id).where(subnets.c.id == sa.bindparam("subnet"))
 
 
-class Wanted(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Wanted:
     """One entry of `fixed_ips` as asked for."""
 
     subnet_id: str | None = None
     address: IpAddress | None = None
 
 
-class Candidate(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Candidate:
     """A subnet that the port may have addresses of."""
 
     id: str
@@ -46,7 +48,8 @@ class Candidate(Struct, frozen=True):
     is_auto: bool
 
 
-class Taken(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Taken:
     """An address that a port has; `position` is its place in `fixed_ips`."""
 
     subnet_id: str
@@ -54,7 +57,8 @@ class Taken(Struct, frozen=True):
     position: int
 
 
-class Holder(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Holder:
     """The port that gets addresses, as far as the rules ask for it."""
 
     port_id: str
@@ -63,7 +67,8 @@ class Holder(Struct, frozen=True):
     mac_address: str
 
 
-class Pick(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Pick:
     """One address to take: this one, or (None) one out of the first of these subnets that has any left."""
 
     subnets: tuple[Candidate, ...]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
-
-from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.common.checks import Check
@@ -23,7 +22,8 @@ UNSET: Final = Unset()
 REQUIRED: Final = Unset()
 
 
-class Attribute(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Attribute:
     """One attribute: its check, its default, whether it may be changed later, whether `None` means "not given"."""
 
     check: Check
