@@ -163,7 +163,7 @@ class Api:
         request.headers["X-Project-Id"] = project
         request.environ["neutron.context"] = context.Context(
             user_id="user",
-            tenant_id=project,
+            project_id=project,
             is_admin=not member,
             roles=["member", "reader"] if member else ["admin"],
         )
@@ -205,7 +205,7 @@ class Bench:
         from neutron_lib.api import attributes
 
         info = attributes.AttributeInfo(attributes.RESOURCES[resource + "s"])
-        body = {"tenant_id": "demo", **values}
+        body = {"project_id": "demo", **values}
         info.populate_project_id(self.admin, body, True)
         info.fill_post_defaults(body)
         info.convert_values(body)

@@ -25,7 +25,7 @@ from slipway.settings import Settings
 from slipway.states.schema import hosts
 from slipway.states.store import Store, Transaction
 
-HERE = [Path(__file__).with_name(f"neutron-{name}-cases.json") for name in ("port", "more")]
+HERE = [Path(__file__).with_name(f"neutron-{name}-cases.json") for name in ("port", "more", "29")]
 ELSEWHERE = os.environ.get("SLIPWAY_NEUTRON_CASES")
 CASES = [case for path in ([Path(ELSEWHERE)] if ELSEWHERE else HERE) for case in json.loads(path.read_text())["cases"]]
 
@@ -77,13 +77,12 @@ class Case:
             self.settings = replace(self.settings, **{op["key"]: op["value"]})
             self.driver = EmbeddedNetwork(self.store, self.settings)
             return None
+        context = Context(op.get("project", self.project), is_admin=not op.get("member", False))
         if kind == "set_quota":
-            for resource, limit in op["body"].items():
-                self.driver.set_quota(self.project, resource, limit, tx=self.tx)
+            self.driver.set_quotas(context, self.project, tx=self.tx, **op["body"])
             return None
         if kind in ("repeat", "fill_subnet"):
             return self._repeat(op)
-        context = Context(op.get("project", self.project), is_admin=not op.get("member", False))
         if kind == "bulk_create_port":
             made = self.driver.create_ports(context, [self._attributes(body) for body in op["bodies"]], tx=self.tx)
             return [self._describe(port, {}) for port in made]

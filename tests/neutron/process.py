@@ -16,8 +16,10 @@ from pathlib import Path
 OLDER = os.environ.get("NEUTRON")
 """The version of an older Neutron that is to be tested against: `NEUTRON=25.2.3 bash tests/run tests/neutron`."""
 PYTHON = Path(__file__).parents[2] / (f".venv-neutron-{OLDER}" if OLDER else ".venv-neutron") / "bin" / "python"
-VIF_TYPE = "bridge" if OLDER else "ovs"
-"""What binds ports: the last Neutron with a Linux bridge driver is 25."""
+VIF_TYPE = (
+    "bridge" if [*PYTHON.parents[1].glob("lib/*/site-packages/neutron/plugins/ml2/drivers/linuxbridge")] else "ovs"
+)
+"""How that Neutron binds ports: the last line with a Linux bridge driver is 25."""
 HOSTS = ("node-1", "node-2")
 """The hosts whose agents that Neutron knows, so that ports can be bound there."""
 
