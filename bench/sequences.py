@@ -232,4 +232,5 @@ class Sequences:
 
     def _quota(self) -> Op:
         resource = self._rng.choice(["port", "subnet", "network", "security_group", "security_group_rule"])
-        return {"op": "set_quota", "body": {resource: self._rng.randint(0, 4)}}
+        force = {"force": True} if self._chance(0.5) else {}
+        return {"op": "set_quota", "body": {resource: self._rng.randint(0, 4)} | force}

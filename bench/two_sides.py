@@ -116,8 +116,8 @@ class Theirs:
         member = op.get("member", False)
         body = self._names.refer(op.get("body"))
         if kind == "set":
-            self._neutron.call("PUT", f"/quotas/{self._project}", {"quota": body})
-            return {"ok": True, "result": None}
+            answer = self._neutron.call("PUT", f"/quotas/{self._project}", {"quota": body})
+            return {"ok": False} | answer if "error" in answer else {"ok": True, "result": None}
         if kind == "create":
             # As Neutron's clients do, an administrator says for whom it is.
             answer = self._call("POST", resource, "", {resource: {"project_id": project} | body}, project, member)
@@ -187,8 +187,7 @@ class Ours:
         context = Context(self._project + ("-other" if "project" in op else ""), is_admin=not op.get("member", False))
         body: Mapping[str, Any] = _attributes(self._names.refer(op.get("body", {})))
         if kind == "set":
-            for name, limit in body.items():
-                self._driver.set_quota(self._project, name, limit, tx=self._tx)
+            self._driver.set_quotas(context, self._project, tx=self._tx, **body)
             return None
         if kind == "bulk":
             bodies = [as_given(_attributes(self._names.refer(each))) for each in op["bodies"]]

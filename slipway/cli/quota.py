@@ -26,6 +26,7 @@ command = group(
     "List, show, set and delete the quotas of projects.",
     "slipway quota show --project demo",
     "slipway quota set --project demo --port 50 --network -1",
+    "slipway quota set --project demo --port 0 --force",
     "slipway quota delete --project demo",
 )
 
@@ -58,31 +59,32 @@ def _limits(function: Callable[..., None]) -> Callable[..., None]:
     """The options of `set` and `create`."""
     for name, text in reversed(tuple(_TEXTS.items())):
         function = click.option(f"--{name.replace('_', '-')}", metavar="N", type=int, help=text)(function)
+    function = click.option("--force", is_flag=True, help="Also below what it has: it then gets no more.")(function)
     return project_option("Whose. [default: default]")(function)
 
 
 @subcommand(command, "create", "slipway quota create --project demo --port 50", "slipway quota create --subnet -1")
 @_limits
-def create(options: Options, project: str | None, **limits: int | None) -> None:
+def create(options: Options, project: str | None, force: bool, **limits: int | None) -> None:
     """Give a project limits of its own; what is not named stays as it is: the same as `set`."""
-    _set(options, project, limits)
+    _set(options, project, limits, force=force)
 
 
 @subcommand(command, "set", "slipway quota set --project demo --port 50", "slipway quota set --subnet -1")
 @_limits
-def set_(options: Options, project: str | None, **limits: int | None) -> None:
+def set_(options: Options, project: str | None, force: bool, **limits: int | None) -> None:
     """Give a project limits of its own; what is not named stays as it is.
 
-    A limit may be below what the project has: it then gets no more.
+    A limit below what the project has is refused without --force.
     """
-    _set(options, project, limits)
+    _set(options, project, limits, force=force)
 
 
-def _set(options: Options, project: str | None, limits: Mapping[str, int | None]) -> None:
+def _set(options: Options, project: str | None, limits: Mapping[str, int | None], *, force: bool) -> None:
     if not given(**limits):
         raise click.UsageError("there is nothing to set: name a resource, as in --port 50")
     with network_service(options, project, new=True) as network:
-        _show(options, network.set_quota(**given(**limits)))
+        _show(options, network.set_quota(force=force, **given(**limits)))
 
 
 @subcommand(command, "delete", "slipway quota delete --project demo")

@@ -20,13 +20,26 @@ PROTOCOLS = {
 }  # fmt: skip
 """The protocols that a security group's rule may name (Neutron: IP_PROTOCOL_MAP)."""
 
-ANY_PROTOCOL = ("hopopt", "ip")
+ANY_PROTOCOL = ("any", "hopopt", "ip")
 """Names of protocol 0, which in a rule is any."""
 
 PROTOCOLS_WITH_PORTS = ("dccp", "sctp", "tcp", "udp", "udplite")
 
+FIXED_IP_KEYS = ("subnet_id", "ip_address")
+"""What an entry of `fixed_ips` may have. Neutron passes over all others, and gives another address than was meant."""
+
 _DEVICE_NAME = 14
 """How long a link's name is in Neutron; the kernel takes one character more."""
+
+
+def protocol_number(protocol: str | None, ethertype: str) -> int:
+    """The number of a rule's protocol, which is given by name or number; 0: any.
+
+    Neutron: ICMP is ICMPv6 where the ethertype is IPv6. Raises `ValueError`.
+    """
+    word = (protocol or "any").lower()
+    number = 0 if word in ANY_PROTOCOL else PROTOCOLS[word] if word in PROTOCOLS else int(word)
+    return PROTOCOLS["icmpv6"] if (number, ethertype) == (PROTOCOLS["icmp"], "IPv6") else number
 
 
 def tap_name(port_id: str) -> str:

@@ -247,10 +247,19 @@ class Networks:
         return found
 
     def set_quota(
-        self, project_id: str | None = None, *, context: Context | None = None, **limits: Unpack[QuotaLimits]
+        self,
+        project_id: str | None = None,
+        *,
+        force: bool = False,
+        context: Context | None = None,
+        **limits: Unpack[QuotaLimits],
     ) -> Quota:
-        """Give a project limits of its own, those that are given (-1: no limit). For administrators only."""
-        changed: Quota = self._call("set_quotas", context, limits, self._project(project_id, context))
+        """Give a project limits of its own, those that are given (-1: no limit). For administrators only.
+
+        Raises `HTTPBadRequest` for a limit below what the project has; with `force` it then gets no more.
+        """
+        named = {**limits, "force": force}
+        changed: Quota = self._call("set_quotas", context, named, self._project(project_id, context))
         return changed
 
     def delete_quota(self, project_id: str | None = None, *, context: Context | None = None) -> None:

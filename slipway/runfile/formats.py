@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from slipway.model.neutron import PROTOCOLS
+from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
 from slipway.yamlfile.units import parse_duration, parse_size, suggest_size
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -68,9 +68,11 @@ def parse_ports(value: int | str) -> tuple[int, int]:
     return first, last
 
 
-def parse_protocol(value: int | str) -> str:
-    """A protocol's name in lower case, or its number as text."""
+def parse_protocol(value: int | str) -> str | None:
+    """A protocol's name in lower case, or its number as text; None where it is any."""
     name = str(value).lower()
+    if name in ANY_PROTOCOL:
+        return None
     if name not in PROTOCOLS and not (re.fullmatch(r"[0-9]{1,3}", name, re.ASCII) and int(name) <= 255):
         raise ValueError("unknown protocol")
     return name

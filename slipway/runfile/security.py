@@ -45,7 +45,7 @@ def _check_rule(document: Document, path: NodePath, rule: dict[str, Any]) -> Non
 
 
 def _number(protocol: str | int) -> str:
-    name = parse_protocol(protocol)
+    name = parse_protocol(protocol) or "any"
     return str(PROTOCOLS.get(name, name))
 
 

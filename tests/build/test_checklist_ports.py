@@ -260,7 +260,7 @@ def test_p7_an_address_that_was_taken_meanwhile(world: World) -> None:
 
 def test_p7_over_quota(world: World) -> None:
     with world.open() as orchestrator:
-        world.network.set_quota("demo", "port", 2)
+        world.network.set_quotas(ADMIN, "demo", port=2)
         assert refused(world, orchestrator, world.request("web-1", "net", "net")) == "PortLimitExceeded"
         assert orchestrator.create(world.request("web-2", "net")).vm_state == "ACTIVE"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slipway import errors
+from slipway.model.neutron import ADMIN
 from slipway.model.record import Event, Instance
 from slipway.model.request import Flavor, InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
@@ -79,7 +80,7 @@ def boom() -> Exception:
 
 def no_more_ports(world: World, _orchestrator: Orchestrator) -> None:
     """The port that was made beforehand is all that the project may have."""
-    world.network.set_quota("demo", "port", 1)
+    world.network.set_quotas(ADMIN, "demo", port=1)
 
 
 def first_host_binds_nothing(world: World, _orchestrator: Orchestrator) -> None:

@@ -209,6 +209,9 @@ def test_a_subnet_in_use_stays(service: Service, driver: NetworkDriver, network:
         ({"allocation_pools": [{"start": "10.0.0.9", "end": "10.0.0.2"}]}, errors.InvalidAllocationPool),
         ({"ipv6_ra_mode": "slaac"}, errors.InvalidInput),
         ({"ip_version": 6}, errors.InvalidInput),
+        ({"allocation_pools": [{"start": "10.0.0.2", "end": "10.0.0.9", "last": "10.0.0.5"}]}, errors.HTTPBadRequest),
+        ({"host_routes": [{"destination": "10.1.0.0/16", "nexthop": "10.0.0.9", "via": 1}]}, errors.HTTPBadRequest),
+        ({"gateway": "10.0.0.5"}, errors.HTTPBadRequest),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
@@ -258,6 +261,17 @@ def test_a_port_is_as_it_was_asked_for(
         driver.delete_security_group(service.user, group.id)
 
 
+@pytest.mark.parametrize("spelling", ["FA:16:3E:00:00:77", "fa-16-3e-00-00-77", "fa16.3e00.0077", "fa:16:3e:0:0:77"])
+def test_a_mac_is_one_mac_however_it_is_spelled(
+    service: Service, driver: NetworkDriver, network: Network, spelling: str
+) -> None:
+    wanted: dict[str, Any] = {"allowed_address_pairs": [{"ip_address": "10.0.0.9", "mac_address": spelling}]}
+    made = driver.create_port(service.user, network_id=network.id, mac_address=spelling, **wanted)
+    assert made.mac_address == "fa:16:3e:00:00:77"
+    assert [each.mac_address for each in made.allowed_address_pairs] == ["fa:16:3e:00:00:77"]
+    assert service.driver().show_port(service.user, made.id) == made
+
+
 def test_no_addresses_and_no_groups(service: Service, driver: NetworkDriver, network: Network, subnet: Subnet) -> None:
     made = driver.create_port(service.user, network_id=network.id, fixed_ips=[], security_groups=[])
     assert (made.fixed_ips, made.security_groups) == ((), ())
@@ -273,6 +287,11 @@ def test_no_addresses_and_no_groups(service: Service, driver: NetworkDriver, net
         ({"fixed_ips": [{"subnet_id": NOBODY}]}, errors.SubnetNotFound),
         ({"mac_address": "fa:16:3e:00:00:50"}, errors.MacAddressInUse),
         ({"security_groups": [NOBODY]}, errors.SecurityGroupNotFound),
+        ({"fixed_ips": [{"ip_adress": "10.0.0.9"}]}, errors.HTTPBadRequest),
+        ({"fixed_ips": [{"ip_address": "10.0.0.9", "subnet": "subnet"}]}, errors.HTTPBadRequest),
+        ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1", "version": 4}]}, errors.InvalidInput),
+        ({"allowed_address_pairs": [{"ip_address": "10.0.0.9", "mac": "fa:16:3e:00:00:51"}]}, errors.HTTPBadRequest),
+        ({"mac": "fa:16:3e:00:00:51"}, errors.HTTPBadRequest),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from slipway.drivers.network.embedded.security.group_attributes import PROTOCOLS, check_rule
+from slipway.drivers.network.embedded.security.group_attributes import check_rule
 from slipway.drivers.wiring.linuxbridge import nft
 from slipway.drivers.wiring.linuxbridge import ruleset as module
 from slipway.drivers.wiring.linuxbridge.filtered import filtered_port
@@ -27,6 +27,7 @@ from slipway.drivers.wiring.linuxbridge.ruleset import Tracking
 from slipway.errors import InvalidInput, WiringError
 from slipway.model.machine import Vif
 from slipway.model.network import FixedIp, SecurityGroupRule
+from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
 from slipway.model.request import Host
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
@@ -336,7 +337,9 @@ def test_a_connection_ends_with_the_rule_that_allowed_it(lan: Lan, host: Host, f
 def test_every_rule_that_the_network_takes_can_be_applied(lan: Lan, host: Host, filters: Filters) -> None:
     rules: list[SecurityGroupRule] = []
     for protocol, kind, ports in product(
-        [None, *sorted(PROTOCOLS), *map(str, (0, 1, 6, 58, 255))], ("IPv4", "IPv6"), ((None, None), (1, None), (3, 4))
+        [None, *sorted(PROTOCOLS), *ANY_PROTOCOL, *map(str, (0, 1, 6, 58, 255))],
+        ("IPv4", "IPv6"),
+        ((None, None), (1, None), (3, 4)),
     ):
         made = rule(ethertype=kind, protocol=protocol, port_range_min=ports[0], port_range_max=ports[1])
         with suppress(InvalidInput):
@@ -572,6 +575,7 @@ from slipway.drivers.wiring.linuxbridge import filters as module
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.model.machine import Vif
 from slipway.model.network import FixedIp, SecurityGroupRule
+from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
 from slipway.model.request import Host
 
 host, vif, rules = msgspec.json.decode(sys.argv[2], type=tuple[Host, Vif, list[SecurityGroupRule]])

@@ -97,26 +97,55 @@ def test_pages_that_make_no_sense(driver: EmbeddedNetwork, admin: Context) -> No
 
 
 def test_quotas_of_a_project(driver: EmbeddedNetwork, admin: Context) -> None:
-    driver.set_quota("mine", "network", 1)
+    driver.set_quotas(admin, "mine", network=1)
     driver.create_network(MINE, name="a")
     driver.create_network(OTHERS, name="a")
     with pytest.raises(errors.OverQuota):
         driver.create_network(MINE, name="b")
-    driver.set_quota("mine", "network", -1)
+    driver.set_quotas(admin, "mine", network=-1)
     driver.create_network(MINE, name="b")
-    driver.set_quota("mine", "network", None)
+    driver.delete_quota(admin, "mine")
     driver.create_network(MINE, name="c")
     with pytest.raises(errors.HTTPBadRequest):
-        driver.set_quota("mine", "colour", 1)
+        driver.set_quotas(admin, "mine", colour=1)
     for limit in (-2, 2**31):
         with pytest.raises(errors.HTTPBadRequest, match="network"):
-            driver.set_quota("mine", "network", limit)
+            driver.set_quotas(admin, "mine", network=limit)
     with pytest.raises(errors.HTTPBadRequest, match="port"):
         driver.set_quotas(admin, "mine", network=5, port=-2)
     assert driver.list_quotas(admin) == ()
     assert driver.show_quota(MINE, "mine").network == Settings().quota_network
     with pytest.raises(errors.PolicyNotAuthorized):
         driver.set_quotas(MINE, "mine", network=5)
+
+
+def test_a_quota_below_use_needs_force(driver: EmbeddedNetwork, admin: Context) -> None:
+    """And of several limits none is set where one is refused."""
+    for name in "abc":
+        driver.create_network(MINE, name=name)
+    with pytest.raises(errors.HTTPBadRequest, match="network: 2 is less than the 3"):
+        driver.set_quotas(admin, "mine", port=7, network=2)
+    for unforced in (None, 1, "true"):
+        with pytest.raises(errors.HTTPBadRequest, match="force"):
+            driver.set_quotas(admin, "mine", network=2, force=unforced)  # type: ignore[arg-type]
+    assert driver.list_quotas(admin) == ()
+    assert driver.set_quotas(admin, "mine", network=3).network == 3
+    assert driver.set_quotas(admin, "mine", network=2, force=True).network == 2
+    with pytest.raises(errors.OverQuota):
+        driver.create_network(MINE, name="d")
+    with pytest.raises(errors.HTTPBadRequest):
+        driver.set_quotas(admin, "mine", network=2)
+
+
+def test_a_rule_of_any_protocol_is_found_by_that_name(driver: EmbeddedNetwork, admin: Context) -> None:
+    group = driver.create_security_group(MINE, name="g")
+    wanted: dict[str, Any] = {"security_group_id": group.id, "direction": "ingress"}
+    rule = driver.create_security_group_rule(MINE, protocol="any", **wanted)
+    other = driver.create_security_group_rule(MINE, protocol="tcp", **wanted)
+    assert (rule.protocol, other.protocol) == (None, "tcp")
+    assert [r.id for r in driver.list_security_group_rules(MINE, protocol="any", **wanted)] == [rule.id]
+    both = driver.list_security_group_rules(MINE, protocol=["any", "tcp"], **wanted)
+    assert [r.id for r in both] == [rule.id, other.id]
 
 
 def test_subnets_come_in_the_order_in_which_they_were_made(driver: EmbeddedNetwork, admin: Context) -> None:

@@ -151,6 +151,8 @@ PORT = [
     *each(BAD, "fixed_ips", *([{"subnet_id": subnet}] for subnet in (None, 5, "x", ""))),
     *each(BAD, "fixed_ips", [{"ip_address": "10.0.0.9"}] * 2, [{"ip_address": []}]),
     *each(INPUT, "fixed_ips", [{}]),
+    *each(BAD, "fixed_ips", *([{"ip_address": "10.0.0.9", key: "x"}] for key in ("ip_adress", "subnet", 5, ""))),
+    *each(BAD, "fixed_ips", [{"ip_adress": "10.0.0.9"}], [{"subnet_id": NOBODY, "ip_address": "10.0.0.9", "x": None}]),
     *(
         Case("InvalidIpForNetwork", ip, {"fixed_ips": [{"ip_address": ip}]})
         for ip in ("10.0.0.0", "10.0.0.255", "192.168.7.7", "2001:db8::5", "224.0.0.5")
@@ -215,7 +217,7 @@ RULE = [
     *each(BAD, "description", None, 5, LONG),
     *(case for name in ("id", "colour") for case in each(BAD, name, "x")),
     *each("SecurityGroupRuleInvalidEtherType", "ethertype", "IPv5"),
-    *each("SecurityGroupRuleInvalidProtocol", "protocol", "x", 256, -1, "", "any"),
+    *each("SecurityGroupRuleInvalidProtocol", "protocol", "x", 256, -1, "", "all"),
     *once("SecurityGroupProtocolRequiredWithPorts", "protocol", port_range_min=1, port_range_max=2),
     *(
         Case("SecurityGroupInvalidPortValue", "port_range_min", TCP | {"port_range_min": low, "port_range_max": 5})

@@ -11,7 +11,6 @@ from slipway.drivers.network.embedded.common.transactions import Transactions
 from slipway.drivers.network.embedded.security.group_rules import SecurityGroupRules
 from slipway.drivers.network.embedded.security.groups import SecurityGroups
 from slipway.model.network import Context, Quota, SecurityGroup, SecurityGroupRule
-from slipway.model.neutron import ADMIN
 from slipway.states.store import Transaction
 
 
@@ -96,22 +95,16 @@ class GroupsAndQuotas:
         with self._transactions.reading(tx) as own:
             return self._quotas.list(own, context)
 
-    def set_quota(self, project_id: str, resource: str, limit: int | None, *, tx: Transaction | None = None) -> None:
-        """Give a project one limit of its own, or None: that of the settings again. Raises as `set_quotas`."""
-        with self._transactions.writing(tx) as own:
-            if limit is None:
-                self._quotas.clear(own, ADMIN, project_id, (resource,))
-            else:
-                self._quotas.set_limits(own, ADMIN, project_id, {resource: limit})
-
-    def set_quotas(self, context: Context, project_id: str, *, tx: Transaction | None = None, **limits: Any) -> Quota:
-        """Give a project limits of its own (-1: no limit), all that are named or none.
+    def set_quotas(
+        self, context: Context, project_id: str, *, force: bool = False, tx: Transaction | None = None, **limits: Any
+    ) -> Quota:
+        """Give a project limits of its own (-1: no limit), all that are named or none; `force`: also below its use.
 
         There are network, subnet, port, security_group and security_group_rule. Raises `PolicyNotAuthorized`,
         `HTTPBadRequest`, `InvalidInput`.
         """
         with self._transactions.writing(tx) as own:
-            self._quotas.set_limits(own, context, project_id, limits)
+            self._quotas.set_limits(own, context, project_id, limits, force=force)
             return self._quotas.show(own, context, project_id)
 
     def delete_quota(self, context: Context, project_id: str, *, tx: Transaction | None = None) -> None:

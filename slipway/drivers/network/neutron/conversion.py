@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeAlias, TypeVar
 
-from slipway.errors import TransientNetworkError
+from slipway.drivers.network.macs import spelled
+from slipway.errors import HTTPBadRequest, TransientNetworkError
 from slipway.model.network import (
     AddressPair,
     AllocationPool,
@@ -20,6 +21,7 @@ from slipway.model.network import (
     SecurityGroupRule,
     Subnet,
 )
+from slipway.model.neutron import FIXED_IP_KEYS
 
 Json: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
@@ -65,7 +67,8 @@ def port(answer: Json) -> Port:
         answer,
         fixed_ips=lambda ips: tuple(_made(FixedIp, ip) for ip in ips),
         security_groups=tuple,
-        allowed_address_pairs=lambda pairs: tuple(_made(AddressPair, pair) for pair in pairs),
+        mac_address=_mac,
+        allowed_address_pairs=lambda pairs: tuple(_made(AddressPair, pair, mac_address=_mac) for pair in pairs),
         extra_dhcp_opts=lambda options: tuple(_made(DhcpOption, option) for option in options),
         binding_profile=lambda profile: json.dumps(profile, sort_keys=True),
     )
@@ -82,7 +85,14 @@ def security_group(answer: Json) -> SecurityGroup:
 
 
 def request(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a request in Neutron's spelling, without those that were not given."""
+    """The attributes of a request in Neutron's spelling, without those that were not given.
+
+    Raises `HTTPBadRequest` for what Neutron would pass over in silence.
+    """
+    wanted = attributes.get("fixed_ips")
+    for entry in wanted if isinstance(wanted, (list, tuple)) else ():
+        if isinstance(entry, Mapping) and (unknown := [key for key in entry if key not in FIXED_IP_KEYS]):
+            raise HTTPBadRequest(f"fixed_ips: unrecognized {unknown[0]!r} in {dict(entry)!r}")
     return {
         _NAMES.get(name, name): list(value) if isinstance(value, tuple) else value
         for name, value in attributes.items()
@@ -111,3 +121,8 @@ def _null(kind: type[object], answer: Json, field: Field[Any]) -> object:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _mac(value: str) -> str:
+    """One spelling, which neither Neutrons before 2026.2 keep nor any one in pairs: domains are compared by it."""
+    return spelled(value) or value

@@ -15,16 +15,13 @@ from slipway.drivers.files import file_name, locked, make_directories, remove, r
 from slipway.errors import WiringError
 from slipway.model.machine import Vif
 from slipway.model.network import AddressPair, SecurityGroupRule
-from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
+from slipway.model.neutron import protocol_number
 from slipway.model.request import Host
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:/]+")
-
-_PROTOCOLS = {**PROTOCOLS, **dict.fromkeys(("any", *ANY_PROTOCOL), 0)}
-"""Neutron: 0 is any protocol."""
 
 Source = tuple[str, IPv4Network | IPv6Network]
 """A MAC address, and addresses that may be a source with it."""
@@ -98,7 +95,7 @@ def _checked_rules(rules: Sequence[SecurityGroupRule]) -> tuple[SecurityGroupRul
 def _check(rule: SecurityGroupRule) -> None:
     if rule.direction not in ("ingress", "egress") or rule.ethertype not in ("IPv4", "IPv6"):
         raise ValueError(f"{rule.direction!r} of {rule.ethertype!r}")
-    if not 0 <= protocol_number(rule) <= 255:
+    if not 0 <= protocol_number(rule.protocol, rule.ethertype) <= 255:
         raise ValueError(f"protocol {rule.protocol!r}")
     for port in (rule.port_range_min, rule.port_range_max):
         if port is not None and not 0 <= int(port) <= 65535:
@@ -109,14 +106,6 @@ def _check(rule: SecurityGroupRule) -> None:
         version = ip_network(_address(rule.remote_ip_prefix)).version
         if f"IPv{version}" != rule.ethertype:
             raise ValueError(f"{rule.remote_ip_prefix} is not {rule.ethertype}")
-
-
-def protocol_number(rule: SecurityGroupRule) -> int:
-    """Of the rule's protocol; 0: any. Neutron: `icmp` is ICMPv6 where the ethertype is IPv6. Raises `ValueError`."""
-    word = (rule.protocol or "any").lower()
-    if word == "icmp" and rule.ethertype == "IPv6":
-        word = "icmpv6"
-    return _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
 
 
 def _matching(form: re.Pattern[str], text: str) -> str:

@@ -11,8 +11,9 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 from typing import Literal
 
-from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, protocol_number
+from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort
 from slipway.model.network import SecurityGroupRule
+from slipway.model.neutron import protocol_number
 
 MARK = 0x40000000
 """The bit of a packet's mark that says, between two of our hooks, that it answers something."""
@@ -193,7 +194,7 @@ def _rule(rule: SecurityGroupRule) -> str:
 
 
 def _protocol(rule: SecurityGroupRule, version: int) -> Iterator[str]:
-    number = protocol_number(rule)
+    number = protocol_number(rule.protocol, rule.ethertype)
     low, high = rule.port_range_min, rule.port_range_max
     if number:
         yield f"meta l4proto {number}"

@@ -7,6 +7,7 @@ form raises `HTTPBadRequest`; where Neutron's converters complain instead of its
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -56,6 +57,20 @@ def one_line(value: Any, name: str) -> str:
     given: str = _text(value, name)
     if _CONTROL.search(given):
         raise bad(name, f"{value!r} has control characters")
+    return given
+
+
+def printable(value: Any, name: str) -> str:
+    """A name in printable characters, with a space neither first nor last (Neutron: `name_string`).
+
+    Neutron takes none above U+FFFF.
+    """
+    given = one_line(value, name)
+    kinds = [unicodedata.category(character) for character in given]
+    if any(kind.startswith("C") or kind in ("Zl", "Zp") for kind in kinds):
+        raise bad(name, f"{value!r} has characters that cannot be printed")
+    if "Zs" in (kinds[:1] + kinds[-1:]):
+        raise bad(name, f"{value!r} begins or ends with a space")
     return given
 
 
@@ -136,19 +151,17 @@ _address = lru_cache(1024)(ip_address)
 
 
 def cidr(value: Any, name: str) -> IpNetwork:
-    """An IP network in any form that Neutron takes, such as 10/8 or a netmask, with what is beyond the prefix cut off.
+    """An IP network with a prefix length or a netmask, with what is beyond the prefix cut off.
 
     Raises `InvalidInput` for what is none. Neutron fails with a TypeError for None; here it is a `HTTPBadRequest`.
     """
     if value is None:
         raise bad(name, "None is not a valid IP subnet")
-    base, slash, prefix = str(value).strip().partition("/")
-    if base and ":" not in base:
-        base += ".0" * (3 - base.count("."))
+    text = str(value).strip()
     try:
-        if "%" in base:
+        if "%" in text:
             raise ValueError("a network has no zone")
-        return ip_network(base + slash + prefix, strict=False)
+        return ip_network(text, strict=False)
     except ValueError as error:
         raise errors.InvalidInput(f"{name}: {value!r} is not in a CIDR format") from error
 

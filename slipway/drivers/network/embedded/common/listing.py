@@ -109,8 +109,14 @@ class Listing:
     """The lists of one table. The statement for a shape of filters and page is built once and kept."""
 
     def __init__(
-        self, query: sa.Select[Any], table: sa.Table, relations: Mapping[str, Relation] = MappingProxyType({})
+        self,
+        query: sa.Select[Any],
+        table: sa.Table,
+        relations: Mapping[str, Relation] = MappingProxyType({}),
+        nulls: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`nulls`: the words by which a null in a column is found."""
+        self._nulls = nulls
         self._query = query
         self._table = table
         self._relations = relations
@@ -174,7 +180,9 @@ class Listing:
 
     def _condition(self, name: str, several: bool) -> sa.ColumnElement[bool]:
         relation = self._relations.get(name)
-        column: sa.Column[Any] = self._table.c[name] if relation is None else relation.column
+        column: sa.ColumnElement[Any] = self._table.c[name] if relation is None else relation.column
+        if name in self._nulls:
+            column = sa.func.coalesce(column, self._nulls[name])
         value = sa.bindparam(f"filter_{name}", type_=column.type, expanding=several)
         matches = column.in_(value) if several else column == value
         return matches if relation is None else self._table.c.id.in_(sa.select(relation.key).where(matches))

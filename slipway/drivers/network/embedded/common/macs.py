@@ -6,13 +6,7 @@ import random
 import re
 
 from slipway import errors
-
-# Six groups of octets, three as Cisco writes them, two as PostgreSQL does, or none; one separator throughout.
-_FORMS = tuple(
-    re.compile(re.escape(separator).join([f"([0-9a-f]{{{digits}}})"] * groups))
-    for separators, digits, groups in ((":-", "1,2", 6), (":-.", "1,4", 3), (":-", "5,6", 2), ("-", "11,12", 1))
-    for separator in separators
-)
+from slipway.drivers.network.macs import spelled
 
 _SIX = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -25,17 +19,12 @@ def _usable(octets: str) -> bool:
 def canonical(text: object) -> str:
     """The MAC address in lower case with colons, however it was spelled.
 
-    Neutron stores MACs as spelled, and so gives one MAC out twice; here a MAC is one MAC. Raises `HTTPBadRequest` for
-    what is none, for all zeros (as Neutron) and for group addresses, which no NIC can have.
+    Raises `HTTPBadRequest` for what is none, for all zeros (as Neutron) and for group addresses, which no NIC can have.
     """
-    for form in _FORMS:
-        if isinstance(text, str) and (match := form.fullmatch(text.lower())):
-            groups = match.groups()
-            digits = "".join(group.zfill(12 // len(groups)) for group in groups)
-            octets = bytes.fromhex(digits).hex(":")
-            if _usable(octets):
-                return octets
-    raise errors.HTTPBadRequest(f"mac_address: {text!r} is not a valid MAC address of a NIC")
+    octets = spelled(text)
+    if octets is None or not _usable(octets):
+        raise errors.HTTPBadRequest(f"mac_address: {text!r} is not a valid MAC address of a NIC")
+    return octets
 
 
 class MacGenerator:

@@ -17,7 +17,7 @@ from slipway.settings import Settings
 from slipway.states.store import Transaction
 
 RESOURCES = tuple(asdict(QuotaUse()))
-MAX_LIMIT = 2**31 - 1
+UNLIMITED, MAX_LIMIT = -1, 2**31 - 1
 
 _row = sa.and_(quotas.c.project_id == sa.bindparam("project"), quotas.c.resource == sa.bindparam("kind"))
 _limit = sa.func.coalesce(quotas.c.hard_limit, sa.bindparam("default_limit", type_=sa.Integer))
@@ -25,7 +25,9 @@ _COUNT = quotas.update().where(_row).values(used=quotas.c.used + sa.bindparam("n
 # The check and the change are one statement, which locks the row: no two transactions get the last place.
 _RESERVE = _COUNT.where(sa.or_(_limit < 0, quotas.c.used + sa.bindparam("n", type_=sa.Integer) <= _limit))
 _START = insert_if_absent(quotas).values(used=0)
-_SET = quotas.update().where(_row).values(hard_limit=sa.bindparam("new"))
+_SET = quotas.update().where(_row).values(hard_limit=sa.bindparam("new", type_=sa.Integer))
+# The check and the change are one statement here as well: nobody reserves what is just about to be forbidden.
+_SET_ABOVE_USE = _SET.where(sa.bindparam("new", type_=sa.Integer) >= quotas.c.used)
 _SHOW = sa.select(quotas).where(quotas.c.project_id == sa.bindparam("project"))
 _WITH_LIMITS = (
     sa.select(quotas.c.project_id).where(quotas.c.hard_limit.is_not(None)).distinct().order_by(quotas.c.project_id)
@@ -79,19 +81,29 @@ class Quotas:
         self._check_admin(context)
         return tuple(self.show(tx, context, project) for project in tx.scalars(_WITH_LIMITS).all())
 
-    def set_limits(self, tx: Transaction, context: Context, project: str, limits: Mapping[str, Any]) -> None:
-        """Give the project limits of its own (-1: none at all). Raises `PolicyNotAuthorized` and as Neutron does."""
+    def set_limits(
+        self, tx: Transaction, context: Context, project: str, limits: Mapping[str, Any], *, force: bool
+    ) -> None:
+        """Give the project limits of its own (-1: none at all), below what it has only with `force`.
+
+        Raises `PolicyNotAuthorized`, `InvalidInput`, and `HTTPBadRequest` for a limit that is none or below use.
+        """
         self._check_admin(context)
         checks.text()(project, "project_id")
+        if not isinstance(force, bool):
+            raise checks.bad("force", f"{force!r} is neither True nor False")
         for resource, limit in [(resource, _whole_number(resource, limit)) for resource, limit in limits.items()]:
             tx.execute(_START, {"project_id": project, "resource": resource})
-            tx.execute(_SET, {"project": project, "kind": resource, "new": limit})
+            statement = _SET if force or limit == UNLIMITED else _SET_ABOVE_USE
+            if not tx.execute(statement, {"project": project, "kind": resource, "new": limit}).rowcount:
+                used = getattr(self.show(tx, context, project).used, resource)
+                raise checks.bad(resource, f"{limit} is less than the {used} that project {project} has; see `force`")
 
-    def clear(self, tx: Transaction, context: Context, project: str, resources: Sequence[str] = RESOURCES) -> None:
+    def clear(self, tx: Transaction, context: Context, project: str) -> None:
         """Take the project's own limits away: the settings hold again. Raises `PolicyNotAuthorized`."""
         self._check_admin(context)
         checks.text()(project, "project_id")
-        for resource in resources:
+        for resource in RESOURCES:
             tx.execute(_SET, {"project": project, "kind": resource, "new": None})
 
     def _check_admin(self, context: Context) -> None:
@@ -107,6 +119,6 @@ def _whole_number(resource: str, limit: object) -> int:
         number = int(str(limit))
     except ValueError as error:
         raise errors.InvalidInput(f"{resource}: {limit!r} is not an integer") from error
-    if not -1 <= number <= MAX_LIMIT:
+    if not UNLIMITED <= number <= MAX_LIMIT:
         raise errors.HTTPBadRequest(f"{resource}: {number} is not a quota of -1 (no limit) to {MAX_LIMIT}")
     return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from slipway import errors
@@ -13,6 +14,7 @@ from slipway.drivers.network.embedded.common import checks
 from slipway.drivers.network.embedded.common.checks import Check
 from slipway.drivers.network.embedded.common.macs import canonical
 from slipway.drivers.network.embedded.common.resource import REQUIRED, Attribute, Resource
+from slipway.model.neutron import FIXED_IP_KEYS
 
 MAX_ADDRESS_PAIRS = 10
 MAY_BE_BLANK = ("router", "classless-static-route")
@@ -24,9 +26,7 @@ def _fixed_ips(value: Any, name: str) -> list[Wanted]:
         raise checks.bad(name, f"{value!r} is not a list")
     wanted, seen = [], set()
     for item in value:
-        if not isinstance(item, Mapping):
-            raise checks.bad(name, f"{item!r} is not a mapping with subnet_id or ip_address")
-        given = item.get("ip_address")
+        given = checks.mapping(item, name, (), FIXED_IP_KEYS).get("ip_address")
         address = checks.address(given, name) if "ip_address" in item else None
         if address is not None and given in seen:
             raise checks.bad(name, f"{given!r} is named twice")
@@ -90,9 +90,16 @@ def _address_pairs(value: Any, name: str) -> list[dict[str, str]]:
     return pairs
 
 
+_MULTICAST = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
+_EVERY_IPV4 = ip_network("0.0.0.0/0")
+
+
 def _pair_address(value: Any, name: str) -> str:
+    """An address or a network of addresses, as it was written. Neutron: nobody sends from a multicast address."""
     check: Check = checks.network if "/" in str(value) else checks.address
-    check(value, name)
+    given = ip_network(check(value, name))
+    if given != _EVERY_IPV4 and given.overlaps(_MULTICAST[given.version]):
+        raise checks.bad(name, f"{value} has multicast addresses, from which nobody sends")
     return str(value)
 
 
@@ -143,7 +150,7 @@ VNIC_TYPES = (
 PORT = Resource(
     "port",
     {
-        "name": Attribute(checks.one_line, ""),
+        "name": Attribute(checks.printable, ""),
         "network_id": Attribute(checks.uuid_text, REQUIRED, put=False),
         "admin_state_up": Attribute(checks.boolean, True),
         "mac_address": Attribute(_mac, None, none_is_unset=True),

@@ -13,6 +13,7 @@ from typing import Any
 from slipway import errors
 from slipway.drivers.network.embedded.common import checks
 from slipway.drivers.network.embedded.common.resource import REQUIRED, Attribute, Resource
+from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
 
 _description = Attribute(checks.text(), "")
 _project = Attribute(checks.text(), put=False, none_is_unset=True)
@@ -37,19 +38,19 @@ _IPV6 = (
     *("icmpv6", "ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route"),
     *("41", "43", "44", "58", "59", "60"),
 )
-PROTOCOLS = frozenset(
-    {"ah", "egp", "esp", "gre", "hopopt", "igmp", "ip", "ipip", "ospf", "pgm", "rsvp", "vrrp"}
-    | {word for word in (*_WITH_PORTS, *_ICMP, *_IPV6) if not word.isdigit()}
-)
+_NAMES = sorted({*ANY_PROTOCOL, *PROTOCOLS})
 
 
-def _protocol(value: Any, name: str) -> str:
+def _protocol(value: Any, name: str) -> str | None:
+    """A protocol's name in lower case or its number as text; None for `any`."""
     word = str(value).lower()
-    if word not in PROTOCOLS and not (re.fullmatch("[0-9]{1,3}", word) and int(word) <= 255):
+    if re.fullmatch("[0-9]{1,3}", word, re.ASCII) and int(word) <= 255:
+        return str(int(word))
+    if word not in _NAMES:
         raise errors.SecurityGroupRuleInvalidProtocol(
-            f"{name}: {value!r} is no number of 0 to 255 and none of {', '.join(sorted(PROTOCOLS))}"
+            f"{name}: {value!r} is no number of 0 to 255 and none of {', '.join(_NAMES)}"
         )
-    return word
+    return None if word == "any" else word
 
 
 def _ethertype(value: Any, name: str) -> str:

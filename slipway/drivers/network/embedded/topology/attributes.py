@@ -16,7 +16,7 @@ from slipway.drivers.network.embedded.common.checks import IpNetwork
 from slipway.drivers.network.embedded.common.resource import REQUIRED, Attribute, Resource
 from slipway.drivers.network.embedded.common.tables import IpAddress
 
-_name = Attribute(checks.one_line, "")
+_name = Attribute(checks.printable, "")
 _description = Attribute(checks.text(), "")
 _project = Attribute(checks.text(), put=False, none_is_unset=True)
 _flag = checks.boolean
