@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from slipway.drivers.files import locked
+from tests import compiled
 from tests.host.libvirtd import Libvirtd, missing
 from tests.neutron.process import HOSTS, PYTHON, Neutron, running
 
@@ -76,9 +77,10 @@ def guest(pytestconfig: pytest.Config) -> Guest:
 
 
 def pytest_configure() -> None:
-    """What tests start heeds Ctrl-C, also where this is a background job of a script: there it comes ignored."""
+    # What tests start heeds Ctrl-C, also where this is a background job of a script: there it comes ignored.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    compiled.share()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
