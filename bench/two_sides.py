@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from bench.drawn_values import NOBODY
@@ -263,7 +263,7 @@ def _attributes(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(made: Any) -> dict[str, Any]:
     """A thing of ours as Neutron's API would show it."""
-    values: dict[str, Any] = json.loads(json.dumps(asdict(made)))
+    values: dict[str, Any] = json.loads(msgspec.json.encode(made))
     for name in [name for name in values if name.startswith(("binding_", "provider_", "router_"))]:
         values[name.replace("_", ":", 1)] = values.pop(name)
     if "binding:profile" in values:

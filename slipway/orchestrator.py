@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
+
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
@@ -26,12 +27,12 @@ from slipway.model.record import Effect, Fault, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.networks import Networks
 from slipway.operations import audit as auditing
-from slipway.operations.addresses import SeenAddresses, readdress, see_addresses
+from slipway.operations.addresses import SeenAddresses, see_addresses
 from slipway.operations.batch import GONE, Ended, run_in_order
 from slipway.operations.console import find_log, read_log
+from slipway.operations.follow import check_dhcp_options, follow
 from slipway.operations.lifecycle import Builder, Listener
 from slipway.operations.power import change_power
-from slipway.operations.refresh import refresh
 from slipway.operations.watch import Watch
 from slipway.operations.wired import unwired
 from slipway.runfile import RunFile
@@ -40,7 +41,9 @@ from slipway.stacks.apply import Changes, bring_about, take_back
 from slipway.states import hosts, installation, instances
 from slipway.states.details import Details, details_of
 from slipway.states.machines import Move, VmState
+from slipway.states.sqlitefile import make_state
 from slipway.states.store import Store
+from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
@@ -61,8 +64,7 @@ class BuildFailed(errors.SlipwayError):
         super().__init__(f"building {instance.name} failed: {why}")
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """What a run came to: `changes` of the record besides instances, and each instance of the file, in its order."""
 
     changes: Changes
@@ -83,6 +85,7 @@ class Orchestrator:
         workflow: str = "build-instance",
         project: str = "default",
         on_network_event: NetworkListener | None = None,
+        on_event: Listener = lambda _event: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
@@ -93,34 +96,31 @@ class Orchestrator:
         `settings`: default those of the last run, so that a resume is as the run was. `drivers` makes the drivers,
         default those that are installed. With an `executor` the branches of a build run side by side in it.
         `project`: on whose behalf `network` is called by default. `on_network_event` is told of every change of
-        networks, subnets and ports after its commit; drivers of your own tell it themselves.
+        networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
+        a host could not follow such a change (`host.behind`).
         Raises a `StoreError` when the database cannot be used.
         """
         if drivers is not None and on_network_event is not None:
             raise ValueError("drivers of your own are given on_event where you make them, not on_network_event here")
         state = Path(state)
         if db is None:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_state(state)
         self._executor = executor
         self._sleep = sleep
-        self._store = store(db or f"sqlite:///{state / 'slipway.db'}")
+        self._store = store(db or sqlite_url(state / "slipway.db"))
         self._settings = settings or self._settings_on_record()
         make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
         self._drivers = make_drivers(self._store, self._settings, state)
+        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         self.network = Networks(
             self._drivers.network,
             Context(project, is_admin=True),
-            changed=self._follow,
+            check_dhcp_options=partial(check_dhcp_options, store=self._store, drivers=self._drivers),
+            changed=partial(follow, tools=self._tools, notify=on_event),
             guard=partial(unwired, self._store, self._drivers.network),
         )
-        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
         engine = Engine(_definition, self._tools, change_power, executor=executor)
         self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
-
-    def _follow(self, changed: object) -> None:
-        """Have the record and the hosts follow a change of the networks."""
-        readdress(changed, self._store, self._drivers.network)
-        refresh(self._store, self._drivers)
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
@@ -153,7 +153,7 @@ class Orchestrator:
 
         With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
-        Raises what the network service refuses, and `WiringError` where a host cannot follow what the file adds.
+        Raises what the network service refuses; where a host cannot follow what the file adds `on_event` is told.
         """
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
@@ -161,7 +161,7 @@ class Orchestrator:
             installation.keep_settings(tx, self._settings)
         changes = bring_about(file, self._store, self._drivers)
         if changes.created:
-            refresh(self._store, self._drivers)
+            follow(None, self._tools, on_event)
 
         def one(name: str) -> Ended:
             return self._builder.bring(requests[name], on_event, stopping, replace_failed=replace_failed)

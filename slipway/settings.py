@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a user may tune. Times are seconds; a quota of -1 means without limit.
 
     `network` names the network driver. For neutron either `cloud` names a cloud of the user's clouds.yaml, where the

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 300.0
-"""Seconds: what takes a fraction of one here takes a minute where the processors are busy with other things."""
+PATIENCE = 600.0
+"""Seconds: what takes a fraction of one takes a minute where the processors are busy with other things."""
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

@@ -46,6 +46,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for module in $(cat /modules/order); do insmod /modules/$module; done
+# The kernel would write into the midst of lines.
+dmesg -n 1
 say() { echo "slipway-guest: $*" > /dev/ttyS0; }
 keep_pinging() {
     before=

@@ -24,7 +24,7 @@ def command(options: Options) -> int:
     Changes nothing and is safe at any time; what is being worked on is left out. The exit code is 5 if there are
     differences.
     """
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from slipway.cli.failures import Code
     from slipway.cli.output import coloured, print_json, table, without_owner, write

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from slipway.cli.output import console, seconds_text
-from slipway.cli.progress import Progress, end_text, happened
+from slipway.cli.progress import Progress, end_text, happened, warning
 from slipway.model.record import Event
 
 _LONGEST_NAME = 20
@@ -88,6 +88,9 @@ class LiveProgress(Progress):
 
     def tell(self, event: Event) -> None:
         """Change the instance's row, or put it among what ended."""
+        if (told := warning(event)) is not None:
+            self._line(event, told, "!")
+            return
         row = self._rows.setdefault(event.name, _Row())
         ended = end_text(event, time.monotonic() - row.began)
         if ended is not None:

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    from slipway.model.record import Event
     from slipway.orchestrator import Orchestrator
     from slipway.runfile import FaultEntry, RunFile
 
@@ -123,6 +124,14 @@ def all_is_loaded() -> None:
     gc.enable()
 
 
+def _warn(event: Event) -> None:
+    """Tell a person of a host that could not follow a change; standard output is for what was asked for."""
+    from slipway.cli.progress import warning
+
+    if (text := warning(event)) is not None:
+        click.echo(f"slipway: {text}", err=True)
+
+
 @contextmanager
 def orchestrator(
     options: Options,
@@ -145,7 +154,7 @@ def orchestrator(
 
     all_is_loaded()
     state = options.state or default_state()
-    more: dict[str, Any] = {} if new else {"store": partial(Store, make=False)}
+    more: dict[str, Any] = {"on_event": _warn} | ({} if new else {"store": partial(Store, make=False)})
     if sleep is not None:
         more["sleep"] = sleep
     if file is not None:

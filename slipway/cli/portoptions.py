@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+from msgspec import Struct
 
 from slipway.cli.resources import flag, given, keyed, together
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What was said of a port; None and empty mean that nothing was said, or with `no_...` that there is to be none."""
 
     fixed_ip: list[dict[str, str]]

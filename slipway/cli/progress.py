@@ -35,7 +35,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Hear of an event. A reader that has gone ends the telling, not the work."""
         with self._lock:
-            self.seen.add(event.name)
+            self.seen |= {event.name} - {""}
             if not self._gone:
                 try:
                     self.tell(event)
@@ -103,7 +103,10 @@ class PlainProgress(Progress):
         self._phases: dict[str, str | None] = {}
 
     def tell(self, event: Event) -> None:
-        """Write what is new of the instance."""
+        """Write what is new of the instance; what is no instance's goes where warnings go."""
+        if (told := warning(event)) is not None:
+            click.echo(f"slipway: {told}", err=True)
+            return
         for text in self._news(event):
             click.echo(f"{event.name:<{self._width}}  {text}")
 
@@ -122,6 +125,17 @@ class PlainProgress(Progress):
         elif event.task_state not in (self._phases[event.name], None):
             yield f"{event.task_state}" + (f" on {event.host}" if event.task_state == "CLAIMING" else "")
         self._phases[event.name] = event.task_state
+
+
+def warning(event: Event) -> str | None:
+    """What a person should know of a host, where the event says that."""
+    if event.type != "host.behind":
+        return None
+    where = f"host {event.host}" if event.host else "what is on record of addresses"
+    return (
+        f"warning: the change is on record, and {where} could not follow it: {event.message}; 'slipway audit' shows "
+        "what is behind, the next change or a reboot of its instances makes up for it"
+    )
 
 
 BEGINNINGS = {

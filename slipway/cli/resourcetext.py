@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,7 +28,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
 
 def resource_json(resource: Resource | SecurityGroupRule) -> dict[str, Any]:
     """A resource for programs: Neutron's attributes with `_` for `:`."""
-    values = {field.name: getattr(resource, field.name) for field in fields(resource)}
+    values = {name: getattr(resource, name) for name in resource.__struct_fields__}
     if "binding_profile" in values:
         values["binding_profile"] = json.loads(values["binding_profile"])
     return values
@@ -75,10 +74,10 @@ def yes(value: bool) -> str:
 
 
 def _facts(resource: Resource | SecurityGroupRule) -> Iterator[tuple[str, str]]:
-    for field in fields(resource):
-        value = getattr(resource, field.name)
+    for name in resource.__struct_fields__:
+        value = getattr(resource, name)
         lines = [_text(item) for item in value] if isinstance(value, tuple) else [_text(value)]
-        yield from ((field.name if not index else "", line) for index, line in enumerate(lines or ["-"]))
+        yield from ((name if not index else "", line) for index, line in enumerate(lines or ["-"]))
 
 
 def _text(value: object) -> str:

@@ -7,9 +7,11 @@ import random
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.trace import Paper, Trace

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from slipway.drill.bench import Bench, Plan
 from slipway.drill.cases import CALL_MODES, COMMIT_MODES, CRASHES, Case, Scenario, Selection, cases_of, drawn_pairs

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.testing import COMMIT, Fault, Mode
@@ -61,8 +63,7 @@ VARIANTS = {
 """The classes of errors of the modes that raise one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """A call of a scenario's dry run: which one of its name, in which step, and whether that was being undone."""
 
     scenario: Scenario
@@ -80,8 +81,7 @@ class Point:
         return f"undo {self.step}" if self.undoing else self.step
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One run of a drill: what goes wrong at which point, and what goes wrong after that when it recovers."""
 
     point: Point
@@ -134,8 +134,7 @@ def drawn_pairs(cases: Sequence[Case], number: int, seed: int) -> list[Case]:
 _PATTERN = re.compile(r"(?:(?P<scenario>[^/:]*)/)?(?P<call>[^/:]*)(?::(?P<mode>[^:]*)(?::(?P<nth>\d+))?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What `--only` names: `[SCENARIO/]CALL[:MODE[:N]]`. With N it is the name of one case, and of `build` by default.
 
     Without N what is left out is any, and CALL may be a step. `+CALL:MODE:N` makes it a pair.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drill.bench import Bench
@@ -26,8 +29,7 @@ class CannotDrill(errors.SlipwayError):
     """The file cannot be drilled, and why."""
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(Struct, frozen=True):
     """What goes wrong in every run of a scenario: the `call` of each host, or of the first one alone."""
 
     call: str

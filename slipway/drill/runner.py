@@ -10,9 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drill.auditor import WIRED, audit
@@ -26,6 +28,7 @@ from slipway.drill.promises import broken_promises
 from slipway.drill.things import Row, Things, look, set_up
 from slipway.drill.trace import Line
 from slipway.testing import HANG_TIME, Fault, Mode
+from slipway.texts import named
 
 
 class Outcome(StrEnum):
@@ -43,8 +46,7 @@ class Outcome(StrEnum):
     """An invariant is broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of one case: `ends` is the state of each instance before the delete.
 
     `same_as` names the case whose death left the very same files: what comes after it was carried out for both.
@@ -157,7 +159,7 @@ class _Run:
         except Overdue:
             self._problem("A1", f"it did not come to rest within {DEADLINE} seconds")
         except Exception as error:  # noqa: BLE001 - whatever the recovery raises is a finding
-            self._problem("A1", f"going on failed: {type(error).__name__}: {error}")
+            self._problem("A1", f"going on failed: {named(error)}")
         if self.found:
             self.outcome = Outcome.LEAK
 
@@ -188,7 +190,7 @@ class _Run:
         try:
             action()
         except (Exception, SystemExit, errors.BuildInterrupted) as error:  # noqa: BLE001
-            self.bench.trace.write("raised", f"{type(error).__name__}: {error}")
+            self.bench.trace.write("raised", named(error))
         self.bench.keep()
 
     def _killed(self, action: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.model.machine import Lease, Vif, Wired
-from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.states.store import Store
@@ -47,6 +47,10 @@ class WiringFiles:
     def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Do nothing: no more is kept of a filter than that it is there."""
 
+    def filter_is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
+        """Always: no rules are kept."""
+        return True
+
     def remove_filter(self, port_id: str) -> None:
         """Delete the filter. Absent: nothing happens."""
         self._remove("filters", port_id)
@@ -62,9 +66,16 @@ class WiringFiles:
     def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
         """Do nothing: no more is kept of an entry than whose it is."""
 
+    def outdated_dhcp(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
+        """None: no addresses are kept."""
+        return ()
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Delete the entry. Absent: nothing happens."""
         self._remove("dhcp", port_id)
+
+    def check_dhcp_options(self, options: Sequence[DhcpOption]) -> None:
+        """Take them all: there is no server."""
 
     def list_dhcp(self) -> Sequence[Wired]:
         """All entries, by their ports' ids."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
@@ -17,8 +18,7 @@ from slipway.errors import UnknownDriver
 from slipway.model.request import Host
 
 
-@dataclass(frozen=True, slots=True)
-class HostDrivers:
+class HostDrivers(Struct, frozen=True):
     """The drivers of one host."""
 
     compute: ComputeDriver

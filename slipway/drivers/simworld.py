@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace
 from slipway.errors import SlipwayError, WorldTooNew
@@ -35,8 +35,7 @@ _SUFFIX = ".json"
 Record = TypeVar("Record")
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
+class _World(Struct, frozen=True):
     """The content of `version.json`."""
 
     version: int

@@ -11,9 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from slipway.texts import masked
+
 
 class SlipwayError(Exception):
-    """The root of all errors of Slipway; `str()` is one clear line for a person. They can be pickled and copied."""
+    """The root of all errors of Slipway; `str()` is one clear line for a person. They can be pickled and copied.
+
+    Passwords in URLs are masked when it is made: whoever shows, logs or keeps the error has none.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(masked(arg) if isinstance(arg, str) else arg for arg in args))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without a second call of `__init__`, which in some classes is given other things than the text."""
@@ -73,6 +81,14 @@ class DatabaseTooNew(StoreError):
     """The database was written by a newer Slipway."""
 
 
+class DatabaseDamaged(StoreError):
+    """The database is cut off, changed by hand, or none of Slipway's."""
+
+
+class DatabaseUnsafe(StoreError):
+    """The database is another user's, or others may put another one in its place."""
+
+
 class RecordDamaged(AbortBuild):
     """One row of the record cannot be read; the others can."""
 
@@ -114,7 +130,7 @@ class InvalidFile(SlipwayError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         """Keep all problems; the text is all of them, a line each."""
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(map(masked, problems))
 
 
 class InstanceNotFound(SlipwayError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+
+class Reference(Struct, frozen=True):
     """A plain path such as `${{ steps.network.outputs.requests }}`, taken apart at the dots and brackets."""
 
     path: tuple[str, ...]
@@ -22,8 +22,7 @@ Value: TypeAlias = Reference | str | int | float | bool | None
 """What a `with:` argument may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """How often a step is tried, with which waits (seconds), and on which error classes (none: the transient ones)."""
 
     max_attempts: int
@@ -33,8 +32,7 @@ class Retry:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StepDefinition:
+class StepDefinition(Struct, frozen=True):
     """One step: the task that carries it out, its arguments, and the steps that must have ended before it."""
 
     id: str
@@ -53,8 +51,7 @@ class StepDefinition:
         return (*found, self.for_each) if self.for_each is not None else tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """A checked workflow: its steps in an order in which they can run, and the time-out (seconds) of those without."""
 
     name: str
@@ -62,8 +59,7 @@ class Definition:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSignature:
+class TaskSignature(Struct, frozen=True):
     """What a task takes: the arguments that it needs, and those that it does without."""
 
     inputs: frozenset[str]

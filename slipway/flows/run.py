@@ -20,6 +20,7 @@ from slipway.model.request import Host
 from slipway.states import codec, hosts
 from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.machines import Move
+from slipway.texts import named, said
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,17 @@ R = TypeVar("R")
 
 UNDO_RETRIES = 3
 """How often an undo that failed in passing is tried again (Nova: three, on deallocation)."""
+
+
+_NO_FAILURE_OF_THE_HOST = (
+    errors.AbortBuild,
+    errors.NetworkError,
+    errors.ComputeResourcesUnavailable,
+    errors.GroupAffinityViolation,
+    errors.PortBindingFailed,
+    errors.UnsupportedHardware,
+)
+"""What was asked for is wrong, taken, or not for this host: that says nothing of the next build there."""
 
 
 class Outcome(StrEnum):
@@ -156,11 +168,11 @@ class Run:
                 return
             wanted = self._decide(error)
             self.remember(step, error)
-            host = self.host_name
+            host = None if isinstance(error, _NO_FAILURE_OF_THE_HOST) else self.host_name
             try:
                 self.ledger.conclude(
                     Move.FAIL,
-                    detail=f"{step}: {type(error).__name__}: {error}",
+                    detail=f"{step}: {named(error)}",
                     values={"outcome": wanted},
                     fault=self.fault,
                     also=(lambda tx: hosts.build_failed(tx, host)) if host else None,
@@ -169,7 +181,7 @@ class Run:
                 self.deleted_meanwhile()
                 return
             self.outcome = wanted
-        self.tell("step.error", step=step, message=f"{type(error).__name__}: {error}")
+        self.tell("step.error", step=step, message=named(error))
 
     def deleted_meanwhile(self) -> None:
         """Somebody deletes the instance: everything is to be undone, and nothing else counts."""
@@ -187,10 +199,9 @@ class Run:
         """Keep the first error; later attempts' are added to it and never put in its place."""
         where = f" on {self.host_name}" if self.host_name else ""
         if self.fault is None:
-            message = f"{error}" if str(error) else type(error).__name__
-            self.fault = Fault(type(error).__name__, message, step, self.tools.clock())
+            self.fault = Fault(type(error).__name__, said(error), step, self.tools.clock())
             return
-        later = f"attempt {self.ledger.attempt}{where}, {step}: {type(error).__name__}: {error}"
+        later = f"attempt {self.ledger.attempt}{where}, {step}: {named(error)}"
         old = self.fault
         self.fault = Fault(old.type, old.message, old.step, old.at, (*old.later, later))
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from slipway.model.network import AddressPair, DhcpOption, FixedIp, Network, Port, Subnet
 from slipway.model.request import Image, Volume
 
 
-@dataclass(frozen=True, slots=True)
-class PortRequest:
+class PortRequest(Struct, frozen=True):
     """One NIC, resolved and checked: the network with its subnets, the address, or the port brought along."""
 
     network: Network
@@ -21,38 +21,33 @@ class PortRequest:
     security_groups: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Struct, frozen=True):
     """What allocate-network found out: the NICs to make, in the order in which they were asked for."""
 
     requests: tuple[PortRequest, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VifRequirements:
+class VifRequirements(Struct, frozen=True):
     """What a hypervisor dictates for an instance's NICs: these MACs and no others (None: any), DHCP options."""
 
     macs: tuple[str, ...] | None
     dhcp_options: tuple[DhcpOption, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Nic:
+class Nic(Struct, frozen=True):
     """A port that the instance has, and the request that it answers."""
 
     port: Port
     request: PortRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """The hosts that fit, best first: the one to try and its alternates."""
 
     hosts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """What an instance takes from a host; memory and disk in bytes."""
 
     instance_id: str
@@ -70,8 +65,7 @@ class DiskRole(StrEnum):
     SEED = "seed"
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(Struct, frozen=True):
     """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here."""
 
     user_data: str
@@ -79,8 +73,7 @@ class Seed:
     network_config: str
 
 
-@dataclass(frozen=True, slots=True)
-class DiskRequest:
+class DiskRequest(Struct, frozen=True):
     """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing.
 
     With a `volume` nothing is made: the volume is the disk, and has its own size.
@@ -95,8 +88,7 @@ class DiskRequest:
     volume: Volume | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """A disk that exists: where, in which format, and the guest's name for it. `volume`: it was brought along.
 
     `direct`: its file system has O_DIRECT, by which a guest's data are not cached by the host as well.
@@ -113,8 +105,7 @@ class Disk:
     direct: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Vif:
+class Vif(Struct, frozen=True):
     """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id."""
 
     port_id: str
@@ -139,8 +130,7 @@ class Vif:
     dhcp_options: tuple[DhcpOption, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Wired:
+class Wired(Struct, frozen=True):
     """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything."""
 
     name: str
@@ -154,8 +144,7 @@ class Acceleration(StrEnum):
     TCG = "qemu"
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """What a hypervisor lays down for an instance's domain.
 
     `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
@@ -170,16 +159,14 @@ class Platform:
     takes_files: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DhcpService:
+class DhcpService(Struct, frozen=True):
     """A NIC, and the port of the DHCP server on its host that is to serve it (None: nobody does)."""
 
     vif: Vif
     server: Port | None
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """An address that a guest has got from its network's DHCP server, and until when it is its own."""
 
     port_id: str
@@ -187,16 +174,14 @@ class Lease:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class GuestNic:
+class GuestNic(Struct, frozen=True):
     """A NIC of a guest as the agent in it tells: nobody but the guest vouches for it."""
 
     mac_address: str
     addresses: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """All that a hypervisor needs to make the machine: id, name, size, generation, and the XML that says the rest."""
 
     instance_id: str

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """On whose behalf a network call is made. What belongs to another project is not found, but for administrators."""
 
     project_id: str
     is_admin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FixedIp:
+class FixedIp(Struct, frozen=True):
     """One address of a port."""
 
     subnet_id: str
     ip_address: str
 
 
-@dataclass(frozen=True, slots=True)
-class AllocationPool:
+class AllocationPool(Struct, frozen=True):
     """The first and the last address that may be handed out automatically."""
 
     start: str
     end: str
 
 
-@dataclass(frozen=True, slots=True)
-class AddressPair:
+class AddressPair(Struct, frozen=True):
     """An address that may be a source on a port besides its own."""
 
     ip_address: str
     mac_address: str
 
 
-@dataclass(frozen=True, slots=True)
-class DhcpOption:
+class DhcpOption(Struct, frozen=True):
     """A DHCP option of a port, by name."""
 
     opt_name: str
@@ -46,8 +41,7 @@ class DhcpOption:
     ip_version: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """A network; attributes as in Neutron's API."""
 
     id: str
@@ -66,16 +60,14 @@ class Network:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HostRoute:
+class HostRoute(Struct, frozen=True):
     """A route that DHCP hands out."""
 
     destination: str
     nexthop: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subnet:
+class Subnet(Struct, frozen=True):
     """A subnet; attributes as in Neutron's API."""
 
     id: str
@@ -95,8 +87,7 @@ class Subnet:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Struct, frozen=True):
     """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text.
 
     `revision_number` is that of a Neutron that counts them.
@@ -122,11 +113,10 @@ class Port:
     binding_vnic_type: str = "normal"
     binding_profile: str = "{}"
     description: str = ""
-    revision_number: int | None = field(default=None, compare=False)
+    revision_number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityGroupRule:
+class SecurityGroupRule(Struct, frozen=True):
     """A rule of a security group; attributes as in Neutron's API."""
 
     id: str
@@ -142,8 +132,7 @@ class SecurityGroupRule:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityGroup:
+class SecurityGroup(Struct, frozen=True):
     """A security group with its rules; attributes as in Neutron's API."""
 
     id: str
@@ -153,8 +142,7 @@ class SecurityGroup:
     rules: tuple[SecurityGroupRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaUse:
+class QuotaUse(Struct, frozen=True):
     """How many of each a project has."""
 
     network: int = 0
@@ -164,8 +152,7 @@ class QuotaUse:
     security_group_rule: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """How many of each a project may have (-1: no limit), and how many it has."""
 
     project_id: str

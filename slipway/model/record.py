@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from slipway.model.request import InstanceRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Why a build or a life-cycle step failed: the class and text of the first error, and the step where it was.
 
     `later` has what went wrong on the hosts that were tried after that, a line an attempt.
@@ -23,8 +23,7 @@ class Fault:
     later: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """An instance as it is on record.
 
     `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
@@ -66,8 +65,7 @@ class Scope(StrEnum):
     HOST = "host"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded."""
 
     key: str
@@ -88,8 +86,7 @@ class Effect:
     undone_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True):
     """One thing that happened to an instance: a change of state or an attempt's end."""
 
     at: datetime
@@ -99,8 +96,7 @@ class HistoryEntry:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that `on_event` is told while it happens.
 
     `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
@@ -109,7 +105,7 @@ class Event:
 
     `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
     `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
-    `host.heard` and `host.lost`.
+    `host.heard` and `host.lost`. `host.behind`: a change of the networks is on record, and the host could not follow.
     """
 
     type: str
@@ -124,4 +120,4 @@ class Event:
     task_state: str | None = None
     attempt: int = 1
     message: str = ""
-    addresses: tuple[str, ...] = field(default=())
+    addresses: tuple[str, ...] = ()

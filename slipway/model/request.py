@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class CpuMode(StrEnum):
@@ -13,8 +14,7 @@ class CpuMode(StrEnum):
     HOST_PASSTHROUGH = "host-passthrough"
 
 
-@dataclass(frozen=True, slots=True)
-class Flavor:
+class Flavor(Struct, frozen=True):
     """The size of an instance: vCPUs, memory and root disk in bytes, and what its processor and memory are like.
 
     `numa_cells`: among how many cells of the guest its vCPUs and memory are divided (0: it sees none). `pin_cpus`: the
@@ -47,8 +47,7 @@ class Boot(StrEnum):
     NETWORK = "network"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes.
 
     `machine`: the type of machine that it needs, as QEMU calls it.
@@ -70,16 +69,14 @@ class Image:
     boot: Boot = Boot.DISK
 
 
-@dataclass(frozen=True, slots=True)
-class ServerGroup:
+class ServerGroup(Struct, frozen=True):
     """Instances that are to be kept together or apart; `policy` is one of Nova's four."""
 
     name: str
     policy: str
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkRequest:
+class NetworkRequest(Struct, frozen=True):
     """One NIC as asked for: a network (name or id), with an address if wanted, or a port (name or id) brought along."""
 
     network: str | None = None
@@ -87,8 +84,7 @@ class NetworkRequest:
     port: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InjectedFile:
+class InjectedFile(Struct, frozen=True):
     """A file that the guest finds at an absolute path, of root's and with this mode in octal.
 
     `content` may be secret: the record has it only while the instance is built, and its digest for good.
@@ -109,8 +105,7 @@ class Sign(StrEnum):
     SSH = "ssh"
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """One sign that must be seen within so many seconds after the domain runs; `text` is what a marker is."""
 
     sign: Sign
@@ -118,16 +113,14 @@ class Readiness:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """A disk that the user brings along: a file in the format "qcow2" or "raw", attached as it is."""
 
     path: str
     format: str
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceRequest:
+class InstanceRequest(Struct, frozen=True):
     """All that the user said about one instance. It is stored as it is and never changed by a build.
 
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
@@ -155,8 +148,7 @@ class InstanceRequest:
     wait_for: tuple[Readiness, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
+class Simulation(Struct, frozen=True):
     """How a simulated host behaves: seconds a call takes, calls that fail, MACs and DHCP options that it dictates.
 
     `acpi` false: its guests do not hear when they are asked to shut down.
@@ -169,8 +161,7 @@ class Simulation:
     acpi: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out.
 
     `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it.
@@ -195,8 +186,7 @@ class Host:
     simulate: Simulation = Simulation()
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(Struct, frozen=True):
     """How a guest is stopped: asked, and ended when it still runs after `timeout` seconds; with `force` ended at once.
 
     `timeout` None: the settings' `shutdown_timeout`.

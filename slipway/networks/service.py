@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, Unpack
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
-from slipway.model.network import Context, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, DhcpOption, Network, Port, Quota, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.networks.attributes import (
     NetworkChanges,
     NetworkFilters,
@@ -39,7 +39,7 @@ _OUR_OWN = frozenset({"tx", "key"})
 
 _MATTERS_TO_HOSTS = frozenset(
     {
-        *("create_subnet", "update_subnet", "delete_subnet"),
+        *("update_network", "create_subnet", "update_subnet", "delete_subnet"),
         *("create_security_group_rule", "delete_security_group_rule"),
     }
 )
@@ -60,14 +60,17 @@ class Networks:
         driver: NetworkDriver,
         context: Context,
         *,
+        check_dhcp_options: Callable[[Sequence[DhcpOption]], None] = lambda _: None,
         changed: Callable[[object], None] = lambda _: None,
         guard: Guard = lambda *_: nullcontext(),
     ) -> None:
         """`changed` is called after the commit of a change that the hosts' filters and DHCP servers must follow.
 
-        It is given what was made or changed, None where that is gone. `guard` is asked before a port is changed or
-        deleted.
+        It is given what was made or changed, None where that is gone. `check_dhcp_options` is given those of a port
+        before they are on record, and raises `InvalidInput` for what the servers that are to hand them out refuse.
+        `guard` is asked before a port is changed or deleted.
         """
+        self._check_dhcp_options = check_dhcp_options
         self._changed = changed
         self._guard = guard
         self._driver = driver
@@ -159,6 +162,7 @@ class Networks:
         A binding that fails leaves `binding_vif_type` "binding_failed" and is no error. Raises as `create_port`, and
         `PortNotFound`, `PortBound`, `PortInUse`, `PortSecurityPortHasSecurityGroup`.
         """
+        self._check_options(attributes, ())
         with self._guard(context or self._context, port_id, attributes) as tx:
             changed: Port = self._do("update_port", context, attributes, port_id, tx=tx)
         self._changed(changed)
@@ -272,10 +276,15 @@ class Networks:
     # --- the driver -----------------------------------------------------------------------------------------------
 
     def _call(self, operation: str, context: Context | None, named: Mapping[str, object], *places: object) -> Any:
+        self._check_options(named, places)
         result = self._do(operation, context, named, *places)
         if operation in _MATTERS_TO_HOSTS:
             self._changed(result)
         return result
+
+    def _check_options(self, named: Mapping[str, object], places: Sequence[object]) -> None:
+        if options := [*_options(named), *(option for each in _requests(places) for option in _options(each))]:
+            self._check_dhcp_options(options)
 
     def _do(
         self,
@@ -309,3 +318,20 @@ class Networks:
             self._known[operation] = None if takes_all else frozenset(each.name for each in parameters)
         known = self._known[operation]
         return () if known is None else sorted(named.keys() - known)
+
+
+def _requests(places: Sequence[object]) -> Iterator[object]:
+    """The ports of a bulk request."""
+    for place in places:
+        if isinstance(place, (list, tuple)):
+            yield from place
+
+
+def _options(request: object) -> Iterator[DhcpOption]:
+    """The DHCP options of a port that is asked for; what is none by its form, the network driver refuses."""
+    match request:
+        case {"extra_dhcp_opts": [*given]}:
+            for option in given:
+                match option:
+                    case {"opt_name": str(name), "opt_value": str(value), **more}:
+                        yield DhcpOption(name, value, 6 if str(more.get("ip_version")) == "6" else 4)

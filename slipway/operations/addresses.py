@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
+
+from msgspec import Struct
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
@@ -20,12 +21,12 @@ from slipway.states import codec, hosts, instances
 from slipway.states.details import Details
 from slipway.states.effects import effects_of
 from slipway.states.store import Store
+from slipway.texts import named
 
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
-class NicAddresses:
+class NicAddresses(Struct, frozen=True):
     """What is seen of one NIC. `port` None: its port could not be asked for.
 
     `leases` None: no DHCP server of ours serves it; `guest` None: no agent tells of it.
@@ -37,8 +38,7 @@ class NicAddresses:
     guest: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class SeenAddresses:
+class SeenAddresses(Struct, frozen=True):
     """What is seen of each NIC that is bound; `unasked` says of whoever could not be asked why, a line each."""
 
     nics: tuple[NicAddresses, ...] = ()
@@ -63,7 +63,7 @@ def see_addresses(details: Details, store: Store, drivers: Drivers) -> SeenAddre
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises: the rest is still worth seeing
-            unasked[f"{type(error).__name__}: {error}"] = None
+            unasked[named(error)] = None
             return None
 
     done = [effect for effect in effects if effect.state is EffectState.DONE and effect.host == host.name]

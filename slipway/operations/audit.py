@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
 from enum import StrEnum
-from uuid import UUID
+
+from msgspec import Struct
 
 from slipway.drivers.registry import Drivers
-from slipway.errors import RecordDamaged, StoreError
-from slipway.flows.tasks import arguments_of
-from slipway.model.machine import ENDED, Claim, DhcpService, Nic, PowerState, Vif
-from slipway.model.network import Port
-from slipway.model.neutron import ADMIN, DHCP_OWNER
+from slipway.errors import RecordDamaged
+from slipway.model.machine import ENDED, Claim, PowerState
 from slipway.model.record import Effect, EffectState, Instance
-from slipway.model.request import Host
-from slipway.operations.addresses import served_port
-from slipway.states import codec, effects, hosts, instances
+from slipway.operations.refresh import outdated
+from slipway.operations.things import ON_HOSTS, WIRED, Silence, Thing, ask_all, expected_thing, place_of
+from slipway.states import effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State
 from slipway.states.store import Store
-
-_PAGE = 1000
-"""Ports that are asked for at once."""
 
 
 class Difference(StrEnum):
@@ -43,8 +37,7 @@ class Difference(StrEnum):
     """On record in a row that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One difference: of which kind of thing, which one, on which host, of whose instance, and in words."""
 
     difference: Difference
@@ -55,18 +48,7 @@ class Finding:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Thing:
-    """Something a driver holds, as found there or as the ledger expects it; all four tell it from others."""
-
-    kind: str
-    host: str | None
-    instance_id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Struct, frozen=True):
     """The record at one moment."""
 
     instances: Mapping[str, Instance]
@@ -82,7 +64,9 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
     Safe at any time: it changes nothing.
     """
     before = _read(store)
-    held, silent = _held(before, drivers)
+    held, unheard = ask_all(before.instances, [usage.host for usage in before.usages], drivers)
+    silent = [*_of_damaged_hosts(before), *map(_unreachable, unheard)]
+    told = set(outdated(store, drivers))
     after = _read(store)
     moving = _moving(before, after)
     expected_before, damaged_before = _expected(before)
@@ -91,6 +75,7 @@ def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
     unasked = {(finding.kind, finding.host) for finding in (*silent, *damaged)}
     findings = [*silent, *damaged, *_stuck(after), *_counters(after)]
     findings += _effects(after, expected_before, expected, held, unasked, drivers, moving)
+    findings += _outdated(expected, held, told, moving)
     findings += _claims(after, moving)
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
 
@@ -120,9 +105,9 @@ def _moving(before: _Record, after: _Record) -> set[str]:
     }
 
 
-def _expected(record: _Record) -> tuple[dict[_Thing, Effect], list[Finding]]:
+def _expected(record: _Record) -> tuple[dict[Thing, Effect], list[Finding]]:
     """What the ledger says is there, and the rows that cannot be read."""
-    expected: dict[_Thing, Effect] = {}
+    expected: dict[Thing, Effect] = {}
     damaged = [
         Finding(Difference.DAMAGED, "instance", instance.name, instance.host, instance.id, instance.damage)
         for instance in record.instances.values()
@@ -130,10 +115,10 @@ def _expected(record: _Record) -> tuple[dict[_Thing, Effect], list[Finding]]:
     ]
     for effect in record.effects:
         try:
-            if thing := _thing(effect):
+            if thing := expected_thing(effect):
                 expected[thing] = effect
         except RecordDamaged as error:
-            kind, host = _place(effect)
+            kind, host = place_of(effect)
             text = f"{effect.key}: {error}"
             damaged.append(Finding(Difference.DAMAGED, kind, effect.key, host, effect.instance_id, text))
     return expected, damaged
@@ -141,9 +126,9 @@ def _expected(record: _Record) -> tuple[dict[_Thing, Effect], list[Finding]]:
 
 def _effects(
     record: _Record,
-    expected_before: Mapping[_Thing, Effect],
-    expected: Mapping[_Thing, Effect],
-    held: Mapping[_Thing, str],
+    expected_before: Mapping[Thing, Effect],
+    expected: Mapping[Thing, Effect],
+    held: Mapping[Thing, str],
     unasked: set[tuple[str, str | None]],
     drivers: Drivers,
     moving: set[str],
@@ -153,7 +138,7 @@ def _effects(
     local_wiring = {host.name for host in hosts_asked if drivers.on(host).wiring.local}
     for thing, effect in expected.items():
         asked = not unasked & {(thing.kind, thing.host), (thing.kind, None)}
-        skipped = not asked or (thing.kind in _WIRED and thing.host in local_wiring)
+        skipped = not asked or (thing.kind in WIRED and thing.host in local_wiring)
         if effect.state is not EffectState.DONE or effect.instance_id in moving or skipped:
             continue
         if thing not in held:
@@ -165,7 +150,31 @@ def _effects(
             yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record", thing.instance_id)
 
 
-def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
+def _unreachable(one: Silence) -> Finding:
+    return Finding(Difference.UNREACHABLE, one.kind, one.host or "network", one.host, None, one.why)
+
+
+def _of_damaged_hosts(record: _Record) -> Iterator[Finding]:
+    for host, damage in record.damaged_hosts.items():
+        for kind, _ in ON_HOSTS:
+            yield Finding(Difference.UNREACHABLE, kind, host, host, None, damage)
+
+
+def _outdated(
+    expected: Mapping[Thing, Effect],
+    held: Container[Thing],
+    told: Container[tuple[str, str, str]],
+    moving: Container[str],
+) -> Iterator[Finding]:
+    """Filters and DHCP entries that could not follow a change, or did not hear of it."""
+    for thing, effect in expected.items():
+        there = thing in held and effect.state is EffectState.DONE and effect.instance_id not in moving
+        if there and thing.host is not None and (thing.kind, thing.host, thing.name) in told:
+            detail = f"{effect.key} is done, and it is not by what its port and network say now"
+            yield _finding(Difference.DIFFERENT, thing, detail, effect.instance_id)
+
+
+def _wrong(thing: Thing, said: str, instance: Instance) -> str:
     """What is wrong with a thing of an instance at rest, by what its driver says of it."""
     if thing.kind != "domain":
         return said
@@ -174,162 +183,8 @@ def _wrong(thing: _Thing, said: str, instance: Instance) -> str:
     return "" if said in right else f"the domain is {said}"
 
 
-def _finding(difference: Difference, thing: _Thing, detail: str, instance_id: str) -> Finding:
+def _finding(difference: Difference, thing: Thing, detail: str, instance_id: str) -> Finding:
     return Finding(difference, thing.kind, thing.name, thing.host, instance_id or None, detail)
-
-
-def _port_name(effect: Effect) -> str:
-    return codec.decode(effect.result, Nic).port.id if effect.result else effect.key
-
-
-def _binding_name(effect: Effect) -> str:
-    return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
-
-
-def _server(effect: Effect) -> str | None:
-    if not effect.result:
-        return effect.key
-    server = codec.decode(effect.result, DhcpService).server
-    return server.id if server else None
-
-
-_NAMED: Mapping[str, Callable[[Effect], str | None]] = {
-    "domain": lambda effect: effect.instance_id,
-    "definition": lambda effect: effect.instance_id,
-    "disk": lambda effect: str(effect.slot),
-    "seed": lambda effect: str(arguments_of(effect).request.slot),
-    "port": _port_name,
-    "binding": _binding_name,
-    "vif": lambda effect: arguments_of(effect).vif.devname,
-    "filter": lambda effect: arguments_of(effect).vif.port_id,
-    "dhcp": served_port,
-    "dhcp-port": _server,
-}
-"""The kinds that a driver lists, and by which name."""
-
-
-_WIRED = frozenset({"vif", "filter", "dhcp", "dhcp-port"})
-
-
-def _place(effect: Effect) -> tuple[str, str | None]:
-    """As what a driver would list the effect, and on which host. Ports belong to none."""
-    kind = "disk" if effect.kind == "seed" else effect.kind
-    return kind, None if effect.kind in ("port", "dhcp-port") else effect.host
-
-
-def _thing(effect: Effect) -> _Thing | None:
-    """What a driver would list for the effect, None where it came to nothing or is nothing that drivers list.
-
-    What is wired says nothing of its instance. Raises `RecordDamaged`.
-    """
-    name = _NAMED[effect.kind](effect) if effect.kind in _NAMED else None
-    owner = "" if effect.kind in _WIRED else effect.instance_id
-    return None if name is None else _Thing(*_place(effect), owner, name)
-
-
-def _held(record: _Record, drivers: Drivers) -> tuple[dict[_Thing, str], list[Finding]]:
-    """What every driver holds, each with its state or what is wrong with it, and who could not be asked."""
-    things: dict[_Thing, str] = {}
-    silent = [
-        Finding(Difference.UNREACHABLE, kind, host, host, None, damage)
-        for host, damage in record.damaged_hosts.items()
-        for kind, _ in _ON_HOSTS
-    ]
-    for kinds, host, answer in _questions(record, drivers):
-        try:
-            things.update(answer)
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises is "cannot be asked", never "absent"
-            text = f"{type(error).__name__}: {error}"
-            silent += [Finding(Difference.UNREACHABLE, kind, host or "network", host, None, text) for kind in kinds]
-    return things, silent
-
-
-def _questions(
-    record: _Record, drivers: Drivers
-) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[_Thing, str]]]]:
-    """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
-    yield ("port", "binding", "dhcp-port"), None, _ports(record, drivers)
-    for host in (usage.host for usage in record.usages):
-        for kind, answer in _ON_HOSTS:
-            yield (kind,), host.name, answer(host, drivers)
-
-
-def _ports(record: _Record, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for port in _all_ports(drivers):
-        # One that was brought along bears no tag, but the id of an instance of ours while that has it.
-        if not drivers.network.is_ours(port) and port.device_id not in record.instances:
-            continue
-        if port.device_id and port.device_owner.partition(":")[0] in ("", "compute"):
-            # One that was given to somebody who cannot be an instance is not ours any more.
-            if not _is_id(port.device_id):
-                continue
-            yield _Thing("port", None, port.device_id, port.id), ""
-            if port.binding_host_id:
-                yield _Thing("binding", port.binding_host_id, port.device_id, port.id), ""
-        elif port.binding_host_id and port.device_owner.startswith("compute:"):
-            # Bound for an instance that has it no more: a worker that was replaced came late.
-            yield _Thing("binding", port.binding_host_id, "", port.id), ""
-        elif port.device_owner == DHCP_OWNER and port.device_id.startswith("dhcp-"):
-            yield _Thing("dhcp-port", None, "", port.id), ""
-
-
-def _is_id(text: str) -> bool:
-    """Whether an instance may have this id."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def _all_ports(drivers: Drivers) -> Iterator[Port]:
-    """Every port, a page at a time: there may be very many."""
-    marker: str | None = None
-    while page := drivers.network.list_ports(ADMIN, sort_key="id", limit=_PAGE, marker=marker):
-        yield from page
-        marker = page[-1].id
-
-
-def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for domain in drivers.on(host).compute.list_domains():
-        yield _Thing("domain", host.name, domain.instance_id, domain.instance_id), domain.state
-
-
-def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for instance_id in drivers.on(host).compute.list_definitions():
-        yield _Thing("definition", host.name, instance_id, instance_id), ""
-
-
-def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for disk in drivers.on(host).disk.list_disks():
-        yield _Thing("disk", host.name, disk.instance_id, str(disk.slot)), ""
-
-
-def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for tap in drivers.on(host).wiring.list_taps():
-        yield _Thing("vif", host.name, "", tap.name), tap.fault
-
-
-def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for filtered in drivers.on(host).wiring.list_filters():
-        yield _Thing("filter", host.name, "", filtered.name), filtered.fault
-
-
-def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[_Thing, str]]:
-    for served in drivers.on(host).wiring.list_dhcp():
-        yield _Thing("dhcp", host.name, "", served.name), served.fault
-
-
-_ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[_Thing, str]]]]] = (
-    ("domain", _domains),
-    ("definition", _definitions),
-    ("disk", _disks),
-    ("vif", _taps),
-    ("filter", _filters),
-    ("dhcp", _dhcp),
-)
-"""The kinds that a host's drivers list."""
 
 
 def _stuck(record: _Record) -> Iterator[Finding]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import TopologicalSorter
+
+from msgspec import Struct
 
 from slipway.model.record import Effect, Instance
 
@@ -31,8 +32,7 @@ GONE = frozenset({Status.DELETED, Status.UNCHANGED})
 """After these an instance that was to go is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How it ended with one instance, what its failure undid and left stuck, and how long it took in seconds.
 
     `kept`: where the file says other than the instance was built with, and it stays so; a line each for a person.

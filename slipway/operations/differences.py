@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from slipway.flows.scheduler import size
 from slipway.model.request import InstanceRequest
@@ -19,13 +20,13 @@ def differences(have: InstanceRequest, want: InstanceRequest) -> tuple[str, ...]
     return tuple(_differences(f"instance {have.name}", to_keep(have), to_keep(want)))
 
 
-def _differences(label: str, have: Any, want: Any) -> Iterator[str]:
-    """Those of one dataclass, with those of its dataclasses that bear the same name in both."""
-    for name in (one.name for one in fields(have)):
+def _differences(label: str, have: Struct, want: Struct) -> Iterator[str]:
+    """Those of one record, with those of its records that bear the same name in both."""
+    for name in have.__struct_fields__:
         old, new = getattr(have, name), getattr(want, name)
         if old == new:
             continue
-        if is_dataclass(old) and is_dataclass(new) and _shown(name, old) == _shown(name, new):
+        if isinstance(old, Struct) and isinstance(new, Struct) and _shown(name, old) == _shown(name, new):
             yield from _differences(f"{label}: {name} {_shown(name, old)}", old, new)
         elif isinstance(old, tuple) or isinstance(new, tuple) or name in _NAMES:
             yield f"{label}: {_NAMES.get(name, name)} stays as it was built (the file differs)"

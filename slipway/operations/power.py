@@ -16,6 +16,7 @@ from slipway.model.request import Shutdown
 from slipway.operations.refresh import rejoin
 from slipway.operations.wired import check_ports
 from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Move, State
+from slipway.texts import said
 
 _ASK_AGAIN = timedelta(seconds=10)
 """After which a guest that has not shut down is asked once more: it may not have listened yet (Nova: the same)."""
@@ -66,7 +67,7 @@ class PowerChange:
         error = error or unseen
         fault = None
         if error is not None:
-            fault = Fault(type(error).__name__, str(error) or type(error).__name__, self._word, run.tools.clock())
+            fault = Fault(type(error).__name__, said(error), self._word, run.tools.clock())
         detail = f"{self._word}: {fault.type}: {fault.message}" if fault else ""
         run.ledger.conclude(event, detail=detail, values={"worker": None, "fault": None}, fault=fault)
         end = "error" if fault else "end"

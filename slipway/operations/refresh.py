@@ -2,52 +2,84 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from contextlib import suppress
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
-from slipway.errors import PortNotFound, SlipwayError
+from slipway.errors import PortNotFound, RecordDamaged, SlipwayError
 from slipway.flows.tasks import arguments_of
-from slipway.flows.tasks.wiring import FilterPort, Plug, ServeDhcp, rules_of, server_key, with_addresses
+from slipway.flows.tasks.wiring import (
+    FilterPort,
+    Plug,
+    ServeDhcp,
+    has_addresses,
+    rules_of,
+    server_key,
+    with_addresses,
+)
 from slipway.model.machine import Vif
-from slipway.model.network import Context, Port, Subnet
+from slipway.model.network import Context, Port, SecurityGroupRule, Subnet
 from slipway.model.neutron import ADMIN
 from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host
 from slipway.states import effects, hosts
 from slipway.states.store import Store
+from slipway.texts import named
+
+log = logging.getLogger(__name__)
 
 
-def refresh(store: Store, drivers: Drivers) -> None:
+class Behind(Struct, frozen=True):
+    """What could not be brought in line with the record: something of this network on this host; None: any of them."""
+
+    host: str | None
+    network_id: str | None
+    error: Exception
+
+    @property
+    def text(self) -> str:
+        """Why, in one line."""
+        return str(self.error) if isinstance(self.error, SlipwayError) else named(self.error)
+
+
+def refresh(store: Store, drivers: Drivers) -> tuple[Behind, ...]:
     """Replace every filter and DHCP entry that is there by what the network says now; none is made that is not there.
 
-    So it is safe beside builds and deletes. Each is tried, whatever became of the others, and the first error raised:
-    `WiringError` for a host that cannot do it, or what the network service does.
+    So it is safe beside builds and deletes. Each is tried, whatever becomes of the others. Raises a `StoreError`.
     """
-    with store.read() as tx:
-        known = [usage.host for usage in hosts.usages(tx)]
-    # Where there is no wiring, a change costs no look at what may be very many effects.
-    if not any(_may_be_wired(drivers, host) for host in known):
-        return
-    with store.read() as tx:
-        standing = effects.standing(tx, kinds=(FilterPort.kind, ServeDhcp.kind))
-    done = [effect for effect in standing if effect.state is EffectState.DONE]
-    used = {effect.host for effect in done}
-    wired = {host.name: drivers.on(host).wiring for host in known if host.name in used}
-    errors: list[SlipwayError] = []
-    for call in (*_filters(done, wired, drivers.network), *_servers(done, wired, drivers.network)):
+    behind: list[Behind] = []
+    for follower in _followers(store, drivers, behind):
         try:
-            call()
+            follower.refresh()
         except PortNotFound:
             # It is being deleted, and what is there of it goes with it.
             continue
-        except SlipwayError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+        except Exception as error:
+            log.warning("network %s on host %s", follower.network_id, follower.host, exc_info=True)
+            behind.append(Behind(follower.host, follower.network_id, error))
+    return tuple(behind)
+
+
+def outdated(store: Store, drivers: Drivers) -> Iterator[tuple[str, str, str]]:
+    """What is there and not as the network says now: `filter` or `dhcp`, the host, the port's id. Changes nothing.
+
+    Of what cannot be asked nothing is said.
+    """
+    for follower in _followers(store, drivers, []):
+        try:
+            for port_id in follower.outdated():
+                yield follower.kind, follower.host, port_id
+        except PortNotFound:
+            continue
+        except SlipwayError:
+            log.info("network %s on host %s", follower.network_id, follower.host, exc_info=True)
 
 
 def rejoin(effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriver, check: Callable[[], None]) -> None:
@@ -75,53 +107,130 @@ def rejoin(effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriv
             wiring.serve_dhcp(effect.instance_id, now, server)
 
 
-def _may_be_wired(drivers: Drivers, host: Host) -> bool:
-    try:
-        return not drivers.on(host).wiring.local
-    except SlipwayError:
-        # That its driver cannot be made matters only where something is wired by it.
-        return True
+def may_be_wired(store: Store, drivers: Drivers) -> Sequence[Host]:
+    """The hosts on record with wiring, and those whose driver cannot be made: that matters where something is wired."""
+    with store.read() as tx:
+        known = [usage.host for usage in hosts.usages(tx)]
+
+    def may_be(host: Host) -> bool:
+        try:
+            return not drivers.on(host).wiring.local
+        except SlipwayError:
+            return True
+
+    return [host for host in known if may_be(host)]
 
 
-def _filters(
-    done: Sequence[Effect], wired: Mapping[str, WiringDriver], network: NetworkDriver
-) -> Iterator[Callable[[], None]]:
-    for effect in done:
-        if effect.kind == FilterPort.kind and effect.host is not None:
-            yield partial(_refresh_filter, wired[effect.host], network, arguments_of(effect).vif)
+class _Follower(Protocol):
+    """Something on a host that says what the network says."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def network_id(self) -> str: ...
+
+    def refresh(self) -> None:
+        """Have it say what the network says now."""
+
+    def outdated(self) -> Sequence[str]:
+        """The ports of which it says something else."""
 
 
-def _refresh_filter(wiring: WiringDriver, network: NetworkDriver, vif: Vif) -> None:
-    port = network.show_port(ADMIN, vif.port_id)
-    now = _as_now(vif, port, vif.subnets)
-    wiring.refresh_filter(now, rules_of(network, Context(port.project_id, is_admin=True), now))
-
-
-def _servers(
-    done: Sequence[Effect], wired: Mapping[str, WiringDriver], network: NetworkDriver
-) -> Iterator[Callable[[], None]]:
-    """A call for each network's server on each host: what two ports have exchanged must be changed at once."""
-    served: dict[tuple[str, str], list[Vif]] = {}
-    for effect in done:
-        if effect.kind == ServeDhcp.kind and effect.host is not None:
-            service = arguments_of(effect).service
-            if service.server is not None:
-                served.setdefault((effect.host, service.vif.network_id), []).append(service.vif)
-    for (host, network_id), vifs in served.items():
-        yield partial(_refresh_server, wired[host], network, server_key(network_id, host), network_id, vifs)
-
-
-def _refresh_server(
-    wiring: WiringDriver, network: NetworkDriver, key: str, network_id: str, vifs: Sequence[Vif]
-) -> None:
-    server = network.find_port(ADMIN, key)
-    if server is None:
+def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator[_Follower]:
+    """All that there are; a host with some and without a driver is put among those that are `behind`."""
+    # Where there is no wiring, a change costs no look at what may be very many effects.
+    if not (wired := may_be_wired(store, drivers)):
         return
-    subnets = network.list_subnets(ADMIN, network_id=network_id)
-    server = with_addresses(network, ADMIN, server, subnets)
-    ports = {port.id: port for port in network.list_ports(ADMIN, network_id=network_id)}
-    now = [_as_now(vif, ports[vif.port_id], subnets) for vif in vifs if vif.port_id in ports]
-    wiring.refresh_dhcp(now, server)
+    with store.read() as tx:
+        standing = effects.standing(tx, kinds=(FilterPort.kind, ServeDhcp.kind))
+    done = [effect for effect in standing if effect.state is EffectState.DONE]
+    for host in wired:
+        here = [effect for effect in done if effect.host == host.name]
+        if not here:
+            continue
+        try:
+            wiring = drivers.on(host).wiring
+        except SlipwayError as error:
+            behind.append(Behind(host.name, None, error))
+            continue
+        for vif in _filtered(here):
+            yield _Filter(host.name, wiring, drivers.network, vif)
+        for network_id, vifs in _served(here).items():
+            yield _Server(host.name, wiring, drivers.network, network_id, vifs)
+
+
+def _filtered(done: Sequence[Effect]) -> Iterator[Vif]:
+    for effect in done:
+        # A row that cannot be read is named by an audit.
+        with suppress(RecordDamaged):
+            if effect.kind == FilterPort.kind:
+                yield arguments_of(effect).vif
+
+
+def _served(done: Sequence[Effect]) -> Mapping[str, Sequence[Vif]]:
+    """The ports of each network's server: what two of them have exchanged must be changed at once."""
+    served: dict[str, list[Vif]] = {}
+    for effect in done:
+        with suppress(RecordDamaged):
+            if effect.kind == ServeDhcp.kind and (service := arguments_of(effect).service).server is not None:
+                served.setdefault(service.vif.network_id, []).append(service.vif)
+    return served
+
+
+class _Filter(Struct, frozen=True):
+    host: str
+    wiring: WiringDriver
+    network: NetworkDriver
+    vif: Vif
+    kind: ClassVar[str] = FilterPort.kind
+
+    @property
+    def network_id(self) -> str:
+        return self.vif.network_id
+
+    def refresh(self) -> None:
+        self.wiring.refresh_filter(*self._now())
+
+    def outdated(self) -> Sequence[str]:
+        return () if self.wiring.filter_is_current(*self._now()) else (self.vif.port_id,)
+
+    def _now(self) -> tuple[Vif, Sequence[SecurityGroupRule]]:
+        port = self.network.show_port(ADMIN, self.vif.port_id)
+        now = _as_now(self.vif, port, self.vif.subnets)
+        return now, rules_of(self.network, Context(port.project_id, is_admin=True), now)
+
+
+class _Server(Struct, frozen=True):
+    host: str
+    wiring: WiringDriver
+    network: NetworkDriver
+    network_id: str
+    vifs: Sequence[Vif]
+    kind: ClassVar[str] = ServeDhcp.kind
+
+    def refresh(self) -> None:
+        subnets = self.network.list_subnets(ADMIN, network_id=self.network_id)
+        if (server := self._port()) is not None:
+            server = with_addresses(self.network, ADMIN, server, subnets)
+            self.wiring.refresh_dhcp(self._now(subnets), server)
+
+    def outdated(self) -> Sequence[str]:
+        subnets = self.network.list_subnets(ADMIN, network_id=self.network_id)
+        if (server := self._port()) is None:
+            return ()
+        now = self._now(subnets)
+        if not has_addresses(server, subnets):
+            return [vif.port_id for vif in now]
+        return self.wiring.outdated_dhcp(now, server)
+
+    def _port(self) -> Port | None:
+        return self.network.find_port(ADMIN, server_key(self.network_id, self.host))
+
+    def _now(self, subnets: Sequence[Subnet]) -> Sequence[Vif]:
+        ports = {port.id: port for port in self.network.list_ports(ADMIN, network_id=self.network_id)}
+        return [_as_now(vif, ports[vif.port_id], subnets) for vif in self.vifs if vif.port_id in ports]
 
 
 def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet]) -> Vif:

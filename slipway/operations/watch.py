@@ -17,6 +17,7 @@ from slipway.model.request import Host
 from slipway.states import hosts, instances
 from slipway.states.history import last_change
 from slipway.states.machines import ACTIVE, Move, State, VmState
+from slipway.texts import named
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Watch:
         except errors.StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises: the other hosts are heard
-            self._heard.put((host, Hearing(lost=f"{type(error).__name__}: {error}")))
+            self._heard.put((host, Hearing(lost=named(error))))
             return lambda: None
 
     def _hear(self, host: Host, told: DomainEvent | Hearing) -> None:

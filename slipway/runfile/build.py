@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import fields
 
 from slipway.model.network import AllocationPool, HostRoute
 from slipway.model.request import (
@@ -73,7 +74,7 @@ def _only(entry: Tree, *keys: str) -> Tree:
 
 def build_settings(entry: Tree) -> Settings:
     """The settings: durations in seconds, lists as tuples, MAC addresses in one spelling."""
-    floats = {field.name for field in fields(Settings) if field.type == "float"}
+    floats = {field.name for field in fields(Settings) if field.type is float}
     values: Tree = {}
     for key, value in entry.items():
         if key in floats:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from slipway.model.network import AllocationPool, HostRoute
 from slipway.model.request import Host, InstanceRequest
@@ -13,8 +14,7 @@ DEFAULT_GATEWAY = "default"
 """The gateway of a subnet about which the file says nothing: the network driver chooses it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubnetEntry:
+class SubnetEntry(Struct, frozen=True):
     """A subnet. `gateway_ip` None: none; `DEFAULT_GATEWAY`: left to the driver. No `pools`: all but the gateway."""
 
     name: str
@@ -33,8 +33,7 @@ class SubnetEntry:
         return 6 if ":" in self.cidr else 4
 
 
-@dataclass(frozen=True, slots=True)
-class PortEntry:
+class PortEntry(Struct, frozen=True):
     """A port made beforehand. `security_groups` (names or ids) None: the project's group `default`."""
 
     name: str
@@ -43,8 +42,7 @@ class PortEntry:
     security_groups: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkEntry:
+class NetworkEntry(Struct, frozen=True):
     """A network with its subnets and the ports made beforehand."""
 
     name: str
@@ -58,8 +56,7 @@ class NetworkEntry:
     ports: tuple[PortEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RuleEntry:
+class RuleEntry(Struct, frozen=True):
     """A rule of a security group; attributes as in Neutron's API."""
 
     direction: str
@@ -70,16 +67,14 @@ class RuleEntry:
     remote_ip_prefix: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityGroupEntry:
+class SecurityGroupEntry(Struct, frozen=True):
     """A security group with its rules."""
 
     name: str
     rules: tuple[RuleEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceEntry:
+class InstanceEntry(Struct, frozen=True):
     """One instance (one of several where the entry has `count`), the names of those built before it, and its place."""
 
     request: InstanceRequest
@@ -87,8 +82,7 @@ class InstanceEntry:
     position: str
 
 
-@dataclass(frozen=True, slots=True)
-class FaultEntry:
+class FaultEntry(Struct, frozen=True):
     """What is to go wrong: the `call`th call, from 1, of `at` (`network.create_port`, `commit`), and how."""
 
     at: str
@@ -97,8 +91,7 @@ class FaultEntry:
     error: str = "ComputeError"
 
 
-@dataclass(frozen=True, slots=True)
-class RunFile:
+class RunFile(Struct, frozen=True):
     """All that a run file says; `workflow` is a known name or the absolute path of a workflow file."""
 
     path: Path

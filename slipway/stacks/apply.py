@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
@@ -17,8 +18,7 @@ from slipway.states import hosts
 from slipway.states.store import Store, Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What a file changed on record, a line each for a person. `kept`: where file and record differ and stay so."""
 
     created: tuple[str, ...] = ()

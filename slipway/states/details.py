@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from slipway.model.machine import Claim
 from slipway.model.record import Effect, HistoryEntry, Instance
@@ -11,8 +11,7 @@ from slipway.states.history import history_of
 from slipway.states.store import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(Struct, frozen=True):
     """One instance with everything on record about it."""
 
     instance: Instance

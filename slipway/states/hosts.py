@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway import errors
 from slipway.model.machine import Claim
@@ -16,8 +16,7 @@ from slipway.states.schema import claims, hosts, instances
 from slipway.states.store import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class HostUsage:
+class HostUsage(Struct, frozen=True):
     """A host, what may be given out in all, and what has been (pinned CPUs if asked for); memory and disk in bytes."""
 
     host: Host

@@ -10,18 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, effects, instances, machines
 from slipway.states.machines import Move, State
 from slipway.states.store import Store, Transaction
+from slipway.texts import named
 
 R = TypeVar("R")
 
@@ -39,8 +41,7 @@ class Durability(Enum):
     """It has no effect and can be repeated: nothing is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """What is about to be done: the row to be. `args` is all that its undo will need."""
 
     step: str
@@ -257,7 +258,7 @@ class Ledger:
         except (StaleWorker, StoreError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the roll-back goes on
-            return self._write_undone(effect, EffectState.STUCK, f"{type(error).__name__}: {error}", None)
+            return self._write_undone(effect, EffectState.STUCK, named(error), None)
 
     def _write_undone(self, effect: Effect, state: EffectState, error: str | None, held_by: str | None) -> Effect:
         with self._store.write() as tx:

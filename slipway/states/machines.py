@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from transitions import Machine
 
 from slipway.errors import UnexpectedState
@@ -94,8 +94,7 @@ class Move(StrEnum):
     DELETE_FAILED = "delete_failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """One row of the table: in which states an event may come, where it leads, and why."""
 
     event: Move

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -17,7 +16,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from slipway import errors
+from slipway.states import sqlitefile
 from slipway.states.schema import SCHEMA_VERSION, meta, metadata
+from slipway.states.urls import parsed_url
+from slipway.texts import masked_url
 
 Transaction: TypeAlias = sa.Connection
 """An open transaction. Those who do not import SQLAlchemy pass it on and look at nothing in it."""
@@ -33,11 +35,13 @@ class Store:
     """A database of Slipway's, made on first use unless it must be there.
 
     `url` is an SQLAlchemy URL. SQLite runs in WAL mode with `BEGIN IMMEDIATE` for writes: a deferred begin that
-    turns into a write fails at once with "database is locked" beside a second writer.
+    turns into a write fails at once with "database is locked" beside a second writer. Its file is this user's alone;
+    one that may not be written is read.
 
     `installation` is the id that the record got when it was made; it never changes.
 
-    Raises `DatabaseUnavailable`, `DatabaseReadOnly`, `DatabaseTooNew` when it cannot be used.
+    Raises `DatabaseUnavailable`, `DatabaseUnsafe`, `DatabaseReadOnly`, `DatabaseFull`, `DatabaseDamaged`,
+    `DatabaseTooNew` when it cannot be used.
     """
 
     def __init__(self, url: str, *, synchronous: str = "FULL", make: bool = True) -> None:
@@ -47,37 +51,43 @@ class Store:
         self._here = threading.local()
         self._lock = threading.Lock()
         self._all_kept: list[_Kept] = []
-        self._sqlite = url.startswith("sqlite")
+        parsed = parsed_url(url)
+        self._shown = masked_url(parsed.render_as_string())
+        self._path = sqlitefile.path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
+        self._may_write = True
+        if self._path is not None:
+            sqlitefile.make_private(self._path, make=make)
+            self._may_write = sqlitefile.may_be_written(self._path)
+        self.engine = self._make_engine(parsed, synchronous)
         try:
-            self.engine = self._make_engine(synchronous)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
-            raise errors.DatabaseUnavailable(f"{_shown(url)}: not a database URL that can be used: {error}") from error
-        self._prepare()
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
-    def _make_engine(self, synchronous: str) -> sa.Engine:
+    def _make_engine(self, url: sa.URL, synchronous: str) -> sa.Engine:
         # Each thread keeps a connection: a bound would make the threads beyond it wait for one for ever.
-        unbounded: dict[str, Any] = {"max_overflow": -1}
-        if not self._sqlite:
-            return sa.create_engine(self.url, **unbounded)
-        path = sa.make_url(self.url).database
-        in_memory = not path or path == ":memory:"
-        engine = sa.create_engine(
-            self.url,
-            connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False},
-            **({} if in_memory else unbounded),
-        )
-        if path and not in_memory and not Path(path).parent.is_dir():
-            raise errors.DatabaseUnavailable(f"{path}: the directory does not exist")
-        if path and not in_memory and not self._make and not Path(path).exists():
-            raise errors.DatabaseUnavailable(f"{path}: there is no such database")
+        options: dict[str, Any] = {} if url.get_backend_name() == "sqlite" and not self._path else {"max_overflow": -1}
+        if url.get_backend_name() == "sqlite":
+            options["connect_args"] = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+        if self._path is not None and not self._may_write:
+            uri = sqlitefile.uri_for_reading(self._path)
+            options["creator"] = lambda: sqlite3.connect(uri, uri=True, **options["connect_args"])
+        engine = sa.create_engine(url, **options)
+        if url.get_backend_name() == "sqlite":
+            self._set_up_sqlite(engine, synchronous)
+        return engine
+
+    def _set_up_sqlite(self, engine: sa.Engine, synchronous: str) -> None:
+        pragmas = ["foreign_keys = ON", "secure_delete = ON"]
+        if self._may_write:
+            pragmas = ["journal_mode = WAL", f"synchronous = {synchronous}", *pragmas]
 
         @event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: object) -> None:
             cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute(f"PRAGMA synchronous = {synchronous}")
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute("PRAGMA secure_delete = ON")
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
         @event.listens_for(engine, "begin")
@@ -89,23 +99,25 @@ class Store:
             except sqlite3.OperationalError as error:
                 raise OperationalError("BEGIN", None, error) from error
 
-        return engine
-
     def _prepare(self) -> None:
         with self.read() as tx:
-            made = tx.dialect.has_table(tx, meta.name) and tx.execute(_ABOUT).first()
-        if not made and not self._make:
-            raise errors.DatabaseUnavailable(f"{_shown(self.url)}: there is no record of Slipway's in it")
-        if not made:
+            there = tx.dialect.has_table(tx, meta.name)
+            made = tx.execute(_ABOUT).all() if there else None
+        if made is None and not self._make:
+            raise errors.DatabaseUnavailable(f"{self._shown}: there is no record of Slipway's in it")
+        if made is None:
             with self.write() as tx:
                 metadata.create_all(tx)
-                if tx.execute(_ABOUT).first() is None:
+                if not tx.execute(_ABOUT).all():
                     tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION, installation=str(uuid.uuid4())))
-                made = tx.execute(_ABOUT).one()
-        found, self.installation = made
+                made = tx.execute(_ABOUT).all()
+        if len(made) != 1 or not isinstance(made[0].schema_version, int) or made[0].schema_version < 1:
+            said = ", ".join(f"schema {row.schema_version!r}" for row in made) or "no schema's number"
+            raise errors.DatabaseDamaged(f"{self._shown}: {said} is on record, which no Slipway wrote; {_PUT_BACK}")
+        found, self.installation = made[0]
         if found > SCHEMA_VERSION:
             raise errors.DatabaseTooNew(
-                f"{self.engine.url.render_as_string()}: written by a newer Slipway (schema {found}, this one knows "
+                f"{self._shown}: written by a newer Slipway (schema {found}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade Slipway"
             )
 
@@ -123,6 +135,8 @@ class Store:
 
         Raises a `StoreError` when it cannot begin, write or commit.
         """
+        if not self._may_write:
+            raise errors.DatabaseReadOnly(f"{self._shown}: it may not be written: {self._why_not()}; {_LOOK}")
         with self._translated(), self._connection() as tx:
             tx.info["reading"] = False
             calls: list[Callable[[], None]] = []
@@ -161,16 +175,33 @@ class Store:
         """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""
         tx.info["after_commit"].append(call)
 
+    def _why_not(self) -> str:
+        found = sqlitefile.why_unusable(self._path) if self._path else None
+        return found[1] if found else "its own permissions"
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
-            raise _translate(error, self.engine.url.render_as_string()) from error
         except DBAPIError as error:
-            if error.connection_invalidated or getattr(error.orig, "sqlite_errorname", "").startswith(_DAMAGED):
-                raise errors.DatabaseUnavailable(f"{self.engine.url.render_as_string()}: {error.orig}") from error
-            raise
+            translated = self._translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _translate(self, error: DBAPIError) -> errors.StoreError | None:
+        """Our class for a database's error, None where it is not for us to say (a constraint that was violated)."""
+        name = getattr(error.orig, "sqlite_errorname", "") or ""
+        for prefix, kind, what in _SQLITE_ERRORS:
+            if name.startswith(prefix):
+                return kind(f"{self._shown}: {what.format(error.orig)}")
+        if self._path is not None and name.startswith(_FILE_FAILED) and (found := sqlitefile.why_unusable(self._path)):
+            return found[0](f"{self._shown}: {found[1]} ({error.orig})")
+        if getattr(error.orig, "sqlstate", None) in _NO_SUCH:
+            return errors.DatabaseDamaged(f"{self._shown}: {_NOT_OURS.format(error.orig)}")
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            return errors.DatabaseUnavailable(f"{self._shown}: {error.orig}")
+        return None
 
     def close(self) -> None:
         """Close all connections, each when its thread's transaction has ended; the store opens new ones if it is used
@@ -193,27 +224,25 @@ class _Kept:
     busy: threading.RLock = field(default_factory=threading.RLock)
 
 
-_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
-"""SQLite's result codes for a file that is no database, or is one no longer."""
+_PUT_BACK = "put a backup in its place, or name another one with --db"
+_LOOK = "`list`, `show`, `audit` and `console` work all the same"
+_DAMAGED = f"it is damaged, or no database of Slipway's ({{}}); {_PUT_BACK}"
+_NOT_OURS = f"its tables are not as this Slipway made them ({{}}); {_PUT_BACK}"
 
+_SQLITE_ERRORS: tuple[tuple[str, type[errors.StoreError], str], ...] = (
+    ("SQLITE_BUSY", errors.DatabaseLocked, "another process holds it ({})"),
+    ("SQLITE_LOCKED", errors.DatabaseLocked, "another connection holds it ({})"),
+    ("SQLITE_READONLY", errors.DatabaseReadOnly, f"it may not be written ({{}}); {_LOOK}"),
+    ("SQLITE_FULL", errors.DatabaseFull, "no space is left on its disk ({})"),
+    ("SQLITE_NOTADB", errors.DatabaseDamaged, _DAMAGED),
+    ("SQLITE_CORRUPT", errors.DatabaseDamaged, _DAMAGED),
+    ("SQLITE_FORMAT", errors.DatabaseDamaged, _DAMAGED),
+    ("SQLITE_ERROR", errors.DatabaseDamaged, _NOT_OURS),
+)
+"""Our classes for SQLite's result codes."""
 
-def _shown(url: str) -> str:
-    """The URL for a message, without its password."""
-    try:
-        return sa.make_url(url).render_as_string()
-    except sa.exc.ArgumentError:
-        return url
+_FILE_FAILED = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
+"""Those of which only the file system knows the cause."""
 
-
-def _translate(error: OperationalError, url: str) -> errors.StoreError:
-    """Our class for SQLite's result code (PostgreSQL: everything operational is `DatabaseUnavailable`)."""
-    name = getattr(error.orig, "sqlite_errorname", "") or ""
-    for prefix, kind, what in (
-        ("SQLITE_BUSY", errors.DatabaseLocked, "another process holds it"),
-        ("SQLITE_LOCKED", errors.DatabaseLocked, "another connection holds it"),
-        ("SQLITE_READONLY", errors.DatabaseReadOnly, "it may not be written"),
-        ("SQLITE_FULL", errors.DatabaseFull, "no space is left on its disk"),
-    ):
-        if name.startswith(prefix):
-            return kind(f"{url}: {what} ({error.orig})")
-    return errors.DatabaseUnavailable(f"{url}: {error.orig}")
+_NO_SUCH = ("42P01", "42703")
+"""PostgreSQL's codes for a table and a column that are not there."""

@@ -8,11 +8,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
@@ -63,8 +64,7 @@ class Clock:
         self.ahead += timedelta(seconds=seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One fault at one point; `raises` makes the error of those modes that raise. `last`: up to which call it lasts."""
 
     call: str
@@ -95,8 +95,7 @@ class Fault:
         return call == self.call and self.nth <= nth <= (self.nth if self.last is None else self.last)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A fault point that was reached: `nth` of its name, of which family of drivers ("" for commits and others)."""
 
     name: str

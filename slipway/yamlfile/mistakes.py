@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
+
+from msgspec import Struct
 
 _MOST_KNOWN = 1000
 """With how many names a wrong one is compared, so that many mistakes in a file of many names do not take minutes."""
@@ -19,8 +20,7 @@ class Position(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One mistake; `wrong` and `known` are the word that was written and those that could have been meant."""
 
     position: Position | None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
 
 PLAIN: dict[Any, Any] = {
     str: "text",
@@ -24,9 +25,9 @@ def sample(hint: Any) -> Any:
     """A value of the type, the richest of a union."""
     if hint in PLAIN:
         return PLAIN[hint]
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    if isinstance(hint, type) and issubclass(hint, Struct):
         hints = get_type_hints(hint)
-        return hint(**{field.name: sample(hints[field.name]) for field in dataclasses.fields(hint) if field.init})
+        return hint(**{name: sample(hints[name]) for name in hint.__struct_fields__})
     if isinstance(hint, type) and issubclass(hint, Enum):
         return list(hint)[-1]
     parts = get_args(hint)

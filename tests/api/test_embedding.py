@@ -6,10 +6,10 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from slipway import BuildFailed, Orchestrator, RunFile
 from slipway.model.request import InstanceRequest

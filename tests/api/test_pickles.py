@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import importlib
 import pickle
 import pkgutil
@@ -15,7 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import Struct
 
 import slipway
 from slipway import BuildFailed, Fault, Flavor, Image, Instance, InstanceRequest, Orchestrator, errors
@@ -35,7 +36,7 @@ def records() -> list[type]:
     exported = [getattr(slipway, name) for name in slipway.__all__]
     places = [*submodules(importlib.import_module("slipway.model")), importlib.import_module("slipway.runfile.entries")]
     found = [value for place in places for value in vars(place).values()] + exported
-    classes = {one: None for one in found if isinstance(one, type) and dataclasses.is_dataclass(one)}
+    classes = {one: None for one in found if isinstance(one, type) and issubclass(one, Struct) and one is not Struct}
     return [one for one in classes if one not in (slipway.HostDrivers,)]
 
 
@@ -90,7 +91,7 @@ def build(state: Path, name: str) -> Any:
     file = loads(FILE.format(more=", simulate: {fail: [spawn]}" if name == "bad" else "", secret=SECRET), "f.yaml")
     with Orchestrator(state / name) as orchestrator:
         result = orchestrator.run(file)
-        return result, orchestrator.create(dataclasses.replace(file.instances[0].request, name=name))
+        return result, orchestrator.create(msgspec.structs.replace(file.instances[0].request, name=name))
 
 
 def test_results_and_errors_come_through_a_process_pool(tmp_path: Path) -> None:

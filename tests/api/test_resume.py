@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from slipway import Orchestrator, RunFile
 from slipway.model.record import Event
 from slipway.operations.batch import Status
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, crashed
+from tests.waiting import PATIENCE
 
 WORKFLOWS = Path(__file__).parents[2] / "slipway" / "flows" / "definitions"
 FILE = """
@@ -75,7 +76,7 @@ def test_what_is_unfinished_goes_on_side_by_side_where_an_executor_is_given(tmp_
             slipway.create(replace(request, name=name))
 
     assert all(crashed(partial(create, name)) for name in ("one", "two"))
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=PATIENCE)
 
     def listener(event: Event) -> None:
         if event.type == "step.start" and event.step == "wait":

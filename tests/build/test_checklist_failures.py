@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.errors import SlipwayError
 from slipway.model.record import Event
+from slipway.model.request import NetworkRequest
+from slipway.orchestrator import BuildFailed
 from slipway.states import hosts, instances
 from slipway.states.store import Store
 from slipway.testing import Call, Fault, Mode
+from tests.build.conftest import SMALL, TINY
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -135,8 +139,8 @@ def test_b5_what_is_wrong_with_image_or_flavor_is_seen_before_anything_is_made(
     request = world.request()
     request = replace(
         request,
-        image=replace(request.image, **image),  # type: ignore[arg-type]
-        flavor=replace(request.flavor, **flavor),  # type: ignore[arg-type]
+        image=replace(request.image, **image),
+        flavor=replace(request.flavor, **flavor),
     )
     with world.open(seen) as orchestrator:
         failed = world.fail(orchestrator, request)
@@ -179,6 +183,48 @@ def test_b6_the_scheduler_learns_of_failures_and_of_successes(world: World) -> N
             assert orchestrator.create(world.request("web-2")).host == "h3"
             assert orchestrator.create(world.request("web-3", host="h1")).host == "h1"
         assert failed_builds(store) == {"h1": 0, "h2": 0, "h3": 0}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"networks": (NetworkRequest("net", fixed_ip="192.168.0.20"),)},
+        {"networks": (NetworkRequest("net", fixed_ip="10.0.0.1"),)},
+        {"networks": (NetworkRequest("no-such-network"),)},
+        {"security_groups": ("no-such-group",)},
+        {"flavor": replace(SMALL, disk=GIB), "image": replace(TINY, min_disk=2 * GIB)},
+    ],
+)
+def test_b6_a_users_own_mistake_is_not_held_against_the_host(world: World, wrong: dict[str, Any]) -> None:
+    with record(world) as store, world.open() as orchestrator:
+        world.fail(orchestrator, world.request("web-1", **wrong))
+        assert failed_builds(store) == {"h1": 0, "h2": 0, "h3": 0}
+        assert orchestrator.create(world.request("web-2")).host == "h1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "counted"),
+    [
+        *((kind, 0) for kind in ABORT),
+        (errors.OverQuota, 0),
+        (errors.ComputeResourcesUnavailable, 0),
+        (errors.GroupAffinityViolation, 0),
+        (errors.PortBindingFailed, 0),
+        (errors.UnsupportedHardware, 0),
+        (errors.TransientNetworkError, 0),
+        (errors.ComputeError, 1),
+        (errors.HypervisorUnavailable, 1),
+        (errors.DiskError, 1),
+        (errors.WiringError, 1),
+        (errors.StepTimeout, 1),
+        (RuntimeError, 1),
+    ],
+)
+def test_b6_only_a_hosts_own_failures_count(kind: type[Exception], counted: int, world: World) -> None:
+    with record(world) as store, world.open(Fault("spawn", Mode.ERROR, raises=lambda: kind("x"))) as orchestrator:
+        with suppress(BuildFailed):
+            orchestrator.create(world.request())
+        assert failed_builds(store)["h1"] == counted
 
 
 def failed_builds(store: Store) -> dict[str, int]:
@@ -251,10 +297,10 @@ def test_b7_the_other_branch_is_waited_for_before_anything_is_undone(make_world:
     def meet(call: Call) -> None:
         """The disk fails while the port is being made."""
         if call.name == "create_disk":
-            assert port_begun.wait(10)
+            assert port_begun.wait(PATIENCE)
         if call.name == "create_port":
             port_begun.set()
-            assert disk_failed.wait(10)
+            assert disk_failed.wait(PATIENCE)
 
     def listen(event: Event) -> None:
         events.append(event)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.model.record import Event
 from slipway.model.request import NetworkRequest
 from slipway.orchestrator import BuildFailed
 from slipway.testing import Call, Fault, Mode
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -115,7 +116,7 @@ def test_n2_ports_and_disks_are_made_side_by_side(make_world: Maker) -> None:
 
     def meet(call: Call) -> None:
         if call.name in ("create_port", "create_disk"):
-            together.wait(10)
+            together.wait(PATIENCE)
 
     with ThreadPoolExecutor(2) as pool, world.open(world.faults(on_call=meet), executor=pool) as orchestrator:
         instance = orchestrator.create(world.request())

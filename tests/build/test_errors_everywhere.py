@@ -6,13 +6,14 @@ touched.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ class Stage:
         with tempfile.TemporaryDirectory(dir=self.template.state.parent) as directory:
             state = Path(directory) / "state"
             shutil.copytree(self.template.state, state)
-            yield replace(self.template, state=state, broken=set(), slept=[])
+            yield dataclasses.replace(self.template, state=state, broken=set(), slept=[])
 
 
 @pytest.fixture(params=[False, True], ids=["local", "remote"])

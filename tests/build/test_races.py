@@ -12,18 +12,19 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.model.record import Event, Instance
 from slipway.model.request import InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode, crashed
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -67,9 +68,9 @@ def build_in_two_processes(world: World) -> dict[str, tuple[str, str, tuple[str,
     processes = [context.Process(target=build_many, args=(world.state, requests[side], start, ends)) for side in (0, 1)]
     for process in processes:
         process.start()
-    found = [ends.get(timeout=60) for _ in range(2 * EACH)]
+    found = [ends.get(timeout=PATIENCE) for _ in range(2 * EACH)]
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0, 0]
     return {name: (state, host, addresses) for name, state, host, addresses in found}
 
@@ -135,14 +136,14 @@ def close_in_mid_build(world: World) -> None:
                     request = world.request(f"web-{uuid.uuid4()}")
                     pool.submit(orchestrator.create, request, on_event=lambda _event: begun.release())
                 for _ in range(40):
-                    begun.acquire(timeout=10)
+                    begun.acquire(timeout=PATIENCE)
 
 
 def test_closing_an_orchestrator_in_mid_build_does_not_kill_the_process(make_world: Maker) -> None:
     world = make_world(hosts=2)
     process = multiprocessing.get_context("fork").Process(target=close_in_mid_build, args=(world,))
     process.start()
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode == 0
 
 
@@ -211,7 +212,7 @@ def delete_at(number: int, world: World) -> Instance:
                 time.sleep(0.001)
 
         builder.create(wanted(world), on_event=At(number, delete))
-        result = deleted[0].result(30)
+        result = deleted[0].result(PATIENCE)
         assert builder.audit() == (), number
         return result
 
@@ -260,5 +261,5 @@ def test_a_delete_that_waited_for_one_that_failed_can_be_repeated(world: World) 
                 time.sleep(0.001)
 
         assert one.delete("web-1", on_event=At(1, also_delete)).vm_state == "ERROR"
-        assert waiting[0].result(30).vm_state == "ERROR"
+        assert waiting[0].result(PATIENCE).vm_state == "ERROR"
         assert two.delete("web-1", timeout=0.0).vm_state == "DELETED"

@@ -13,6 +13,7 @@ from slipway.flows.scheduler import disk_total
 from slipway.model.request import InstanceRequest, Volume
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -82,9 +83,9 @@ def test_of_two_processes_one_gets_it(world: World) -> None:
     processes = [context.Process(target=build, args=(world.state, request, start, ends)) for request in requests]
     for process in processes:
         process.start()
-    found = sorted(ends.get(timeout=60) for _ in processes)
+    found = sorted(ends.get(timeout=PATIENCE) for _ in processes)
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert found == ["ACTIVE", "VolumeInUse"]
     with world.open() as orchestrator:
         assert orchestrator.audit() == ()

@@ -20,7 +20,7 @@ from slipway.model.record import Event
 from slipway.runfile import loads
 from slipway.testing import COMMIT, Call, Fault, Faults, Mode
 from tests.build.test_life_cycle import TEXT, Place
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ class Told:
     def __init__(self, enough: Callable[[], bool]) -> None:
         self.events: list[Event] = []
         self._enough = enough
-        self._give_up = time.monotonic() + 30
+        self._give_up = time.monotonic() + PATIENCE
 
     def __call__(self) -> bool:
         assert time.monotonic() < self._give_up, self.events
@@ -144,7 +144,7 @@ def test_an_end_while_somebody_is_at_the_instance_is_seen_when_that_is_over(plac
 
         with place.open(Faults(on_call=see)) as other:
             assert other.reboot("web-1").vm_state == "ACTIVE"
-        assert began[0].result(30).types == ["host.heard", "state"]
+        assert began[0].result(PATIENCE).types == ["host.heard", "state"]
         assert watching.audit() == ()
 
 

@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 
 from slipway.cli.main import main
 from slipway.orchestrator import Orchestrator
+from tests.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-c", "from slipway.cli.main import main; main(prog_name='slipway')"]
 _MOVES = re.compile(r"(\x1b\[[0-9]*[AK])+")
@@ -99,7 +100,7 @@ def process(environment: dict[str, str]) -> Callable[..., subprocess.CompletedPr
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
 
     return call
@@ -124,7 +125,7 @@ class Terminal:
 
     def wait_for(self, pattern: str) -> None:
         """Read until something was written that matches."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not re.search(pattern, self.text):
             assert time.monotonic() < deadline, self.text
             assert self._read(), self.text
@@ -136,7 +137,7 @@ class Terminal:
         """Read until it ends; gives its exit code."""
         while self._read():
             pass
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=PATIENCE)
 
     def close(self) -> None:
         if self._process.poll() is None:
@@ -145,7 +146,7 @@ class Terminal:
         os.close(self._master)
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], 30)
+        ready, _, _ = select.select([self._master], [], [], PATIENCE)
         try:
             data = os.read(self._master, 65536) if ready else b""
         except OSError:

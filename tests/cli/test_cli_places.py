@@ -125,13 +125,13 @@ def test_places_without_permission(process: Process, run_file: FileWriter, tmp_p
     (state / "slipway.db").chmod(0o444)
     done = process("delete", "web", before=UNPRIVILEGED)
     assert done.returncode == 1
-    text = "it may not be written (attempt to write a readonly database)"
+    text = "it may not be written: its own permissions; `list`, `show`, `audit` and `console` work all the same"
     assert done.stderr == f"slipway: sqlite:///{state}/slipway.db: {text}\n"
     (state / "slipway.db").chmod(0o000)
     done = process("list", before=UNPRIVILEGED)
     assert (done.returncode, done.stderr) == (
         1,
-        f"slipway: sqlite:///{state}/slipway.db: unable to open database file\n",
+        f"slipway: {state}/slipway.db: it may not be read\n",
     )
     state.chmod(0o000)
     done = process("list", "--state", str(state / "sub"), before=UNPRIVILEGED)
@@ -156,22 +156,39 @@ def test_a_damaged_database(where: str, slipway: Call, run_file: FileWriter, tmp
     done = slipway("list")
     assert done.exit_code == 1
     text = "file is not a database" if where == "begin" else "database disk image is malformed"
-    assert done.stderr == f"slipway: sqlite:///{database}: {text}\n"
+    advice = "put a backup in its place, or name another one with --db"
+    told = f"it is damaged, or no database of Slipway's ({text}); {advice}"
+    assert done.stderr == f"slipway: sqlite:///{database}: {told}\n"
 
 
 @pytest.mark.parametrize(
     ("url", "text"),
     [
         ("nonsense", "nonsense: not a database URL that can be used: Could not parse"),
-        ("foo://host/x", "foo://host/x: not a database URL that can be used: Can't load plugin"),
+        (
+            "foo://host/x",
+            "foo://host/x: not a database URL that can be used: the record is in SQLite (sqlite:///FILE) or ",
+        ),
+        (
+            "mysql://u:secret@host/x",
+            "mysql://u:***@host/x: not a database URL that can be used: the record is in SQLite",
+        ),
+        ("sqlite+nosuch:///x", "sqlite+nosuch:///x: not a database URL that can be used: Can't load plugin"),
+        ("sqlite+pysqlcipher:///x", "sqlite+pysqlcipher:///x: its driver, the Python module pysqlcipher3, is not inst"),
+        ("postgresql://u:secret@h:port/x", "postgresql://u:***@h:port/x: not a database URL that can be used: invalid"),
+        ("sqlite://host/x", "sqlite://host/x: not a database URL that can be used: Invalid SQLite URL"),
+        ("sqlite:///{place}/x?timeout=soon", "sqlite:///{place}/x?timeout=***: not a database URL that can be used"),
+        ("sqlite:///{place}/x?colour=red", "sqlite:///{place}/x?colour=***: not a database URL that can be used"),
+        ("sqlite:///{place}", "{place}: it is not a file"),
         ("foo://user:secret@host/x", "foo://user:***@host/x: not a database URL"),
         ("sqlite:////no/such/dir/x.db", "/no/such/dir/x.db: the directory does not exist"),
     ],
 )
-def test_a_database_url_that_cannot_be_used(url: str, text: str, slipway: Call) -> None:
-    done = slipway("list", "--db", url)
+def test_a_database_url_that_cannot_be_used(url: str, text: str, slipway: Call, tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    done = slipway("list", "--db", url.format(place=tmp_path))
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"slipway: {text}")
+    assert done.stderr.startswith(f"slipway: {text.format(place=tmp_path)}")
     assert "secret" not in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from slipway.cli.interrupt import TICK
 from tests.waiting import PATIENCE, until
 
 Call = Callable[..., Result]
@@ -38,6 +39,7 @@ def assert_nothing_leaked(slipway: Call) -> None:
 
 
 def test_live_display(terminal: Terminals, run_file: FileWriter) -> None:
+    began = time.monotonic()
     screen = terminal("run", run_file(SLOW), columns=70)
     screen.wait_for("SPAWNING")
     assert re.search(rf"^{FRAMES} web   SPAWNING +\d+(\.\d)? m?s  \w+ +node-1", screen.text, re.MULTILINE)
@@ -48,8 +50,7 @@ def test_live_display(terminal: Terminals, run_file: FileWriter) -> None:
     assert re.search(r"^gate +ACTIVE +node-1 +192\.168\.0\.\d+ +\S+ m?s", screen.text, re.MULTILINE)
     assert max(len(line.rstrip()) for line in kept) <= 70
     assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")
-    # At most one redraw a tick of a tenth of a second, over two builds of about a second each.
-    assert screen.raw.count("waiting") <= 40
+    assert screen.raw.count("waiting") <= (time.monotonic() - began) / TICK + 1
 
 
 def test_long_lists_fit_the_window(terminal: Terminals, run_file: FileWriter) -> None:
@@ -122,15 +123,14 @@ def test_ctrl_c_once_finishes_the_running_steps(
 
 
 def test_ctrl_c_twice_ends_at_once_and_resume_goes_on(terminal: Terminals, slipway: Call, run_file: FileWriter) -> None:
-    file = run_file("delay: 2s")
+    file = run_file("delay: 1h")
     screen = terminal("run", file)
     screen.wait_for("NETWORKING|BLOCK_DEVICE")
     screen.press("\x03")
     screen.wait_for(FINISHING.strip())
-    began = time.monotonic()
     screen.press("\x03")
+    # The running step would have taken an hour.
     assert screen.wait() == 130
-    assert time.monotonic() - began < 1
     assert AT_ONCE in screen.text
     assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from email import message_from_string
 from email.message import Message
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
 from slipway.model.machine import Seed, Vif

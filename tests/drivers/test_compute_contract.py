@@ -8,12 +8,12 @@ import stat
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.sim import SimCompute
@@ -21,6 +21,7 @@ from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import Domain, PowerState
 from slipway.model.request import Host, Simulation
 from tests.host.libvirtd import Libvirtd, empty
+from tests.waiting import PATIENCE
 
 HOST = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 
@@ -341,7 +342,7 @@ def test_what_happens_to_our_domains_is_told_until_nobody_wants_to_know(
     told: SimpleQueue[DomainEvent | Hearing] = SimpleQueue()
     driver, domain = hypervisor.driver(), make_domain()
     end = hypervisor.driver().watch(told.put)
-    assert told.get(timeout=30) == Hearing()
+    assert told.get(timeout=PATIENCE) == Hearing()
     hypervisor.plant(str(uuid.uuid4()), "not-ours")
     driver.spawn(domain)
     driver.stop(domain.instance_id, force=True)
@@ -349,7 +350,7 @@ def test_what_happens_to_our_domains_is_told_until_nobody_wants_to_know(
     changes = [] if isinstance(driver, SimCompute) else [Change.STARTED, Change.DESTROYED, Change.STARTED]
     heard: list[DomainEvent | Hearing] = []
     while len(heard) < len(changes):
-        if (one := told.get(timeout=30)) != DomainEvent(domain.instance_id, Change.RESUMED):
+        if (one := told.get(timeout=PATIENCE)) != DomainEvent(domain.instance_id, Change.RESUMED):
             heard.append(one)
     assert heard == [DomainEvent(domain.instance_id, change) for change in changes]
     end()

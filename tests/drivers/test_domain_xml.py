@@ -7,7 +7,6 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from msgspec.structs import replace
 
 from slipway.drivers.compute.domain_xml import NAMESPACE, build_domain_xml, domain_name
 from slipway.drivers.disk.devices import device_name

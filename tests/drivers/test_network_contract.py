@@ -21,6 +21,7 @@ from slipway.model.network import AllocationPool, Context, FixedIp, HostRoute, N
 from slipway.settings import Settings
 from slipway.states.store import Store
 from tests.neutron.process import HOSTS, VIF_TYPE
+from tests.waiting import PATIENCE
 
 NOBODY = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 """An id that nothing has."""
@@ -492,7 +493,7 @@ def test_one_key_asked_for_at_once_leaves_one_port(service: Service, network: Ne
     drivers = [service.driver() for _ in range(4)]
 
     def make(number: int, key: str) -> str:
-        barrier.wait(60)
+        barrier.wait(PATIENCE)
         return drivers[number].create_port(service.user, network_id=network.id, key=key).id
 
     with ThreadPoolExecutor(4) as pool:

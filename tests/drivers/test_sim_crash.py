@@ -44,8 +44,10 @@ def leftovers(state: Path) -> list[Path]:
 def test_kill_9_leaves_a_world_that_can_be_read(tmp_path: Path, make_domain: Callable[..., Domain]) -> None:
     domains = [make_domain(f"web-{number}") for number in range(3)]
     chance = random.Random(1)
+    begun, begins = os.pipe()
 
     def churn() -> None:
+        os.write(begins, b"!")
         compute, disks = SimCompute(HOST, tmp_path), SimDisk(HOST, tmp_path)
         while True:
             for domain in domains:
@@ -61,6 +63,7 @@ def test_kill_9_leaves_a_world_that_can_be_read(tmp_path: Path, make_domain: Cal
     found = 0
     for _ in range(60):
         pid = in_child(churn)
+        os.read(begun, 1)
         time.sleep(chance.uniform(0.001, 0.012))
         os.kill(pid, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
@@ -70,6 +73,8 @@ def test_kill_9_leaves_a_world_that_can_be_read(tmp_path: Path, make_domain: Cal
         for path in tmp_path.rglob("*.xml"):
             assert path.read_text() in [domain.xml for domain in domains]
     assert found > 0
+    os.close(begun)
+    os.close(begins)
 
     # Undoing is repeated after a crash, whatever there is: nothing may be left then.
     for domain in domains:

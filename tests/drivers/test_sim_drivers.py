@@ -6,10 +6,10 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk

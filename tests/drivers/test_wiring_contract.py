@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drill.simulated import WiringFiles
 from slipway.drivers.wiring.base import WiringDriver
@@ -103,6 +103,27 @@ def test_a_filter_is_there_once_and_removed_once(driver: WiringDriver, make: Mak
     for _ in range(2):
         make().remove_filter(vif.port_id)
         assert list(driver.list_filters()) == []
+    driver.unplug(INSTANCE, vif.devname)
+
+
+def test_what_is_kept_is_compared_with_what_is_said(driver: WiringDriver, make: Make, vif: Vif) -> None:
+    server, other = server_of(vif), replace(vif, fixed_ips=(replace(vif.fixed_ips[0], ip_address="10.0.0.7"),))
+    # A drill's files keep no more than that something is there.
+    kept = not driver.local and not isinstance(driver, WiringFiles)
+    assert driver.filter_is_current(vif, RULES)
+    assert list(driver.outdated_dhcp([vif], server)) == []
+    driver.plug(INSTANCE, vif)
+    driver.apply_filter(INSTANCE, vif, RULES)
+    driver.serve_dhcp(INSTANCE, vif, server)
+    assert make().filter_is_current(vif, RULES)
+    assert make().filter_is_current(other, RULES) is not kept
+    assert make().filter_is_current(vif, []) is not kept
+    assert list(make().outdated_dhcp([vif], server)) == []
+    assert list(make().outdated_dhcp([other], server)) == ([vif.port_id] if kept else [])
+    moved = replace(server, fixed_ips=(replace(vif.fixed_ips[0], ip_address="10.0.0.3"),))
+    assert list(make().outdated_dhcp([vif], moved)) == ([vif.port_id] if kept else [])
+    driver.withdraw_dhcp(vif.network_id, vif.port_id)
+    driver.remove_filter(vif.port_id)
     driver.unplug(INSTANCE, vif.devname)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults
+from tests.waiting import PATIENCE
 
 _DRIVERS = (
     "slipway.drivers.network.embedded.driver",
@@ -30,7 +31,7 @@ def died(faults: Sequence[Fault], state: Path, text: str) -> bool:
     context.set_forkserver_preload(["__main__", __name__, *_DRIVERS])
     process = context.Process(target=_live, args=([*map(str, faults)], str(state), text))
     process.start()
-    process.join(120)
+    process.join(PATIENCE)
     return process.exitcode == -signal.SIGKILL
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from examples.real import guest
 from tests.host.libvirtd import WITH_US
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 VIRTIOFSD = Path("/usr/lib/qemu/virtiofsd")
 
@@ -91,7 +91,7 @@ def _shared_root(scratch: Path) -> Iterator[Path]:
     finally:
         # It ends when QEMU does.
         daemon.terminate()
-        daemon.wait(10)
+        daemon.wait(PATIENCE)
 
 
 def _image(scratch: Path, init: str) -> tuple[Path, Path]:

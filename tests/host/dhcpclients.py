@@ -6,13 +6,13 @@ import os
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.drivers.wiring.linuxbridge.namespace import inside
+from tests.waiting import PATIENCE, until
 
 _SCRIPT = """#!/bin/sh
 [ "$1" = bound ] && env > "$ANSWER"
@@ -33,7 +33,7 @@ class Client:
     mac: str
     scratch: Path
 
-    def ask(self, *options: str, seconds: int = 5) -> dict[str, str]:
+    def ask(self, *options: str, seconds: int = int(PATIENCE)) -> dict[str, str]:
         """What busybox' udhcpc was told; empty: nobody answered."""
         script, answer = self.scratch / "script", self.scratch / f"answer-{self.netns}"
         if not script.exists():
@@ -52,10 +52,10 @@ class Client:
         lines = answer.read_text().splitlines() if answer.exists() else []
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
-    def ask_v6(self, *options: int) -> tuple[str, dict[int, bytes]]:
-        """The address that a DHCPv6 server gave and its options. Raises `TimeoutError` when it gave none."""
+    def ask_v6(self, *options: int, seconds: float = PATIENCE) -> tuple[str, dict[int, bytes]]:
+        """The address that a DHCPv6 server gave and its options. Raises `TimeoutError` when it gave none by then."""
         ia = _option(_IA_NA, struct.pack("!III", 1, 0, 0))
-        server, advertised = self._exchange(_SOLICIT, _ADVERTISE, ia, options)
+        server, advertised = self._exchange(_SOLICIT, _ADVERTISE, ia, options, seconds)
         chosen = _option(_SERVER_ID, server) + _option(_IA_NA, advertised[_IA_NA])
         _, given = self._exchange(_REQUEST, _REPLY, chosen, options)
         address = _options(given[_IA_NA][12:])[_IA_ADDRESS][:16]
@@ -70,7 +70,7 @@ class Client:
         return {line.split()[3].split("/")[0] for line in lines}
 
     def _exchange(
-        self, kind: int, answer: int, body: bytes, options: tuple[int, ...]
+        self, kind: int, answer: int, body: bytes, options: tuple[int, ...], seconds: float = PATIENCE
     ) -> tuple[bytes, dict[int, bytes]]:
         own = _option(_CLIENT_ID, struct.pack("!HH", 3, 1) + bytes.fromhex(self.mac.replace(":", "")))
         wanted = _option(_ORO, b"".join(struct.pack("!H", option) for option in options))
@@ -80,7 +80,7 @@ class Client:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("::", 546))
             sock.settimeout(0.5)
-            for _ in range(4):
+            for _ in range(int(2 * seconds)):
                 sock.sendto(message, ("ff02::1:2", 547, 0, socket.if_nametoindex("eth0")))
                 try:
                     said = sock.recv(2000)
@@ -104,21 +104,10 @@ def client(host: str, bridge: str, mac: str, scratch: Path) -> Iterator[Client]:
         ip("link", "set", "eth0", "address", mac, netns=netns)
         ip("link", "set", port, "master", bridge, "up", netns=host)
         ip("link", "set", "eth0", "up", netns=netns)
-        assert until(10, lambda: "fe80" in ip("-6", "address", "show", "dev", "eth0", netns=netns))
+        until(lambda: "fe80" in ip("-6", "address", "show", "dev", "eth0", netns=netns), "the guest's own address")
         yield Client(netns, mac, scratch)
     finally:
         ip("netns", "del", netns)
-
-
-def until(seconds: float, holds: object) -> bool:
-    """Whether it came to hold in that time."""
-    assert callable(holds)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return bool(holds())
 
 
 def _option(code: int, body: bytes) -> bytes:

@@ -12,10 +12,11 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside
@@ -23,7 +24,8 @@ from slipway.errors import WiringError
 from slipway.model.machine import Vif
 from slipway.model.network import DhcpOption, FixedIp, HostRoute, Port, Subnet
 from slipway.model.request import Host
-from tests.host.dhcpclients import Client, client, ip, until
+from tests.host.dhcpclients import Client, client, ip
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 
@@ -214,7 +216,7 @@ def test_an_address_that_is_used_again_has_no_stale_lease(world: World) -> None:
     assert [lease.port_id for lease in world.servers.leases(world.network)] == [keeper.port_id]
     new = world.serve(world.vif(3, s4="10.9.0.12"))
     with world.client(new) as guest:
-        assert guest.ask(seconds=2)["ip"] == "10.9.0.12"
+        assert guest.ask()["ip"] == "10.9.0.12"
     with world.client(old) as guest:
         assert guest.ask(seconds=1) == {}
 
@@ -227,7 +229,7 @@ def test_other_addresses_take_the_place_of_the_first(world: World) -> None:
         assert guest.ask()["ip"] == "10.9.0.77"
         taker = world.serve(world.vif(2, s4="10.9.0.11"))
     with world.client(taker) as guest:
-        assert guest.ask(seconds=2)["ip"] == "10.9.0.11"
+        assert guest.ask()["ip"] == "10.9.0.11"
 
 
 def test_serving_twice_is_once(world: World) -> None:
@@ -239,12 +241,16 @@ def test_serving_twice_is_once(world: World) -> None:
 
 def test_dnsmasq_that_dies_comes_back(world: World) -> None:
     vif = world.serve(world.vif(1))
+
+    def another(pid: int) -> bool:
+        return bool(world.served()) and world.processes()["dnsmasq"] not in ([pid], [])
+
     for _ in range(2):
         [pid] = world.processes()["dnsmasq"]
         os.kill(pid, signal.SIGKILL)
-        assert until(30, lambda pid=pid: world.served() and world.processes()["dnsmasq"] not in ([pid], []))
+        until(partial(another, pid), "another dnsmasq")
     with world.client(vif) as guest:
-        assert guest.ask(seconds=2)["ip"] == "10.9.0.11"
+        assert guest.ask()["ip"] == "10.9.0.11"
 
 
 def test_a_server_without_its_supervisor_is_mended(world: World) -> None:
@@ -253,12 +259,12 @@ def test_a_server_without_its_supervisor_is_mended(world: World) -> None:
         # Either alone: the one that is left must not be in the way.
         for pid in world.processes()["supervisor"] + (world.processes()["dnsmasq"] if name == "dnsmasq" else []):
             os.kill(pid, signal.SIGKILL)
-        assert until(30, lambda: world.served() == ())
+        until(lambda: world.served() == (), "nobody's being served")
         world.serve(vif)
         assert [len(pids) for pids in world.processes().values()] == [1, 1]
         assert world.served() == (vif.port_id,)
     with world.client(vif) as guest:
-        assert guest.ask(seconds=2)["ip"] == "10.9.0.11"
+        assert guest.ask()["ip"] == "10.9.0.11"
 
 
 def test_a_supervisor_that_fails_takes_its_server_with_it(world: World) -> None:
@@ -267,7 +273,7 @@ def test_a_supervisor_that_fails_takes_its_server_with_it(world: World) -> None:
     in_the_way.mkdir()
     [pid] = world.processes()["dnsmasq"]
     os.kill(pid, signal.SIGKILL)
-    assert until(30, lambda: not any(world.processes().values()))
+    until(lambda: not any(world.processes().values()), "the end of both")
     in_the_way.rmdir()
     world.serve(vif)
     assert world.served() == (vif.port_id,)
@@ -389,7 +395,7 @@ def test_what_dnsmasq_says_is_in_the_error(world: World, monkeypatch: pytest.Mon
             world.serve(vif)
         with pytest.raises(WiringError, match="Address already in use"):
             world.serve(vif)
-    assert until(30, lambda: world.served() == (vif.port_id,)), "it tries again by itself"
+    until(lambda: world.served() == (vif.port_id,), "another try, by itself")
 
 
 def test_stateful_dhcpv6(world: World) -> None:
@@ -416,7 +422,7 @@ def test_stateful_dhcpv6(world: World) -> None:
         assert guest.ask_v6()[0] == "fd00:9::11"
         assert neighbour.ask_v6()[0] == "fd00:9::12"
     with world.client(vif) as stranger, pytest.raises(TimeoutError):
-        stranger.ask_v6()
+        stranger.ask_v6(seconds=2)
 
 
 @pytest.mark.parametrize("mode", ["slaac", "dhcpv6-stateless"])
@@ -426,7 +432,7 @@ def test_addresses_that_guests_make_themselves(world: World, mode: str) -> None:
     )
     vif = world.serve(world.vif(1, s6="fd00:9::5c:ff:fe00:1"))
     with world.client(vif) as guest:
-        assert until(30, lambda: guest.global_addresses() == {"fd00:9::5c:ff:fe00:1"})
+        until(lambda: guest.global_addresses() == {"fd00:9::5c:ff:fe00:1"}, "the guest's address")
         assert "default" not in ip("-6", "route", netns=guest.netns), "the server is no router"
         if mode == "dhcpv6-stateless":
             assert guest.ask_for_information(23)[23] == socket.inet_pton(socket.AF_INET6, "fd00::53")
@@ -511,7 +517,7 @@ def test_whoever_is_killed_in_the_middle_leaves_what_can_be_withdrawn(world: Wor
     keeper = world.serve(world.vif(3))
     assert [len(pids) for pids in world.processes().values()] == [1, 1]
     with world.client(keeper) as guest:
-        assert guest.ask(seconds=2)["ip"] == "10.9.0.13"
+        assert guest.ask()["ip"] == "10.9.0.13"
     for vif in [*vifs, keeper]:
         world.withdraw(vif)
     assert world.left() == []

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from slipway.errors import WiringError
-from slipway.model.network import Port
+from slipway.errors import BadRequest
+from slipway.model.network import Context, Port
 from slipway.model.record import Event
-from slipway.orchestrator import Orchestrator
+from slipway.model.request import NetworkRequest
+from slipway.networks import Networks
+from slipway.networks.attributes import DhcpOptionRequest
+from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.runfile import loads
-from tests.host.dhcpclients import Client, client, until
+from slipway.states.hosts import usages
+from tests.host.dhcpclients import Client, client
 from tests.host.hosts import NetworkHost, processes, run, things
+from tests.waiting import until
 
 pytestmark = pytest.mark.host
 
@@ -42,14 +48,15 @@ class Place:
         return {ip.ip_address for ip in port.fixed_ips}
 
 
-def file_of(netns: str, *, dhcp: bool = True, more: str = "", instances: str = "") -> str:
+def file_of(netns: str, *, dhcp: bool = True, more: str = "", instances: str = "", network: str = "") -> str:
     return f"""
 schema: 1
 hosts: {{{netns}: {{vcpus: 8, memory: 8GiB, disk: 1TiB, compute: sim, wiring: linuxbridge, netns: {netns}}}}}
 networks:
-  net:
-    subnets: {{v4: {{cidr: 10.9.0.0/24, enable_dhcp: {str(dhcp).lower()}}}{more}}}
-    ports: {{mine: {{fixed_ip: 10.9.0.11}}, other: {{fixed_ip: 10.9.0.12}}}}
+  net: {{
+    {network}subnets: {{v4: {{cidr: 10.9.0.0/24, enable_dhcp: {str(dhcp).lower()}}}{more}}},
+    ports: {{mine: {{fixed_ip: 10.9.0.11}}, other: {{fixed_ip: 10.9.0.12}}}},
+  }}
 flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 1GiB}}}}
 images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
 instances:
@@ -66,11 +73,11 @@ def place(netns: str, tmp_path: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def built(netns: str, tmp_path: Path, *, dhcp: bool) -> Iterator[Place]:
+def built(netns: str, tmp_path: Path, *, dhcp: bool, network: str = "") -> Iterator[Place]:
     host, state = NetworkHost(netns), tmp_path / "state"
     with Orchestrator(state) as slipway:
         before = things([host], state)
-        file = loads(file_of(netns, dhcp=dhcp), "refresh.yaml")
+        file = loads(file_of(netns, dhcp=dhcp, network=network), "refresh.yaml")
         try:
             assert [ended.status.value for ended in slipway.run(file).ended] == ["built"] * 2
             (port,) = slipway.network.list_ports(name="mine")
@@ -191,7 +198,7 @@ def test_a_prefix_that_comes_later_is_advertised(place: Place) -> None:
         ipv6_address_mode="slaac",
     )
     _, own = place.port().fixed_ips
-    assert until(20, lambda: place.guest.global_addresses() == {own.ip_address})
+    until(lambda: place.guest.global_addresses() == {own.ip_address}, "the guest's address")
     place.slipway.network.delete_subnet(later.id)
 
 
@@ -200,7 +207,7 @@ def test_a_prefix_of_a_later_file_is_advertised(place: Place, netns: str) -> Non
     file = loads(file_of(netns, more=slaac), "later.yaml")
     assert [ended.status.value for ended in place.slipway.run(file).ended] == ["unchanged"] * 2
     _, own = place.port().fixed_ips
-    assert until(20, lambda: place.guest.global_addresses() == {own.ip_address})
+    until(lambda: place.guest.global_addresses() == {own.ip_address}, "the guest's address")
     place.slipway.network.delete_subnet(place.slipway.network.list_subnets(name="v6")[0].id)
 
 
@@ -212,16 +219,105 @@ def test_an_instance_on_a_subnet_of_a_later_file_is_served(place: Place, netns: 
     place.slipway.delete("three")
 
 
-def test_what_the_server_refuses_is_an_error_and_the_others_stay_served(place: Place) -> None:
-    other = place.port("other").id
-    with pytest.raises(WiringError, match="characters that are not allowed"):
-        place.slipway.network.update_port(other, extra_dhcp_opts=[{"opt_name": "bootfile-name", "opt_value": 'a"b'}])
+BAD_OPTIONS = [
+    ("bootfile-name", 'a"b'),
+    ("bootfile-name", "back\\slash"),
+    ("bootfile-name", "x\r"),
+    ("bootfile-name", "ok #c"),
+    ("bootfile-name", "#c"),
+    ("bootfile-name", "x" * 255 + "é"),
+    ("no-such-option", "1"),
+    ("tag:other,option:router", "10.9.0.1"),
+    ("option6:dns-server", "[fd00::1]"),
+    ("0", "1"),
+    ("300", "1"),
+    ("router", "10.9.0"),
+    ("dns-server", "x"),
+    ("200", "é" * 200),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_OPTIONS)
+def test_an_option_that_the_server_would_refuse_is_refused_when_it_comes_in(
+    place: Place, name: str, value: str
+) -> None:
+    network, other = place.slipway.network, place.port("other").id
+    options: list[DhcpOptionRequest] = [{"opt_name": name, "opt_value": value}]
+    for call in (
+        lambda: network.update_port(other, extra_dhcp_opts=options, context=Context("default")),
+        lambda: network.create_port(network_id=place.network_id, extra_dhcp_opts=options),
+        lambda: network.create_ports([{"network_id": place.network_id, "extra_dhcp_opts": options}]),
+    ):
+        with pytest.raises(BadRequest, match="extra_dhcp_opts: "):
+            call()
+    assert network.show_port(other).extra_dhcp_opts == ()
+    assert len(network.list_ports()) == 3
+    network.update_port(other, fixed_ips=[{"ip_address": "10.9.0.44"}])
     assert place.guest.ask()["ip"] == "10.9.0.11"
-    place.slipway.network.update_port(other, extra_dhcp_opts=[{"opt_name": "bootfile-name", "opt_value": "ab"}])
+
+
+def test_options_that_the_server_takes(place: Place) -> None:
+    options: list[DhcpOptionRequest] = [
+        {"opt_name": "NIS+-domain", "opt_value": "a#b"},
+        {"opt_name": "66", "opt_value": "10.9.0.7"},
+        {"opt_name": "router", "opt_value": ""},
+        {"opt_name": "dns-server", "opt_value": "[fd00::7]", "ip_version": 6},
+    ]
+    place.slipway.network.update_port(place.port().id, extra_dhcp_opts=options)
+    told = place.guest.ask("66")
+    assert (told["tftp"], "router" in told) == ("10.9.0.7", False)
+
+
+def test_an_option_from_before_there_was_a_server_fails_its_own_build_alone(place: Place) -> None:
+    """On record while no host had wiring, say: nobody else's build or change fails by it, and no host is blamed."""
+    network = place.slipway.network
+    unasked = Networks(network._driver, Context("default", is_admin=True))
+    odd = unasked.create_port(
+        network_id=place.network_id, name="odd", extra_dhcp_opts=[{"opt_name": "a", "opt_value": "b"}]
+    )
+    one = place.slipway.show("one").instance.request
+    with pytest.raises(BuildFailed) as failed:
+        place.slipway.create(replace(one, name="three", networks=(NetworkRequest(port="odd"),)))
+    assert failed.value.cause is not None
+    assert failed.value.cause.type == "InvalidInput"
+    place.slipway.create(replace(one, name="four", networks=(NetworkRequest("net"),)))
+    with place.slipway._store.read() as tx:
+        assert [usage.failed_builds for usage in usages(tx)] == [0]
     assert place.guest.ask()["ip"] == "10.9.0.11"
+    for name in ("three", "four"):
+        place.slipway.delete(name)
+    network.delete_port(odd.id)
+
+
+def test_what_a_host_did_not_hear_of_is_found_and_made_up_for(place: Place) -> None:
+    network, port = place.slipway.network, place.port()
+    unheard = Networks(network._driver, Context("default", is_admin=True))
+    unheard.update_port(port.id, fixed_ips=[{"ip_address": "10.9.0.99"}])
+    found = place.slipway.audit()
+    assert [(one.difference, one.kind, one.name) for one in found] == [
+        ("different", "dhcp", port.id),
+        ("different", "filter", port.id),
+    ]
+    assert {one.instance_id for one in found} == {place.slipway.show("one").instance.id}
+    place.slipway.reboot("one", force=True)
+    assert place.slipway.audit() == ()
+    assert place.guest.ask()["ip"] == "10.9.0.99"
+    unheard.update_subnet(place.subnet(), dns_nameservers=["9.9.9.9"])
+    assert {(one.kind, one.name) for one in place.slipway.audit()} == {
+        ("dhcp", each.id) for each in (port, place.port("other"))
+    }
+    network.update_port(port.id, name="mine")
+    assert place.slipway.audit() == ()
+
+
+@pytest.mark.parametrize("mtu", [600, 1279])
+def test_a_network_with_a_small_mtu_is_served(netns: str, tmp_path: Path, mtu: int) -> None:
+    with built(netns, tmp_path, dhcp=True, network=f"mtu: {mtu}, ") as place:
+        assert place.guest.ask("26")["mtu"] == str(mtu)
 
 
 def test_a_host_that_cannot_follow_keeps_no_other_from_it(netns: str, tmp_path: Path) -> None:
+    told: list[Event] = []
     lost = f"{netns}-0"
     run("ip", "netns", "add", lost)
     one, other = (
@@ -242,12 +338,19 @@ instances:
         "lost.yaml",
     )
     try:
-        with Orchestrator(tmp_path / "state") as slipway:
+        with Orchestrator(tmp_path / "state", on_event=told.append) as slipway:
             assert [ended.status.value for ended in slipway.run(file).ended] == ["built"] * 2
             (subnet,) = slipway.network.list_subnets()
             run("ip", "netns", "del", lost)
-            with pytest.raises(WiringError, match=f"{lost}: .*there is no network namespace {lost}"):
-                slipway.network.update_subnet(subnet.id, dns_nameservers=["9.9.9.9"])
+            changed = slipway.network.update_subnet(subnet.id, dns_nameservers=["9.9.9.9"])
+            assert changed.dns_nameservers == ("9.9.9.9",)
+            assert {(event.type, event.host) for event in told} == {("host.behind", lost)}
+            assert f"there is no network namespace {lost}" in told[0].message
+            told.clear()
+            slipway.network.create_subnet(
+                network_id=slipway.network.create_network(name="else").id, ip_version=4, cidr="10.7.0.0/24"
+            )
+            assert told == []
             (port,) = slipway.network.list_ports(device_id=slipway.show("second").instance.id)
             with client(netns, f"brq{port.network_id}"[:14], port.mac_address, tmp_path) as guest:
                 assert guest.ask()["dns"] == "9.9.9.9"

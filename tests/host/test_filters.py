@@ -10,13 +10,13 @@ import subprocess
 import sys
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import asdict, replace
 
 from slipway.drivers.network.embedded.security.group_attributes import check_rule
 from slipway.drivers.wiring.linuxbridge import nft
@@ -31,6 +31,7 @@ from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
 from slipway.model.request import Host
 from tests.host import lan as net
 from tests.host.lan import Guest, Lan, answers_udp, arrives, connects, default_group, out_to_all, pings, rule
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.host,
@@ -602,7 +603,7 @@ def test_a_kill_between_file_and_kernel_is_mended_by_the_next(
 ) -> None:
     one, other = lan.guest(host), lan.guest(host)
     rules = list(default_group(GROUP))
-    assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(30) == -signal.SIGKILL
+    assert worker(tmp_path, host, in_group(one, GROUP), rules, "killed").wait(PATIENCE) == -signal.SIGKILL
     assert not listed(filters)
     filters.apply("i", in_group(other, GROUP), rules)
     assert listed(filters) == sorted((one.vif.port_id, other.vif.port_id))
@@ -619,7 +620,7 @@ def test_processes_that_come_together_end_in_what_was_wanted(
     rules = list(default_group(GROUP))
     workers = [worker(tmp_path, host, stays, rules, "keeps"), worker(tmp_path, host, goes, rules, "drops")]
     filters.apply("i", here, rules)
-    assert [process.wait(60) for process in workers] == [0, 0]
+    assert [process.wait(PATIENCE) for process in workers] == [0, 0]
     assert listed(filters) == sorted((stays.port_id, here.port_id))
     text = ruleset(host)
     assert stays.fixed_ips[0].ip_address in text

@@ -17,6 +17,7 @@ import pytest
 from slipway.drivers.hostcheck.finding import Finding, Result
 from slipway.drivers.hostcheck.links import NAMES, check_network
 from tests.host.libvirtd import Libvirtd
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.host
 
@@ -33,7 +34,7 @@ def daemon(libvirtd: Libvirtd) -> Iterator[Libvirtd]:
 def check(uri: str, state: Path, *before: str) -> tuple[int, dict[str, dict[str, Any]]]:
     command = [*before, SLIPWAY, "host", "check", "--uri", uri, "--state", str(state), "--output", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        out, err = process.communicate(timeout=150)
+        out, err = process.communicate(timeout=PATIENCE)
     assert err == ""
     assert not Path(f"/run/netns/slipway-check-{process.pid}").exists()
     return process.returncode, {one["name"]: one for one in json.loads(out)}

@@ -9,11 +9,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
@@ -22,7 +22,7 @@ from slipway.model.record import Instance
 from slipway.model.request import Boot, Host, Image
 from tests.drivers.conftest import make_vif as make_vif
 from tests.host.libvirtd import WITH_US, Libvirtd
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.host
 
@@ -229,7 +229,7 @@ def test_the_guest_that_proves_kvm_does_boot(host: Host, tmp_path: Path) -> None
 
     connection = libvirt.open(host.uri)
     try:
-        assert boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=60.0)
+        assert boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=PATIENCE)
         assert not boots(connection, str(tmp_path / "guest"), Acceleration.TCG, within=0.0)
     finally:
         connection.close()

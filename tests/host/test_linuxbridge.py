@@ -7,17 +7,18 @@ import multiprocessing
 import subprocess
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.errors import WiringError
 from slipway.model.machine import Vif, Wired
 from slipway.model.request import Host
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.host
 
@@ -266,6 +267,6 @@ def test_processes_at_one_bridge(host: Host, netns: str, tmp_path: Path, make_vi
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(PATIENCE)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert set(links(netns)) == before

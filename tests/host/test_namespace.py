@@ -10,6 +10,7 @@ import pytest
 
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside, open_links, run
 from slipway.errors import WiringError
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.host
 
@@ -51,17 +52,17 @@ def test_links_of_the_namespace_and_nothing_left_open(netns: str) -> None:
 def test_a_program_runs_inside(netns: str) -> None:
     with inside(netns):
         there = here()
-    assert run(netns, ["readlink", "/proc/self/ns/net"], timeout=10).stdout.strip() == there
-    assert run(None, ["readlink", "/proc/self/ns/net"], timeout=10).stdout.strip() == here()
-    assert run(netns, ["cat"], input="x; $(id)\n", timeout=10).stdout == "x; $(id)\n"
+    assert run(netns, ["readlink", "/proc/self/ns/net"], timeout=PATIENCE).stdout.strip() == there
+    assert run(None, ["readlink", "/proc/self/ns/net"], timeout=PATIENCE).stdout.strip() == here()
+    assert run(netns, ["cat"], input="x; $(id)\n", timeout=PATIENCE).stdout == "x; $(id)\n"
 
 
 def test_a_program_that_fails(netns: str) -> None:
     with pytest.raises(WiringError, match=r"cat /no/such: cat: /no/such: No such file"):
-        run(netns, ["cat", "/no/such"], timeout=10)
-    assert run(netns, ["cat", "/no/such"], timeout=10, check=False).returncode == 1
+        run(netns, ["cat", "/no/such"], timeout=PATIENCE)
+    assert run(netns, ["cat", "/no/such"], timeout=PATIENCE, check=False).returncode == 1
     with pytest.raises(WiringError, match=r"no-such-program is not installed"):
-        run(netns, ["no-such-program"], timeout=10)
+        run(netns, ["no-such-program"], timeout=PATIENCE)
     with pytest.raises(WiringError, match=r"not done after 0\.1 s"):
         run(netns, ["sleep", "60"], timeout=0.1)
 

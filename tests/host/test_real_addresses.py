@@ -17,7 +17,7 @@ from slipway.runfile import loads
 from tests.conftest import Guest
 from tests.host.agent import with_agent
 from tests.host.hosts import RealHost
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.host
 
@@ -30,7 +30,7 @@ def host(real_hosts: tuple[RealHost, RealHost]) -> Iterator[RealHost]:
 
 def show(state: Path, *arguments: str) -> str:
     command = [str(Path(sys.executable).with_name("slipway")), "show", "one", "--state", str(state), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
 def test_what_the_dhcp_server_and_the_guest_say(host: RealHost, guest: Guest, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from examples.real.daemon import QEMU_CONF
 from tests.conftest import Guest
 from tests.host.libvirtd import Libvirtd
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.host
 
@@ -56,7 +56,7 @@ instances: {{{instances}}}
             self.libvirtd.inside(command, *arguments, "--state", str(self.directory / "state"), "--output", "json"),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
             # What a daemon would write to its own log.
             env={**os.environ, "LIBVIRT_LOG_OUTPUTS": f"3:file:{self.directory}/libvirt.log"},

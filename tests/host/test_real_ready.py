@@ -42,7 +42,7 @@ settings: {{poll_interval: 100ms, max_attempts: 1}}
 
 
 def test_it_is_waited_for(host: RealHost, guest: Guest, tmp_path: Path) -> None:
-    file = file_of(host, guest, 'ping: 2m, lease: 2m, marker: {text: "slipway-guest: ready", within: 2m}')
+    file = file_of(host, guest, 'ping: 5m, lease: 5m, marker: {text: "slipway-guest: ready", within: 5m}')
     said = b""
 
     def listen(event: Event) -> None:
@@ -68,7 +68,7 @@ def test_a_marker_that_virtlogd_has_put_aside_is_seen(host: RealHost, guest: Gue
             log.with_name(f"{log.name}.0").write_text("what it said ear")
             log.write_text(f"lier{log.read_text(errors='replace')}")
 
-    file = file_of(host, guest, "marker: {text: said earlier, within: 10s}")
+    file = file_of(host, guest, "marker: {text: said earlier, within: 5m}")
     with Orchestrator(tmp_path, settings=file.settings) as orchestrator:
         (ended,) = orchestrator.run(file, on_event=put_aside).ended
         assert ended.instance is not None

@@ -17,7 +17,7 @@ import pytest
 
 from tests.host.conftest import Machines
 from tests.host.libvirtd import WITH_US
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.host
 
@@ -77,10 +77,9 @@ def test_what_happens_is_told_and_the_record_follows(machines: Machines) -> None
         one, two = orchestrator.list()
         with watching(machines) as watch:
             watch.until(None, "host.heard")
-            # Every instance is looked at once now: what ends meanwhile may be recorded before libvirt tells of it.
-            time.sleep(3)
             machines.libvirtd.machines(one.id)[0].kill()
-            watch.until("one-1", "domain.crashed", "state")
+            # Every instance is looked at once now, so it may be on record before libvirt tells of it.
+            until(lambda: {"domain.crashed", "state"} <= set(watch.told("one-1")), "the crash")
             assert [instance.vm_state for instance in orchestrator.list()] == ["STOPPED", "ACTIVE"]
             assert orchestrator.audit() == ()
 
@@ -105,7 +104,7 @@ def test_what_happens_is_told_and_the_record_follows(machines: Machines) -> None
             )
 
             os.kill(watch.process.pid, signal.SIGINT)
-            assert watch.process.wait(30) == 130
+            assert watch.process.wait(PATIENCE) == 130
 
 
 def test_a_stop_is_told_and_is_the_command_s_own(machines: Machines) -> None:

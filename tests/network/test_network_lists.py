@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork

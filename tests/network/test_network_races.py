@@ -18,6 +18,7 @@ from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.model.network import Context, Network
 from slipway.settings import Settings
 from slipway.states.store import Store
+from tests.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")
 ADMIN = Context("demo", is_admin=True)
@@ -39,7 +40,7 @@ def together(count: int, work: Callable[..., None], *arguments: Any) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0] * count
 
 

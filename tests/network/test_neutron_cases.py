@@ -11,11 +11,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import fields, replace
 
 from slipway import errors
 from slipway.drivers.network.embedded.addressing.addresses import eui64
@@ -107,7 +108,7 @@ class Case:
         if made is None:
             return None
         name = op.get("as") or op.get("id", "").removeprefix("$")
-        self.names[name], self.bodies[name] = made.id, asdict(made)
+        self.names[name], self.bodies[name] = made.id, json.loads(msgspec.json.encode(made))
         return self._describe(made, body)
 
     def _repeat(self, op: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +151,7 @@ class Case:
     def _describe(self, made: Any, sent: dict[str, Any]) -> dict[str, Any]:
         if isinstance(made, Port):
             return self._port(made, sent)
-        values = json.loads(json.dumps(asdict(made)))
+        values = json.loads(msgspec.json.encode(made))
         if isinstance(made, Network):
             values["n_subnets"] = len(made.subnets)
         return {re.sub("^(provider)_", r"\1:", key): value for key, value in values.items()}
@@ -158,7 +159,7 @@ class Case:
     def _port(self, port: Port, sent: dict[str, Any]) -> dict[str, Any]:
         asked = [each.get("ip_address") for each in sent.get("fixed_ips") or () if isinstance(each, dict)]
         values = {
-            re.sub("^(binding)_", r"\1:", key): value for key, value in json.loads(json.dumps(asdict(port))).items()
+            re.sub("^(binding)_", r"\1:", key): value for key, value in json.loads(msgspec.json.encode(port)).items()
         }
         return values | {
             "mac": port.mac_address,

@@ -20,6 +20,7 @@ from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states.store import Store
 from tests.neutron.process import HOSTS, PYTHON, serving
+from tests.waiting import PATIENCE
 
 PASSWORD = "of-the-administrator"
 
@@ -115,7 +116,9 @@ class Place:
 
     def slipway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("slipway")), "--state", "state", *arguments]
-        return subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(
+            command, cwd=self.directory, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
 
 
 @pytest.fixture

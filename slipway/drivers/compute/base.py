@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from slipway.model.machine import Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 
 
-@dataclass(frozen=True, slots=True)
-class DomainInfo:
+class DomainInfo(Struct, frozen=True):
     """A domain that bears our tag, as the hypervisor has it."""
 
     instance_id: str
@@ -36,16 +36,14 @@ class Change(StrEnum):
     CRASHED = "crashed"
 
 
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
+class DomainEvent(Struct, frozen=True):
     """Something that has happened to a domain that bears our tag."""
 
     instance_id: str
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(Struct, frozen=True):
     """What happens is heard from now on; or no longer, where `lost` says why. What happened before was not told."""
 
     lost: str | None = None

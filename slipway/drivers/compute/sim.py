@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.domain_files import Definitions
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 
-@dataclass(frozen=True, slots=True)
-class SimDomain:
+class SimDomain(Struct, frozen=True):
     """A domain as the world has it; memory in bytes. The last three are read from its XML: addresses, taps, files."""
 
     instance_id: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from slipway.model.machine import Disk, DiskRequest
 
 
-@dataclass(frozen=True, slots=True)
-class DiskInfo:
+class DiskInfo(Struct, frozen=True):
     """A disk that bears our tag, as it lies there, or a volume that we gave out; `size` in bytes."""
 
     instance_id: str

@@ -6,9 +6,11 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.disk.base import DiskInfo
 from slipway.drivers.disk.devices import device_name
@@ -20,8 +22,7 @@ from slipway.model.machine import Disk, DiskRequest, DiskRole
 from slipway.model.request import Host, Volume
 
 
-@dataclass(frozen=True, slots=True)
-class SimDiskFile:
+class SimDiskFile(Struct, frozen=True):
     """A disk as the world has it; size in bytes. Of user data it has the digest only, for they may hold secrets."""
 
     instance_id: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from slipway.model.machine import Lease, Vif, Wired
-from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 
 
 class WiringDriver(Protocol):
@@ -37,6 +37,9 @@ class WiringDriver(Protocol):
     def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Replace the port's filter, where there is one, after the port or its groups' rules have changed."""
 
+    def filter_is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
+        """Whether the port's filter is by what `vif` and `rules` say; so where there is none."""
+
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
 
@@ -55,8 +58,14 @@ class WiringDriver(Protocol):
         `server` is the server's own port as it is now.
         """
 
+    def outdated_dhcp(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
+        """The ids of those of these ports of one network that are served by something else than this says."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and the server when it serves nobody else. Absent: nothing."""
+
+    def check_dhcp_options(self, options: Sequence[DhcpOption]) -> None:
+        """Raises `InvalidInput` for options of a port that the host's DHCP servers would refuse."""
 
     def list_dhcp(self) -> Sequence[Wired]:
         """The ports that are served, by id: those with an entry at a server that lives.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from slipway.model.machine import Lease, Vif, Wired
-from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.request import Host
 
 
@@ -35,6 +35,10 @@ class NullWiring:
     def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Do nothing."""
 
+    def filter_is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
+        """Always: no rules are kept."""
+        return True
+
     def remove_filter(self, port_id: str) -> None:
         """Do nothing."""
 
@@ -48,8 +52,15 @@ class NullWiring:
     def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
         """Do nothing."""
 
+    def outdated_dhcp(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
+        """None: no addresses are kept."""
+        return ()
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Do nothing."""
+
+    def check_dhcp_options(self, options: Sequence[DhcpOption]) -> None:
+        """Take them all: there is no server."""
 
     def list_dhcp(self) -> Sequence[Wired]:
         """None: nobody is served."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from inspect import signature
 from typing import Any, ClassVar, get_type_hints
 
 import msgspec
+from msgspec import Struct
 
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.definition import TaskSignature
@@ -24,8 +24,7 @@ from slipway.states.machines import Move
 from slipway.states.store import Store, Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """What the steps of all builds share, passed in so that nothing is global."""
 
     store: Store
@@ -35,8 +34,7 @@ class Tools:
     sleep: Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One effect to be done or undone, with all that a task may use for it.
 
     `tx` is open where the effect is in our own database, and None elsewhere. `host` is None before one was chosen.

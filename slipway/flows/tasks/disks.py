@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
 from slipway.flows.tasks.base import Task, Tools, Work

@@ -18,8 +18,6 @@ from slipway.states.effects import effects_of
 from slipway.states.ledger import Durability
 from slipway.states.store import Transaction
 
-"""The device owner of a DHCP server's port (Neutron)."""
-
 
 class WiringTask(Task):
     """A step of one NIC that the host's wiring carries out. Where a host has none, nothing is done or recorded."""
@@ -161,13 +159,18 @@ def with_addresses(
 
     Raises what the network service does.
     """
-    asked = {subnet.id: subnet.enable_dhcp for subnet in _asked(subnets)}
-    wanted = [subnet_id for subnet_id, enabled in asked.items() if enabled]
-    if asked.keys() & {ip.subnet_id for ip in server.fixed_ips} == set(wanted):
+    if has_addresses(server, subnets):
         return server
     # Where it is asked for a subnet that it has an address in, it keeps that (Neutron).
-    fixed_ips = [{"subnet_id": subnet_id} for subnet_id in wanted]
+    fixed_ips = [{"subnet_id": subnet.id} for subnet in _asked(subnets) if subnet.enable_dhcp]
     return network.update_port(context, server.id, fixed_ips=fixed_ips, tx=tx)
+
+
+def has_addresses(server: Port, subnets: Sequence[Subnet]) -> bool:
+    """Whether the DHCP server's port has an address in each of these subnets that has DHCP, and in no other."""
+    asked = {subnet.id: subnet.enable_dhcp for subnet in _asked(subnets)}
+    wanted = {subnet_id for subnet_id, enabled in asked.items() if enabled}
+    return asked.keys() & {ip.subnet_id for ip in server.fixed_ips} == wanted
 
 
 def _asked(subnets: Sequence[Subnet]) -> list[Subnet]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _HEADER = struct.Struct(">4sIQIIQI")
 """Magic, version, place and length of the backing file's name, bits of a cluster, size, method of encryption."""
@@ -13,8 +14,7 @@ _INCOMPATIBLE_AT = 72
 _CORRUPT, _DATA_FILE = 1 << 1, 1 << 2
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """Of a qcow2 image; `size` is what a guest sees, in bytes."""
 
     size: int

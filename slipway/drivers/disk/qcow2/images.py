@@ -8,11 +8,11 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.download import download
@@ -26,8 +26,7 @@ _CHUNK = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """A checked image in the cache; `size` is what a guest sees, in bytes."""
 
     path: str

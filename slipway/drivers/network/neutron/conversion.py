@@ -1,11 +1,14 @@
-"""Neutron's JSON as our dataclasses, and our attributes as Neutron's JSON."""
+"""Neutron's JSON as our records, and our attributes as Neutron's JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
 
 from slipway.drivers.network.macs import spelled
 from slipway.errors import HTTPBadRequest, TransientNetworkError
@@ -24,7 +27,7 @@ from slipway.model.network import (
 from slipway.model.neutron import FIXED_IP_KEYS
 
 Json: TypeAlias = Mapping[str, Any]
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 
 _NAMES = {
     "binding_host_id": "binding:host_id",
@@ -101,18 +104,23 @@ def request(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _made(kind: type[T], answer: Json, **conversions: Any) -> T:
-    """A dataclass of what Neutron says; what it does not say, or as null, is left to the default where there is one."""
+    """A record of what Neutron says; what it does not say, or as null, is left to the default where there is one."""
     values = {}
-    for field in fields(kind):  # type: ignore[arg-type]
+    for field in _fields(kind):
         value = answer.get(_NAMES.get(field.name, field.name))
         if value is not None:
             values[field.name] = conversions.get(field.name, _same)(value)
-        elif field.default is MISSING:
+        elif field.default is NODEFAULT:
             values[field.name] = _null(kind, answer, field)
     return kind(**values)
 
 
-def _null(kind: type[object], answer: Json, field: Field[Any]) -> object:
+@cache
+def _fields(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    return fields(kind)
+
+
+def _null(kind: type[object], answer: Json, field: FieldInfo) -> object:
     """Neutron's null; an answer that does not have the attribute at all is none of Neutron's."""
     if field.name not in answer:
         raise TransientNetworkError(f"Neutron's answer is no {kind.__name__.lower()}: it has no {field.name}")

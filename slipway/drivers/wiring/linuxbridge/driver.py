@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers
+from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers, check_options
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
 from slipway.drivers.wiring.linuxbridge.reach import greets, pings
 from slipway.model.machine import Lease, Vif, Wired
-from slipway.model.network import Port, SecurityGroupRule
+from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.neutron import bridge_name
 from slipway.model.request import Host
 
@@ -49,6 +49,10 @@ class LinuxBridgeWiring:
         """Replace the port's filter where there is one. Absent: nothing happens."""
         self._filters.refresh(vif, rules)
 
+    def filter_is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
+        """Whether what is kept of the port's filter is what they say."""
+        return self._filters.is_current(vif, rules)
+
     def remove_filter(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of the others. Absent: nothing happens."""
         self._filters.remove(port_id)
@@ -65,11 +69,19 @@ class LinuxBridgeWiring:
         """Replace the entries that there are of these ports. Absent: nothing happens."""
         self._dhcp.refresh(vifs, server)
 
+    def outdated_dhcp(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
+        """Those of these ports that the server was told something else of."""
+        return self._dhcp.outdated(vifs, server)
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, with the last one the server and bridge. Absent: nothing."""
         self._dhcp.withdraw(network_id, port_id)
         # The server's link may have been the last thing in the bridge, where an unplug could not wait for this.
         self._links.release_bridge(bridge_name(network_id))
+
+    def check_dhcp_options(self, options: Sequence[DhcpOption]) -> None:
+        """Try them with dnsmasq. Raises `InvalidInput` for those that it refuses, `WiringError` where it is absent."""
+        check_options(options)
 
     def list_dhcp(self) -> Sequence[Wired]:
         """All ports that a server on this host serves, by id."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from slipway.drivers.files import file_name, locked, make_directories, remove, replace
 from slipway.errors import WiringError
@@ -27,8 +27,7 @@ Source = tuple[str, IPv4Network | IPv6Network]
 """A MAC address, and addresses that may be a source with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilteredPort:
+class FilteredPort(Struct, frozen=True):
     """A port as its filter needs it. Nothing in it has a form that could mean something else in a ruleset."""
 
     port_id: str

@@ -72,6 +72,12 @@ class Filters:
                 self._ports.write(port)
                 self._update({**before, port.port_id: port}, [old, port])
 
+    def is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
+        """Whether the port's filter was made of what VIF and rules say; also where there is none."""
+        port = filtered_port(self._host, vif, rules)
+        with self._ports.locked():
+            return self._ports.read().get(port.port_id, port) == port
+
     def list(self) -> Sequence[Wired]:
         """All ports that have their chains in the kernel, those left out that another host has on file.
 

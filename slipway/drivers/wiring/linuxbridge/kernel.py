@@ -13,8 +13,9 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from slipway.drivers.wiring.linuxbridge.namespace import open_links
 from slipway.errors import WiringError
@@ -29,8 +30,7 @@ _LINK_SCOPE = 253
 _MODULES = {"vlan": "8021q", "vxlan": "vxlan", "bridge": "bridge"}
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A link. `owner` is what its alias says after our tag, None where it is not ours; `master` the bridge's index."""
 
     index: int

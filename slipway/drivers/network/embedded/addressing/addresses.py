@@ -8,17 +8,16 @@ get the same address.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway.drivers.network.embedded.common.tables import IpAddress, allocation_pools, free_ranges
 from slipway.states.store import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """Addresses from `first` to `last`, both included."""
 
     first: IpAddress

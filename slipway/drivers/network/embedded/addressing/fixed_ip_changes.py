@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from slipway.drivers.network.embedded.addressing import fixed_ips
 from slipway.drivers.network.embedded.addressing.addresses import is_eui64
 from slipway.drivers.network.embedded.addressing.fixed_ips import Candidate, Holder, Pick, Taken, Wanted
@@ -19,8 +21,7 @@ class _Changes:
     remove: list[Taken] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is to become of a port's addresses: those that stay, those to give back, and those to take."""
 
     keep: Sequence[Taken]

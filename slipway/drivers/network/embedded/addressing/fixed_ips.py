@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.addressing import addresses
@@ -30,16 +30,14 @@ _DELETE = allocations.delete().where(
 _EXISTS = sa.select(subnets.c.network_id).where(subnets.c.id == sa.bindparam("subnet"))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """One entry of `fixed_ips` as asked for."""
 
     subnet_id: str | None = None
     address: IpAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A subnet that the port may have addresses of."""
 
     id: str
@@ -48,8 +46,7 @@ class Candidate:
     is_auto: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """An address that a port has; `position` is its place in `fixed_ips`."""
 
     subnet_id: str
@@ -57,8 +54,7 @@ class Taken:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """The port that gets addresses, as far as the rules ask for it."""
 
     port_id: str
@@ -67,8 +63,7 @@ class Holder:
     mac_address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(Struct, frozen=True):
     """One address to take: this one, or (None) one out of the first of these subnets that has any left."""
 
     subnets: tuple[Candidate, ...]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drivers.network.embedded.common import checks
@@ -18,8 +19,7 @@ from slipway.model.network import Context
 from slipway.states.store import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The part of a list that is wanted: at most `limit` items after the one with the id `marker`, by `sort_key`."""
 
     sort_key: str
@@ -96,13 +96,12 @@ _NOT_FOUND = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A filter by another table's `column`, whose rows name the listed ones in `key`; `check` reads each value."""
 
     key: sa.Column[Any]
     column: sa.Column[Any]
-    check: Check = field(default_factory=checks.text)
+    check: Check = checks.text()
 
 
 class Listing:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.common import checks
@@ -16,7 +16,7 @@ from slipway.model.network import Context, Quota, QuotaUse
 from slipway.settings import Settings
 from slipway.states.store import Transaction
 
-RESOURCES = tuple(asdict(QuotaUse()))
+RESOURCES = QuotaUse.__struct_fields__
 UNLIMITED, MAX_LIMIT = -1, 2**31 - 1
 
 _row = sa.and_(quotas.c.project_id == sa.bindparam("project"), quotas.c.resource == sa.bindparam("kind"))
@@ -34,8 +34,7 @@ _WITH_LIMITS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quotas:
+class Quotas(Struct, frozen=True):
     """The quotas of all projects; the settings hold where a project has no limit of its own."""
 
     settings: Settings

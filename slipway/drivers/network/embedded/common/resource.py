@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.common.checks import Check
@@ -22,8 +23,7 @@ UNSET: Final = Unset()
 REQUIRED: Final = Unset()
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One attribute: its check, its default, whether it may be changed later, whether `None` means "not given"."""
 
     check: Check

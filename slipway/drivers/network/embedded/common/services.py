@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from slipway.drivers.network.embedded.common.macs import MacGenerator
 from slipway.drivers.network.embedded.common.quotas import Quotas
 from slipway.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """Settings, randomness, time and quotas, passed in so that tests can choose them."""
 
     settings: Settings

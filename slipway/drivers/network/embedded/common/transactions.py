@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from slipway.drivers.network.embedded.common.tables import TABLES
 from slipway.model.network import Network, Port, Subnet
@@ -13,8 +14,7 @@ from slipway.states.schema import metadata
 from slipway.states.store import Store, Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkEvent:
+class NetworkEvent(Struct, frozen=True):
     """Something that happened to a network, subnet or port, told after the commit; `type` is like `port.create`.
 
     `resource` is the thing as it is then, a deleted one as it was.

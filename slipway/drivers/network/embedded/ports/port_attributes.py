@@ -9,11 +9,13 @@ from ipaddress import ip_network
 from typing import Any
 
 from slipway import errors
+from slipway.drivers.dhcp_options import check_form
 from slipway.drivers.network.embedded.addressing.fixed_ips import Wanted
 from slipway.drivers.network.embedded.common import checks
 from slipway.drivers.network.embedded.common.checks import Check
 from slipway.drivers.network.embedded.common.macs import canonical
 from slipway.drivers.network.embedded.common.resource import REQUIRED, Attribute, Resource
+from slipway.model.network import DhcpOption
 from slipway.model.neutron import FIXED_IP_KEYS
 
 MAX_ADDRESS_PAIRS = 10
@@ -56,7 +58,14 @@ def _dhcp_option(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     for part in (option,) if may_be_blank or value is None else (option, value):
         if not part.strip() or len(part.splitlines()) > 1:
             raise checks.bad(name, f"{part!r} is blank or has several lines")
-    return {"opt_name": option, "opt_value": value, "ip_version": checks.ip_version(item.get("ip_version", 4), name)}
+    version = checks.ip_version(item.get("ip_version", 4), name)
+    if value is not None:
+        try:
+            # Stricter than Neutron, where one such value keeps a network's DHCP server from starting.
+            check_form(DhcpOption(option, value, version))
+        except ValueError as error:
+            raise checks.bad(name, str(error)) from error
+    return {"opt_name": option, "opt_value": value, "ip_version": version}
 
 
 def says_something(option: Mapping[str, Any]) -> bool:

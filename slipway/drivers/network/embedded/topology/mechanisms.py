@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway.drivers.network.embedded.topology.segments import Segment
 from slipway.model.network import Port
@@ -14,8 +14,7 @@ from slipway.states.schema import hosts
 from slipway.states.store import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class PortChange:
+class PortChange(Struct, frozen=True):
     """A port that was made, changed or deleted; `before` is what it was, None for a new one."""
 
     kind: Literal["create", "update", "delete"]

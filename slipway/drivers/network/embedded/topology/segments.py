@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.common.tables import networks
@@ -24,8 +24,7 @@ _USED = sa.select(networks.c.provider_segmentation_id).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """A network's type, and the physical network and VLAN or VNI where it has them; `id` None: one is to be found."""
 
     kind: str | None

@@ -10,10 +10,13 @@ import pwd
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from slipway.drivers.dhcp_options import check_form
 from slipway.errors import WiringError
 from slipway.model.machine import Lease, Vif
 from slipway.model.network import DhcpOption, Port, Subnet
@@ -24,13 +27,13 @@ LEASE_SECONDS = 86400
 _LONGEST_LINE = 1000
 """dnsmasq reads 1024 bytes at a time and would take the rest of a longer line for a line of its own."""
 
-_HIGHEST_OPTION = {4: 254, 6: 65535}
+_IPV6_MTU = 1280
+"""The least that IPv6 takes."""
 
 _DEFAULT_USERS = ("dnsmasq", "nobody")
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """Whom a network's server serves, the one who came last at the end, and the server's own port."""
 
     server: Port
@@ -100,11 +103,20 @@ def configuration(served: Served, interface: str) -> str:
         handed_out = {subnet.id for subnet in served.subnets if _mode(subnet) == "static"}
         for vif in served.vifs:
             lines += _host(vif, handed_out)
+        return _text(lines)
     except ValueError as error:
         raise WiringError(f"dnsmasq cannot be told: {error}") from error
+
+
+def options_alone(options: Sequence[DhcpOption]) -> str:
+    """The text of a configuration with nothing but a port's options. Raises `ValueError` for what cannot be said."""
+    return _text([f"dhcp-option=tag:port,{_option(option)}" for option in options])
+
+
+def _text(lines: Sequence[str]) -> str:
     for line in lines:
         if not line.isprintable() or len(line.encode()) > _LONGEST_LINE:
-            raise WiringError(f"dnsmasq cannot be told so much, or such characters, in one line: {line[:80]!r}...")
+            raise ValueError(f"so much, or such characters, in one line: {line[:80]!r}...")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -137,8 +149,9 @@ def _server(served: Served, interface: str) -> Iterator[str]:
     yield from _user()
     if any(subnet.ipv6_ra_mode == "dhcpv6-stateful" for subnet in served.subnets):
         yield "enable-ra"
-    # It is no router: advertised are prefixes, not itself as the way out.
-    yield f"ra-param={interface},mtu:{served.mtu},600,0"
+    # It is no router: advertised are prefixes, not itself as the way out. dnsmasq takes no MTU that IPv6 cannot have.
+    mtu = f"mtu:{served.mtu}," if served.mtu >= _IPV6_MTU else ""
+    yield f"ra-param={interface},{mtu}600,0"
 
 
 def _user() -> Iterator[str]:
@@ -209,17 +222,9 @@ def _host(vif: Vif, handed_out: set[str]) -> Iterator[str]:
 
 def _option(option: DhcpOption) -> str:
     """The option by name or number; its value may be a list with commas, as in Neutron, and can be nothing else."""
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", option.opt_name):
-        raise ValueError(f"{option.opt_name!r} is no DHCP option's name or number")
-    if option.opt_name.isdecimal() and not 0 < int(option.opt_name) <= _HIGHEST_OPTION[option.ip_version]:
-        # dnsmasq would take the number's lowest bits.
-        raise ValueError(f"there is no DHCP option {option.opt_name} for IPv{option.ip_version}")
-    value = option.opt_value
-    # Control characters end the line, quotes and backslashes change how it is read, # begins a comment.
-    if not value.isprintable() or re.search(r'["\\]|\s#', value):
-        raise ValueError(f"the value of DHCP option {option.opt_name} has characters that are not allowed: {value!r}")
+    check_form(option)
     prefix = "option6:" if option.ip_version == 6 else "" if option.opt_name.isdecimal() else "option:"
-    return f"{prefix}{option.opt_name}{',' if value else ''}{value}"
+    return f"{prefix}{option.opt_name}{',' if option.opt_value else ''}{option.opt_value}"
 
 
 def _id(text: str) -> str:

@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from slipway.drivers.files import replace
 from slipway.drivers.wiring.linuxbridge import namespace
@@ -25,8 +26,7 @@ _PATIENCE = 10.0
 """Seconds for a server to start or end; it takes some milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """What the supervisor wrote last: ids and start times, the configuration's version, and dnsmasq's words.
 
     The server's id is 0 when it did not start.
@@ -51,27 +51,6 @@ class ServerProcess:
     def leases(self) -> str:
         """The path of dnsmasq's lease file."""
         return self._path(supervisor.LEASES)
-
-    def check(self, text: str) -> None:
-        """Raises `WiringError` with dnsmasq's words where it is not installed or would not take the configuration."""
-        try:
-            done = subprocess.run(
-                ["dnsmasq", "--test", "--conf-file=-"],
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-                check=False,
-                env={**os.environ, "LC_ALL": "C"},
-                # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
-                process_group=0,
-            )
-        except FileNotFoundError as error:
-            raise WiringError("dnsmasq is not installed; install dnsmasq-base") from error
-        except (OSError, subprocess.SubprocessError) as error:
-            raise WiringError(f"dnsmasq cannot be run: {error}") from error
-        if done.returncode != 0:
-            raise WiringError(f"dnsmasq refuses its configuration: {_what_matters(done.stderr, text)}")
 
     def configured(self) -> Sequence[str]:
         """The lines of the configuration that was applied last."""
@@ -197,6 +176,30 @@ class ServerProcess:
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}"
+
+
+def refusal(text: str) -> str | None:
+    """What dnsmasq finds wrong with this configuration, in its words; None: it takes it.
+
+    Raises `WiringError` where it is not installed or cannot be run.
+    """
+    try:
+        done = subprocess.run(
+            ["dnsmasq", "--test", "--conf-file=-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+            # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
+            process_group=0,
+        )
+    except FileNotFoundError as error:
+        raise WiringError("dnsmasq is not installed; install dnsmasq-base") from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise WiringError(f"dnsmasq cannot be run: {error}") from error
+    return _what_matters(done.stderr, text) if done.returncode != 0 else None
 
 
 def _command(pid: int) -> tuple[str, ...]:

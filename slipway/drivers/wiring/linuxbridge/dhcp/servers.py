@@ -13,12 +13,18 @@ from pathlib import Path
 import msgspec
 
 from slipway.drivers.files import file_name, make_directories, replace, text_of
-from slipway.drivers.wiring.linuxbridge.dhcp.config import Served, addresses_of, configuration, read_leases
-from slipway.drivers.wiring.linuxbridge.dhcp.process import ServerProcess
+from slipway.drivers.wiring.linuxbridge.dhcp.config import (
+    Served,
+    addresses_of,
+    configuration,
+    options_alone,
+    read_leases,
+)
+from slipway.drivers.wiring.linuxbridge.dhcp.process import ServerProcess, refusal
 from slipway.drivers.wiring.linuxbridge.dhcp.veth import ServerLinks, inner_name
-from slipway.errors import WiringError
+from slipway.errors import InvalidInput, WiringError
 from slipway.model.machine import Lease, Vif, Wired
-from slipway.model.network import Port
+from slipway.model.network import DhcpOption, Port
 from slipway.model.request import Host
 
 _SERVED, _LOCK = "served.json", ".lock"
@@ -41,8 +47,10 @@ class DhcpServers:
     def serve(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Hand the VIF the addresses and options that it has now, whatever it had before.
 
-        What another guest had leased of them is forgotten. Raises `WiringError`.
+        What another guest had leased of them is forgotten. Raises `WiringError`, `InvalidInput` for its options.
         """
+        if vif.dhcp_options:
+            check_options(vif.dhcp_options)
         with self._translated(vif.network_id), self._held(vif.network_id) as directory:
             assert directory is not None
             before = _read(directory)
@@ -64,6 +72,16 @@ class DhcpServers:
             if served != before or not self._is_told(directory, served):
                 self._bring(directory, before, served)
 
+    def outdated(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
+        """Those of these ports that are served by something else than they and the server's port say now."""
+        with self._translated(server.network_id):
+            served = _read(str(self._path(server.network_id)))
+        if served is None or served.server.id != server.id:
+            return ()
+        if {ip.ip_address for ip in served.server.fixed_ips} != {ip.ip_address for ip in server.fixed_ips}:
+            return [vif.port_id for vif in served.vifs]
+        return [vif.port_id for vif in vifs if served.find(vif.port_id) not in (None, vif)]
+
     def _is_told(self, directory: str, served: Served) -> bool:
         told = self._process(directory, served.server.network_id).configured()
         return served.idle or list(told) == configuration(served, inner_name(served.server.id)).splitlines()
@@ -72,9 +90,9 @@ class DhcpServers:
         """Have the network's server serve these, whoever was served before."""
         if before != served:
             process = self._process(directory, served.server.network_id)
-            if not served.idle:
-                # Before it takes the place of one by which others are served.
-                process.check(configuration(served, inner_name(served.server.id)))
+            # Before it takes the place of one by which others are served.
+            if not served.idle and (why := refusal(configuration(served, inner_name(served.server.id)))):
+                raise WiringError(f"dnsmasq refuses its configuration: {why}")
             changed = addresses_of(before.vifs if before else ()) ^ addresses_of(served.vifs)
             process.forget(sorted({address for address, _ in changed}))
             _write(directory, served)
@@ -207,6 +225,16 @@ class DhcpServers:
         if self._host.netns is None:
             return f"qdhcp-{network_id}"
         return f"qdhcp-{network_id}-{hashlib.sha256(self._host.name.encode()).hexdigest()[:8]}"
+
+
+def check_options(options: Sequence[DhcpOption]) -> None:
+    """Raises `InvalidInput` for options that dnsmasq would refuse, `WiringError` where it is not installed."""
+    try:
+        why = refusal(options_alone(options))
+    except ValueError as error:
+        raise InvalidInput(f"extra_dhcp_opts: {error}") from error
+    if why is not None:
+        raise InvalidInput(f"extra_dhcp_opts: dnsmasq refuses them: {why.replace('dhcp-option=tag:port,', '')}")
 
 
 def _locked(directory: str, make: bool) -> int | None:

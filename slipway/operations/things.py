@@ -1,0 +1,194 @@
+"""What the ledger expects of the drivers, and what they hold: things that have a kind, a host, an owner and a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from msgspec import Struct
+
+from slipway.drivers.registry import Drivers
+from slipway.errors import StoreError
+from slipway.flows.tasks import arguments_of
+from slipway.model.machine import DhcpService, Nic, Vif
+from slipway.model.network import Port
+from slipway.model.neutron import ADMIN, DHCP_OWNER
+from slipway.model.record import Effect
+from slipway.model.request import Host
+from slipway.operations.addresses import served_port
+from slipway.states import codec
+from slipway.texts import named
+
+_PAGE = 1000
+"""Ports that are asked for at once."""
+
+
+class Thing(Struct, frozen=True):
+    """Something a driver holds, as found there or as the ledger expects it; all four tell it from others."""
+
+    kind: str
+    host: str | None
+    instance_id: str
+    name: str
+
+
+class Silence(Struct, frozen=True):
+    """Who could not be asked for things of a kind, and why; None: the network service."""
+
+    kind: str
+    host: str | None
+    why: str
+
+
+def _port_name(effect: Effect) -> str:
+    return codec.decode(effect.result, Nic).port.id if effect.result else effect.key
+
+
+def _binding_name(effect: Effect) -> str:
+    return codec.decode(effect.result, Vif).port_id if effect.result else effect.key
+
+
+def _server(effect: Effect) -> str | None:
+    if not effect.result:
+        return effect.key
+    server = codec.decode(effect.result, DhcpService).server
+    return server.id if server else None
+
+
+NAMED: Mapping[str, Callable[[Effect], str | None]] = {
+    "domain": lambda effect: effect.instance_id,
+    "definition": lambda effect: effect.instance_id,
+    "disk": lambda effect: str(effect.slot),
+    "seed": lambda effect: str(arguments_of(effect).request.slot),
+    "port": _port_name,
+    "binding": _binding_name,
+    "vif": lambda effect: arguments_of(effect).vif.devname,
+    "filter": lambda effect: arguments_of(effect).vif.port_id,
+    "dhcp": served_port,
+    "dhcp-port": _server,
+}
+"""The kinds that a driver lists, and by which name."""
+
+
+WIRED = frozenset({"vif", "filter", "dhcp", "dhcp-port"})
+
+
+def place_of(effect: Effect) -> tuple[str, str | None]:
+    """As what a driver would list the effect, and on which host. Ports belong to none."""
+    kind = "disk" if effect.kind == "seed" else effect.kind
+    return kind, None if effect.kind in ("port", "dhcp-port") else effect.host
+
+
+def expected_thing(effect: Effect) -> Thing | None:
+    """What a driver would list for the effect, None where it came to nothing or is nothing that drivers list.
+
+    What is wired says nothing of its instance. Raises `RecordDamaged`.
+    """
+    name = NAMED[effect.kind](effect) if effect.kind in NAMED else None
+    owner = "" if effect.kind in WIRED else effect.instance_id
+    return None if name is None else Thing(*place_of(effect), owner, name)
+
+
+def ask_all(
+    instances: Container[str], known: Sequence[Host], drivers: Drivers
+) -> tuple[dict[Thing, str], list[Silence]]:
+    """What every driver holds, each with its state or what is wrong with it, and who could not be asked.
+
+    `instances`: the ids of those on record. Raises a `StoreError`.
+    """
+    things: dict[Thing, str] = {}
+    silent: list[Silence] = []
+    for kinds, host, answer in _questions(instances, known, drivers):
+        try:
+            things.update(answer)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is "cannot be asked", never "absent"
+            silent += [Silence(kind, host, named(error)) for kind in kinds]
+    return things, silent
+
+
+def _questions(
+    instances: Container[str], known: Sequence[Host], drivers: Drivers
+) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[Thing, str]]]]:
+    """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
+    yield ("port", "binding", "dhcp-port"), None, _ports(instances, drivers)
+    for host in known:
+        for kind, answer in ON_HOSTS:
+            yield (kind,), host.name, answer(host, drivers)
+
+
+def _ports(instances: Container[str], drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for port in _all_ports(drivers):
+        # One that was brought along bears no tag, but the id of an instance of ours while that has it.
+        if not drivers.network.is_ours(port) and port.device_id not in instances:
+            continue
+        if port.device_id and port.device_owner.partition(":")[0] in ("", "compute"):
+            # One that was given to somebody who cannot be an instance is not ours any more.
+            if not _is_id(port.device_id):
+                continue
+            yield Thing("port", None, port.device_id, port.id), ""
+            if port.binding_host_id:
+                yield Thing("binding", port.binding_host_id, port.device_id, port.id), ""
+        elif port.binding_host_id and port.device_owner.startswith("compute:"):
+            # Bound for an instance that has it no more: a worker that was replaced came late.
+            yield Thing("binding", port.binding_host_id, "", port.id), ""
+        elif port.device_owner == DHCP_OWNER and port.device_id.startswith("dhcp-"):
+            yield Thing("dhcp-port", None, "", port.id), ""
+
+
+def _is_id(text: str) -> bool:
+    """Whether an instance may have this id."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _all_ports(drivers: Drivers) -> Iterator[Port]:
+    """Every port, a page at a time: there may be very many."""
+    marker: str | None = None
+    while page := drivers.network.list_ports(ADMIN, sort_key="id", limit=_PAGE, marker=marker):
+        yield from page
+        marker = page[-1].id
+
+
+def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for domain in drivers.on(host).compute.list_domains():
+        yield Thing("domain", host.name, domain.instance_id, domain.instance_id), domain.state
+
+
+def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for instance_id in drivers.on(host).compute.list_definitions():
+        yield Thing("definition", host.name, instance_id, instance_id), ""
+
+
+def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for disk in drivers.on(host).disk.list_disks():
+        yield Thing("disk", host.name, disk.instance_id, str(disk.slot)), ""
+
+
+def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for tap in drivers.on(host).wiring.list_taps():
+        yield Thing("vif", host.name, "", tap.name), tap.fault
+
+
+def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for filtered in drivers.on(host).wiring.list_filters():
+        yield Thing("filter", host.name, "", filtered.name), filtered.fault
+
+
+def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+    for served in drivers.on(host).wiring.list_dhcp():
+        yield Thing("dhcp", host.name, "", served.name), served.fault
+
+
+ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[Thing, str]]]]] = (
+    ("domain", _domains),
+    ("definition", _definitions),
+    ("disk", _disks),
+    ("vif", _taps),
+    ("filter", _filters),
+    ("dhcp", _dhcp),
+)
+"""The kinds that a host's drivers list."""

@@ -1,0 +1,44 @@
+"""The URLs of databases: which can be used, and what is wrong with others."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import sqlalchemy as sa
+
+from slipway import errors
+from slipway.texts import masked_url
+
+_BACKENDS = {
+    "sqlite": "SQLite (sqlite:///FILE)",
+    "postgresql": "PostgreSQL (postgresql+psycopg://USER@HOST/NAME)",
+}
+
+
+def sqlite_url(path: str | os.PathLike[str]) -> str:
+    """The URL of an SQLite database in that file, whatever signs are in its name."""
+    return sa.URL.create("sqlite", database=os.fspath(path)).render_as_string(hide_password=False)
+
+
+def parsed_url(url: str) -> sa.URL:
+    """The parts of a URL of a database that can have the record. Raises `DatabaseUnavailable`."""
+    shown = masked_url(url)
+    try:
+        with warnings.catch_warnings():
+            # SQLAlchemy only warns of a part of the URL that no driver knows.
+            warnings.simplefilter("error", sa.exc.SAWarning)
+            parsed = sa.make_url(url)
+            if parsed.get_backend_name() not in _BACKENDS:
+                raise sa.exc.ArgumentError(f"the record is in {' or '.join(_BACKENDS.values())}")
+            kind = parsed.get_dialect()
+            if kind.is_async:
+                raise sa.exc.ArgumentError("its driver is for asyncio")
+            kind.import_dbapi()
+            kind().create_connect_args(parsed)
+    except ModuleNotFoundError as error:
+        text = f"its driver, the Python module {error.name}, is not installed"
+        raise errors.DatabaseUnavailable(f"{shown}: {text}") from error
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, sa.exc.SAWarning, ValueError, TypeError) as error:
+        raise errors.DatabaseUnavailable(f"{shown}: not a database URL that can be used: {error}") from error
+    return parsed

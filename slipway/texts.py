@@ -1,0 +1,85 @@
+"""Texts fit to be kept and shown: without what is secret in them, and without what would change a terminal."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+# A password may have any sign in it that is typed into a shell: it ends at the last @ before the next slash.
+_PASSWORD = re.compile(r"(?<=://)([^:/?#@]*):[^@]*(?:@[^@/?#]*)*@")
+_TOKEN = re.compile(r"(?<=://)[^:/?#@]+@")
+_NAMED = re.compile(
+    r"(?i)\b([\w.-]*(?:password|passwd|pwd|secret|token|signature|sig|credentials?|api[_-]?key))="
+    r"(?:'[^']*'|\"[^\"]*\"|[^\s&,;'\"]+)"
+)
+_CLOSING = ".,:;!)]}>'\"`"
+
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+_INVISIBLE = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+"""What reverses the order of letters, and what begins a line that no newline begins."""
+_SURROGATES = "\ud800-\udfff"
+_UNFIT = re.compile(f"[{_CONTROLS}{_INVISIBLE}{_SURROGATES}]")
+_NOT_JSON = re.compile(f"[\x7f-\x9f{_INVISIBLE}]")
+
+
+def masked(text: str) -> str:
+    """The text with `***` for what is secret in it: passwords and tokens of URLs, every value of their queries, and
+    what stands after `password=` and its like."""
+    if "://" in text:
+        text = _URL.sub(lambda found: masked_url(found.group()), text)
+    return _NAMED.sub(rf"\1={MASK}", text) if "=" in text else text
+
+
+def masked_url(url: str) -> str:
+    """The same of what is known to be one URL: there may be blanks in its password."""
+    head = url.rstrip(_CLOSING)
+    closing = url[len(head) :]
+    head = _PASSWORD.sub(rf"\1:{MASK}@", head)
+    head, question, query = head.partition("?")
+    if not question:
+        head, question, query = head.partition("#")
+    if head.partition("://")[0].lower().endswith(("http", "https", "ftp")):
+        head = _TOKEN.sub(f"{MASK}@", head)
+    values = "&".join(_masked_value(pair) for pair in query.split("&")) if query else ""
+    return f"{head}{question}{values}{closing}"
+
+
+def _masked_value(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={MASK}" if equals else MASK
+
+
+def harmless(text: str) -> str:
+    """The text with escapes (`\\x1b`, `\\u202e`) for what would move a cursor, colour or clear a screen, or show
+    letters in another order than they have; newlines and tabs stay, bytes of a file's name that are no UTF-8 are
+    `\\xff`."""
+    return _UNFIT.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """Harmless, and in one line whatever is in it."""
+    return harmless(" ".join(text.split("\n")).replace("\t", " ")) if "\n" in text or "\t" in text else harmless(text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def harmless_json(text: str) -> str:
+    """JSON that says the same and moves no terminal: JSON itself escapes only the first 32 characters."""
+    return _NOT_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def said(error: BaseException) -> str:
+    """What an error says, without secrets; the name of its class where it says nothing."""
+    return masked(str(error)) or type(error).__name__
+
+
+def named(error: BaseException) -> str:
+    """`DiskError: no room`: an error's class and what it says, without secrets."""
+    return f"{type(error).__name__}: {masked(str(error))}"
