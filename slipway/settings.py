@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct
+
+from slipway.model.limits import (
+    Between,
+    Distinct,
+    Mac,
+    Matching,
+    Name,
+    Quota,
+    Ratio,
+    Retries,
+    Seconds,
+    SecondsOrZero,
+    Text,
+)
 
 
 class Settings(Struct, frozen=True):
@@ -12,25 +28,28 @@ class Settings(Struct, frozen=True):
     secrets are, or `endpoint` is the URL of a Neutron without Keystone.
     """
 
-    network: str = "embedded"
-    cloud: str | None = None
-    endpoint: str | None = None
-    max_attempts: int = 3
-    network_allocate_retries: int = 2
-    cpu_ratio: float = 4.0
-    memory_ratio: float = 1.0
-    disk_ratio: float = 1.0
-    step_timeout: float = 120.0
-    takeover_grace: float = 60.0
-    poll_interval: float = 0.5
-    shutdown_timeout: float = 60.0
-    default_access_network: str | None = None
-    base_mac: str = "fa:16:3e:00:00:00"
-    physical_networks: tuple[str, ...] = ("physnet1",)
-    mac_generation_retries: int = 16
-    max_fixed_ips_per_port: int | None = None
-    quota_network: int = 100
-    quota_subnet: int = 100
-    quota_port: int = 500
-    quota_security_group: int = 10
-    quota_security_group_rule: int = 100
+    network: Name = "embedded"
+    cloud: Name | None = None
+    endpoint: (
+        Annotated[str, Matching(r"https?://[^@\s/?#]+(/[^@\s?#]*)?", "an http or https URL without user or password")]
+        | None
+    ) = None
+    max_attempts: Retries = 3
+    network_allocate_retries: Annotated[int, Between(None, 1000)] = 2
+    cpu_ratio: Ratio = 4.0
+    memory_ratio: Ratio = 1.0
+    disk_ratio: Ratio = 1.0
+    step_timeout: Seconds = 120.0
+    takeover_grace: SecondsOrZero = 60.0
+    poll_interval: Seconds = 0.5
+    shutdown_timeout: SecondsOrZero = 60.0
+    default_access_network: Text | None = None
+    base_mac: Mac = "fa:16:3e:00:00:00"
+    physical_networks: Annotated[tuple[Text, ...], Distinct()] = ("physnet1",)
+    mac_generation_retries: Retries = 16
+    max_fixed_ips_per_port: Annotated[int, Between(1, 100_000)] | None = None
+    quota_network: Quota = 100
+    quota_subnet: Quota = 100
+    quota_port: Quota = 500
+    quota_security_group: Quota = 10
+    quota_security_group_rule: Quota = 100

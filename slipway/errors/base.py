@@ -133,6 +133,15 @@ class InvalidFile(SlipwayError):
         self.problems = tuple(map(masked, problems))
 
 
+class InvalidRequest(SlipwayError):
+    """What a program asked for is wrong; `problems` has one `attribute: what` a mistake. Nothing was done."""
+
+    def __init__(self, problems: tuple[str, ...], what: str = "") -> None:
+        """Keep all problems; the text is all of them, after the name of `what` has them."""
+        super().__init__(f"{what}: {'; '.join(problems)}" if what else "; ".join(problems))
+        self.problems = problems
+
+
 class InstanceNotFound(SlipwayError):
     """No such instance."""
 

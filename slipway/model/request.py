@@ -1,10 +1,40 @@
-"""What the user asks for: flavors, images, networks, instances, hosts."""
+"""What the user asks for: flavors, images, networks, instances, hosts.
+
+What each attribute may be is said by its type; what several must be together, and that all of it is checked before
+anything is on record, is in `slipway.checks`.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
 from msgspec import Struct
+
+from slipway.model.limits import (
+    AbsolutePath,
+    Address,
+    AnyText,
+    AtMost,
+    Between,
+    Distinct,
+    GiB,
+    Mac,
+    Matching,
+    MiB,
+    Name,
+    OneOf,
+    Ratio,
+    Seconds,
+    SecondsOrZero,
+    Size,
+    SizeOrZero,
+    Text,
+    Vcpus,
+)
+
+DiskFormat: TypeAlias = Annotated[str, OneOf(("qcow2", "raw"))]
+Sha256: TypeAlias = Annotated[str, Matching("[0-9A-Fa-f]{64}", "a SHA-256 in 64 hexadecimal digits")]
 
 
 class CpuMode(StrEnum):
@@ -22,14 +52,14 @@ class Flavor(Struct, frozen=True):
     bytes that the memory is made of (0: ordinary ones); `shared_memory`: other processes of the host may map it.
     """
 
-    name: str
-    vcpus: int
-    memory: int
-    disk: int
+    name: Name
+    vcpus: Vcpus
+    memory: Size
+    disk: SizeOrZero
     cpu_mode: CpuMode = CpuMode.HOST_MODEL
-    numa_cells: int = 0
-    pin_cpus: tuple[int, ...] = ()
-    hugepages: int = 0
+    numa_cells: Annotated[int, Between(0, 64)] = 0
+    pin_cpus: tuple[Annotated[int, Between(0, 65535)], ...] = ()
+    hugepages: Annotated[int, OneOf((0, 2 * MiB, GiB))] = 0
     shared_memory: bool = False
 
 
@@ -47,24 +77,34 @@ class Boot(StrEnum):
     NETWORK = "network"
 
 
+IMAGE_STATUSES = (
+    *("active", "queued", "saving", "importing", "uploading", "deactivated", "killed", "deleted", "pending_delete"),
+)
+"""As in Glance; only `active` images can be used."""
+
+
 class Image(Struct, frozen=True):
     """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes.
+
+    Paths are absolute; `path` may be a file:, http: or https: URL as well.
 
     `machine`: the type of machine that it needs, as QEMU calls it.
     """
 
-    name: str
-    path: str | None = None
-    format: str | None = None
-    sha256: str | None = None
-    kernel: str | None = None
-    initrd: str | None = None
-    cmdline: str | None = None
-    min_disk: int = 0
-    min_memory: int = 0
-    size: int = 0
-    status: str = "active"
-    machine: str = "q35"
+    name: Name
+    path: Text | None = None
+    format: DiskFormat | None = None
+    sha256: Sha256 | None = None
+    kernel: AbsolutePath | None = None
+    initrd: AbsolutePath | None = None
+    cmdline: Text | None = None
+    min_disk: SizeOrZero = 0
+    min_memory: SizeOrZero = 0
+    size: SizeOrZero = 0
+    status: Annotated[str, OneOf(IMAGE_STATUSES)] = "active"
+    machine: Annotated[
+        str, Matching("[a-z0-9][a-z0-9.-]{0,62}", "a type of machine, such as q35, pc or pc-q35-7.2")
+    ] = "q35"
     firmware: Firmware = Firmware.BIOS
     boot: Boot = Boot.DISK
 
@@ -72,16 +112,16 @@ class Image(Struct, frozen=True):
 class ServerGroup(Struct, frozen=True):
     """Instances that are to be kept together or apart; `policy` is one of Nova's four."""
 
-    name: str
-    policy: str
+    name: Name
+    policy: Annotated[str, OneOf(("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"))]
 
 
 class NetworkRequest(Struct, frozen=True):
     """One NIC as asked for: a network (name or id), with an address if wanted, or a port (name or id) brought along."""
 
-    network: str | None = None
-    fixed_ip: str | None = None
-    port: str | None = None
+    network: Text | None = None
+    fixed_ip: Address | None = None
+    port: Text | None = None
 
 
 class InjectedFile(Struct, frozen=True):
@@ -90,10 +130,10 @@ class InjectedFile(Struct, frozen=True):
     `content` may be secret: the record has it only while the instance is built, and its digest for good.
     """
 
-    path: str
-    content: str | None = None
-    mode: str = "0644"
-    sha256: str | None = None
+    path: Annotated[str, Matching(r"/([^\0-\x1f]*[^/\0-\x1f])", "the absolute path of a file")]
+    content: Annotated[str, AnyText()] | None = None
+    mode: Annotated[str, Matching("0?[0-7]{3}", 'a mode in octal, such as "0644"')] = "0644"
+    sha256: Sha256 | None = None
 
 
 class Sign(StrEnum):
@@ -109,15 +149,24 @@ class Readiness(Struct, frozen=True):
     """One sign that must be seen within so many seconds after the domain runs; `text` is what a marker is."""
 
     sign: Sign
-    within: float
+    within: Seconds
     text: str = ""
 
 
 class Volume(Struct, frozen=True):
     """A disk that the user brings along: a file in the format "qcow2" or "raw", attached as it is."""
 
-    path: str
-    format: str
+    path: AbsolutePath
+    format: DiskFormat
+
+
+PublicKey: TypeAlias = Annotated[
+    str,
+    Matching(
+        r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/]{16,}={0,3}( [^\n\r]*)?",
+        "a public key, a line such as ssh-ed25519 AAAA...",
+    ),
+]
 
 
 class InstanceRequest(Struct, frozen=True):
@@ -129,23 +178,31 @@ class InstanceRequest(Struct, frozen=True):
     or the volume that it is.
     """
 
-    name: str
-    project: str
+    name: Name
     flavor: Flavor
     image: Image
     networks: tuple[NetworkRequest, ...] | None = None
-    security_groups: tuple[str, ...] = ()
+    project: Name = "default"
+    security_groups: Annotated[tuple[Text, ...], Distinct()] = ()
     group: ServerGroup | None = None
-    user_data: str | None = None
-    user_data_sha256: str | None = None
-    zone: str | None = None
-    host: str | None = None
-    disks: tuple[int | Volume, ...] = ()
+    user_data: Annotated[str, AnyText()] | None = None
+    user_data_sha256: Sha256 | None = None
+    zone: Text | None = None
+    host: Text | None = None
+    disks: Annotated[tuple[Size | Volume, ...], AtMost(25)] = ()
     metadata: tuple[tuple[str, str], ...] = ()
-    idempotency_key: str | None = None
-    ssh_keys: tuple[str, ...] = ()
+    idempotency_key: Text | None = None
+    ssh_keys: tuple[PublicKey, ...] = ()
     files: tuple[InjectedFile, ...] = ()
     wait_for: tuple[Readiness, ...] = ()
+
+
+SIMULATED_CALLS = (
+    *("spawn", "destroy", "stop", "start", "power_state", "console_log", "guest_addresses", "list_domains", "watch"),
+    *("platform_for_instance", "write_definition", "delete_definition", "list_definitions", "macs_for_instance"),
+    *("dhcp_options_for_instance", "create_disk", "delete_disk", "list_disks"),
+)
+"""The calls that a simulated host can be told to fail."""
 
 
 class Simulation(Struct, frozen=True):
@@ -154,10 +211,10 @@ class Simulation(Struct, frozen=True):
     `acpi` false: its guests do not hear when they are asked to shut down.
     """
 
-    delay: float = 0.0
-    fail: tuple[str, ...] = ()
-    macs: tuple[str, ...] | None = None
-    dhcp_options: tuple[tuple[str, str], ...] = ()
+    delay: SecondsOrZero = 0.0
+    fail: Annotated[tuple[Annotated[str, OneOf(SIMULATED_CALLS)], ...], Distinct()] = ()
+    macs: Annotated[tuple[Mac, ...], Distinct()] | None = None
+    dhcp_options: tuple[tuple[str, Text], ...] = ()
     acpi: bool = True
 
 
@@ -167,22 +224,22 @@ class Host(Struct, frozen=True):
     `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it.
     """
 
-    name: str
-    vcpus: int
-    memory: int
-    disk: int
-    compute: str = "sim"
-    wiring: str = "null"
-    disks: str = "sim"
-    zone: str = "nova"
+    name: Name
+    vcpus: Vcpus
+    memory: Size
+    disk: Size
+    compute: Text = "sim"
+    wiring: Text = "null"
+    disks: Text = "sim"
+    zone: Name = "nova"
     enabled: bool = True
-    cpu_ratio: float = 4.0
-    memory_ratio: float = 1.0
-    disk_ratio: float = 1.0
-    uri: str | None = None
-    accel: str = "auto"
-    netns: str | None = None
-    physical_nic: str | None = None
+    cpu_ratio: Ratio = 4.0
+    memory_ratio: Ratio = 1.0
+    disk_ratio: Ratio = 1.0
+    uri: Text | None = None
+    accel: Annotated[str, OneOf(("auto", "kvm", "tcg"))] = "auto"
+    netns: Annotated[str, Matching("[^/]+", "the name of a network namespace")] | None = None
+    physical_nic: Annotated[str, Matching(r"[^/\s:]{1,15}", "the name of a NIC, at most 15 characters")] | None = None
     simulate: Simulation = Simulation()
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from slipway.model.formats import Address, Cidr, parse_address, parse_cidr, parse_mac, parse_range
 from slipway.model.neutron import AUTO_ADDRESS_MODES
-from slipway.runfile.formats import Address, Cidr, parse_address, parse_cidr, parse_mac, parse_range
 from slipway.yamlfile.document import Document, NodePath
 from slipway.yamlfile.mistakes import quoted
 

@@ -82,8 +82,6 @@ def _check_nic(
         references.check(document, (*path, "network"), "network", nic["network"])
     if "port" in nic:
         _check_port(document, references, (*path, "port"), nic, count, brought)
-    elif "network" not in nic and not document.dropped & {(*path, "network"), (*path, "port")}:
-        document.problem(path, "a NIC needs network or port")
     if "fixed_ip" in nic and count > 1:
         document.problem((*path, "fixed_ip"), f"fixed_ip cannot be given to {count} instances (count)")
 
@@ -98,9 +96,6 @@ def _check_port(
 ) -> None:
     port = nic["port"]
     references.check(document, path, "port", port)
-    for key in ("network", "fixed_ip"):
-        if key in nic:
-            document.problem((*path[:-1], key), f"{key} and port exclude each other: the port has its own", key=True)
     if count > 1:
         document.problem(path, f"port {quoted(port)} cannot be brought along by {count} instances (count)")
     if port in brought:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from slipway.model.formats import parse_cidr, parse_ports, parse_protocol
 from slipway.model.neutron import PROTOCOLS, PROTOCOLS_WITH_PORTS
 from slipway.runfile.entries import RuleEntry, SecurityGroupEntry
-from slipway.runfile.formats import parse_cidr, parse_ports, parse_protocol
 from slipway.yamlfile.document import Document, NodePath
 
 _WITH_PORTS = {str(PROTOCOLS[name]) for name in PROTOCOLS_WITH_PORTS}

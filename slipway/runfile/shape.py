@@ -55,6 +55,7 @@ def _translate(document: Document, path: NodePath, error: Any) -> Iterator[NodeP
         # One error a key that is missing; the text is the same for all of them and is kept once.
         missing = [key for key in rule if key not in instance]
         document.problem(path, f"{_label(path)} needs {', '.join(missing)}", key=True)
+        yield from ((*path, key) for key in missing)
     else:
         known = [str(value) for value in rule] if error.validator == "enum" else []
         wrong = instance if isinstance(instance, str) else ""

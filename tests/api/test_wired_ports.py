@@ -29,7 +29,7 @@ networks: {net: {subnets: {v4: {cidr: 10.0.0.0/24}}, ports: {brought: {fixed_ip:
 """
 MINE = Context("mine")
 WEB = InstanceRequest(
-    "web", "mine", Flavor("s", 1, 1 << 29, 1 << 30), Image("i", kernel="/k"), (NetworkRequest("net"),)
+    "web", Flavor("s", 1, 1 << 29, 1 << 30), Image("i", kernel="/k"), (NetworkRequest("net"),), project="mine"
 )
 
 

@@ -146,7 +146,7 @@ class World:
 
     def request(self, name: str = "web-1", *networks: NetworkRequest | str, **more: Any) -> InstanceRequest:
         nics = tuple(NetworkRequest(one) if isinstance(one, str) else one for one in networks or ("net",))
-        return replace(InstanceRequest(name, "demo", SMALL, TINY, nics), **more)
+        return replace(InstanceRequest(name, SMALL, TINY, nics, project="demo"), **more)
 
     def fail(
         self, orchestrator: Orchestrator, request: InstanceRequest, listen: Listener = lambda _event: None

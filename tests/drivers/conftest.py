@@ -28,7 +28,7 @@ def make_instance() -> Callable[..., Instance]:
         flavor: str | Flavor = "small",
     ) -> Instance:
         size = Flavor(flavor, 1, memory, 2048 * MIB) if isinstance(flavor, str) else flavor
-        request = InstanceRequest(name, project, size, image)
+        request = InstanceRequest(name, size, image, project=project)
         return Instance(
             id=str(uuid.uuid4()),
             name=name,

@@ -19,7 +19,7 @@ from slipway.states.machines import Move, State
 from slipway.states.store import Store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-REQUEST = InstanceRequest("web-1", "p", Flavor("f", 1, 1, 1), Image("i"))
+REQUEST = InstanceRequest("web-1", Flavor("f", 1, 1, 1), Image("i"), project="p")
 
 
 def clock() -> datetime:
