@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from taskflow import task as taskflow_task
@@ -75,6 +76,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         def call(effect: Effect, tx: Any) -> Any:
             return task.do(run.work(effect, host, self.timeout, tx), **given)
 
+        columns = partial(task.columns, run.tools, given)
         scope = task.scope_of(given)
         intent = Intent(
             step=self.step.id,
@@ -92,7 +94,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         began = run.tools.clock()
         retry = self.step.retry
         result = with_retries(
-            lambda: run.ledger.perform(intent, task.durability(run.tools, host), call, task.result_type),
+            lambda: run.ledger.perform(intent, task.durability(run.tools, host), call, task.result_type, columns),
             retries=retry.max_attempts - 1 if retry else task.retries(run.tools.settings),
             sleep=run.tools.sleep,
             step=self.step.id,

@@ -106,7 +106,10 @@ class Disk(Struct, frozen=True):
 
 
 class Vif(Struct, frozen=True):
-    """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id."""
+    """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id.
+
+    `admin_up` False: the port or its network is administratively down, and no packet is to pass.
+    """
 
     port_id: str
     network_id: str
@@ -128,6 +131,7 @@ class Vif(Struct, frozen=True):
     security_groups: tuple[str, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     dhcp_options: tuple[DhcpOption, ...] = ()
+    admin_up: bool = True
 
 
 class Wired(Struct, frozen=True):

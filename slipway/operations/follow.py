@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from slipway.drivers.registry import Drivers
-from slipway.errors import WiringError
+from slipway.errors import InstanceNotFound, WiringError
 from slipway.flows.tasks.base import Tools
 from slipway.model.network import DhcpOption, Network, Port, Subnet
+from slipway.model.neutron import ADMIN
 from slipway.model.record import Event
 from slipway.operations.addresses import readdress
 from slipway.operations.refresh import Behind, may_be_wired, refresh
+from slipway.states import instances
+from slipway.states.machines import VmState
 from slipway.states.store import Store
 
 log = logging.getLogger(__name__)
@@ -36,6 +40,7 @@ def follow(changed: object, tools: Tools, notify: Callable[[Event], None]) -> No
     """
     try:
         readdress(changed, tools.store, tools.drivers.network)
+        _set_wired(changed, tools)
         behind = refresh(tools.store, tools.drivers)
     except Exception as error:
         log.exception("a change of the networks could not be followed")
@@ -45,6 +50,18 @@ def follow(changed: object, tools: Tools, notify: Callable[[Event], None]) -> No
     for one in behind:
         if network in (None, one.network_id) or one.network_id is None:
             _tell(notify, Event("host.behind", tools.clock(), "", "", host=one.host, message=one.text))
+
+
+def _set_wired(changed: object, tools: Tools) -> None:
+    """A port of an instance that runs is ACTIVE again where it, or its network, is administratively up again."""
+    network = tools.drivers.network
+    if not network.local or not isinstance(changed, Port | Network):
+        return
+    ports = [changed] if isinstance(changed, Port) else network.list_ports(ADMIN, network_id=changed.id)
+    for device in {port.device_id for port in ports} - {""}:
+        with suppress(InstanceNotFound), tools.store.write() as tx:
+            if instances.get(tx, device).vm_state == VmState.ACTIVE:
+                network.set_wired(device, up=True, tx=tx)
 
 
 def _tell(notify: Callable[[Event], None], event: Event) -> None:

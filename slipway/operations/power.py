@@ -16,6 +16,7 @@ from slipway.model.request import Shutdown
 from slipway.operations.refresh import rejoin
 from slipway.operations.wired import check_ports
 from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Move, State
+from slipway.states.store import Transaction
 from slipway.texts import said
 
 _ASK_AGAIN = timedelta(seconds=10)
@@ -69,7 +70,13 @@ class PowerChange:
         if error is not None:
             fault = Fault(type(error).__name__, said(error), self._word, run.tools.clock())
         detail = f"{self._word}: {fault.type}: {fault.message}" if fault else ""
-        run.ledger.conclude(event, detail=detail, values={"worker": None, "fault": None}, fault=fault)
+
+        def set_wired(tx: Transaction) -> None:
+            if (network := run.tools.drivers.network).local:
+                network.set_wired(run.instance.id, up=event is Move.RUNS, tx=tx)
+
+        values = {"worker": None, "fault": None}
+        run.ledger.conclude(event, detail=detail, values=values, fault=fault, also=set_wired)
         end = "error" if fault else "end"
         run.tell(f"instance.{self._word}.{end}", message=f"{fault.type}: {fault.message}" if fault else "")
 

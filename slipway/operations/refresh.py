@@ -22,10 +22,11 @@ from slipway.flows.tasks.wiring import (
     has_addresses,
     rules_of,
     server_key,
+    set_serving,
     with_addresses,
 )
 from slipway.model.machine import Vif
-from slipway.model.network import Context, Port, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, SecurityGroupRule, Subnet
 from slipway.model.neutron import ADMIN
 from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host
@@ -95,7 +96,7 @@ def rejoin(effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriv
         vif: Vif = arguments.service.vif if effect.kind == ServeDhcp.kind else arguments.vif
         port = network.show_port(ADMIN, vif.port_id)
         subnets = network.list_subnets(ADMIN, network_id=vif.network_id)
-        now = _as_now(vif, port, subnets)
+        now = _as_now(vif, port, subnets, network.show_network(ADMIN, vif.network_id))
         check()
         if effect.kind == Plug.kind:
             wiring.plug(effect.instance_id, now)
@@ -198,7 +199,7 @@ class _Filter(Struct, frozen=True):
 
     def _now(self) -> tuple[Vif, Sequence[SecurityGroupRule]]:
         port = self.network.show_port(ADMIN, self.vif.port_id)
-        now = _as_now(self.vif, port, self.vif.subnets)
+        now = _as_now(self.vif, port, self.vif.subnets, self.network.show_network(ADMIN, self.network_id))
         return now, rules_of(self.network, Context(port.project_id, is_admin=True), now)
 
 
@@ -215,6 +216,7 @@ class _Server(Struct, frozen=True):
         if (server := self._port()) is not None:
             server = with_addresses(self.network, ADMIN, server, subnets)
             self.wiring.refresh_dhcp(self._now(subnets), server)
+            set_serving(self.network, server)
 
     def outdated(self) -> Sequence[str]:
         subnets = self.network.list_subnets(ADMIN, network_id=self.network_id)
@@ -229,11 +231,12 @@ class _Server(Struct, frozen=True):
         return self.network.find_port(ADMIN, server_key(self.network_id, self.host))
 
     def _now(self, subnets: Sequence[Subnet]) -> Sequence[Vif]:
+        home = self.network.show_network(ADMIN, self.network_id)
         ports = {port.id: port for port in self.network.list_ports(ADMIN, network_id=self.network_id)}
-        return [_as_now(vif, ports[vif.port_id], subnets) for vif in self.vifs if vif.port_id in ports]
+        return [_as_now(vif, ports[vif.port_id], subnets, home) for vif in self.vifs if vif.port_id in ports]
 
 
-def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet]) -> Vif:
+def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet], home: Network) -> Vif:
     return replace(
         vif,
         mac_address=port.mac_address,
@@ -243,4 +246,5 @@ def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet]) -> Vif:
         security_groups=port.security_groups,
         allowed_address_pairs=port.allowed_address_pairs,
         dhcp_options=port.extra_dhcp_opts,
+        admin_up=port.admin_state_up and home.admin_state_up,
     )

@@ -137,6 +137,8 @@ class Watch:
             instances.advance(
                 tx, instance.id, instance.generation, ACTIVE, Move.HALTED, self._tools.clock(), detail=message
             )
+            if (network := self._tools.drivers.network).local:
+                network.set_wired(instance.id, up=False, tx=tx)
             instance = instances.get(tx, instance.id)
         self._tell(self._event("state", instance, message))
         return True

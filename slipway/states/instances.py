@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -38,14 +39,6 @@ _MOVE = (
         instances.c.task_state.is_not_distinct_from(sa.bindparam("b_task_state", type_=sa.String)),
     )
     .values(vm_state=sa.bindparam("to_vm_state"), task_state=sa.bindparam("to_task_state"))
-)
-_LAUNCHED = (
-    instances.update()
-    .where(instances.c.id == sa.bindparam("b_id"))
-    .values(
-        {c: sa.bindparam(c) for c in ("launched_at", "addresses", "access_ipv4", "access_ipv6")}
-        | {"worker": None, "outcome": None, "fault": None, "user_data": None}
-    )
 )
 _UNREAD = "unread"
 _NEW = instances.insert()
@@ -275,25 +268,15 @@ def leave(tx: Transaction, instance_id: str, generation: int) -> None:
     )
 
 
-def launched(
-    tx: Transaction,
-    instance_id: str,
-    *,
-    at: datetime,
-    addresses: tuple[str, ...],
-    access: tuple[str | None, str | None],
-) -> None:
-    """Write what is known of an instance once it runs; nobody works on it any more."""
-    tx.execute(
-        _LAUNCHED,
-        {
-            "b_id": instance_id,
-            "launched_at": at,
-            "addresses": codec.encode(addresses),
-            "access_ipv4": access[0],
-            "access_ipv6": access[1],
-        },
-    )
+def launched(*, at: datetime, addresses: tuple[str, ...], access: tuple[str | None, str | None]) -> dict[str, Any]:
+    """The columns with what is known of an instance once it runs; nobody works on it any more."""
+    return {
+        "launched_at": at,
+        "addresses": codec.encode(addresses),
+        "access_ipv4": access[0],
+        "access_ipv6": access[1],
+        **dict.fromkeys(("worker", "outcome", "fault", "user_data")),
+    }
 
 
 def readdress(tx: Transaction, instance_id: str, addresses: tuple[str, ...]) -> None:
@@ -315,6 +298,12 @@ def fence(tx: Transaction, instance_id: str, generation: int, *, going_on: bool)
         raise errors.InstanceDeleting(f"instance {instance_id} is being deleted")
 
 
+@cache
+def _move_with(columns: tuple[str, ...]) -> sa.Update:
+    """A statement that is always the same is compiled once."""
+    return _MOVE.values({name: sa.bindparam(f"new_{name}", type_=instances.c[name].type) for name in columns})
+
+
 def advance(
     tx: Transaction,
     instance_id: str,
@@ -331,10 +320,11 @@ def advance(
     Raises `UnexpectedState` (with both states), `StaleWorker`, or `InstanceDeleting` when the row is not as expected.
     """
     to = machines.target(event, source)
-    statement = _MOVE.values(**values) if values else _MOVE
+    values = values or {}
     moved = tx.execute(
-        statement,
+        _move_with(tuple(values)),
         {
+            **{f"new_{name}": value for name, value in values.items()},
             "b_id": instance_id,
             "b_generation": generation,
             "b_vm_state": source.vm_state,

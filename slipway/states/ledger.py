@@ -96,8 +96,11 @@ class Ledger:
         durability: Durability,
         call: Callable[[Effect, Transaction | None], R],
         result_type: type[R],
+        columns: Callable[[R], dict[str, Any]] = lambda _: {},
     ) -> R:
         """Have an effect, once: what is `done` gives its recorded result, what is `intended` is done again.
+
+        `columns` gives what goes into the instance's row with the move that the intent leads to.
 
         Raises what `call` raises, `StaleWorker`, `InstanceDeleting`, and `StoreError` when it could not be recorded.
         """
@@ -109,14 +112,14 @@ class Ledger:
         if durability is Durability.LOCAL:
             with self._stepping() as tx:
                 result = call(effect, tx)
-                self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=True))
+                self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=True))
         else:
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
             result = call(effect, None)
             with self._stepping() as tx:
                 new = durability is Durability.RECORDED
-                self._keep(self._write_done(tx, effect, intent, codec.encode(result), new=new))
+                self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=new))
         return result
 
     def enter(self, event: Move) -> None:
@@ -156,7 +159,9 @@ class Ledger:
         row = {"b_key": effect.key, **cleared, **self._row(effect, deadline)}
         self._write(tx, statement, row, going_on=True)
 
-    def _write_done(self, tx: Transaction, effect: Effect, intent: Intent, result: bytes, *, new: bool) -> Effect:
+    def _write_done(
+        self, tx: Transaction, effect: Effect, intent: Intent, result: bytes, columns: dict[str, Any], *, new: bool
+    ) -> Effect:
         now = self._clock()
         done = replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
         deadline = now + timedelta(seconds=intent.timeout)
@@ -168,7 +173,7 @@ class Ledger:
             values = {"state": done.state, "result": result, "finished_at": now, "deadline": deadline}
             self._write(tx, effects.DONE, {"b_key": effect.key, **values}, going_on=False)
         if intent.leads_to is not None:
-            self._advance(tx, intent.leads_to)
+            self._advance(tx, intent.leads_to, values=columns)
         return done
 
     def _write(self, tx: Transaction, statement: sa.Executable, values: dict[str, Any], *, going_on: bool) -> None:

@@ -52,6 +52,13 @@ class NetworkDriver(Protocol):
         `limit` asks for a page: at most so many, after the port with the id `marker`.
         """
 
+    def set_wired(self, device_id: str, *, up: bool, tx: Transaction | None = None) -> None:
+        """Say of a device's ports that packets pass by now (status ACTIVE), or no longer (DOWN).
+
+        One that is not bound, or administratively down as its network may be, is DOWN. A service whose own agents
+        say so does nothing.
+        """
+
     def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""
 

@@ -89,6 +89,10 @@ class Task(ABC):
     undo: Callable[..., None] | None = None
     """Takes the effect back; absent is not an error. None where there is nothing to take back."""
 
+    def columns(self, tools: Tools, arguments: Mapping[str, Any], result: Any) -> dict[str, Any]:
+        """What is written in the instance's row by the way when the phase begins that this step `leads_to`."""
+        return {}
+
     @abstractmethod
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """How the step gets on record; it depends on the driver where there is one."""

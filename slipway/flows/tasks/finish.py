@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.machine import Vif
@@ -28,14 +29,18 @@ class Finish(Task):
         return Durability.LOCAL
 
     def do(self, work: Work, vifs: tuple[Vif, ...]) -> tuple[str, ...]:
-        """Gives all addresses, in the order of the NICs."""
+        """Gives all addresses, in the order of the NICs. The ports are ACTIVE as well, where they are our own rows."""
         assert work.tx is not None
-        addresses = tuple(ip.ip_address for vif in vifs for ip in vif.fixed_ips)
-        access = _access(vifs, work.tools.settings.default_access_network)
-        instances.launched(work.tx, work.instance.id, at=work.tools.clock(), addresses=addresses, access=access)
         if work.host is not None:
             hosts.build_succeeded(work.tx, work.host.name)
-        return addresses
+        if vifs and work.tools.drivers.network.local:
+            work.tools.drivers.network.set_wired(work.instance.id, up=True, tx=work.tx)
+        return tuple(ip.ip_address for vif in vifs for ip in vif.fixed_ips)
+
+    def columns(self, tools: Tools, arguments: Mapping[str, Any], result: tuple[str, ...]) -> dict[str, Any]:
+        """What is known of an instance once it runs; in the same statement that makes it ACTIVE."""
+        access = _access(arguments["vifs"], tools.settings.default_access_network)
+        return instances.launched(at=tools.clock(), addresses=result, access=access)
 
 
 def _access(vifs: Sequence[Vif], network: str | None) -> tuple[str | None, str | None]:

@@ -197,4 +197,5 @@ def _vif(port: Port, request: PortRequest) -> Vif:
         security_groups=port.security_groups,
         allowed_address_pairs=port.allowed_address_pairs,
         dhcp_options=port.extra_dhcp_opts,
+        admin_up=port.admin_state_up and request.network.admin_state_up,
     )

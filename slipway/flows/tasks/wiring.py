@@ -173,6 +173,12 @@ def has_addresses(server: Port, subnets: Sequence[Subnet]) -> bool:
     return asked.keys() & {ip.subnet_id for ip in server.fixed_ips} == wanted
 
 
+def set_serving(network: NetworkDriver, server: Port) -> None:
+    """Say of a DHCP server's port that it is ACTIVE; without an address no server is there yet."""
+    if server.fixed_ips and server.status != "ACTIVE":
+        network.set_wired(server.device_id, up=True)
+
+
 def _asked(subnets: Sequence[Subnet]) -> list[Subnet]:
     """The subnets whose addresses are asked for: SLAAC subnets give theirs unasked."""
     return [subnet for subnet in subnets if subnet.ipv6_address_mode in (None, "dhcpv6-stateful")]
@@ -193,6 +199,7 @@ class ServeDhcp(WiringTask):
         """Raises `WiringError`."""
         if service.server is not None:
             work.on_host.wiring.serve_dhcp(work.instance.id, service.vif, service.server)
+            set_serving(work.tools.drivers.network, service.server)
 
     def undo(self, work: Work, result: None, service: DhcpService) -> None:
         """Release the lease and withdraw the entry."""

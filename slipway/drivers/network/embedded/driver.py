@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -200,6 +201,16 @@ class EmbeddedNetwork(GroupsAndQuotas):
         with self._transactions.writing(tx) as own:
             port = self._ports.delete(own, context, port_id)
             self._after(own, PortChange("delete", port, port))
+
+    def set_wired(self, device_id: str, *, up: bool, tx: Transaction | None = None) -> None:
+        """Say of a device's ports that packets pass by now (status ACTIVE), or no longer (DOWN).
+
+        One that is not bound, or administratively down as its network may be, is DOWN.
+        """
+        # A single statement needs no savepoint.
+        with self._transactions.writing(None) if tx is None else nullcontext(tx) as own:
+            for port in self._ports.set_wired(own, device_id, up=up, told=self._transactions.are_heard):
+                self._transactions.tell(own, "port.update", port)
 
     def show_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""

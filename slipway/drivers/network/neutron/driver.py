@@ -157,6 +157,9 @@ class NeutronNetwork:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
         self._delete(context, "ports", port_id, errors.PortNotFound)
 
+    def set_wired(self, device_id: str, *, up: bool, tx: Transaction | None = None) -> None:
+        """Do nothing: Neutron hears it from its own agents, and from nobody else."""
+
     def is_ours(self, port: Port) -> bool:
         """Whether this installation made the port: not another one's, nor one brought along, nor anybody else's."""
         return port.description.startswith(self._tag)

@@ -42,6 +42,7 @@ class FilteredPort(Struct, frozen=True):
     port_security: bool
     groups: tuple[str, ...]
     rules: tuple[SecurityGroupRule, ...]
+    up: bool = True
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -76,6 +77,7 @@ def filtered_port(host: Host, vif: Vif, rules: Sequence[SecurityGroupRule]) -> F
             port_security=vif.port_security_enabled,
             groups=tuple(_uuid(group) for group in vif.security_groups),
             rules=_checked_rules(rules),
+            up=vif.admin_up,
         )
     except ValueError as error:
         raise WiringError(f"{host.name}: port {vif.port_id} cannot be filtered: {error}") from error

@@ -65,12 +65,21 @@ def ruleset(
     lines = [f"add table {family} {table}\ndelete table {family} {table}" for family in ("bridge", "inet")]
     secured = [port for port in ports if port.port_security]
     bridge = [chain for port in ports if not port.port_security for chain in _chains_that_only_say_so(port)]
+    bridge.extend(_closed([port for port in ports if not port.up]))
     if tracking is not None:
         lines.append(_block(f"table inet {table}", _ip(secured, tracking)))
         bridge.extend(_bridge(secured, members, tracking))
     if ports:
         lines.append(_block(f"table bridge {table}", bridge))
     return "\n".join(lines) + "\n"
+
+
+def _closed(ports: Sequence[FilteredPort]) -> Iterator[str]:
+    """What is administratively down: nothing passes, before all other chains are asked."""
+    if ports:
+        taps = _braced(f'"{port.devname}"' for port in ports)
+        yield _chain("closed-egress", "type filter hook prerouting priority -310", f"iifname {taps} drop")
+        yield _chain("closed-ingress", "type filter hook postrouting priority -310", f"oifname {taps} drop")
 
 
 def _bridge(ports: Sequence[FilteredPort], members: Sequence[FilteredPort], tracking: Tracking) -> Iterator[str]:

@@ -68,6 +68,11 @@ class Transactions:
         with self._store.read() as own:
             yield own
 
+    @property
+    def are_heard(self) -> bool:
+        """Whether anybody asked for events."""
+        return self._on_event is not None
+
     def tell(self, tx: Transaction, kind: str, resource: Network | Subnet | Port) -> None:
         """Have whoever asked for events told of this one after the commit."""
         on_event = self._on_event

@@ -74,6 +74,8 @@ class PortChanges:
         taken = self._readdress(tx, values, row, new)
         binding.check_profile(values.get("binding_profile") or {})
         new |= {name: values[name] for name in _PLAIN if name in values}
+        if not new["admin_state_up"]:
+            new["status"] = "DOWN"
         enabled, groups = new["port_security_enabled"], port_rows.groups_of(row)
         port_security.check_changed(enabled, values, row.allowed_address_pairs, groups)
         if "allowed_address_pairs" in values:

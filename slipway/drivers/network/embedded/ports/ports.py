@@ -17,7 +17,7 @@ from slipway.drivers.network.embedded.common.listing import Listing, Page, Relat
 from slipway.drivers.network.embedded.common.owners import is_trusted
 from slipway.drivers.network.embedded.common.services import Services
 from slipway.drivers.network.embedded.common.statements import insert_if_absent
-from slipway.drivers.network.embedded.common.tables import allocations, port_security_groups, ports
+from slipway.drivers.network.embedded.common.tables import allocations, networks, port_security_groups, ports
 from slipway.drivers.network.embedded.ports import port_rows
 from slipway.drivers.network.embedded.ports.port_attributes import PORT, says_something
 from slipway.drivers.network.embedded.security import port_security
@@ -26,6 +26,7 @@ from slipway.drivers.network.embedded.topology import binding
 from slipway.drivers.network.embedded.topology.binding import UNBOUND, Mechanisms
 from slipway.drivers.network.embedded.topology.mechanisms import PortChange
 from slipway.model.network import Context, Port
+from slipway.model.neutron import ADMIN, DHCP_OWNER
 from slipway.states.store import Transaction
 
 KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")
@@ -33,6 +34,27 @@ KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")
 
 _INSERT = insert_if_absent(ports)
 _BIND = ports.update().where(ports.c.id == sa.bindparam("port")).values(binding_vif_type=sa.bindparam("vif_type"))
+_network_up = (
+    sa.select(networks.c.admin_state_up).where(networks.c.id == ports.c.network_id).correlate(ports).scalar_subquery()
+)
+_SET_WIRED = (
+    ports.update()
+    .where(ports.c.device_id == sa.bindparam("device"))
+    .values(
+        status=sa.case(
+            (
+                sa.and_(
+                    sa.bindparam("up", type_=sa.Boolean),
+                    ports.c.admin_state_up,
+                    _network_up,
+                    sa.or_(ports.c.device_owner == DHCP_OWNER, ports.c.binding_vif_type.not_in(binding.UNPLUGGED)),
+                ),
+                "ACTIVE",
+            ),
+            else_="DOWN",
+        )
+    )
+)
 _DELETE = ports.delete().where(ports.c.id == sa.bindparam("port"))
 _LISTING = Listing(
     port_rows.SELECT,
@@ -105,6 +127,16 @@ class Ports:
         values["binding_profile"] = values["binding_profile"] or {}
         policy.check_router(context, values["device_owner"], values["device_id"])
         return self._make(tx, context, values, site), True
+
+    def set_wired(self, tx: Transaction, device_id: str, *, up: bool, told: bool) -> Sequence[Port]:
+        """Set the status of a device's ports; where it is to be `told`, gives those whose status that changed."""
+        before = self._of_device(tx, device_id) if told else ()
+        tx.execute(_SET_WIRED, {"device": device_id, "up": up})
+        after = self._of_device(tx, device_id) if told else ()
+        return [port for port in after if port not in before]
+
+    def _of_device(self, tx: Transaction, device_id: str) -> Sequence[Port]:
+        return self.list(tx, ADMIN, {"device_id": device_id}, Page("created_at"))
 
     def _site(self, tx: Transaction, context: Context, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
         parameters = {"network": values["network_id"], "port": values["id"], "project": values["project_id"]}
