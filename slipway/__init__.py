@@ -49,17 +49,17 @@ if TYPE_CHECKING:
     from slipway.operations.addresses import NicAddresses, SeenAddresses
     from slipway.operations.audit import Difference, Finding
     from slipway.operations.batch import Ended, Status
-    from slipway.orchestrator import BuildFailed, Orchestrator, RunResult
+    from slipway.orchestrator import BuildFailed, Orchestrator
     from slipway.runfile import RunFile, load, loads
     from slipway.settings import Settings
-    from slipway.stacks.apply import Changes
+    from slipway.stacks.apply import Changes, RunResult
     from slipway.states.details import Details
     from slipway.states.machines import TaskState, VmState
     from slipway.states.store import Store
 else:
     _HOMES = (
         *("slipway.model.request", "slipway.model.record", "slipway.model.network", "slipway.model.machine"),
-        *("slipway.settings", "slipway.runfile", "slipway.networks", "slipway.orchestrator"),
+        *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.apply"),
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry"),
         "slipway.drivers.network.embedded.common.transactions",

@@ -1,43 +1,28 @@
-"""The Python API: bring a run file about, take it back, and everything between. No threads, signals or environment."""
+"""The Python API: bring a run file about, take it back, and everything between. No threads, signals or environment.
+
+What a verb needs is loaded when it is first called: looking at the record needs neither drivers nor TaskFlow.
+"""
 
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
-from slipway.flows.definition import Definition
-from slipway.flows.engine import Engine
-from slipway.flows.loader import find_definition, load_definition
-from slipway.flows.tasks import CATALOG
-from slipway.flows.tasks.base import Tools
 from slipway.model.machine import PowerState
 from slipway.model.network import Context
-from slipway.model.record import Effect, Fault, Instance
+from slipway.model.record import Effect, Event, Fault, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
-from slipway.networks import Networks
-from slipway.operations import audit as auditing
-from slipway.operations.addresses import SeenAddresses, see_addresses
-from slipway.operations.batch import GONE, Ended, run_in_order
-from slipway.operations.console import find_log, read_log
-from slipway.operations.follow import check_dhcp_options, follow
-from slipway.operations.lifecycle import Builder, Listener
-from slipway.operations.power import change_power
-from slipway.operations.watch import Watch
-from slipway.operations.wired import unwired
-from slipway.runfile import RunFile
 from slipway.settings import Settings
-from slipway.stacks.apply import Changes, bring_about, take_back
 from slipway.states import hosts, installation, instances
 from slipway.states.details import Details, details_of
 from slipway.states.machines import Move, VmState
@@ -47,7 +32,18 @@ from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
+    from slipway.flows.definition import Definition
+    from slipway.flows.tasks.base import Tools
+    from slipway.networks import Networks
+    from slipway.operations.addresses import SeenAddresses
+    from slipway.operations.audit import Finding
+    from slipway.operations.batch import Ended
+    from slipway.operations.lifecycle import Builder
+    from slipway.runfile import RunFile
+    from slipway.stacks.apply import Changes, RunResult
 
+T = TypeVar("T")
+Listener: TypeAlias = Callable[[Event], None]
 NetworkListener: TypeAlias = "Callable[[NetworkEvent], None]"
 
 
@@ -64,11 +60,15 @@ class BuildFailed(errors.SlipwayError):
         super().__init__(f"building {instance.name} failed: {why}")
 
 
-class RunResult(Struct, frozen=True):
-    """What a run came to: `changes` of the record besides instances, and each instance of the file, in its order."""
+class _Once(cached_property[T]):
+    """Made when it is first asked for, once, whichever thread asks; `cached_property` alone sees to that till 3.11."""
 
-    changes: Changes
-    ended: tuple[Ended, ...]
+    _making = threading.RLock()
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T:  # type: ignore[override]
+        with self._making:
+            made: T = super().__get__(instance, owner)
+            return made
 
 
 class Orchestrator:
@@ -109,18 +109,47 @@ class Orchestrator:
         self._sleep = sleep
         self._store = store(db or sqlite_url(state / "slipway.db"))
         self._settings = settings or self._settings_on_record()
-        make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
-        self._drivers = make_drivers(self._store, self._settings, state)
-        self._tools = Tools(self._store, self._drivers, self._settings, clock, sleep)
-        self.network = Networks(
+        self._make_drivers = drivers or partial(default_drivers, on_network_event=on_network_event)
+        self._state = state
+        self._project = project
+        self._on_event = on_event
+        self._clock = clock
+        self._workflow = workflow
+        self._rng = rng or random.SystemRandom()
+
+    @_Once
+    def _drivers(self) -> Drivers:
+        return self._make_drivers(self._store, self._settings, self._state)
+
+    @_Once
+    def network(self) -> Networks:
+        """Networks, subnets, ports, security groups and quotas, as in Neutron."""
+        from slipway.networks import Networks
+        from slipway.operations.follow import check_dhcp_options, follow
+        from slipway.operations.wired import unwired
+
+        return Networks(
             self._drivers.network,
-            Context(project, is_admin=True),
+            Context(self._project, is_admin=True),
             check_dhcp_options=partial(check_dhcp_options, store=self._store, drivers=self._drivers),
-            changed=partial(follow, tools=self._tools, notify=on_event),
+            changed=partial(follow, tools=self._tools, notify=self._on_event),
             guard=partial(unwired, self._store, self._drivers.network),
         )
-        engine = Engine(_definition, self._tools, change_power, executor=executor)
-        self._builder = Builder(engine, self._tools, workflow=workflow, rng=rng or random.SystemRandom())
+
+    @_Once
+    def _tools(self) -> Tools:
+        from slipway.flows.tasks.base import Tools
+
+        return Tools(self._store, self._drivers, self._settings, self._clock, self._sleep)
+
+    @_Once
+    def _builder(self) -> Builder:
+        from slipway.flows.engine import Engine
+        from slipway.operations.lifecycle import Builder
+        from slipway.operations.power import change_power
+
+        engine = Engine(_definition, self._tools, change_power, executor=self._executor)
+        return Builder(engine, self._tools, workflow=self._workflow, rng=self._rng)
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
@@ -155,6 +184,10 @@ class Orchestrator:
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
         Raises what the network service refuses; where a host cannot follow what the file adds `on_event` is told.
         """
+        from slipway.operations.batch import run_in_order
+        from slipway.operations.follow import follow
+        from slipway.stacks.apply import RunResult, bring_about
+
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
         with self._store.write() as tx:
@@ -188,6 +221,8 @@ class Orchestrator:
         stopping: Callable[[], bool] = lambda: False,
     ) -> tuple[Ended, ...]:
         """Finish, forward or back, whatever a crash left unfinished. What another worker is at is left to it."""
+        from slipway.operations.batch import run_in_order
+
         with self._store.read() as tx:
             unfinished = {instance.id: instance for instance in instances.unfinished(tx)}
 
@@ -240,6 +275,8 @@ class Orchestrator:
         An instance that is ACTIVE, at rest, and whose domain has ended is STOPPED then: at the beginning, whenever a
         host is heard again, and when it happens. libvirt's hosts have threads meanwhile. Raises a `StoreError`.
         """
+        from slipway.operations.watch import Watch
+
         Watch(self._tools, on_event).run(stopping)
 
     # --- taking back ----------------------------------------------------------------------------------------------
@@ -269,6 +306,9 @@ class Orchestrator:
         stopping: Callable[[], bool] = lambda: False,
     ) -> tuple[tuple[Ended, ...], Changes]:
         """The inverse of `run`: delete the file's instances, dependants first, then what else it brought about."""
+        from slipway.operations.batch import GONE, run_in_order
+        from slipway.stacks.apply import Changes, take_back
+
         dependants: dict[str, list[str]] = {entry.request.name: [] for entry in reversed(file.instances)}
         for entry in file.instances:
             for need in entry.depends_on:
@@ -306,6 +346,8 @@ class Orchestrator:
         Asks its host, which takes some seconds where a guest or hypervisor does not answer; who cannot be asked is
         said in the result, not raised. Raises `InstanceNotFound`.
         """
+        from slipway.operations.addresses import see_addresses
+
         return see_addresses(self.show(name, project=project), self._store, self._drivers)
 
     def console(
@@ -323,6 +365,8 @@ class Orchestrator:
         `stopping` is true. It is as the guest wrote it: not text to trust a terminal with.
         Raises `InstanceNotFound`, `ConsoleUnavailable`, `ComputeError` when the domain cannot be looked at.
         """
+        from slipway.operations.console import find_log, read_log
+
         instance = self.show(name, project=project).instance
         if instance.host is None:
             raise errors.ConsoleUnavailable(f"instance {instance.name} is on no host: it has no console log")
@@ -335,14 +379,19 @@ class Orchestrator:
 
         return read_log(find_log(instance, compute), lines, wait if follow else None)
 
-    def audit(self) -> tuple[auditing.Finding, ...]:
+    def audit(self) -> tuple[Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
+        from slipway.operations import audit as auditing
+
         return auditing.audit(self._store, self._drivers)
 
 
 @cache
 def _definition(workflow: str) -> Definition:
     """The workflow of that name or path, read once."""
+    from slipway.flows.loader import find_definition, load_definition
+    from slipway.flows.tasks import CATALOG
+
     return load_definition(find_definition(workflow), {name: task.signature for name, task in CATALOG.items()})
 
 

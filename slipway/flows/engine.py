@@ -7,19 +7,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from typing import Any
-
-from taskflow.engines.action_engine.engine import ParallelActionEngine
-from taskflow.states import REVERTED, SUCCESS
-from taskflow.utils import persistence_utils
+from typing import TYPE_CHECKING, Any
 
 from slipway import errors
-from slipway.flows.compiler import compile_flow
 from slipway.flows.definition import Definition
-from slipway.flows.effect_task import Seat
-from slipway.flows.memory import NullBackend, SerialEngine
 from slipway.flows.run import Outcome, Run
-from slipway.flows.tasks import CATALOG
+
+if TYPE_CHECKING:
+    from slipway.flows.effect_task import Seat
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Instance, Scope
 from slipway.model.request import GRACEFUL, Shutdown
@@ -126,6 +121,8 @@ class Engine:
 
         It serves the next one if it came to an end; what was interrupted is let go.
         """
+        from taskflow.states import REVERTED, SUCCESS
+
         free = self._free[run.instance.workflow]
         try:
             engine, seat = free.pop()
@@ -138,14 +135,16 @@ class Engine:
             free.append((engine, seat))
 
     def _make(self, workflow: str) -> tuple[Any, Seat]:
+        # TaskFlow is what takes longest to load: only what goes forward waits for it.
+        from slipway.flows.compiler import compile_flow
+        from slipway.flows.effect_task import Seat
+        from slipway.flows.memory import make_engine
+        from slipway.flows.tasks import CATALOG
+
         seat = Seat()
         seconds, branching = self.tools.settings.step_timeout, self._executor is not None
         flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=seconds, branching=branching)
-        detail = persistence_utils.create_flow_detail(flow)
-        options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
-        if self._executor is None:
-            return SerialEngine(flow, detail, NullBackend(), options), seat
-        return ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": self._executor}), seat
+        return make_engine(flow, self._executor), seat
 
     # --- back -----------------------------------------------------------------------------------------------------
 

@@ -6,15 +6,17 @@ retries that a flow of one thread in memory has no use for are half of what is l
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from functools import cached_property
 from inspect import isfunction
 from typing import Any
 
-from taskflow.engines.action_engine.engine import SerialActionEngine
+from taskflow.engines.action_engine.engine import ParallelActionEngine, SerialActionEngine
 from taskflow.exceptions import NotFound
 from taskflow.persistence import base
 from taskflow.storage import Storage
+from taskflow.utils import persistence_utils
 
 
 class _Connection(base.Connection):  # type: ignore[misc]
@@ -106,3 +108,12 @@ class SerialEngine(SerialActionEngine):  # type: ignore[misc]
     def storage(self) -> Storage:
         """Where the states of the flow and its tasks are."""
         return _Storage(self._flow_detail, self._backend)
+
+
+def make_engine(flow: Any, executor: Executor | None) -> Any:
+    """TaskFlow's engine for the flow; with an executor its branches run side by side in it."""
+    detail = persistence_utils.create_flow_detail(flow)
+    options: dict[str, Any] = {"defer_reverts": True, "gather_statistics": False}
+    if executor is None:
+        return SerialEngine(flow, detail, NullBackend(), options)
+    return ParallelActionEngine(flow, detail, NullBackend(), {**options, "executor": executor})

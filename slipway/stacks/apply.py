@@ -13,6 +13,7 @@ from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.model.network import Context, Network, SecurityGroup, Subnet
 from slipway.model.neutron import DHCP_OWNER
+from slipway.operations.batch import Ended
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
 from slipway.states import hosts
 from slipway.states.store import Store, Transaction
@@ -25,6 +26,13 @@ class Changes(Struct, frozen=True):
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+
+class RunResult(Struct, frozen=True):
+    """What a run came to: `changes` of the record besides instances, and each instance of the file, in its order."""
+
+    changes: Changes
+    ended: tuple[Ended, ...]
 
 
 def bring_about(file: RunFile, store: Store, drivers: Drivers) -> Changes:

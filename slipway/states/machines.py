@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
-from transitions import Machine
 
 from slipway.errors import UnexpectedState
+
+if TYPE_CHECKING:
+    from transitions import Machine
 
 
 class VmState(StrEnum):
@@ -171,6 +173,8 @@ GOALS = {Move.STOP: STOPPED, Move.START: ACTIVE}
 
 @cache
 def _machine() -> Machine:
+    from transitions import Machine
+
     states = sorted({str(s) for t in TRANSITIONS for s in (*t.sources, t.target)})
     table: list[Any] = [[t.event.value, [str(s) for s in t.sources], str(t.target)] for t in TRANSITIONS]
     return Machine(model=None, states=states, transitions=table, initial=str(INITIAL), auto_transitions=False)
