@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
-from msgspec import Struct
 
 from slipway.cli.resources import flag, given, keyed, together
 
 T = TypeVar("T")
 
 
-class Wanted(Struct, frozen=True):
+class Wanted(NamedTuple):
     """What was said of a port; None and empty mean that nothing was said, or with `no_...` that there is to be none."""
 
     fixed_ip: list[dict[str, str]]

@@ -75,6 +75,18 @@ def test_a_run_loads_what_it_needs_and_not_another_database(run_file: Callable[.
     assert not {"sqlalchemy.dialects.postgresql", "rich.live", "structlog", "slipway.drill", "slipway.testing"} & loaded
 
 
+@pytest.mark.parametrize("words", [("list",), ("show", "web"), ("port", "list")], ids=" ".join)
+def test_a_command_that_only_looks_loads_what_builds_need_nowhere(
+    words: tuple[str, ...], run_file: Callable[..., str], tmp_path: Path
+) -> None:
+    state = str(tmp_path / "state")
+    modules_after("run", run_file(), "--state", state)
+    loaded = modules_after(*words, "--state", state)
+    assert "slipway.states.store" in loaded
+    heavy = {"taskflow", "networkx", "transitions", "lxml", "jsonschema", "yaml", "psutil"}
+    assert not {*heavy, "slipway.runfile", "slipway.flows.engine", "slipway.operations.lifecycle"} & loaded
+
+
 def test_validate_loads_neither_taskflow_nor_sqlalchemy(run_file: Callable[..., str]) -> None:
     assert not {"taskflow", "sqlalchemy", "rich"} & modules_after("validate", run_file())
 

@@ -57,6 +57,8 @@ class Record:
     def _open(self) -> None:
         self._file = loads(RUN_FILE, str(self.state / "counts.yaml"))
         self.orchestrator = slipway.Orchestrator(self.state, settings=self._file.settings, store=self._store)
+        # Drivers are made when they are first asked for, and the network's looks whether its tables are there.
+        assert self.orchestrator.network is not None
 
     def run(self) -> None:
         """Bring about the whole file."""
