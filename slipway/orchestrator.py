@@ -87,6 +87,7 @@ class Orchestrator:
         on_network_event: NetworkListener | None = None,
         on_event: Listener = lambda _event: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
         executor: Executor | None = None,
@@ -95,6 +96,8 @@ class Orchestrator:
 
         `settings`: default those of the last run, so that a resume is as the run was. `drivers` makes the drivers,
         default those that are installed. With an `executor` the branches of a build run side by side in it.
+        What `clock` says is only written down; deadlines, durations and leases go by `monotonic`, which must be the
+        same for all processes of this machine.
         `project`: on whose behalf `network` is called by default. `on_network_event` is told of every change of
         networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
         a host could not follow such a change (`host.behind`).
@@ -114,6 +117,7 @@ class Orchestrator:
         self._project = project
         self._on_event = on_event
         self._clock = clock
+        self._monotonic = monotonic
         self._workflow = workflow
         self._rng = rng or random.SystemRandom()
 
@@ -140,7 +144,7 @@ class Orchestrator:
     def _tools(self) -> Tools:
         from slipway.flows.tasks.base import Tools
 
-        return Tools(self._store, self._drivers, self._settings, self._clock, self._sleep)
+        return Tools(self._store, self._drivers, self._settings, self._clock, self._monotonic, self._sleep)
 
     @_Once
     def _builder(self) -> Builder:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help="How long to wait for the worker that is at an instance. [default: as long as its step may take]",
+    help="How long to wait for the worker that is at an instance. [default: until it has ended or its lease passes]",
 )
 @common_options()
 @click.pass_obj

@@ -166,6 +166,7 @@ def orchestrator(
 
         injected = Faults(*map(Fault.declared, faults))
         more |= {"store": injected.store, "drivers": injected.drivers, "clock": injected.clock}
+        more["monotonic"] = injected.clock.monotonic
     with logging_to_stderr(options):
         try:
             if not new and options.db is None:

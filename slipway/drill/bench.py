@@ -76,6 +76,7 @@ class Bench:
             settings=plan.file.settings,
             workflow=plan.file.workflow,
             clock=self._now,
+            monotonic=self._monotonic,
             sleep=self._sleep,
             rng=self._rng,
         )
@@ -86,6 +87,9 @@ class Bench:
 
     def _now(self) -> datetime:
         return self.faults.clock()
+
+    def _monotonic(self) -> float:
+        return self.faults.clock.monotonic()
 
     def _sleep(self, seconds: float) -> None:
         self.faults.clock.sleep(seconds)

@@ -13,13 +13,11 @@ from slipway.flows.effect_task import EffectTask, Seat
 from slipway.flows.tasks.base import Task
 
 
-def compile_flow(
-    definition: Definition, catalog: Mapping[str, Task], seat: Seat, *, timeout: float, branching: bool
-) -> Any:
+def compile_flow(definition: Definition, catalog: Mapping[str, Task], seat: Seat, *, timeout: float) -> Any:
     """The flow of the definition's steps, in the order in which they need each other.
 
-    Not `branching`: the branches stand one after the other, in the order of the file, which a serial engine would do
-    as well but in any order.
+    Where the seat is not `branching` the branches stand one after the other, in the order of the file, which a serial
+    engine would do as well but in any order.
     TaskFlow is safe with what this makes, and with little else: linear flows, and one unordered group of them.
     Raises `SlipwayError` where the steps' needs are of another shape.
     """
@@ -27,7 +25,7 @@ def compile_flow(
     tasks = {step.id: EffectTask(step, catalog[step.uses], seconds, seat) for step in definition.steps}
     before, branches, after = shape(definition.steps)
     flow = linear_flow.Flow(definition.name)
-    if not branching:
+    if not seat.branching:
         before, branches = [*before, *(step for branch in branches for step in branch)], []
     flow.add(*(tasks[step] for step in before))
     if branches:

@@ -8,19 +8,26 @@ from typing import Any
 from taskflow import task as taskflow_task
 
 from slipway import errors
+from slipway.drivers.deadline import within
 from slipway.flows.definition import Reference, Retry, StepDefinition, Value
 from slipway.flows.retries import with_retries
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, Scope
 from slipway.states import codec
-from slipway.states.ledger import Intent
+from slipway.states.ledger import Durability, Intent
 
 
 class Seat:
-    """The place in a flow that the runs of builds take, one after the other, so that one flow serves many."""
+    """The place in a flow that the runs of builds take, one after the other, so that one flow serves many.
+
+    `branching`: the flow's branches run side by side.
+    """
 
     run: Run
+
+    def __init__(self, *, branching: bool) -> None:
+        self.branching = branching
 
 
 class EffectTask(taskflow_task.Task):  # type: ignore[misc]
@@ -46,16 +53,28 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         try:
             run.outputs[self.step.id] = self._all(run)
         except (errors.StaleWorker, errors.StoreError) as error:
-            raise errors.BuildInterrupted(str(error)) from error
+            raise self._stopped(run, error) from error
         except Exception as error:
             try:
                 run.failed(self.step.id, error)
             except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
-                raise errors.BuildInterrupted(str(second)) from error
+                raise self._stopped(run, second) from error
+            run.under_way.pop(self.step.id, None)
             raise
 
+    def _stopped(self, run: Run, error: Exception) -> errors.BuildInterrupted:
+        """Why this worker goes no further; as one that was replaced it leaves nothing behind that nobody expects."""
+        if isinstance(error, errors.StaleWorker):
+            run.take_back(self.step.id)
+        return errors.BuildInterrupted(str(error))
+
     def revert(self, **_given: Any) -> None:
-        """Undo what the step did, newest first; never raises, also where the step never ran."""
+        """Undo what the step did, newest first; never raises, also where the step never ran.
+
+        Not while another branch may be at work: what is left here is undone when all have ended.
+        """
+        if self.seat.branching:
+            return
         for effect in self.seat.run.ledger.effects(self.step.id):
             self.seat.run.undo(effect)
 
@@ -73,8 +92,19 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         task = self.task
         effect_host = host.name if host else None
 
+        seconds = task.timeout(run.instance, self.timeout)
+        durability = task.durability(run.tools, host)
+        monotonic = run.tools.monotonic
+
         def call(effect: Effect, tx: Any) -> Any:
-            return task.do(run.work(effect, host, self.timeout, tx), **given)
+            if durability is Durability.FOREIGN:
+                run.under_way[self.step.id] = effect
+            began = monotonic()
+            with within(seconds):
+                result = task.do(run.work(effect, host, seconds, tx), **given)
+            if (took := monotonic() - began) > seconds:
+                raise errors.StepTimeout(f"step {self.step.id} took {took:.1f} s, its deadline was {seconds:g} s")
+            return result
 
         columns = partial(task.columns, run.tools, given)
         scope = task.scope_of(given)
@@ -85,24 +115,21 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             scope=scope,
             host=effect_host if scope is Scope.HOST else None,
             args=codec.encode({name: given[name] for name in task.arguments_type.__struct_fields__}),
-            timeout=self.timeout,
+            timeout=seconds,
             enters=task.enters,
             leads_to=task.leads_to,
         )
         run.tell("step.start", step=self.step.id, slot=slot)
         run.supersede(intent)
-        began = run.tools.clock()
         retry = self.step.retry
         result = with_retries(
-            lambda: run.ledger.perform(intent, task.durability(run.tools, host), call, task.result_type, columns),
+            lambda: run.ledger.perform(intent, durability, call, task.result_type, columns),
             retries=retry.max_attempts - 1 if retry else task.retries(run.tools.settings),
-            sleep=run.tools.sleep,
+            sleep=run.rest,
             step=self.step.id,
             **self._waits,
         )
-        took = (run.tools.clock() - began).total_seconds()
-        if took > self.timeout:
-            raise errors.StepTimeout(f"step {self.step.id} took {took:.1f} s, its deadline was {self.timeout:g} s")
+        run.under_way.pop(self.step.id, None)
         run.tell("step.end", step=self.step.id, slot=slot)
         return result
 

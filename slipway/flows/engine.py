@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from slipway import errors
+from slipway.flows.branches import Branches
 from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
 
@@ -21,6 +24,14 @@ from slipway.model.request import GRACEFUL, Shutdown
 from slipway.states import instances
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move
+
+
+class _Flow(Struct, frozen=True):
+    """A flow of one workflow, made ready by TaskFlow to run again and again."""
+
+    engine: Any
+    seat: Seat
+    branches: Branches | None
 
 
 class Engine:
@@ -46,7 +57,7 @@ class Engine:
         self._change_power = change_power
         self._executor = executor
         self._here = threading.local()
-        self._free: defaultdict[str, list[tuple[Any, Seat]]] = defaultdict(list)
+        self._free: defaultdict[str, list[_Flow]] = defaultdict(list)
 
     def build(
         self,
@@ -63,7 +74,16 @@ class Engine:
         `BuildInterrupted` when it was stopped before it came to rest, or when the record could not be written: then it
         can be resumed, here or elsewhere.
         """
-        ledger = Ledger(self.tools.store, instance, clock=self.tools.clock, known=not new)
+        tools = self.tools
+        ledger = Ledger(
+            tools.store,
+            instance,
+            clock=tools.clock,
+            monotonic=tools.monotonic,
+            step_timeout=tools.settings.step_timeout,
+            grace=tools.settings.takeover_grace,
+            known=not new,
+        )
         run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)
         self._here.building = {*self.building_here, instance.id}
         try:
@@ -119,32 +139,36 @@ class Engine:
     def _flow(self, run: Run) -> Iterator[Any]:
         """TaskFlow's engine on a flow that is this run's alone: no other thread and no build of a listener has it.
 
-        It serves the next one if it came to an end; what was interrupted is let go.
+        It serves the next one if it came to an end; what was interrupted is let go. Every branch has ended afterwards.
         """
         from taskflow.states import REVERTED, SUCCESS
 
         free = self._free[run.instance.workflow]
         try:
-            engine, seat = free.pop()
+            flow = free.pop()
         except IndexError:
-            engine, seat = self._make(run.instance.workflow)
-        seat.run = run
-        yield engine
-        if engine.storage.get_flow_state() in (SUCCESS, REVERTED):
-            engine.reset()
-            free.append((engine, seat))
+            flow = self._make(run.instance.workflow)
+        flow.seat.run, run.branches = run, flow.branches
+        try:
+            yield flow.engine
+        finally:
+            if flow.branches is not None:
+                flow.branches.join()
+        if flow.engine.storage.get_flow_state() in (SUCCESS, REVERTED):
+            flow.engine.reset()
+            free.append(flow)
 
-    def _make(self, workflow: str) -> tuple[Any, Seat]:
+    def _make(self, workflow: str) -> _Flow:
         # TaskFlow is what takes longest to load: only what goes forward waits for it.
         from slipway.flows.compiler import compile_flow
         from slipway.flows.effect_task import Seat
         from slipway.flows.memory import make_engine
         from slipway.flows.tasks import CATALOG
 
-        seat = Seat()
-        seconds, branching = self.tools.settings.step_timeout, self._executor is not None
-        flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=seconds, branching=branching)
-        return make_engine(flow, self._executor), seat
+        branches = None if self._executor is None else Branches(self._executor)
+        seat = Seat(branching=branches is not None)
+        flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=self.tools.settings.step_timeout)
+        return _Flow(make_engine(flow, branches), seat, branches)
 
     # --- back -----------------------------------------------------------------------------------------------------
 
@@ -165,8 +189,11 @@ class Engine:
             run.deleted_meanwhile()
 
     def _leave(self, run: Run) -> None:
-        """Let anybody go on at once with what is not at rest; where even that cannot be written, they must wait."""
-        if not run.ledger.state.at_rest:
+        """Let anybody go on at once with what is not at rest; where even that cannot be written, they must wait.
+
+        So they must where a branch is not waited for any more (Ctrl-C, twice): it may be in a driver's call.
+        """
+        if not run.ledger.state.at_rest and (run.branches is None or run.branches.ended):
             with contextlib.suppress(errors.StoreError), self.tools.store.write() as tx:
                 instances.leave(tx, run.instance.id, run.ledger.generation)
 

@@ -6,20 +6,21 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from slipway import errors
+from slipway.drivers.deadline import within
+from slipway.flows.branches import Branches
 from slipway.flows.retries import with_retries
 from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
 from slipway.model.request import Host
-from slipway.states import codec, hosts
+from slipway.states import codec, effects, hosts, instances
 from slipway.states.ledger import Durability, Intent, Ledger
-from slipway.states.machines import Move
+from slipway.states.machines import Move, State
 from slipway.texts import named, said
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,11 @@ class Run:
         self.fault = instance.fault
         self.outcome: Outcome | None = None
         self.halted: Exception | None = None
+        self.branches: Branches | None = None
+        """What runs side by side for this build, where anything does."""
         self.outputs: dict[str, Any] = {}
+        self.under_way: dict[str, Effect] = {}
+        """What each step is having outside our database."""
         self._notify = notify
         self._stopping = stopping
         self._lock = threading.Lock()
@@ -125,8 +130,12 @@ class Run:
 
     def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> Work:
         """What a task is given for one effect."""
-        deadline = self.tools.clock() + timedelta(seconds=timeout)
-        return Work(effect, self.instance, self.tools, host, deadline, tx)
+        return Work(effect, self.instance, self.tools, host, self.tools.monotonic() + timeout, tx)
+
+    def rest(self, seconds: float) -> None:
+        """Wait before a call is tried again, with a lease for that and for the call. Raises `StaleWorker`."""
+        self.ledger.hold(seconds + self.tools.settings.step_timeout)
+        self.tools.sleep(seconds)
 
     def tell(self, type_: str, *, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
         """Announce something. A listener that fails is logged and never fails the build."""
@@ -241,26 +250,65 @@ class Run:
                 raise errors.UndoFailed(f"{effect.key} could not be undone, and {key} cannot stand beside it")
 
     def _undo(self, effect: Effect, task: Task | None) -> Effect:
-        undo = task.undo if task is not None else None
-        if task is None or undo is None:
+        if task is None or task.undo is None:
             return self.ledger.undo(effect, Durability.FOREIGN, _no_task, held_by=None)
         try:
-            host = self.host_named(effect.host) if effect.host else self.host
-            durability = task.durability(self.tools, host)
-            arguments = task.arguments_of(effect)
-            result = codec.decode(effect.result, task.result_type) if effect.result else None
+            durability, call = self._undoing(effect, task, self.rest)
         except errors.StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - it is on record as stuck, with this error
             return self.ledger.undo(effect, Durability.FOREIGN, _failing(error), held_by=None)
+        return self.ledger.undo(effect, durability, call, held_by=self._holder(effect))
+
+    def _undoing(
+        self, effect: Effect, task: Task, sleep: Callable[[float], None]
+    ) -> tuple[Durability, Callable[[Effect, Any], None]]:
+        """How an effect is undone, and the call that does it."""
+        undo = task.undo
+        assert undo is not None
+        host = self.host_named(effect.host) if effect.host else self.host
+        arguments = task.arguments_of(effect)
+        result = codec.decode(effect.result, task.result_type) if effect.result else None
         given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
+        seconds = self.tools.settings.step_timeout
+
+        def once(tx: Any) -> None:
+            with within(seconds):
+                undo(self.work(effect, host, seconds, tx), result, **given)
 
         def call(effect: Effect, tx: Any) -> None:
-            work = self.work(effect, host, self.tools.settings.step_timeout, tx)
             retries = 0 if tx is not None else UNDO_RETRIES
-            with_retries(lambda: undo(work, result, **given), retries=retries, sleep=self.tools.sleep, step=effect.step)
+            with_retries(lambda: once(tx), retries=retries, sleep=sleep, step=effect.step)
 
-        return self.ledger.undo(effect, durability, call, held_by=self._holder(effect))
+        return task.durability(self.tools, host), call
+
+    def take_back(self, step: str) -> None:
+        """Undo what a step was having when this worker was replaced, if by the record it is on its way out or gone.
+
+        Whoever replaced this worker may have undone it before it was there. Nothing else is touched; never raises.
+        """
+        effect = self.under_way.pop(step, None)
+        task = BY_KIND.get(effect.kind) if effect is not None else None
+        if effect is None or task is None or task.undo is None:
+            return
+        try:
+            if self._is_let_go(effect):
+                _, call = self._undoing(effect, task, self.tools.sleep)
+                call(effect, None)
+        except Exception:
+            log.exception("%s came late and could not be taken back", effect.key)
+
+    def _is_let_go(self, effect: Effect) -> bool:
+        """Whether an effect is undone by the record, or is to be whenever somebody comes to it."""
+        with self.tools.store.read() as tx:
+            instance = instances.get(tx, effect.instance_id)
+            outcome = instances.outcome_of(tx, effect.instance_id)
+            state = next(one.state for one in effects.effects_of(tx, effect.instance_id) if one.key == effect.key)
+        if state in (EffectState.UNDONE, EffectState.STUCK):
+            return state is EffectState.UNDONE
+        if outcome == Outcome.RESCHEDULE:
+            return effect.scope is Scope.HOST
+        return outcome is not None or State(instance.vm_state, instance.task_state).deleting
 
     def _holder(self, effect: Effect) -> Effect | None:
         """A stuck effect that still uses this one: rather one that is stuck by itself than one that is held as well."""

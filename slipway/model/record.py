@@ -24,7 +24,7 @@ class Fault(Struct, frozen=True):
 
 
 class Instance(Struct, frozen=True):
-    """An instance as it is on record.
+    """An instance as it is on record; `worker` is the lease of the process that is at it, None at rest.
 
     `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
     only, with a flavor and image of no meaning; its `fault` is the damage. It can be deleted.
@@ -47,6 +47,7 @@ class Instance(Struct, frozen=True):
     access_ipv4: str | None = None
     access_ipv6: str | None = None
     damage: str = ""
+    worker: str | None = None
 
 
 class EffectState(StrEnum):

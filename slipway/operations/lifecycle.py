@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -16,11 +16,13 @@ from slipway.model.record import Effect, EffectState, Event, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
 from slipway.operations.differences import differences
+from slipway.operations.limits import check_seconds
 from slipway.states import effects, instances
 from slipway.states.history import last_power_change
+from slipway.states.lease import Lease
 from slipway.states.machines import GOALS, Move, State, VmState
 from slipway.states.store import Transaction
-from slipway.states.worker import is_gone, this_worker
+from slipway.states.worker import is_gone
 
 Listener = Callable[[Event], None]
 
@@ -34,8 +36,9 @@ class Builder:
         self._tools = tools
         self._workflow = workflow
         self._rng = rng
-        self._dropped: set[str] = set()
-        """What this process stopped at because the record could not be written, its name on it or not."""
+        self._dropped: set[tuple[str, int]] = set()
+        """What this process stopped at because the record could not be written: by id and generation, which are those
+        of one taking. Its name may be on it still."""
 
     # --- bringing about -------------------------------------------------------------------------------------------
 
@@ -58,7 +61,7 @@ class Builder:
         """Have the instance there: build it, go on with it, or see that it is there already."""
         if stopping():
             return Ended(request.name, Status.INTERRUPTED, message="not begun")
-        began = self._tools.clock()
+        began = self._tools.monotonic()
         with self._tools.store.read() as tx:
             found = instances.find(tx, request.name, request.project)
         if found is not None and not _at_rest(found):
@@ -89,16 +92,18 @@ class Builder:
         taken = self._take(instance.id)
         if taken is not None:
             return self._work(taken, Status.RESUMED, notify, stopping)
-        with self._tools.store.read() as tx:
-            worker = instances.worker_of(tx, instance.id)
-        message = f"worker {worker} is at it" if worker else "another worker has just brought it to rest"
-        return Ended(instance.name, Status.BUSY, instance, message)
+        return Ended(instance.name, Status.BUSY, instance, _who_is_at(self._get(instance.id)))
 
     def _enter(self, tx: Transaction, request: InstanceRequest) -> Instance:
         """Put a new instance on record, held by this process."""
         new_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         at = self._tools.clock()
-        return instances.create(tx, new_id, request, workflow=self._workflow, worker=this_worker(), at=at)
+        return instances.create(tx, new_id, request, workflow=self._workflow, worker=self._lease(), at=at)
+
+    def _lease(self) -> str:
+        """This process's hold on an instance that it begins or takes over, for the record."""
+        tools = self._tools
+        return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
 
     def _take(self, instance_id: str) -> Instance | None:
         """Become the worker of an instance; None where it is at rest, or while another one is, or may be, at it."""
@@ -106,25 +111,31 @@ class Builder:
             instance = instances.get(tx, instance_id)
             if _at_rest(instance):
                 return None
-            worker = instances.worker_of(tx, instance_id)
-            dropped = worker == this_worker() and instance_id in self._dropped
-            if not is_gone(worker) and not dropped:
-                known = (effects.last_deadline(tx, instance_id), last_power_change(tx, instance_id))
-                deadline = max((at for at in known if at), default=instance.created_at)
-                if self._tools.clock() < deadline + self._patience:
-                    return None
-            return replace(instance, generation=instances.take_over(tx, instance, worker=this_worker()))
+            if not self._may_take(tx, instance):
+                return None
+            worker = self._lease()
+            taken = replace(instance, generation=instances.take_over(tx, instance, worker=worker), worker=worker)
+        self._dropped.discard((instance.id, instance.generation))
+        return taken
 
-    @property
-    def _patience(self) -> timedelta:
-        """How long a worker that cannot be seen is waited for after its last deadline."""
-        settings = self._tools.settings
-        return timedelta(seconds=settings.step_timeout + settings.takeover_grace)
+    def _may_take(self, tx: Transaction, instance: Instance) -> bool:
+        """Whether nobody is at it: it was let go, its worker is provably gone, or the worker's lease has passed."""
+        if instance.worker is None or (instance.id, instance.generation) in self._dropped:
+            return True
+        tools, lease = self._tools, Lease.read(instance.worker)
+        last, grace = effects.last_deadline(tx, instance.id), tools.settings.takeover_grace
+        if lease is not None:
+            passed = lease.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic)
+            return passed or is_gone(lease.worker)
+        # An older Slipway's worker, which wrote its lease with its effects alone.
+        begun = last_power_change(tx, instance.id) or instance.created_at
+        last = max(last or begun, begun + timedelta(seconds=tools.settings.step_timeout))
+        return tools.clock() > last + timedelta(seconds=grace)
 
     def _work(
         self, instance: Instance, status: Status, notify: Listener, stopping: Callable[[], bool], *, new: bool = False
     ) -> Ended:
-        began = self._tools.clock()
+        began = self._tools.monotonic()
         try:
             rested = self._engine.build(instance, notify=notify, stopping=stopping, new=new)
         except errors.BuildInterrupted as stop:
@@ -136,9 +147,9 @@ class Builder:
         failed = Status.FAILED if rested.fault is not None else status
         return self._ended(rested, ends.get(VmState(rested.vm_state), failed), began)
 
-    def _ended(self, instance: Instance, status: Status, began: datetime) -> Ended:
+    def _ended(self, instance: Instance, status: Status, began: float) -> Ended:
         undone, stuck = self.undone_and_stuck(instance) if status is Status.FAILED else ((), ())
-        seconds = (self._tools.clock() - began).total_seconds()
+        seconds = self._tools.monotonic() - began
         return Ended(instance.name, status, instance, "", undone, stuck, seconds)
 
     def undone_and_stuck(self, instance: Instance) -> tuple[tuple[Effect, ...], tuple[Effect, ...]]:
@@ -160,7 +171,7 @@ class Builder:
 
     def _drop(self, instance: Instance, stop: errors.BuildInterrupted) -> None:
         if isinstance(stop.__cause__, errors.StoreError):
-            self._dropped.add(instance.id)
+            self._dropped.add((instance.id, instance.generation))
 
     # --- stopping and starting ------------------------------------------------------------------------------------
 
@@ -173,8 +184,7 @@ class Builder:
         `InstanceBusy`, `NotFinished`, and `ValueError` for a time-out beyond a step's: somebody may take that over.
         """
         most = self._tools.settings.step_timeout
-        if shutdown.timeout is not None and not 0 <= shutdown.timeout <= most:
-            raise ValueError(f"the time-out must be from 0 s to a step's own ({most:g} s), not {shutdown.timeout:g} s")
+        check_seconds("the time-out", shutdown.timeout, most=most, whose="a step's own")
         while True:
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)
@@ -192,26 +202,27 @@ class Builder:
 
     def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance:
         state = State(instance.vm_state, instance.task_state)
-        held = {"worker": this_worker()}
+        worker = self._lease()
         at = self._tools.clock()
         try:
-            to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=held)
+            to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values={"worker": worker})
         except errors.UnexpectedState as error:
             raise errors.UnexpectedState(f"instance {instance.name}: {error}") from error
-        return replace(instance, vm_state=to.vm_state, task_state=to.task_state)
+        return replace(instance, vm_state=to.vm_state, task_state=to.task_state, worker=worker)
 
     # --- deleting -------------------------------------------------------------------------------------------------
 
     def delete(self, name: str, project: str | None, notify: Listener, timeout: float | None = None) -> Instance:
         """Delete an instance whatever is going on with it; gives it as it is then.
 
-        Raises `InstanceNotFound`, `InstanceBusy`, `NotFinished`.
+        A live worker is waited for at most `timeout` seconds, and no longer than its lease, after which it is replaced.
+        Raises `InstanceNotFound`, `InstanceBusy`, `NotFinished`, and `ValueError` before anything is marked.
         """
+        check_seconds("the time-out", timeout)
         instance = self._mark_deleting(name, project)
         if instance.id in self._engine.building_here:
             return self._get(instance.id)
-        patience = self._patience if timeout is None else timedelta(seconds=timeout)
-        give_up = self._tools.clock() + patience
+        began = self._tools.monotonic()
         while True:
             taken = self._take(instance.id)
             if taken is not None:
@@ -219,15 +230,15 @@ class Builder:
             instance = self._get(instance.id)
             if _at_rest(instance):
                 return instance
-            if self._tools.clock() > give_up:
-                raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion, its worker has not ended")
+            if timeout is not None and self._tools.monotonic() - began > timeout:
+                raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion: {_who_is_at(instance)}")
             self._tools.sleep(self._tools.settings.poll_interval)
 
     def remove(self, name: str, project: str, notify: Listener, stopping: Callable[[], bool]) -> Ended:
         """Delete the project's instance of that name, if it is there."""
         if stopping():
             return Ended(name, Status.INTERRUPTED, message="not begun")
-        began = self._tools.clock()
+        began = self._tools.monotonic()
         with self._tools.store.read() as tx:
             found = instances.find(tx, name, project)
         if found is None:
@@ -256,6 +267,13 @@ class Builder:
     def _get(self, instance_id: str) -> Instance:
         with self._tools.store.read() as tx:
             return instances.get(tx, instance_id)
+
+
+def _who_is_at(instance: Instance) -> str:
+    if instance.worker is None:
+        return "another worker has just let it go"
+    lease = Lease.read(instance.worker)
+    return f"worker {lease.worker if lease else instance.worker} is at it"
 
 
 def _at_rest(instance: Instance) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from typing import TypeVar
 
 from slipway import errors
 from slipway.drivers.compute.base import ComputeDriver
+from slipway.drivers.deadline import within
 from slipway.drivers.registry import HostDrivers
 from slipway.flows.run import Run
 from slipway.model.machine import ENDED, PowerState
-from slipway.model.record import Fault
+from slipway.model.record import Effect, Fault
 from slipway.model.request import Shutdown
 from slipway.operations.refresh import rejoin
 from slipway.operations.wired import check_ports
@@ -19,8 +20,10 @@ from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Move, 
 from slipway.states.store import Transaction
 from slipway.texts import said
 
-_ASK_AGAIN = timedelta(seconds=10)
-"""After which a guest that has not shut down is asked once more: it may not have listened yet (Nova: the same)."""
+T = TypeVar("T")
+
+_ASK_AGAIN = 10.0
+"""Seconds after which a guest that still runs is asked once more: it may not have listened yet (Nova: the same)."""
 
 
 def change_power(run: Run, shutdown: Shutdown) -> None:
@@ -51,6 +54,9 @@ class PowerChange:
             self._rest(self._error())
         except errors.InstanceDeleting:
             self._run.deleted_meanwhile()
+        except errors.StaleWorker:
+            self._run.take_back(self._word)
+            raise
 
     def _error(self) -> Exception | None:
         try:
@@ -101,39 +107,38 @@ class PowerChange:
         run = self._run
         if not self._shutdown.force:
             timeout = self._shutdown.timeout
-            patience = timedelta(seconds=run.tools.settings.shutdown_timeout if timeout is None else timeout)
-            if self._asked(patience):
+            if self._asked(run.tools.settings.shutdown_timeout if timeout is None else timeout):
                 return
-        self._compute().stop(run.instance.id, force=True)
+        self._ask(lambda compute: compute.stop(run.instance.id, force=True))
         if not self._becomes(lambda state: state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
 
-    def _asked(self, patience: timedelta) -> bool:
+    def _asked(self, patience: float) -> bool:
         """Ask the guest to shut down, and again; whether it did in time."""
-        clock = self._run.tools.clock
-        give_up, again = clock() + patience, False
-        while (now := clock()) < give_up:
+        monotonic = self._run.tools.monotonic
+        give_up, again = monotonic() + patience, False
+        while (now := monotonic()) < give_up:
             if self._asked_once(min(_ASK_AGAIN, give_up - now), again=again):
                 return True
             again = True
         return self._power_state() in ENDED
 
-    def _asked_once(self, within: timedelta, *, again: bool) -> bool:
+    def _asked_once(self, seconds: float, *, again: bool) -> bool:
         """Ask, and look whether it ends. Raises what the hypervisor answers where that is no sign of its ending."""
         try:
-            self._compute().stop(self._run.instance.id, force=False)
+            self._ask(lambda compute: compute.stop(self._run.instance.id, force=False))
         except errors.ComputeError:
             # Asked before, it may be just ending, and nobody can ask it any more.
             with suppress(errors.ComputeError):
-                if again and self._becomes(lambda state: state in ENDED, within=within):
+                if again and self._becomes(lambda state: state in ENDED, seconds=seconds):
                     return True
             raise
-        return self._becomes(lambda state: state in ENDED, within=within)
+        return self._becomes(lambda state: state in ENDED, seconds=seconds)
 
     def _on(self) -> None:
         run = self._run
         self._join()
-        self._compute().start(run.instance.id)
+        self._ask(lambda compute: compute.start(run.instance.id))
         if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
         if (state := self._power_state()) in ENDED:
@@ -144,29 +149,37 @@ class PowerChange:
         drivers = self._drivers()
         if not drivers.wiring.local:
             network, effects = self._run.tools.drivers.network, self._run.ledger.effects()
-            rejoin(list(reversed(effects)), drivers.wiring, network, self._check)
+            with within(self._run.tools.settings.step_timeout):
+                rejoin(list(reversed(effects)), drivers.wiring, network, self._check_joining)
+            self._run.under_way.pop(self._word, None)
 
-    def _becomes(self, wanted: Callable[[PowerState], bool], *, within: timedelta | None = None) -> bool:
+    def _becomes(self, wanted: Callable[[PowerState], bool], *, seconds: float | None = None) -> bool:
         tools = self._run.tools
-        give_up = tools.clock() + (within or timedelta(seconds=tools.settings.step_timeout))
+        give_up = tools.monotonic() + (tools.settings.step_timeout if seconds is None else seconds)
         while not wanted(self._power_state()):
-            if tools.clock() >= give_up:
+            if tools.monotonic() >= give_up:
                 return False
             tools.sleep(tools.settings.poll_interval)
         return True
 
     def _power_state(self) -> PowerState:
-        return self._compute().power_state(self._run.instance.id)
+        return self._ask(lambda compute: compute.power_state(self._run.instance.id))
 
-    def _compute(self) -> ComputeDriver:
-        """The hypervisor, for a next call."""
+    def _ask(self, question: Callable[[ComputeDriver], T]) -> T:
+        """What the hypervisor answers, if it may be asked."""
         self._check()
-        return self._drivers().compute
+        with within(self._run.tools.settings.step_timeout):
+            return question(self._drivers().compute)
+
+    def _check_joining(self, effect: Effect) -> None:
+        self._check()
+        self._run.under_way[self._word] = effect
 
     def _check(self) -> None:
         """Raise where a next call is not to be made: by a worker that has not the instance any more, or is to stop."""
         self._run.check_going_on()
         self._run.ledger.check()
+        self._run.ledger.hold(self._run.tools.settings.step_timeout)
 
     def _drivers(self) -> HostDrivers:
         if self._run.host is None:

@@ -83,7 +83,9 @@ def outdated(store: Store, drivers: Drivers) -> Iterator[tuple[str, str, str]]:
             log.info("network %s on host %s", follower.network_id, follower.host, exc_info=True)
 
 
-def rejoin(effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriver, check: Callable[[], None]) -> None:
+def rejoin(
+    effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriver, check: Callable[[Effect], None]
+) -> None:
     """Have an instance's NICs plugged, filtered and served again, as the network says now: its host may have lost that.
 
     `effects` are the instance's, in their order. `check` is called before each call, and raises where this worker must
@@ -97,7 +99,7 @@ def rejoin(effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriv
         port = network.show_port(ADMIN, vif.port_id)
         subnets = network.list_subnets(ADMIN, network_id=vif.network_id)
         now = _as_now(vif, port, subnets, network.show_network(ADMIN, vif.network_id))
-        check()
+        check(effect)
         if effect.kind == Plug.kind:
             wiring.plug(effect.instance_id, now)
         elif effect.kind == FilterPort.kind:

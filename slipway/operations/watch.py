@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 
 from slipway import errors
@@ -21,8 +20,8 @@ from slipway.texts import named
 
 log = logging.getLogger(__name__)
 
-_AGAIN = timedelta(seconds=10)
-"""After which an instance that somebody was at, or a host that could not be asked, is looked at again."""
+_AGAIN = 10.0
+"""Seconds after which an instance that somebody was at, or a host that could not be asked, is looked at again."""
 
 _TICK = 0.2
 """Seconds between two questions whether to stop."""
@@ -36,8 +35,8 @@ class Watch:
         self._notify = notify
         self._heard: SimpleQueue[tuple[Host, DomainEvent | Hearing]] = SimpleQueue()
         self._watched: dict[Host, Callable[[], None]] = {}
-        self._hosts_due = tools.clock()
-        self._due: dict[tuple[str, str], datetime] = {}
+        self._hosts_due = tools.monotonic()
+        self._due: dict[tuple[str, str], float] = {}
         """The instances that are to be looked at, by host and id, and when."""
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -54,7 +53,7 @@ class Watch:
 
     def _follow_hosts(self) -> None:
         """Watch the hosts that are on record by now, and no others."""
-        if (now := self._tools.clock()) < self._hosts_due:
+        if (now := self._tools.monotonic()) < self._hosts_due:
             return
         self._hosts_due = now + _AGAIN
         with self._tools.store.read() as tx:
@@ -81,12 +80,12 @@ class Watch:
             if told.lost is None:
                 with self._tools.store.read() as tx:
                     there = [one.id for one in instances.listed(tx) if one.host == host.name]
-                self._due |= dict.fromkeys(((host.name, one) for one in there), self._tools.clock())
+                self._due |= dict.fromkeys(((host.name, one) for one in there), self._tools.monotonic())
             return
         instance = self._known(told.instance_id)
         if instance is not None and instance.host == host.name and instance.vm_state != VmState.DELETED:
             self._tell(self._event(f"domain.{told.change}", instance))
-            self._due[host.name, instance.id] = self._tools.clock()
+            self._due[host.name, instance.id] = self._tools.monotonic()
 
     def _known(self, instance_id: str) -> Instance | None:
         with suppress(errors.InstanceNotFound), self._tools.store.read() as tx:
@@ -95,7 +94,7 @@ class Watch:
 
     def _look_at_next(self) -> bool:
         """Look at one instance that is due, and once more later where nothing could be said of it; whether one was."""
-        now = self._tools.clock()
+        now = self._tools.monotonic()
         one = next((one for one, at in self._due.items() if at <= now), None)
         if one is None:
             return False
@@ -111,7 +110,7 @@ class Watch:
             log.info("instance %s could not be looked at", one[1], exc_info=error)
             settled = False
         if not settled:
-            self._due[one] = self._tools.clock() + _AGAIN
+            self._due[one] = self._tools.monotonic() + _AGAIN
         return True
 
     def _settle(self, instance_id: str) -> bool:

@@ -44,7 +44,7 @@ AGAIN = _update(
     *("state", "args", "generation", "deadline", "started_at", "result", "error", "held_by", "undone_at"), going_on=True
 )
 DONE = _update("state", "result", "finished_at", "deadline", going_on=False)
-UNDONE = _update("state", "error", "held_by", "undone_at", going_on=False)
+UNDONE = _update("state", "error", "held_by", "undone_at", "deadline", going_on=False)
 _OF_INSTANCE = sa.select(effects).where(_OWN).order_by(effects.c.seq)
 
 
@@ -86,6 +86,6 @@ def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence
 
 
 def last_deadline(tx: Transaction, instance_id: str) -> datetime | None:
-    """When the worker should have written again at the latest."""
+    """Until when the effects' worker has the instance by what it wrote with them."""
     found: datetime | None = tx.scalar(sa.select(sa.func.max(effects.c.deadline)).where(_OWN), {"id": instance_id})
     return found

@@ -21,9 +21,7 @@ from slipway.states.machines import Move, State
 from slipway.states.schema import history, instances
 from slipway.states.store import Transaction
 
-_COLUMNS = [
-    c for c in instances.c if c.name not in ("idempotency_key", "group_name", "deleted_at", "worker", "outcome")
-]
+_COLUMNS = [c for c in instances.c if c.name not in ("idempotency_key", "group_name", "deleted_at", "outcome")]
 _BY_ID = sa.select(*_COLUMNS).where(instances.c.id == sa.bindparam("id"))
 _STATE = (
     sa.select(instances.c.vm_state, instances.c.task_state, instances.c.generation)
@@ -109,6 +107,7 @@ def _whole(row: Any) -> Instance:
         addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
         access_ipv4=row.access_ipv4,
         access_ipv6=row.access_ipv6,
+        worker=row.worker,
     )
 
 
@@ -131,6 +130,7 @@ def _damaged(row: Any, damage: str) -> Instance:
         workflow=row.workflow,
         launched_at=row.launched_at,
         damage=damage,
+        worker=row.worker,
     )
 
 
@@ -172,6 +172,7 @@ def create(
         attempt=1,
         created_at=at,
         workflow=workflow,
+        worker=worker,
     )
 
 
@@ -257,6 +258,17 @@ def take_over(tx: Transaction, instance: Instance, *, worker: str) -> int:
     if taken.rowcount != 1:
         raise errors.StaleWorker(f"instance {instance.name}: another worker took it over first")
     return generation
+
+
+def hold(tx: Transaction, instance_id: str, generation: int, worker: str) -> None:
+    """Write the worker's lease anew. Raises `StaleWorker`."""
+    held = (
+        instances.update()
+        .where(instances.c.id == instance_id, instances.c.generation == generation)
+        .values(worker=worker)
+    )
+    if tx.execute(held).rowcount != 1:
+        fence(tx, instance_id, generation, going_on=False)
 
 
 def leave(tx: Transaction, instance_id: str, generation: int) -> None:

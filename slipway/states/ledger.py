@@ -2,15 +2,17 @@
 
 A `Ledger` is one build in the hands of one worker. Every write of its carries the worker's generation, so that a
 worker that was replaced is refused (`StaleWorker`); no transaction is open while anything outside our database is
-called.
+called. Every row that is written bears until when nobody else may take the build, and no call is begun that may outlast
+what was written last.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from msgspec.structs import replace
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault, Instance, Scope
 from slipway.states import codec, effects, instances, machines
+from slipway.states.lease import Lease
 from slipway.states.machines import Move, State
 from slipway.states.store import Store, Transaction
 from slipway.texts import named
@@ -58,10 +61,32 @@ class Intent(Struct, frozen=True):
 class Ledger:
     """The effects of one instance, held by one worker; may be used by several threads of it."""
 
-    def __init__(self, store: Store, instance: Instance, *, clock: Callable[[], datetime], known: bool = True) -> None:
-        """`known` False spares the look-up for an instance that was just made."""
+    def __init__(
+        self,
+        store: Store,
+        instance: Instance,
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+        step_timeout: float = 120.0,
+        grace: float = 60.0,
+        known: bool = True,
+    ) -> None:
+        """`known` False spares the look-up for an instance that was just made.
+
+        The lease covers `step_timeout` seconds from each commit on, and others give it `grace` seconds more: half of
+        them are for what is between a commit and the next call.
+        """
         self._store = store
         self._clock = clock
+        self._monotonic = monotonic
+        self._step_timeout = step_timeout
+        self._grace = grace
+        self._lease = Lease.read(instance.worker) or Lease.begun(0.0, clock=clock, monotonic=monotonic)
+        self._held = self._lease.until - self._lease.ahead
+        """Until when the lease on record is, by the monotonic clock."""
+        self._calls: list[float] = []
+        """By when the calls that are under way are to be back."""
         self._lock = threading.RLock()
         self.instance_id = instance.id
         self.generation = instance.generation
@@ -107,20 +132,50 @@ class Ledger:
         effect = self._planned(intent)
         if effect.state is EffectState.DONE and effect.result is not None:
             return codec.decode(effect.result, result_type)
-        if durability is Durability.PURE:
-            return call(effect, None)
-        if durability is Durability.LOCAL:
-            with self._stepping() as tx:
-                result = call(effect, tx)
-                self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=True))
-        else:
+        with self._under_way(intent.timeout):
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
+            else:
+                self.hold()
+            if durability is Durability.LOCAL:
+                with self._stepping() as tx:
+                    result = call(effect, tx)
+                    self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=True))
+                return result
             result = call(effect, None)
+        if durability is not Durability.PURE:
             with self._stepping() as tx:
                 new = durability is Durability.RECORDED
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=new))
         return result
+
+    @contextmanager
+    def _under_way(self, seconds: float) -> Iterator[None]:
+        """While a call is made that is to be back after so many seconds."""
+        until = self._monotonic() + seconds
+        self._calls.append(until)
+        try:
+            yield
+        finally:
+            self._calls.remove(until)
+
+    def hold(self, seconds: float = 0.0) -> None:
+        """Have the lease cover the calls under way and `seconds` from now on, in a commit only where it does not yet.
+
+        Raises `StaleWorker`, `StoreError`.
+        """
+        until = max([self._monotonic() + seconds, *self._calls])
+        if until <= self._held + self._grace / 2:
+            return
+        with self._lock, self._store.write() as tx:
+            lease = replace(self._lease, until=self._lease.ahead + until)
+            instances.hold(tx, self.instance_id, self.generation, lease.text())
+        self._lease, self._held = lease, until
+
+    def _renewed(self) -> datetime:
+        """Until when the lease is by what is about to be written."""
+        self._held = max([self._monotonic() + self._step_timeout, *self._calls])
+        return self._lease.time(self._held)
 
     def enter(self, event: Move) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
@@ -147,16 +202,15 @@ class Ledger:
         )
 
     def _intend(self, effect: Effect, intent: Intent) -> None:
-        deadline = self._clock() + timedelta(seconds=intent.timeout)
         with self._stepping() as tx:
             self._enter_phase(tx, intent.enters)
-            self._write_new(tx, effect, deadline)
+            self._write_new(tx, effect)
         self._keep(effect)
 
-    def _write_new(self, tx: Transaction, effect: Effect, deadline: datetime) -> None:
+    def _write_new(self, tx: Transaction, effect: Effect) -> None:
         statement = effects.AGAIN if effect.key in self._effects else effects.INSERT
         cleared = {"error": None, "held_by": None, "undone_at": None}
-        row = {"b_key": effect.key, **cleared, **self._row(effect, deadline)}
+        row = {"b_key": effect.key, **cleared, **self._row(effect)}
         self._write(tx, statement, row, going_on=True)
 
     def _write_done(
@@ -164,13 +218,12 @@ class Ledger:
     ) -> Effect:
         now = self._clock()
         done = replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
-        deadline = now + timedelta(seconds=intent.timeout)
         if new:
             self._enter_phase(tx, intent.enters)
-            self._write_new(tx, done, deadline)
+            self._write_new(tx, done)
         else:
             # What was done is recorded even when a delete came meanwhile: its undo needs the result.
-            values = {"state": done.state, "result": result, "finished_at": now, "deadline": deadline}
+            values = {"state": done.state, "result": result, "finished_at": now, "deadline": self._renewed()}
             self._write(tx, effects.DONE, {"b_key": effect.key, **values}, going_on=False)
         if intent.leads_to is not None:
             self._advance(tx, intent.leads_to, values=columns)
@@ -183,7 +236,7 @@ class Ledger:
             instances.fence(tx, self.instance_id, self.generation, going_on=going_on)
             raise UnexpectedState(f"the ledger's row {values['b_key']} is not as expected")
 
-    def _row(self, effect: Effect, deadline: datetime) -> dict[str, Any]:
+    def _row(self, effect: Effect) -> dict[str, Any]:
         return {
             "key": effect.key,
             "instance_id": effect.instance_id,
@@ -197,7 +250,7 @@ class Ledger:
             "args": effect.args,
             "result": effect.result,
             "generation": self.generation,
-            "deadline": deadline,
+            "deadline": self._renewed(),
             "started_at": effect.started_at,
             "finished_at": effect.finished_at,
         }
@@ -215,7 +268,7 @@ class Ledger:
     def _writing(self) -> Iterator[Transaction]:
         """A transaction that may move the instance; where it is not committed, nothing is remembered of it here."""
         with self._lock:
-            state, known = self.state, dict(self._effects)
+            state, known, held = self.state, dict(self._effects), self._held
             committed: list[bool] = []
             try:
                 with self._store.write() as tx:
@@ -224,7 +277,7 @@ class Ledger:
             except BaseException:
                 # What is called after the commit (a network's postcommit) may fail as well: then it was committed.
                 if not committed:
-                    self.state, self._effects = state, known
+                    self.state, self._effects, self._held = state, known, held
                 raise
 
     def _keep(self, effect: Effect) -> None:
@@ -251,14 +304,16 @@ class Ledger:
         try:
             if held_by is not None:
                 return self._write_undone(effect, EffectState.STUCK, f"held by {held_by.key}", held_by.key)
-            if durability is Durability.LOCAL:
-                with self._store.write() as tx:
-                    call(effect, tx)
-                    undone = self._mark(tx, effect, EffectState.UNDONE, None, None)
-                self._keep(undone)
-                return undone
-            if durability is Durability.FOREIGN:
-                call(effect, None)
+            with self._under_way(self._step_timeout):
+                self.hold()
+                if durability is Durability.LOCAL:
+                    with self._writing() as tx:
+                        call(effect, tx)
+                        undone = self._mark(tx, effect, EffectState.UNDONE, None, None)
+                    self._keep(undone)
+                    return undone
+                if durability is Durability.FOREIGN:
+                    call(effect, None)
             return self._write_undone(effect, EffectState.UNDONE, None, None)
         except (StaleWorker, StoreError):
             raise
@@ -266,7 +321,7 @@ class Ledger:
             return self._write_undone(effect, EffectState.STUCK, named(error), None)
 
     def _write_undone(self, effect: Effect, state: EffectState, error: str | None, held_by: str | None) -> Effect:
-        with self._store.write() as tx:
+        with self._writing() as tx:
             undone = self._mark(tx, effect, state, error, held_by)
         self._keep(undone)
         return undone
@@ -275,7 +330,7 @@ class Ledger:
         self, tx: Transaction, effect: Effect, state: EffectState, error: str | None, held_by: str | None
     ) -> Effect:
         now = self._clock()
-        values = {"state": state, "error": error, "held_by": held_by, "undone_at": now}
+        values = {"state": state, "error": error, "held_by": held_by, "undone_at": now, "deadline": self._renewed()}
         self._write(tx, effects.UNDONE, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 

@@ -1,33 +1,105 @@
-"""Who works on a build: a process, told apart from a later one with the same number."""
+"""Who works on an instance: a process, told apart from every other one that there is, was or will be."""
 
 from __future__ import annotations
 
 import os
 import socket
+import uuid
 from functools import cache
+from pathlib import Path
 
-import psutil
+import msgspec
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A process by what tells it apart; `host` is for people alone.
+
+    The namespaces are their inodes' numbers; a process that the mounted /proc does not show has 0 for that of its ids.
+    `ticks` is when it was started, by the machine's own count since it booted: no step of the clock changes it.
+    """
+
+    machine: str
+    boot: str
+    pid_namespace: int
+    time_namespace: int
+    pid: int
+    ticks: int
+    host: str
+
+    def __str__(self) -> str:
+        """`HOST/PID`."""
+        return f"{self.host}/{self.pid}"
+
+    @property
+    def clock(self) -> tuple[str, str, int]:
+        """The monotonic clock that it goes by: the same for all processes for which this is the same."""
+        return self.machine, self.boot, self.time_namespace
 
 
 @cache
-def _identify(pid: int) -> str:
-    return f"{socket.gethostname()}/{pid}/{psutil.Process(pid).create_time():.2f}"
+def this_worker() -> Worker:
+    """This process."""
+    pid = os.getpid()
+    found = _stat(pid) if _proc_is_ours() else None
+    return Worker(
+        machine=_read("/etc/machine-id"),
+        # Where nothing says which boot this is no other process is of the same one.
+        boot=_read("/proc/sys/kernel/random/boot_id") or str(uuid.uuid4()),
+        pid_namespace=_namespace("pid") if found else 0,
+        time_namespace=_namespace("time"),
+        pid=pid,
+        ticks=found[1] if found else 0,
+        host=socket.gethostname(),
+    )
 
 
-def this_worker() -> str:
-    """This process as `host/pid/start time`."""
-    return _identify(os.getpid())
+os.register_at_fork(after_in_child=this_worker.cache_clear)
 
 
-def is_gone(worker: str | None) -> bool:
-    """Whether the worker provably runs no more. One on another machine never is: nothing can be proved from here."""
-    if worker is None:
-        return True
-    host, pid, started = worker.rsplit("/", 2)
-    if host != socket.gethostname():
+def is_gone(worker: Worker) -> bool:
+    """Whether the worker provably runs no more; a zombie does not.
+
+    Nothing can be proved of one of another machine, boot or PID namespace, or where /proc does not show our own.
+    """
+    us = this_worker()
+    if us.pid_namespace == 0 or (worker.clock, worker.pid_namespace) != (us.clock, us.pid_namespace):
         return False
     try:
-        process = psutil.Process(int(pid))
-        return abs(process.create_time() - float(started)) > 0.02 or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        # The kernel knows, also where /proc hides the processes of others.
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
         return True
+    except PermissionError:
+        pass
+    found = _stat(worker.pid)
+    return found is not None and (found[0] in "ZX" or found[1] != worker.ticks)
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """The state of a process, and the tick at which it was started; None where /proc does not say."""
+    try:
+        # The name stands in brackets and may have any character in it.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return fields[0].decode(), int(fields[19])
+
+
+def _proc_is_ours() -> bool:
+    """Whether /proc is of our PID namespace: otherwise it names us, and all others, by the ids of an outer one."""
+    ids = [line.split()[1:] for line in _read("/proc/self/status").splitlines() if line.startswith("NSpid:")]
+    return ids == [[str(os.getpid())]]
+
+
+def _namespace(kind: str) -> int:
+    try:
+        return os.stat(f"/proc/self/ns/{kind}").st_ino
+    except OSError:
+        return 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,10 @@ class Clock:
     def __call__(self) -> datetime:
         """Now."""
         return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        """Seconds by the clock that nobody sets, put forward as well."""
+        return time.monotonic() + self.ahead.total_seconds()
 
     def sleep(self, seconds: float) -> None:
         """Put it forward."""
@@ -214,6 +219,7 @@ class Faults:
         # Its tables are made with the others once its module is there: the first run's commits are as the later ones'.
         driver_class("network", "embedded")
         options.setdefault("clock", self.clock)
+        options.setdefault("monotonic", self.clock.monotonic)
         options.setdefault("sleep", self.clock.sleep)
         return Orchestrator(state, store=self.store, drivers=self.drivers, **options)
 

@@ -129,6 +129,9 @@ class Guest:
     def clock(self) -> datetime:
         return datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=sum(self.slept))
 
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         if len(self.slept) == self.looks:
@@ -146,7 +149,7 @@ class Guest:
 def test_l4_the_state_is_looked_at_every_half_second(world: World) -> None:
     guest = Guest(world, "paused", looks=3)
     faults = world.faults()
-    with world.open(faults, clock=guest.clock, sleep=guest.sleep) as orchestrator:
+    with world.open(faults, clock=guest.clock, monotonic=guest.monotonic, sleep=guest.sleep) as orchestrator:
         instance = orchestrator.create(world.request(), on_event=guest.listen)
     assert (instance.vm_state, instance.attempt) == ("ACTIVE", 1)
     assert guest.slept == [0.5, 0.5, 0.5]
@@ -162,7 +165,7 @@ def test_l4_a_guest_that_does_not_run_in_time_is_tried_on_the_next_host(make_wor
         events.append(event)
         guest.listen(event)
 
-    with world.open(clock=guest.clock, sleep=guest.sleep) as orchestrator:
+    with world.open(clock=guest.clock, monotonic=guest.monotonic, sleep=guest.sleep) as orchestrator:
         instance = orchestrator.create(world.request(), on_event=listen)
         assert orchestrator.audit() == ()
     assert (instance.vm_state, instance.host) == ("ACTIVE", "h2")
@@ -174,7 +177,7 @@ def test_l4_a_guest_that_does_not_run_in_time_is_tried_on_the_next_host(make_wor
 @pytest.mark.parametrize("state", ["crashed", "shutdown"])
 def test_l4_a_guest_that_ended_is_not_waited_for(state: str, world: World) -> None:
     guest = Guest(world, state, looks=1)
-    with world.open(clock=guest.clock, sleep=guest.sleep) as orchestrator:
+    with world.open(clock=guest.clock, monotonic=guest.monotonic, sleep=guest.sleep) as orchestrator:
         instance = orchestrator.create(world.request(), on_event=guest.listen)
     assert (instance.vm_state, instance.host, guest.slept) == ("ACTIVE", "h2", [])
 

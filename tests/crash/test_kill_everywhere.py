@@ -135,9 +135,12 @@ class Site:
 
     def _run(self, *faults: Fault) -> None:
         self._faults.arm(*faults)
-        clock = self._faults.clock
-        with self._open(drivers=self._faults.drivers, clock=clock, sleep=clock.sleep) as orchestrator:
+        with self._open(drivers=self._faults.drivers, **self._time()) as orchestrator:
             orchestrator.run(self.scenario.file)
+
+    def _time(self) -> dict[str, Any]:
+        clock = self._faults.clock
+        return {"clock": clock, "monotonic": clock.monotonic, "sleep": clock.sleep}
 
     def killed(self, fault: Fault) -> bool:
         """Run in a process that is killed at this point; whether it was."""

@@ -25,12 +25,16 @@ from slipway.states.store import Store, Transaction
 
 
 class Tools(Struct, frozen=True):
-    """What the steps of all builds share, passed in so that nothing is global."""
+    """What the steps of all builds share, passed in so that nothing is global.
+
+    What `clock` says is written down and nothing more; deadlines and durations go by `monotonic`, in seconds.
+    """
 
     store: Store
     drivers: Drivers
     settings: Settings
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
     sleep: Callable[[float], None]
 
 
@@ -38,13 +42,14 @@ class Work(Struct, frozen=True):
     """One effect to be done or undone, with all that a task may use for it.
 
     `tx` is open where the effect is in our own database, and None elsewhere. `host` is None before one was chosen.
+    `deadline` is by the tools' monotonic clock.
     """
 
     effect: Effect
     instance: Instance
     tools: Tools
     host: Host | None
-    deadline: datetime
+    deadline: float
     tx: Transaction | None = None
 
     @property
@@ -104,6 +109,10 @@ class Task(ABC):
     def retries(self, settings: Settings) -> int:
         """How often a transient error is tried again where the workflow does not say."""
         return 0
+
+    def timeout(self, instance: Instance, given: float) -> float:
+        """Seconds that one effect of it may take; `given` is what the workflow says."""
+        return given
 
     @cached_property
     def arguments_type(self) -> type[msgspec.Struct]:

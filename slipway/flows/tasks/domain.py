@@ -75,6 +75,6 @@ class Wait(ComputeTask):
         while (state := work.on_host.compute.power_state(work.instance.id)) is not PowerState.RUNNING:
             if state in (PowerState.CRASHED, PowerState.SHUTDOWN):
                 raise ComputeError(f"the domain of {work.instance.name} is {state} instead of running")
-            if tools.clock() >= work.deadline:
+            if tools.monotonic() >= work.deadline:
                 raise StepTimeout(f"the domain of {work.instance.name} is {state} and did not run in time")
             tools.sleep(tools.settings.poll_interval)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 from slipway.drivers.files import put_aside
@@ -11,10 +10,14 @@ from slipway.errors import ComputeError, StepTimeout, UnsupportedHardware
 from slipway.flows.tasks.base import Tools, Work
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.model.machine import PowerState, Vif
+from slipway.model.record import Instance
 from slipway.model.request import Host, Readiness, Sign
 from slipway.states.ledger import Durability
 
 _SSH = 22
+
+_LOOK = 60.0
+"""Seconds that a look may take beyond the time of the sign that it is for."""
 
 
 class WaitReady(ComputeTask):
@@ -30,6 +33,10 @@ class WaitReady(ComputeTask):
         """Looks at the guest, which a resume repeats."""
         return Durability.PURE
 
+    def timeout(self, instance: Instance, given: float) -> float:
+        """Until the last sign's time is over."""
+        return min(given, max((one.within for one in instance.request.wait_for), default=0.0) + _LOOK)
+
     def do(self, work: Work, vifs: tuple[Vif, ...]) -> None:
         """Raises `StepTimeout` for the sign that did not come, `ComputeError` when the domain ended meanwhile.
 
@@ -38,11 +45,11 @@ class WaitReady(ComputeTask):
         wanted = work.instance.request.wait_for
         if not wanted or work.on_host.compute.console_log(work.instance.id) is None:
             return
-        tools, began = work.tools, work.tools.clock()
+        tools, began = work.tools, work.tools.monotonic()
         for readiness in wanted:
             while not _seen(work, readiness, vifs):
                 self._check_runs(work)
-                if tools.clock() - began >= timedelta(seconds=readiness.within):
+                if tools.monotonic() - began >= readiness.within:
                     raise StepTimeout(f"{work.instance.name}: no {_named(readiness)} within {readiness.within:g} s")
                 tools.sleep(tools.settings.poll_interval)
 
