@@ -35,8 +35,17 @@ def _installed(family: str) -> dict[str, Any]:
     return {entry.name: entry for entry in _entry_points().select(group=f"slipway.drivers.{family}")}
 
 
+_NOVAS_NAMES = {"quantumv2", "neutronv2"}
+"""A part of each path by which Nova has named its driver for Neutron."""
+
+
 def driver_class(family: str, name: str) -> Any:
-    """The driver's class. Raises `UnknownDriver`, naming those that are installed, or what this one needs besides."""
+    """The driver's class; Nova's old names of its network driver mean `neutron` (N7).
+
+    Raises `UnknownDriver`, naming those that are installed, or what this one needs besides.
+    """
+    if family == "network" and not _NOVAS_NAMES.isdisjoint(name.split(".")):
+        name = "neutron"
     installed = _installed(family)
     if name not in installed:
         raise UnknownDriver(

@@ -88,7 +88,7 @@ class Image(Struct, frozen=True):
 
     Paths are absolute; `path` may be a file:, http: or https: URL as well.
 
-    `machine`: the type of machine that it needs, as QEMU calls it.
+    `machine`: the type of machine that it needs, as QEMU calls it. `vpn`: its instances are a VPN's ends.
     """
 
     name: Name
@@ -107,6 +107,7 @@ class Image(Struct, frozen=True):
     ] = "q35"
     firmware: Firmware = Firmware.BIOS
     boot: Boot = Boot.DISK
+    vpn: bool = False
 
 
 class ServerGroup(Struct, frozen=True):

@@ -96,7 +96,7 @@ def make_image(document: Document, name: str, entry: Tree) -> Image:
         **sizes,
         firmware=Firmware(entry.get("firmware", Firmware.BIOS)),
         boot=Boot(entry.get("boot", Boot.DISK)),
-        **only(entry, "format", "sha256", "cmdline", "status", "machine"),
+        **only(entry, "format", "sha256", "cmdline", "status", "machine", "vpn"),
     )
 
 

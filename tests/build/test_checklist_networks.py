@@ -1,20 +1,30 @@
-"""The checklist's rows N1 to N5: what the hypervisor dictates, both branches, retries, the next host, access."""
+"""The checklist's rows N1 to N7: what the hypervisor dictates, both branches, retries, the next host, access, VPN
+images, and which network driver it is.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
 from slipway import errors
+from slipway.drivers.network.embedded.driver import EmbeddedNetwork
+from slipway.drivers.network.neutron.driver import NeutronNetwork
+from slipway.model.neutron import ADMIN
 from slipway.model.record import Event
 from slipway.model.request import NetworkRequest
-from slipway.orchestrator import BuildFailed
+from slipway.orchestrator import BuildFailed, Orchestrator
+from slipway.runfile import loads
+from slipway.settings import Settings
 from slipway.testing import Call, Fault, Mode
+from tests.build.conftest import TINY
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -260,3 +270,70 @@ def test_n5_there_are_none_without_that_network(configured: str | None, network:
     with world.open() as orchestrator:
         instance = orchestrator.create(world.request("web-1", network))
     assert (instance.access_ipv4, instance.access_ipv6) == (None, None)
+
+
+# --- N6: a VPN image ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
+def test_n6_a_vpn_images_flag_is_on_record_at_ports_and_instance(remote: bool, make_world: Maker) -> None:
+    """Also after a reschedule; a port brought along keeps what its profile said, and gives the flag back."""
+    world = make_world(hosts=2, remote=remote)
+    vpn = replace(TINY, name="vpn", vpn=True)
+    request = world.request("gate", "net", NetworkRequest(port="brought"), image=vpn)
+    with world.open() as orchestrator:
+        (brought,) = world.network.list_ports(ADMIN, name="brought")
+        world.network.update_port(ADMIN, brought.id, binding_profile={"rack": 7})
+    with world.open(Fault("spawn", Mode.ERROR)) as orchestrator:
+        instance = orchestrator.create(request)
+        assert instance.attempt == 2
+        plain = orchestrator.create(world.request("web-1"))
+    with world.open() as orchestrator:
+        assert orchestrator.show("gate").instance.request.image.vpn
+        assert not orchestrator.show("web-1").instance.request.image.vpn
+        profiles = {port.name: json.loads(port.binding_profile) for port in world.ports(instance)}
+        assert profiles == {"": {"vpn": True}, "brought": {"rack": 7, "vpn": True}}
+        assert [port.binding_profile for port in world.ports(plain)] == ["{}"]
+        assert orchestrator.audit() == ()
+        orchestrator.delete("gate")
+        (back,) = world.network.list_ports(ADMIN, name="brought")
+        assert json.loads(back.binding_profile) == {"rack": 7}
+
+
+def test_n6_a_run_file_says_which_images_are_for_a_vpn() -> None:
+    text = """
+schema: 1
+flavors: {small: {vcpus: 1, memory: 1GiB, disk: 2GiB}}
+images: {gate: {path: /gate.qcow2, format: qcow2, vpn: true}, web: {path: /web.qcow2, format: qcow2}}
+instances: {gate: {flavor: small, image: gate, networks: []}, web: {flavor: small, image: web, networks: []}}
+"""
+    images = {entry.request.name: entry.request.image.vpn for entry in loads(text, "run.yaml").instances}
+    assert images == {"gate": True, "web": False}
+
+
+# --- N7: the network driver by setting ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        ("embedded", EmbeddedNetwork),
+        ("neutron", NeutronNetwork),
+        ("nova.network.quantumv2.api.API", NeutronNetwork),
+        ("nova.network.neutronv2.api.API", NeutronNetwork),
+    ],
+)
+def test_n7_a_setting_names_the_network_driver_novas_old_names_too(setting: str, kind: type, tmp_path: Path) -> None:
+    text = f'settings: {{network: {setting}, endpoint: "http://127.0.0.1:9"}}'
+    file = loads(f"schema: 1\n{text}\n", "run.yaml")
+    with Orchestrator(tmp_path, settings=file.settings) as orchestrator:
+        assert type(orchestrator.network._driver) is kind
+
+
+@pytest.mark.parametrize("setting", ["nova.network.linux_net.API", "neutron2", "my.neutronv2x.API"])
+def test_n7_another_name_is_no_driver(setting: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(errors.UnknownDriver, match=setting),
+        Orchestrator(tmp_path, settings=Settings(network=setting)) as orchestrator,
+    ):
+        orchestrator.network.list_networks()

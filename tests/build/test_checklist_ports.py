@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +17,13 @@ from slipway.orchestrator import Orchestrator
 from slipway.testing import Fault, Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slipway.model.network import Network, Port, SecurityGroup
     from tests.build.conftest import Maker, World
 
 ADMIN = Context("demo", is_admin=True)
+ELSEWHERE = Context("elsewhere", is_admin=True)
 USER = Context("demo")
 NETWORKS = """
   other:
@@ -90,6 +95,76 @@ def test_p2_nothing_asked_for_where_there_is_no_network(make_world: Maker) -> No
 def test_p2_nothing_asked_for_and_several_networks_is_ambiguous(world: World) -> None:
     with world.open() as orchestrator:
         assert refused(world, orchestrator, replace(world.request(), networks=None)) == "NetworkAmbiguous"
+
+
+@pytest.mark.parametrize("name", [None, "net"], ids=["no name", "one name"])
+def test_p2_another_projects_external_network_does_not_count(name: str | None, make_world: Maker) -> None:
+    """Nova: what is visible, but not the project's to attach to, does not make the own network ambiguous."""
+    world = make_world(hosts=1)
+    with world.open() as orchestrator:
+        world.network.create_network(ELSEWHERE, name="net", router_external=True)
+        world.network.create_network(ELSEWHERE, name="outside", router_external=True)
+        networks = None if name is None else (NetworkRequest(name),)
+        instance = orchestrator.create(replace(world.request(), networks=networks))
+    assert instance.addresses == ("192.168.0.2",)
+
+
+@pytest.mark.parametrize("name", [None, "net"], ids=["no name", "one name"])
+def test_p2_a_shared_network_counts_and_an_own_one_comes_first_by_name(name: str | None, make_world: Maker) -> None:
+    world = make_world(hosts=1)
+    with world.open() as orchestrator:
+        world.network.create_network(ELSEWHERE, name="net", shared=True)
+        if name is None:
+            assert refused(world, orchestrator, replace(world.request(), networks=None)) == "NetworkAmbiguous"
+        else:
+            assert orchestrator.create(world.request("web-1", name)).addresses == ("192.168.0.2",)
+
+
+def test_p2_external_networks_alone_are_no_network(make_world: Maker) -> None:
+    world = make_world(hosts=1)
+    with world.open() as orchestrator:
+        world.network.create_network(ADMIN, name="outside", router_external=True)
+        theirs = replace(world.request(), project="elsewhere", networks=None)
+        assert orchestrator.create(theirs).addresses == ()
+        named = replace(theirs, name="web-2", networks=(NetworkRequest("outside"),))
+        assert refused(world, orchestrator, named) == "ExternalNetworkAttachForbidden"
+
+
+@pytest.mark.parametrize("kind", ["network", "port", "group"])
+def test_p2_a_name_that_several_have_is_no_name(kind: str, world: World) -> None:
+    """None of them is taken by chance; by its id each can be."""
+    with world.open() as orchestrator:
+        made: list[str] = []
+        for _ in range(2):
+            net = world.network.list_networks(USER, name="other")[0]
+            twins: dict[str, Callable[..., Network | Port | SecurityGroup]] = {
+                "network": partial(world.network.create_network, port_security_enabled=False),
+                "port": partial(world.network.create_port, network_id=net.id),
+                "group": world.network.create_security_group,
+            }
+            made.append(twins[kind](USER, name="twin").id)
+
+        def asking(name: str) -> InstanceRequest:
+            if kind == "group":
+                return world.request("web-1", security_groups=("default", name))
+            return world.request("web-1", NetworkRequest(**{kind: name}))
+
+        failed = world.fail(orchestrator, asking("twin"))
+        assert failed.cause is not None
+        expected = {"network": "NetworkAmbiguous", "port": "PortNotUsable", "group": "NoUniqueMatch"}
+        assert (failed.cause.type, failed.instance.attempt) == (expected[kind], 1)
+        assert "twin" in failed.cause.message
+        assert orchestrator.delete("web-1")
+        assert orchestrator.create(asking(made[1])).vm_state == "ACTIVE"
+
+
+def test_p2_another_projects_port_is_not_meant_by_a_name(world: World) -> None:
+    """On an own network others' ports are seen; one of them with the same name changes nothing."""
+    with world.open() as orchestrator:
+        (net,) = world.network.list_networks(USER, name="net")
+        world.network.create_port(ADMIN, name="brought", network_id=net.id, project_id="elsewhere")
+        instance = orchestrator.create(world.request("web-1", NetworkRequest(port="brought")))
+    assert instance.addresses == ("192.168.0.20",)
 
 
 def test_p2_no_network_is_no_network(world: World) -> None:
@@ -168,15 +243,27 @@ def test_p3_a_port_of_another_project_is_not_found(world: World) -> None:
         assert refused(world, orchestrator, request) == "PortNotFound"
 
 
-@pytest.mark.parametrize(("dns_name", "kind"), [("web-1", ""), ("db-1", "PortNotUsable")])
+@pytest.mark.parametrize(("dns_name", "kind"), [("web-1", ""), ("WEB-1", ""), ("db-1", "PortNotUsable")])
 def test_p3_a_port_with_another_hosts_dns_name_cannot_be_used(dns_name: str, kind: str, world: World) -> None:
-    request = world.request("web-1", NetworkRequest(port="brought"))
+    request = world.request("Web_1", NetworkRequest(port="brought"))
     with world.open() as orchestrator:
         world.network.update_port(ADMIN, brought(world), dns_name=dns_name)
         if kind:
             assert refused(world, orchestrator, request) == kind
         else:
             assert orchestrator.create(request).vm_state == "ACTIVE"
+
+
+@pytest.mark.parametrize("network", ["net", "bare"])
+def test_p3_a_port_without_an_address_cannot_be_used(network: str, world: World) -> None:
+    before = world.reality()
+    with world.open() as orchestrator:
+        (net,) = world.network.list_networks(USER, name=network)
+        port = world.network.create_port(USER, name="empty", network_id=net.id, fixed_ips=[])
+        request = world.request("web-1", "net", NetworkRequest(port="empty"))
+        assert refused(world, orchestrator, request) == "PortRequiresFixedIP"
+        world.network.delete_port(USER, port.id)
+    assert world.reality() == before
 
 
 # --- P4: security groups ------------------------------------------------------------------------------------------
@@ -220,6 +307,17 @@ def test_p5_a_port_carries_all_that_nova_gives_it(world: World) -> None:
     assert set(port.security_groups) == {group.id, groups["default"]}
     assert port.mac_address.startswith("fa:16:3e:")
     assert (port.binding_host_id, port.binding_vif_type) == (instance.host, "bridge")
+    assert port.dns_name == "web-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "dns_name"),
+    [("DB_1", "db-1"), ("web.example.org", "web.example.org"), ("10.0", ""), ("x" * 64, ""), ("数据", "")],
+)
+def test_p5_a_port_is_called_as_its_guest_is_where_that_is_a_dns_name(name: str, dns_name: str, world: World) -> None:
+    with world.open() as orchestrator:
+        (port,) = world.ports(orchestrator.create(world.request(name)))
+    assert port.dns_name == dns_name
 
 
 def test_p5_the_owner_names_the_hosts_zone(make_world: Maker) -> None:

@@ -383,6 +383,13 @@ def test_only_an_administrator_binds(service: Service, driver: NetworkDriver, ne
     assert driver.show_port(service.admin, port.id).binding_host_id == ""
 
 
+def test_a_port_has_a_dns_name(service: Service, driver: NetworkDriver, network: Network) -> None:
+    made = driver.create_port(service.user, network_id=network.id, key=f"{network.id}/dns", dns_name="web-1")
+    assert made.dns_name == "web-1"
+    assert service.driver().show_port(service.user, made.id).dns_name == "web-1"
+    assert driver.create_port(service.user, network_id=network.id).dns_name == ""
+
+
 def test_a_deleted_port_is_gone_and_its_address_free(
     service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
 ) -> None:

@@ -34,8 +34,12 @@ token_cache_time = -1
 def main():
     hosts = sys.argv[1:]
     configuration = neutron_worker.CONFIGURATION
-    # The DNS extension comes with routers alone.
-    for option, more in {"service_plugins =": " router,revisions", "extension_drivers = port_security": ",dns"}.items():
+    # The DNS extension comes with routers alone, and keeps no names while Neutron has no domain of its own.
+    for option, more in {
+        "service_plugins =": " router,revisions",
+        "extension_drivers = port_security": ",dns",
+        "[DEFAULT]": "\ndns_domain = cloud.example.",
+    }.items():
         configuration = configuration.replace(option, option + more)
     with TemporaryDirectory(prefix="slipway-neutron-") as state:
         paste = Path(sys.prefix, "etc", "neutron", "api-paste.ini")

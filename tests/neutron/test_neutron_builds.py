@@ -103,6 +103,7 @@ def test_two_instances_survive_a_kill_in_create_port(place: Place) -> None:
     assert {"10.0.0.10", "10.0.0.77"} < on_record
     assert [(port["binding:vif_type"], port["device_owner"]) for port in ports] == [(VIF_TYPE, "compute:nova")] * 3
     assert {port["device_id"] for port in ports} == {each["id"] for each in listed}
+    assert sorted(port["dns_name"] for port in ports if port["name"] != "mine") == ["web-1", "web-2"]
     assert place.differences() == []
 
     for name in ("web-1", "web-2"):

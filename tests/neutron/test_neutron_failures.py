@@ -69,6 +69,27 @@ def test_a_reply_that_is_lost_leaves_one_port(
     assert [each.id for each in driver.list_ports(user)] == [port.id]
 
 
+def test_a_builds_port_goes_without_a_dns_name_where_neutron_has_none(
+    driver: NeutronNetwork, wire: Wire, user: Context, network: Network
+) -> None:
+    """Without its DNS extension Neutron refuses the attribute; which extensions there are is asked once."""
+    asked: list[str] = []
+
+    def without_dns(_method: str, path: str, ask: Callable[[], Answer]) -> Answer | None:
+        asked.append(path)
+        status, body = ask()
+        if path.startswith("/v2.0/extensions"):
+            said = [each for each in json.loads(body)["extensions"] if each["alias"] != "dns-integration"]
+            return status, json.dumps({"extensions": said}).encode()
+        return status, body
+
+    wire.meddle = without_dns
+    for number in range(2):
+        made = driver.create_port(user, network_id=network.id, key=f"{network.id}/{number}", dns_name="web")
+        assert made.dns_name == ""
+    assert len([path for path in asked if path.startswith("/v2.0/extensions")]) == 1
+
+
 def test_a_worker_that_dies_between_two_ports_of_a_key_is_mended(
     driver: NeutronNetwork, wire: Wire, user: Context, network: Network
 ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import re
 from collections.abc import Iterator, Sequence
 from email import message_from_string
 from email.message import Message
@@ -16,6 +15,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from typing import Any
 
+from slipway.model.hostname import host_name
 from slipway.model.machine import Seed, Vif
 from slipway.model.network import Subnet
 from slipway.model.neutron import AUTO_ADDRESS_MODES
@@ -28,8 +28,6 @@ _MERGE = "list(append)+dict(no_replace,recurse_list)+str()"
 _MIME_WITHIN = 4096
 """cloud-init takes user data for MIME where the header is within so many characters."""
 
-_NO_HOST_NAME = re.compile("[^a-z0-9]+")
-
 
 def needs_seed(instance: Instance, vifs: Sequence[Vif]) -> bool:
     """Whether there is something that a guest could not find out by DHCP."""
@@ -41,7 +39,7 @@ def needs_seed(instance: Instance, vifs: Sequence[Vif]) -> bool:
 def make_seed(instance: Instance, vifs: Sequence[Vif]) -> Seed:
     """The three files of the seed for an instance with these NICs."""
     request = instance.request
-    meta: dict[str, Any] = {"instance-id": instance.id, "local-hostname": _host_name(instance.name)}
+    meta: dict[str, Any] = {"instance-id": instance.id, "local-hostname": host_name(instance.name)}
     if request.ssh_keys:
         meta["public-keys"] = list(request.ssh_keys)
     return Seed(
@@ -49,12 +47,6 @@ def make_seed(instance: Instance, vifs: Sequence[Vif]) -> Seed:
         meta_data=json.dumps(meta),
         network_config=json.dumps(_network_config(vifs)),
     )
-
-
-def _host_name(name: str) -> str:
-    """The name as a host may have it: systemd refuses, say, `db_1`, and a guest would keep the name of its image."""
-    labels = (_NO_HOST_NAME.sub("-", label).strip("-") for label in name.lower().split("."))
-    return ".".join(filter(None, labels))
 
 
 # --- user data ----------------------------------------------------------------------------------------------------

@@ -90,10 +90,14 @@ class NetworkDriver(Protocol):
         admin_state_up: bool = True,
         security_groups: Sequence[str] | None = None,
         extra_dhcp_opts: Sequence[Mapping[str, Any]] | None = None,
+        dns_name: str = "",
         project_id: str | None = None,
         tx: Transaction | None = None,
     ) -> Port:
-        """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first."""
+        """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first.
+
+        Such a port goes without its `dns_name` where the service has none.
+        """
 
     def update_port(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from slipway import errors
 from slipway.flows.tasks.base import Tools, Work
 from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
+from slipway.model.hostname import host_name
 from slipway.model.machine import Allocation, PortRequest, VifRequirements
 from slipway.model.network import Network, Subnet
 from slipway.model.request import Host, NetworkRequest
@@ -45,8 +46,12 @@ class AllocateNetwork(NetworkTask):
 
 
 def _only_network(work: Work) -> tuple[NetworkRequest, ...]:
-    """What is meant when nothing was asked for (P2): the one network that the project may use, or none."""
-    networks = work.tools.drivers.network.list_networks(work.context)
+    """What is meant when nothing was asked for (P2): the one network that the project may use, or none.
+
+    Another project's external network can be seen, but is not for instances (Nova).
+    """
+    seen = work.tools.drivers.network.list_networks(work.context)
+    networks = [network for network in seen if network.shared or network.project_id == work.instance.project]
     if len(networks) > 1:
         names = ", ".join(network.name for network in networks)
         raise errors.NetworkAmbiguous(
@@ -56,18 +61,26 @@ def _only_network(work: Work) -> tuple[NetworkRequest, ...]:
 
 
 def _security_groups(work: Work) -> tuple[str, ...]:
+    """The ids of the groups, each named by name or id."""
     known = work.tools.drivers.network.list_security_groups(work.context)
-    by_name = {group.name: group.id for group in known} | {group.id: group.id for group in known}
-    for name in work.instance.request.security_groups:
-        if name not in by_name:
-            raise errors.SecurityGroupNotFound(f"security group {name} is not known in project {work.instance.project}")
-    return tuple(by_name[name] for name in work.instance.request.security_groups)
+    found: list[str] = []
+    for wanted in work.instance.request.security_groups:
+        meant = [g.id for g in known if g.id == wanted] or [g.id for g in known if g.name == wanted]
+        if not meant:
+            project = work.instance.project
+            raise errors.SecurityGroupNotFound(f"security group {wanted} is not known in project {project}")
+        if len(meant) > 1:
+            raise errors.NoUniqueMatch(f"several security groups are called {wanted}; name one by its id")
+        found += meant
+    return tuple(dict.fromkeys(found))
 
 
 def _network(work: Work, wanted: str) -> Network:
-    """The network by name or id, seen with the user's eyes."""
+    """The network by name or id, seen with the user's eyes: an own one before a shared one of that name."""
     driver = work.tools.drivers.network
     named = driver.list_networks(work.context, name=wanted)
+    own = [network for network in named if network.project_id == work.instance.project]
+    named = own or [network for network in named if network.shared] or named
     if len(named) > 1:
         raise errors.NetworkAmbiguous(f"several networks are called {wanted}; name one by its id")
     network = named[0] if named else driver.show_network(work.context, wanted)
@@ -106,7 +119,9 @@ def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wan
 def _port_brought_along(work: Work, wanted: str, requirements: VifRequirements) -> PortRequest:
     """A port made beforehand (P3): it must be the project's, free, and fit the hypervisor and the host name."""
     driver, instance = work.tools.drivers.network, work.instance
-    named = driver.list_ports(work.context, name=wanted)
+    seen = driver.list_ports(work.context, name=wanted)
+    # On an own network the ports of others are seen as well.
+    named = [port for port in seen if port.project_id == instance.project] or seen
     if len(named) > 1:
         raise errors.PortNotUsable(f"several ports are called {wanted}; name one by its id")
     port = named[0] if named else driver.show_port(work.context, wanted)
@@ -114,8 +129,10 @@ def _port_brought_along(work: Work, wanted: str, requirements: VifRequirements) 
         raise errors.PortNotUsable(f"port {wanted} belongs to another project")
     check_free(work, port)
     check_mac(port, requirements)
-    if port.dns_name and port.dns_name != instance.name:
+    if port.dns_name and port.dns_name.lower() != host_name(instance.name):
         raise errors.PortNotUsable(f"port {wanted} has DNS name {port.dns_name}, the instance is {instance.name}")
+    if not port.fixed_ips:
+        raise errors.PortRequiresFixedIP(f"port {wanted} has no address; give it one, or let a port be made")
     if port.binding_vif_type == "binding_failed":
         raise errors.PortBindingFailed(f"port {wanted}: its binding has failed before")
     network = driver.show_network(work.context, port.network_id)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway import errors
 from slipway.flows.tasks.base import Work
 from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
+from slipway.model.hostname import dns_name
 from slipway.model.machine import Nic, PortRequest, Vif, VifRequirements
 from slipway.model.network import Network, Port
 from slipway.model.neutron import bridge_name, tap_name
 from slipway.model.record import Scope
+
+VPN = "vpn"
+"""The key of a binding's profile that says that its instance is a VPN's end."""
 
 
 class CreatePort(NetworkTask):
@@ -45,6 +50,7 @@ class CreatePort(NetworkTask):
                 device_id=work.instance.id,
                 security_groups=request.security_groups,
                 extra_dhcp_opts=[{"opt_name": o.opt_name, "opt_value": o.opt_value} for o in options] or None,
+                dns_name=dns_name(work.instance.name),
                 tx=work.tx,
             )
         except errors.NetworkError as error:
@@ -86,6 +92,7 @@ class BindPort(NetworkTask):
                 device_owner=f"compute:{work.host.zone}",
                 binding_host_id=work.host.name,
                 tx=work.tx,
+                **_vpn(work, nic.port.id),
             )
         except errors.MacAddressInUse as error:
             raise errors.PortInUse(f"port {nic.port.id}: {error}") from error
@@ -106,12 +113,26 @@ class BindPort(NetworkTask):
             return
         if port.binding_host_id not in ("", work.effect.host):
             return
-        bound = {
-            "device_owner": port.device_owner.startswith("compute:"),
-            "binding_host_id": bool(port.binding_host_id),
-        }
-        if cleared := dict.fromkeys((name for name, by_us in bound.items() if by_us), ""):
+        cleared: dict[str, Any] = {}
+        if port.device_owner.startswith("compute:"):
+            cleared["device_owner"] = ""
+        if port.binding_host_id:
+            cleared["binding_host_id"] = ""
+        if VPN in (profile := json.loads(port.binding_profile)):
+            cleared["binding_profile"] = {key: value for key, value in profile.items() if key != VPN}
+        if cleared:
             work.tools.drivers.network.update_port(work.admin, port.id, unchanged=port, tx=work.tx, **cleared)
+
+
+def _vpn(work: Work, port_id: str) -> dict[str, Any]:
+    """What says in the port's binding that its instance is a VPN's end, where its image is for that (N6).
+
+    Only an administrator sees the rest of the profile, which stays.
+    """
+    if not work.instance.request.image.vpn:
+        return {}
+    port = work.tools.drivers.network.show_port(work.admin, port_id, tx=work.tx)
+    return {"binding_profile": {**json.loads(port.binding_profile), VPN: True}}
 
 
 def _kind_of(network: Network) -> str:

@@ -16,6 +16,9 @@ from slipway.states.store import Store, Transaction
 
 T = TypeVar("T")
 
+DNS = "dns-integration"
+"""The extension with the ports' DNS names."""
+
 _KEYS = uuid.UUID("b3b1a9c4-6a39-4c6f-9b4e-0f9b6c8f2d11")
 
 
@@ -121,12 +124,17 @@ class NeutronNetwork:
         tx: Transaction | None = None,
         **attributes: Any,
     ) -> Port:
-        """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first."""
+        """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first.
+
+        Such a port goes without its `dns_name` where this Neutron has none (Nova: `_has_dns_extension`).
+        """
         if key is None:
             return self._create(context, "ports", "port", conversion.port, attributes)
         found = self.find_port(context, key)
         if found is not None:
             return found
+        if not (attributes.get("dns_name") and self._service.has_extension(context, DNS)):
+            attributes.pop("dns_name", None)
         self._create(context, "ports", "port", conversion.port, {**attributes, "description": self._description(key)})
         made = self.find_port(context, key)
         if made is None:

@@ -38,6 +38,13 @@ class Service:
         self._endpoint = endpoint
         self._lock = threading.Lock()
         self._open: Connection | None = None
+        self._extensions: frozenset[str] | None = None
+
+    def has_extension(self, context: Context, alias: str) -> bool:
+        """Whether this Neutron has the extension; it is asked once."""
+        if self._extensions is None:
+            self._extensions = frozenset(str(each.get("alias")) for each in self.all(context, "extensions", {}))
+        return alias in self._extensions
 
     def project_of(self, context: Context) -> str:
         """The project in Neutron that the context's project stands for."""

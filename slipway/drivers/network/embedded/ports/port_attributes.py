@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
@@ -15,6 +14,7 @@ from slipway.drivers.network.embedded.common import checks
 from slipway.drivers.network.embedded.common.checks import Check
 from slipway.drivers.network.embedded.common.macs import canonical
 from slipway.drivers.network.embedded.common.resource import REQUIRED, Attribute, Resource
+from slipway.model.hostname import is_dns_name
 from slipway.model.network import DhcpOption
 from slipway.model.neutron import FIXED_IP_KEYS
 
@@ -130,14 +130,10 @@ def _host(value: Any, name: str) -> str:
     return checks.text()(value, name) if value else ""
 
 
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-
-
 def _dns_name(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise errors.InvalidInput(f"{name}: {value!r} is not a string")
-    labels = value.lower().removesuffix(".").split(".")
-    if value and not (all(map(_LABEL.fullmatch, labels)) and (len(labels) == 1 or not labels[-1].isdigit())):
+    if value and not is_dns_name(value.lower()):
         raise checks.bad(name, f"{value!r} is not a valid DNS name")
     return checks.text(256)(value.lower(), name)  # type: ignore[no-any-return]
 
