@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         SecurityGroupRule,
         Subnet,
     )
-    from slipway.model.record import Effect, EffectState, Event, Fault, HistoryEntry, Instance, Scope
+    from slipway.model.record import Effect, EffectState, Event, Fault, HistoryEntry, Instance, Scope, Stack
     from slipway.model.request import (
         Boot,
         CpuMode,
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
     from slipway.orchestrator import BuildFailed, Orchestrator
     from slipway.runfile import RunFile, load, loads
     from slipway.settings import Settings
-    from slipway.stacks.apply import Changes, RunResult
+    from slipway.stacks.changes import Changes, RunResult
     from slipway.states.details import Details
     from slipway.states.machines import TaskState, VmState
     from slipway.states.store import Store
 else:
     _HOMES = (
         *("slipway.model.request", "slipway.model.record", "slipway.model.network", "slipway.model.machine"),
-        *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.apply"),
+        *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.changes"),
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry"),
         "slipway.drivers.network.embedded.common.transactions",
@@ -138,6 +138,7 @@ __all__ = [
     "Settings",
     "Sign",
     "Simulation",
+    "Stack",
     "Status",
     "Store",
     "Subnet",

@@ -20,10 +20,10 @@ from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.model.machine import PowerState
 from slipway.model.network import Context
-from slipway.model.record import Effect, Event, Fault, Instance
+from slipway.model.record import Effect, Event, Fault, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.settings import Settings
-from slipway.states import hosts, installation, instances
+from slipway.states import hosts, installation, instances, stacks
 from slipway.states.details import Details, details_of
 from slipway.states.machines import Move, VmState
 from slipway.states.sqlitefile import make_state
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from slipway.operations.batch import Ended
     from slipway.operations.lifecycle import Builder
     from slipway.runfile import RunFile
-    from slipway.stacks.apply import Changes, RunResult
+    from slipway.stacks.changes import Changes, RunResult
 
 T = TypeVar("T")
 Listener: TypeAlias = Callable[[Event], None]
@@ -190,7 +190,8 @@ class Orchestrator:
         """
         from slipway.operations.batch import run_in_order
         from slipway.operations.follow import follow
-        from slipway.stacks.apply import RunResult, bring_about
+        from slipway.stacks.apply import bring_about
+        from slipway.stacks.changes import RunResult
 
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
@@ -201,7 +202,9 @@ class Orchestrator:
             follow(None, self._tools, on_event)
 
         def one(name: str) -> Ended:
-            return self._builder.bring(requests[name], on_event, stopping, replace_failed=replace_failed)
+            return self._builder.bring(
+                requests[name], on_event, stopping, stack=file.name, replace_failed=replace_failed
+            )
 
         requests = {entry.request.name: entry.request for entry in file.instances}
         needs = {entry.request.name: entry.depends_on for entry in file.instances}
@@ -309,17 +312,26 @@ class Orchestrator:
         on_event: Listener = lambda _event: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> tuple[tuple[Ended, ...], Changes]:
-        """The inverse of `run`: delete the file's instances, dependants first, then what else it brought about."""
-        from slipway.operations.batch import GONE, run_in_order
-        from slipway.stacks.apply import Changes, take_back
+        """The inverse of `run`: delete the instances of the file's stack, dependants first, then what else it made.
 
-        dependants: dict[str, list[str]] = {entry.request.name: [] for entry in reversed(file.instances)}
+        What the file names and its stack did not make stays, and is among the changes' `kept`; what is of the stack and
+        has left the file goes.
+        """
+        from slipway.operations.batch import GONE, run_in_order
+        from slipway.stacks.changes import Changes
+        from slipway.stacks.takeback import take_back
+
+        with self._store.read() as tx:
+            built = [instance.name for instance in instances.of_stack(tx, file.stack)]
+        named = [entry.request.name for entry in reversed(file.instances)]
+        left_the_file = [name for name in built if name not in named]
+        dependants: dict[str, list[str]] = {name: [] for name in (*left_the_file, *named)}
         for entry in file.instances:
             for need in entry.depends_on:
                 dependants[need].append(entry.request.name)
         ended = run_in_order(
             dependants,
-            lambda name: self._builder.remove(name, file.project, on_event, stopping),
+            lambda name: self._builder.remove(name, file.stack, on_event, stopping),
             executor=None,
             stopping=stopping,
             good=GONE,
@@ -343,6 +355,14 @@ class Orchestrator:
         """One instance, by name or id, with everything on record about it. Raises `InstanceNotFound`."""
         with self._store.read() as tx:
             return details_of(tx, name, project)
+
+    def stack_of(self, kind: str, id_: str) -> Stack | None:
+        """The stack whose run made a "host" (by name), "network", "subnet", "port" or "security group" (by id).
+
+        None: none did. An instance says it itself.
+        """
+        with self._store.read() as tx:
+            return stacks.stack_of(tx, stacks.Kind(kind), id_)
 
     def addresses(self, name: str, *, project: str | None = None) -> SeenAddresses:
         """The addresses that an instance's guest really has: its leases, and what the agent in it tells.

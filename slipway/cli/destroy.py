@@ -1,4 +1,4 @@
-"""`slipway destroy`: take back all that a run file brought about."""
+"""`slipway destroy`: take back the stack that a run file brought about."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
     from slipway.operations.batch import Ended
-    from slipway.stacks.apply import Changes
+    from slipway.stacks.changes import Changes
 
 
 @click.command("destroy", epilog=example("slipway destroy demo.yaml"))
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 @common_options()
 @click.pass_obj
 def command(options: Options, file: Path) -> int:
-    """Take back all that `slipway run FILE` brought about.
+    """Take back the stack that `slipway run FILE` brought about.
 
     Its instances are deleted, those that depend on others first; then its ports, networks, security groups and hosts,
-    where nothing else uses them.
+    where nothing else uses them. What was there before the stack, or is another one's, stays and is named, also where
+    FILE names it; what has left FILE since goes.
     """
     from slipway.cli.interrupt import Stop, interruptible
     from slipway.cli.progress import progress_for
@@ -34,7 +35,8 @@ def command(options: Options, file: Path) -> int:
     again = ("destroy", str(file))
     stop = Stop()
     with orchestrator(options, run_file, sleep=stop.sleep) as slipway:
-        progress = progress_for(options, {entry.request.name for entry in run_file.instances})
+        names = {one.name for one in slipway.list(project=run_file.project) if one.stack == run_file.name}
+        progress = progress_for(options, names | {entry.request.name for entry in run_file.instances})
 
         def work() -> tuple[tuple[Ended, ...], Changes]:
             return slipway.destroy(run_file, on_event=progress, stopping=stop)

@@ -27,7 +27,7 @@ COMMANDS = {
     "console": "Show what a guest wrote to its console.",
     "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",
-    "destroy": "Take back all that a run file brought about.",
+    "destroy": "Take back the stack that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
     "drill": "Fail every effect of a run file; see what leaks.",

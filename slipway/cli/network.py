@@ -7,7 +7,6 @@ import click
 from slipway.cli.options import Options
 from slipway.cli.resources import (
     delete_named,
-    find,
     flag,
     given,
     group,
@@ -16,6 +15,7 @@ from slipway.cli.resources import (
     page_options,
     project_option,
     scope_options,
+    show_named,
     subcommand,
 )
 
@@ -55,11 +55,7 @@ def list_(options: Options, project: str | None, **filters: str | int | bool | N
 @scope_options
 def show(options: Options, name: str, project: str | None) -> None:
     """Show the network called NAME (or with this id)."""
-    from slipway.cli import resourcetext
-
-    with network_service(options) as network:
-        found = find(network, "network", name, project)
-    resourcetext.show(options, found)
+    show_named(options, "network", name, project)
 
 
 @subcommand(

@@ -157,6 +157,7 @@ def instance_json(instance: Instance) -> dict[str, Any]:
         "id": instance.id,
         "name": instance.name,
         "project": instance.project,
+        "stack": instance.stack,
         "vm_state": instance.vm_state,
         "task_state": instance.task_state,
         "host": instance.host,

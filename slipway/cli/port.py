@@ -20,6 +20,7 @@ from slipway.cli.resources import (
     project_option,
     refer,
     scope_options,
+    show_named,
     subcommand,
 )
 
@@ -88,11 +89,7 @@ def list_(
 @scope_options
 def show(options: Options, name: str, project: str | None) -> None:
     """Show the port called NAME (or with this id)."""
-    from slipway.cli import resourcetext
-
-    with network_service(options) as network:
-        found = find(network, "port", name, project)
-    resourcetext.show(options, found)
+    show_named(options, "port", name, project)
 
 
 @subcommand(

@@ -198,6 +198,16 @@ def names_of(network: Networks, ids: Sequence[str]) -> Mapping[str, str]:
     return {one.id: one.name or one.id for one in network.list_networks(id=sorted(set(ids)))} if ids else {}
 
 
+def show_named(options: Options, noun: str, name: str, project: str | None) -> None:
+    """All about the one with this name or id, and which stack made it."""
+    from slipway.cli.resourcetext import show
+
+    with orchestrator(options, project=project or DEFAULT_PROJECT) as slipway:
+        found = find(slipway.network, noun, name, project)
+        stack = slipway.stack_of(noun, found.id)
+    show(options, found, **({"stack": stack.name} if stack else {}))
+
+
 def delete_named(options: Options, noun: str, names: Sequence[str], project: str | None) -> None:
     """Delete what has these names or ids; all are looked up before the first is deleted."""
     from slipway.cli.resourcetext import resource_json, write_deleted

@@ -34,12 +34,12 @@ def resource_json(resource: Resource | SecurityGroupRule) -> dict[str, Any]:
     return values
 
 
-def show(options: Options, resource: Resource | SecurityGroupRule) -> None:
-    """All about one resource."""
+def show(options: Options, resource: Resource | SecurityGroupRule, **more: str) -> None:
+    """All about one resource, and what `more` there is to say of it."""
     if options.json:
-        print_json(resource_json(resource))
+        print_json({**resource_json(resource), **more})
     else:
-        write(labelled(list(_facts(resource))))
+        write(labelled([*_facts(resource), *((name, _text(value)) for name, value in more.items())]))
 
 
 def show_list(

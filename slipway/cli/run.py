@@ -12,7 +12,7 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.stacks.apply import RunResult
+    from slipway.stacks.changes import RunResult
 
 MOST_BUILDS = 8
 

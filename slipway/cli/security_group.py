@@ -16,6 +16,7 @@ from slipway.cli.resources import (
     project_option,
     refer,
     scope_options,
+    show_named,
     subcommand,
 )
 
@@ -52,11 +53,7 @@ def list_(options: Options, project: str | None, **filters: str | int | None) ->
 @scope_options
 def show(options: Options, name: str, project: str | None) -> None:
     """Show the security group called NAME (or with this id), with its rules."""
-    from slipway.cli import resourcetext
-
-    with network_service(options, project) as network:
-        found = find(network, "security group", name, project)
-    resourcetext.show(options, found)
+    show_named(options, "security group", name, project)
 
 
 @subcommand(command, "create", "slipway security-group create web --description 'Web servers'")

@@ -20,6 +20,7 @@ from slipway.cli.resources import (
     project_option,
     refer,
     scope_options,
+    show_named,
     subcommand,
     together,
 )
@@ -69,11 +70,7 @@ def list_(
 @scope_options
 def show(options: Options, name: str, project: str | None) -> None:
     """Show the subnet called NAME (or with this id)."""
-    from slipway.cli import resourcetext
-
-    with network_service(options) as network:
-        found = find(network, "subnet", name, project)
-    resourcetext.show(options, found)
+    show_named(options, "subnet", name, project)
 
 
 def _pools(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> list[dict[str, str]] | None:

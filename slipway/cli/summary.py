@@ -27,7 +27,7 @@ from slipway.cli.output import (
 )
 from slipway.cli.progress import Progress
 from slipway.operations.batch import Ended, Status
-from slipway.stacks.apply import Changes
+from slipway.stacks.changes import Changes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -85,7 +85,7 @@ def _code(one: Ended) -> Code:
 
 def _ended_json(one: Ended) -> dict[str, Any]:
     """An instance for programs, with how it ended; what is not known of one that was not begun is null."""
-    blank = dict.fromkeys(("id", "name", "project", "vm_state", "task_state", "host", "addresses", "fault"))
+    blank = dict.fromkeys(("id", "name", "project", "stack", "vm_state", "task_state", "host", "addresses", "fault"))
     about = instance_json(one.instance) if one.instance else {**blank, "name": one.name, "addresses": ()}
     return {
         **about,

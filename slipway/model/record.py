@@ -23,9 +23,17 @@ class Fault(Struct, frozen=True):
     later: tuple[str, ...] = ()
 
 
+class Stack(Struct, frozen=True):
+    """All that one run file brought about, by the project that it is of and the file's `name`."""
+
+    project: str
+    name: str
+
+
 class Instance(Struct, frozen=True):
     """An instance as it is on record; `worker` is the lease of the process that is at it, None at rest.
 
+    `stack` is the name of its project's stack whose run made it, None: no run did.
     `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
     only, with a flavor and image of no meaning; its `fault` is the damage. It can be deleted.
     """
@@ -46,6 +54,7 @@ class Instance(Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     access_ipv4: str | None = None
     access_ipv6: str | None = None
+    stack: str | None = None
     damage: str = ""
     worker: str | None = None
 

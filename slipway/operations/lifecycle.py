@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.flows.engine import Engine
 from slipway.flows.tasks.base import Tools
-from slipway.model.record import Effect, EffectState, Event, Instance
+from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
 from slipway.operations.differences import differences
@@ -56,9 +56,18 @@ class Builder:
         return self._to_rest(taken, notify) if taken is not None else instance
 
     def bring(
-        self, request: InstanceRequest, notify: Listener, stopping: Callable[[], bool], *, replace_failed: bool
+        self,
+        request: InstanceRequest,
+        notify: Listener,
+        stopping: Callable[[], bool],
+        *,
+        stack: str | None = None,
+        replace_failed: bool,
     ) -> Ended:
-        """Have the instance there: build it, go on with it, or see that it is there already."""
+        """Have the instance there: build it, go on with it, or see that it is there already.
+
+        A new one is of its project's `stack`; one that is in ERROR is replaced only where it is of that already.
+        """
         if stopping():
             return Ended(request.name, Status.INTERRUPTED, message="not begun")
         began = self._tools.monotonic()
@@ -69,7 +78,7 @@ class Builder:
             if ended.status is not Status.DELETED:
                 return ended
             found = None
-        if found is not None and found.vm_state == VmState.ERROR and replace_failed:
+        if found is not None and found.vm_state == VmState.ERROR and replace_failed and found.stack == stack:
             gone = self.delete(found.id, None, notify)
             if gone.vm_state == VmState.ERROR:
                 return self._ended(gone, Status.FAILED, began)
@@ -80,7 +89,7 @@ class Builder:
             return replace(self._ended(found, status, began), kept=kept)
         try:
             with self._tools.store.write() as tx:
-                new = self._enter(tx, request)
+                new = self._enter(tx, request, stack)
         except errors.InstanceExists:
             return Ended(request.name, Status.BUSY, message="another run began it at the same time")
         return self._work(new, Status.BUILT, notify, stopping, new=True)
@@ -94,11 +103,11 @@ class Builder:
             return self._work(taken, Status.RESUMED, notify, stopping)
         return Ended(instance.name, Status.BUSY, instance, _who_is_at(self._get(instance.id)))
 
-    def _enter(self, tx: Transaction, request: InstanceRequest) -> Instance:
+    def _enter(self, tx: Transaction, request: InstanceRequest, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
         new_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         at = self._tools.clock()
-        return instances.create(tx, new_id, request, workflow=self._workflow, worker=self._lease(), at=at)
+        return instances.create(tx, new_id, request, workflow=self._workflow, worker=self._lease(), at=at, stack=stack)
 
     def _lease(self) -> str:
         """This process's hold on an instance that it begins or takes over, for the record."""
@@ -234,15 +243,17 @@ class Builder:
                 raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion: {_who_is_at(instance)}")
             self._tools.sleep(self._tools.settings.poll_interval)
 
-    def remove(self, name: str, project: str, notify: Listener, stopping: Callable[[], bool]) -> Ended:
-        """Delete the project's instance of that name, if it is there."""
+    def remove(self, name: str, stack: Stack, notify: Listener, stopping: Callable[[], bool]) -> Ended:
+        """Delete the stack's instance of that name, if it is there; another one of that name stays."""
         if stopping():
             return Ended(name, Status.INTERRUPTED, message="not begun")
         began = self._tools.monotonic()
         with self._tools.store.read() as tx:
-            found = instances.find(tx, name, project)
+            found = instances.find(tx, name, stack.project)
         if found is None:
             return Ended(name, Status.UNCHANGED, message="it is not there")
+        if found.stack != stack.name:
+            return Ended(name, Status.UNCHANGED, found, f"it is not of stack {stack.name}, and stays")
         gone = self.delete(found.id, None, notify)
         return self._ended(gone, Status.FAILED if gone.vm_state == VmState.ERROR else Status.DELETED, began)
 

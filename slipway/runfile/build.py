@@ -25,6 +25,7 @@ def build(document: Document, workflow: str, records: Records) -> RunFile:
     tree: Tree = document.value
     return RunFile(
         path=Path(document.name),
+        name=tree.get("name", Path(document.name).stem),
         project=tree.get("project", "default"),
         workflow=workflow,
         settings=records.settings,

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from slipway.model.network import AllocationPool, HostRoute
+from slipway.model.record import Stack
 from slipway.model.request import Host, InstanceRequest
 from slipway.settings import Settings
 
@@ -92,9 +93,13 @@ class FaultEntry(Struct, frozen=True):
 
 
 class RunFile(Struct, frozen=True):
-    """All that a run file says; `workflow` is a known name or the absolute path of a workflow file."""
+    """All that a run file says; `workflow` is a known name or the absolute path of a workflow file.
+
+    `name` is that of the stack which it brings about.
+    """
 
     path: Path
+    name: str
     project: str
     workflow: str
     settings: Settings
@@ -103,3 +108,8 @@ class RunFile(Struct, frozen=True):
     security_groups: tuple[SecurityGroupEntry, ...]
     instances: tuple[InstanceEntry, ...]
     faults: tuple[FaultEntry, ...] = ()
+
+    @property
+    def stack(self) -> Stack:
+        """What it brings about."""
+        return Stack(self.project, self.name)

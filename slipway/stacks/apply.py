@@ -1,49 +1,31 @@
-"""What a run file says besides its instances, compared with the record and brought about; and its inverse."""
+"""What a run file says besides its instances, compared with the record and brought about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
-
-from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
-from slipway.model.network import Context, Network, SecurityGroup, Subnet
-from slipway.model.neutron import DHCP_OWNER
-from slipway.operations.batch import Ended
+from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
-from slipway.states import hosts
+from slipway.stacks.changes import Changes
+from slipway.stacks.lookups import Lookups, all_or_nothing
+from slipway.stacks.ours import Ours, told
+from slipway.states import hosts, stacks
+from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
-
-
-class Changes(Struct, frozen=True):
-    """What a file changed on record, a line each for a person. `kept`: where file and record differ and stay so."""
-
-    created: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-
-
-class RunResult(Struct, frozen=True):
-    """What a run came to: `changes` of the record besides instances, and each instance of the file, in its order."""
-
-    changes: Changes
-    ended: tuple[Ended, ...]
 
 
 def bring_about(file: RunFile, store: Store, drivers: Drivers) -> Changes:
     """Put the file's hosts, security groups, networks, subnets and ports on record where they are not.
 
-    All or nothing where the network is in our own database. Raises the network service's error for what it refuses.
+    What is made bears the file's stack from then on; what was there before is only used. All or nothing where the
+    network is in our own database. Raises the network service's error for what it refuses.
     """
-    with _transaction(store, drivers.network) as tx:
-        work = _Apply(file, drivers.network, tx)
-        with _own(store, tx) as host_tx:
-            work.hosts(host_tx)
+    with all_or_nothing(store, drivers.network) as tx:
+        work = _Apply(file, drivers.network, Ours(file.stack, store, drivers.network, tx), tx)
+        work.hosts()
         for group in file.security_groups:
             work.security_group(group)
         for network in file.networks:
@@ -51,68 +33,55 @@ def bring_about(file: RunFile, store: Store, drivers: Drivers) -> Changes:
     return Changes(tuple(work.created), tuple(work.changed), (), tuple(work.kept))
 
 
-def take_back(file: RunFile, store: Store, drivers: Drivers) -> Changes:
-    """Take the file's ports, networks, security groups and hosts off the record where nothing uses them any more."""
-    with _transaction(store, drivers.network) as tx:
-        work = _TakeBack(file, drivers.network, tx)
-        for network in file.networks:
-            work.network(network)
-        for group in file.security_groups:
-            work.security_group(group)
-        with _own(store, tx) as host_tx:
-            work.hosts(host_tx)
-    return Changes(removed=tuple(work.removed), kept=tuple(work.kept))
-
-
-@contextmanager
-def _transaction(store: Store, network: NetworkDriver) -> Iterator[Transaction | None]:
-    """One transaction around all of it for a local network; none for a foreign one, which must not be called in one."""
-    if not network.local:
-        yield None
-        return
-    with store.write() as tx:
-        yield tx
-
-
-@contextmanager
-def _own(store: Store, tx: Transaction | None) -> Iterator[Transaction]:
-    """The transaction for our own rows: the open one, or one of its own."""
-    if tx is not None:
-        yield tx
-        return
-    with store.write() as own:
-        yield own
-
-
 class _Apply:
     """Compares and creates; collects what a person is to be told."""
 
-    def __init__(self, file: RunFile, driver: NetworkDriver, tx: Transaction | None) -> None:
-        self.file, self.driver, self.tx = file, driver, tx
+    def __init__(self, file: RunFile, driver: NetworkDriver, ours: Ours, tx: Transaction | None) -> None:
+        self.file, self.driver, self.ours, self.tx = file, driver, ours, tx
         self.user = Context(file.project)
         self.admin = Context(file.project, is_admin=True)
+        self.find = Lookups(driver, self.user, ours, tx)
         self.created: list[str] = []
         self.changed: list[str] = []
         self.kept: list[str] = []
 
-    def hosts(self, tx: Transaction) -> None:
-        """Hosts may change at any time: what was claimed from them stays claimed."""
-        known = {usage.host.name: usage.host for usage in hosts.usages(tx)}
-        for host in self.file.hosts:
-            if known.get(host.name) == host:
-                continue
-            hosts.save(tx, host)
-            (self.changed if host.name in known else self.created).append(f"host {host.name}")
+    def hosts(self) -> None:
+        """The stack's own hosts may change at any time: what was claimed from them stays claimed."""
+        with self.ours.transaction() as tx:
+            known = {usage.host.name: usage.host for usage in hosts.usages(tx)}
+            for host in self.file.hosts:
+                if host == known.get(host.name):
+                    continue
+                label, maker = f"host {host.name}", stacks.stack_of(tx, Kind.HOST, host.name)
+                if host.name in known and maker != self.file.stack:
+                    because = told(maker, self.file.project)
+                    self.kept.append(f"{label}: it stays as it is, for {because} (the file says otherwise)")
+                    continue
+                hosts.save(tx, host)
+                stacks.add(tx, self.file.stack, Kind.HOST, host.name)
+                (self.changed if host.name in known else self.created).append(label)
 
     def security_group(self, entry: SecurityGroupEntry) -> None:
         """Make the group with its rules, or say where its rules differ."""
-        found = _own_group(self.driver, self.user, entry.name, self.tx)
-        if found is not None:
-            if _rules(entry) - {_rule_of(rule) for rule in found.rules}:
+        group = self.find.security_group(entry.name)
+        cut_off = group is not None and self.ours.is_unrecorded(Kind.SECURITY_GROUP, group)
+        if group is not None and not cut_off:
+            if _rules(entry) - {_rule_of(rule) for rule in group.rules}:
                 self.kept.append(f"security group {entry.name}: its rules stay as they are (the file has others)")
             return
-        group = self.driver.create_security_group(self.user, name=entry.name, tx=self.tx)
+        if group is None:
+            group = self.driver.create_security_group(
+                self.user, name=entry.name, description=self.ours.description, tx=self.tx
+            )
+        self._rules_of(group, entry)
+        self.ours.add(Kind.SECURITY_GROUP, group.id)
+        self.created.append(f"security group {entry.name}")
+
+    def _rules_of(self, group: SecurityGroup, entry: SecurityGroupEntry) -> None:
+        there = {_rule_of(rule) for rule in group.rules}
         for rule in entry.rules:
+            if _rule_of(rule) in there:
+                continue
             attributes = {
                 "direction": rule.direction,
                 "ethertype": rule.ethertype,
@@ -127,11 +96,10 @@ class _Apply:
                 tx=self.tx,
                 **{k: v for k, v in attributes.items() if v is not None},
             )
-        self.created.append(f"security group {entry.name}")
 
     def network(self, entry: NetworkEntry) -> None:
         """Make the network, its subnets and its ports, where they are not."""
-        network = _own_network(self.driver, self.user, entry.name, self.tx)
+        network = self.find.network(entry.name)
         if network is None:
             network = self.driver.create_network(
                 self.admin,
@@ -140,11 +108,14 @@ class _Apply:
                 shared=entry.shared,
                 port_security_enabled=entry.port_security_enabled,
                 **_provider(entry),
+                description=self.ours.description,
                 project_id=self.file.project,
                 tx=self.tx,
             )
+            self.ours.add(Kind.NETWORK, network.id)
             self.created.append(f"network {entry.name}")
         else:
+            self._take(Kind.NETWORK, network)
             self._differences(f"network {entry.name}", network, entry, ("mtu", "shared", "port_security_enabled"))
             self._differences(f"network {entry.name}", network, entry, tuple(_provider(entry)))
         known = {s.name: s for s in self.driver.list_subnets(self.user, network_id=network.id, tx=self.tx)}
@@ -156,9 +127,12 @@ class _Apply:
     def _subnet(self, network: Network, entry: SubnetEntry, found: Subnet | None) -> None:
         label = f"subnet {entry.name}"
         if found is None:
-            self.driver.create_subnet(self.user, network_id=network.id, tx=self.tx, **_subnet_attributes(entry))
+            attributes = {**_subnet_attributes(entry), "description": self.ours.description}
+            made = self.driver.create_subnet(self.user, network_id=network.id, tx=self.tx, **attributes)
+            self.ours.add(Kind.SUBNET, made.id)
             self.created.append(label)
             return
+        self._take(Kind.SUBNET, found)
         self._differences(label, found, entry, ("cidr", "enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode"))
         if entry.gateway_ip != DEFAULT_GATEWAY:
             self._differences(label, found, entry, ("gateway_ip",))
@@ -168,9 +142,9 @@ class _Apply:
             self.kept.append(f"{label}: its DNS servers stay as they are (the file has others)")
 
     def _port(self, network: Network, entry: PortEntry) -> None:
-        found = self.driver.list_ports(self.user, network_id=network.id, name=entry.name, tx=self.tx)
-        if not found:
-            self.driver.create_port(
+        found = self.find.port(network, entry.name)
+        if found is None:
+            made = self.driver.create_port(
                 self.admin,
                 network_id=network.id,
                 name=entry.name,
@@ -178,11 +152,14 @@ class _Apply:
                 mac_address=entry.mac_address,
                 security_groups=self._group_ids(entry.security_groups),
                 project_id=self.file.project,
+                description=self.ours.description,
                 tx=self.tx,
             )
+            self.ours.add(Kind.PORT, made.id)
             self.created.append(f"port {entry.name}")
             return
-        addresses = [ip.ip_address for ip in found[0].fixed_ips]
+        self._take(Kind.PORT, found)
+        addresses = [ip.ip_address for ip in found.fixed_ips]
         if entry.fixed_ip is not None and entry.fixed_ip not in addresses:
             have = ", ".join(addresses) or "none"
             self.kept.append(f"port {entry.name}: its address stays {have} (the file says {entry.fixed_ip})")
@@ -190,71 +167,19 @@ class _Apply:
     def _group_ids(self, names: Sequence[str] | None) -> list[str] | None:
         if names is None:
             return None
-        known = {g.name: g.id for g in self.driver.list_security_groups(self.user, tx=self.tx)}
-        return [known.get(name, name) for name in names]
+        found = {name: self.find.security_group(name) for name in names}
+        return [name if group is None else group.id for name, group in found.items()]
+
+    def _take(self, kind: Kind, thing: Network | Subnet | Port) -> None:
+        """Have on record what a run was cut off at."""
+        if self.ours.is_unrecorded(kind, thing):
+            self.ours.add(kind, thing.id)
 
     def _differences(self, label: str, found: object, entry: object, attributes: Sequence[str]) -> None:
         for name in attributes:
             have, want = getattr(found, name), getattr(entry, name)
             if have != want:
                 self.kept.append(f"{label}: {name} stays {have} (the file says {want})")
-
-
-class _TakeBack:
-    """Removes what nothing uses; collects what a person is to be told."""
-
-    def __init__(self, file: RunFile, driver: NetworkDriver, tx: Transaction | None) -> None:
-        self.file, self.driver, self.tx = file, driver, tx
-        self.user = Context(file.project)
-        self.admin = Context(file.project, is_admin=True)
-        self.removed: list[str] = []
-        self.kept: list[str] = []
-
-    def network(self, entry: NetworkEntry) -> None:
-        """Remove the file's ports, then the network with its subnets, unless others have ports on it."""
-        network = _own_network(self.driver, self.user, entry.name, self.tx)
-        if network is None:
-            return
-        mine = {port.name for port in entry.ports}
-        for port in self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx):
-            if port.name in mine and not port.device_id:
-                self.driver.delete_port(self.admin, port.id, tx=self.tx)
-                self.removed.append(f"port {port.name}")
-        ports = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
-        # A DHCP server's port goes with its network (Neutron).
-        left = [port for port in ports if port.device_owner != DHCP_OWNER]
-        if left:
-            self.kept.append(f"network {entry.name}: {len(left)} ports are on it")
-            return
-        for subnet in self.driver.list_subnets(self.admin, network_id=network.id, tx=self.tx):
-            self.driver.delete_subnet(self.admin, subnet.id, tx=self.tx)
-            self.removed.append(f"subnet {subnet.name}")
-        self.driver.delete_network(self.admin, network.id, tx=self.tx)
-        self.removed.append(f"network {entry.name}")
-
-    def security_group(self, entry: SecurityGroupEntry) -> None:
-        """Remove the group, unless a port uses it."""
-        group = _own_group(self.driver, self.user, entry.name, self.tx)
-        if group is None:
-            return
-        used = [p for p in self.driver.list_ports(self.admin, tx=self.tx) if group.id in p.security_groups]
-        if used:
-            self.kept.append(f"security group {entry.name}: {len(used)} ports use it")
-            return
-        self.driver.delete_security_group(self.admin, group.id, tx=self.tx)
-        self.removed.append(f"security group {entry.name}")
-
-    def hosts(self, tx: Transaction) -> None:
-        """Take the hosts off the record from which nothing is claimed."""
-        claims = hosts.all_claims(tx)
-        known = {usage.host.name for usage in hosts.usages(tx)}
-        for host in self.file.hosts:
-            count = sum(claim.host == host.name for claim in claims)
-            if count:
-                self.kept.append(f"host {host.name}: {count} instances are on it")
-            elif host.name in known:
-                hosts.remove(tx, host.name)
-                self.removed.append(f"host {host.name}")
 
 
 def _provider(entry: NetworkEntry) -> dict[str, str | int]:
@@ -265,19 +190,6 @@ def _provider(entry: NetworkEntry) -> dict[str, str | int]:
         "provider_segmentation_id": entry.provider_segmentation_id,
     }
     return {name: value for name, value in said.items() if value is not None}
-
-
-def _own_network(driver: NetworkDriver, user: Context, name: str, tx: Transaction | None) -> Network | None:
-    """The project's own network of that name; a shared one of another project is not ours to change."""
-    found = [n for n in driver.list_networks(user, name=name, tx=tx) if n.project_id == user.project_id]
-    if len(found) > 1:
-        raise errors.NetworkAmbiguous(f"project {user.project_id} has several networks called {name}")
-    return found[0] if found else None
-
-
-def _own_group(driver: NetworkDriver, user: Context, name: str, tx: Transaction | None) -> SecurityGroup | None:
-    found = driver.list_security_groups(user, name=name, tx=tx)
-    return next((group for group in found if group.project_id == user.project_id), None)
 
 
 def _rules(entry: SecurityGroupEntry) -> set[tuple[object, ...]]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy.exc import IntegrityError
 
 from slipway import errors
-from slipway.model.record import Fault, Instance
+from slipway.model.record import Fault, Instance, Stack
 from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import codec, machines
 from slipway.states.machines import Move, State
@@ -108,6 +108,7 @@ def _whole(row: Any) -> Instance:
         access_ipv4=row.access_ipv4,
         access_ipv6=row.access_ipv6,
         worker=row.worker,
+        stack=row.stack,
     )
 
 
@@ -129,15 +130,26 @@ def _damaged(row: Any, damage: str) -> Instance:
         created_at=row.created_at,
         workflow=row.workflow,
         launched_at=row.launched_at,
+        stack=row.stack,
         damage=damage,
         worker=row.worker,
     )
 
 
 def create(
-    tx: Transaction, instance_id: str, request: InstanceRequest, *, workflow: str, worker: str, at: datetime
+    tx: Transaction,
+    instance_id: str,
+    request: InstanceRequest,
+    *,
+    workflow: str,
+    worker: str,
+    at: datetime,
+    stack: str | None = None,
 ) -> Instance:
-    """Put a new instance on record, in the first phase, held by `worker`. Raises `InstanceExists`."""
+    """Put a new instance on record, in the first phase, held by `worker`. Raises `InstanceExists`.
+
+    `stack`: the name of its project's stack that it is part of.
+    """
     state = machines.INITIAL
     _insert(
         tx,
@@ -154,6 +166,7 @@ def create(
             "request": codec.encode(to_keep(request)),
             "user_data": _secrets(request),
             "group_name": request.group.name if request.group else None,
+            "stack": stack,
             "attempt": 1,
             "created_at": at,
         },
@@ -173,6 +186,7 @@ def create(
         created_at=at,
         workflow=workflow,
         worker=worker,
+        stack=stack,
     )
 
 
@@ -221,6 +235,16 @@ def listed(tx: Transaction, *, project: str | None = None) -> Sequence[Instance]
     if project is not None:
         query = query.where(instances.c.project == project)
     return [_instance(row) for row in tx.execute(query.order_by(instances.c.project, instances.c.name))]
+
+
+def of_stack(tx: Transaction, stack: Stack) -> Sequence[Instance]:
+    """The stack's instances that are not deleted, newest first."""
+    query = sa.select(*_COLUMNS).where(
+        instances.c.vm_state != machines.VmState.DELETED,
+        instances.c.project == stack.project,
+        instances.c.stack == stack.name,
+    )
+    return [_instance(row) for row in tx.execute(query.order_by(instances.c.created_at.desc(), instances.c.id))]
 
 
 def unfinished(tx: Transaction) -> Sequence[Instance]:

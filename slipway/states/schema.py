@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -87,6 +87,7 @@ instances = sa.Table(
     sa.Column("request", Encoded, nullable=False),
     sa.Column("user_data", sa.Text),
     sa.Column("group_name", sa.String),
+    sa.Column("stack", sa.String),
     sa.Column("host", sa.String),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("outcome", sa.String),
@@ -109,6 +110,16 @@ partial_index(
     "instances_group",
     *(instances.c.project, instances.c.group_name),
     where=sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None)),
+)
+
+stack_members = sa.Table(
+    "stack_members",
+    metadata,
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("project", sa.String, nullable=False),
+    sa.Column("stack", sa.String, nullable=False),
+    sa.Index("stack_members_stack", "project", "stack"),
 )
 
 claims = sa.Table(

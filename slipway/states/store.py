@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from slipway import errors
 from slipway.states import sqlitefile
+from slipway.states.migrations import upgrade
 from slipway.states.schema import SCHEMA_VERSION, meta, metadata
 from slipway.states.urls import parsed_url
 from slipway.texts import masked_url
@@ -120,6 +121,9 @@ class Store:
                 f"{self._shown}: written by a newer Slipway (schema {found}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade Slipway"
             )
+        if found < SCHEMA_VERSION:
+            with self.write() as tx:
+                upgrade(tx)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

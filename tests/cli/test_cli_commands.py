@@ -266,3 +266,14 @@ def test_audit_finds_what_vanished_and_what_is_orphaned(slipway: Call, tmp_path:
     )
     (finding,) = in_json(slipway("audit", "--output", "json"))
     assert finding.items() >= {"difference": "missing", "kind": "domain", "host": "node-1", "instance": "web"}.items()
+
+
+def test_shown_is_which_stack_made_it(built: str, slipway: Call) -> None:
+    def shown(*words: str) -> Any:
+        return in_json(slipway(*words, "--output", "json"))
+
+    made = [("network", "demo-net"), ("subnet", "demo-subnet")]
+    assert [shown(noun, "show", name)["stack"] for noun, name in made] == [Path(built).stem] * 2
+    assert {one["stack"] for one in shown("list")} == {Path(built).stem} == {shown("show", "web")["stack"]}
+    slipway("network", "create", "by-hand")
+    assert "stack" not in shown("network", "show", "by-hand")

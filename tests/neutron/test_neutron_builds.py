@@ -159,6 +159,51 @@ instances: {{web: {{flavor: small, image: tiny, networks: [net]}}}}
         assert theirs.audit() == ()
 
 
+@pytest.mark.parametrize(
+    "call", ["create_network", "create_subnet", "create_security_group", "create_security_group_rule", "create_port"]
+)
+def test_only_what_a_run_made_is_taken_back_whenever_it_was_cut_off(call: str, place: Place) -> None:
+    """Neutron has it, and nothing of it is on record; what was there before bears no mark."""
+    group = place.ask("POST", "security-groups", security_group={"name": "before", "project_id": place.project})
+    theirs = {"name": "theirs", "project_id": place.project}
+    network = place.ask("POST", "networks", network=theirs)["network"]["id"]
+    subnet = {"network_id": network, "ip_version": 4, "cidr": "10.3.0.0/24", "name": "s", "project_id": place.project}
+    place.ask("POST", "subnets", subnet=subnet)
+    collections = ("networks", "subnets", "security-groups", "ports")
+    before = {name: {each["id"] for each in place.in_neutron(name)} for name in collections}
+    place.says(f"[{{at: network.{call}, mode: crash_after}}]")
+    text = place.file.read_text().replace(
+        "networks:\n", "networks:\n  theirs: {subnets: {s: {cidr: 10.3.0.0/24}}}\n", 1
+    )
+    place.file.write_text(text)
+    killed = place.slipway("run", str(place.file), "--allow-faults")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    destroyed = place.slipway("destroy", str(place.file), "--output", "json")
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert {name: {each["id"] for each in place.in_neutron(name)} for name in collections} == before
+    assert group["security_group"]["id"] in before["security-groups"]
+    assert json.loads(destroyed.stdout.splitlines()[-1])["changes"]["kept"] == [
+        "network theirs: it stays, for no stack made it",
+        "subnet s: it stays, for no stack made it",
+    ]
+
+
+def test_a_port_that_was_given_away_in_neutron_stays(place: Place) -> None:
+    place.says()
+    assert place.slipway("run", str(place.file)).returncode == 0
+    web = json.loads(place.slipway("show", "web-2", "--output", "json").stdout)["id"]
+    (port,) = [each["id"] for each in place.in_neutron("ports") if each["device_id"] == web]
+    refused = place.slipway("port", "delete", port, "--project", place.project)
+    assert (refused.returncode, "instance web-2" in refused.stderr) == (1, True), refused.stderr
+    place.ask("PUT", f"ports/{port}", port={"device_id": "vip", "device_owner": "user:own"})
+    assert place.slipway("delete", "web-2").returncode == 0
+    assert place.ask("GET", f"ports/{port}")["port"]["device_id"] == "vip"
+    assert place.differences() == []
+    assert place.slipway("port", "delete", port).returncode == 0
+    assert place.slipway("destroy", str(place.file)).returncode == 0
+    assert place.in_neutron("ports") == place.in_neutron("networks") == []
+
+
 def test_a_build_that_fails_leaves_no_port(place: Place) -> None:
     place.says("[{at: compute.spawn, call: 1, mode: error, raise: InvalidDomainXml}]")
     failed = place.slipway("run", str(place.file), "--allow-faults")

@@ -92,6 +92,7 @@ class NetworkDriver(Protocol):
         extra_dhcp_opts: Sequence[Mapping[str, Any]] | None = None,
         dns_name: str = "",
         project_id: str | None = None,
+        description: str = "",
         tx: Transaction | None = None,
     ) -> Port:
         """Make a port. With a `key` it is safe to repeat: the second call gives the port of the first.

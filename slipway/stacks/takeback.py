@@ -1,0 +1,167 @@
+"""What a stack made besides its instances, taken away where nothing uses it any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from slipway import errors
+from slipway.drivers.network.base import NetworkDriver
+from slipway.drivers.registry import Drivers
+from slipway.model.network import Context, Network, Port
+from slipway.model.neutron import DHCP_OWNER
+from slipway.runfile.entries import NetworkEntry, RunFile
+from slipway.stacks.changes import Changes
+from slipway.stacks.lookups import Lookups, all_or_nothing
+from slipway.stacks.ours import Ours, stack_of, told
+from slipway.states import hosts, instances, stacks
+from slipway.states.stacks import Kind
+from slipway.states.store import Store, Transaction
+
+
+def take_back(file: RunFile, store: Store, drivers: Drivers) -> Changes:
+    """Take away the ports, networks, security groups and hosts of the file's stack that nothing uses any more.
+
+    By the record, not by the file: what left the file goes as well, and what the file names and the stack did not make
+    stays; `kept` names that and what is still in use.
+    """
+    with all_or_nothing(store, drivers.network) as tx:
+        work = _TakeBack(file, drivers.network, Ours(file.stack, store, drivers.network, tx), tx)
+        work.ports()
+        work.networks()
+        work.security_groups()
+        work.hosts()
+        work.others()
+    return Changes(removed=tuple(work.removed), kept=tuple(work.kept))
+
+
+class _TakeBack:
+    """Removes what is the stack's; collects what a person is to be told."""
+
+    def __init__(self, file: RunFile, driver: NetworkDriver, ours: Ours, tx: Transaction | None) -> None:
+        self.file, self.driver, self.ours, self.tx = file, driver, ours, tx
+        self.user = Context(file.project)
+        self.admin = Context(file.project, is_admin=True)
+        self.find = Lookups(driver, self.user, ours, tx)
+        self.removed: list[str] = []
+        self.kept: list[str] = []
+
+    def ports(self) -> None:
+        """The ports that no device has."""
+        for port in self._own_ports():
+            label = f"port {port.name or port.id}"
+            if port.device_id:
+                self.kept.append(f"{label}: {port.device_id} has it")
+            else:
+                self._remove(Kind.PORT, port.id, label, self.driver.delete_port)
+
+    def _own_ports(self) -> Iterator[Port]:
+        """Looked at one by one: there may be very many of others. Only a service elsewhere may have unrecorded ones."""
+        if self.ours.description:
+            yield from self.ours.found(Kind.PORT, self.driver.list_ports, self.admin)
+            return
+        for id_ in self.ours.ids(Kind.PORT):
+            try:
+                yield self.driver.show_port(self.admin, id_, tx=self.tx)
+            except errors.PortNotFound:
+                self.ours.drop(Kind.PORT, id_)
+
+    def networks(self) -> None:
+        """The networks on which nothing of others is, and the subnets of which nobody has an address."""
+        networks = self.ours.found(Kind.NETWORK, self.driver.list_networks, self.admin)
+        subnets = self.ours.found(Kind.SUBNET, self.driver.list_subnets, self.admin)
+        for network in networks:
+            left = self._left_on(network)
+            if left:
+                self.kept.append(f"network {network.name}: {len(left)} ports are on it")
+                subnets = [subnet for subnet in subnets if subnet.network_id != network.id]
+        for subnet in subnets:
+            self._remove(Kind.SUBNET, subnet.id, f"subnet {subnet.name or subnet.id}", self.driver.delete_subnet)
+        for network in networks:
+            if self._left_on(network):
+                continue
+            others = self.driver.list_subnets(self.admin, network_id=network.id, tx=self.tx)
+            label = f"network {network.name}"
+            if others:
+                names = ", ".join(subnet.name or subnet.id for subnet in others)
+                self.kept.append(f"{label}: it has subnets that are not of the stack: {names}")
+            else:
+                self._remove(Kind.NETWORK, network.id, label, self.driver.delete_network)
+
+    def _left_on(self, network: Network) -> Sequence[Port]:
+        """The ports on it; but a DHCP server's goes with its network (Neutron)."""
+        ports = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
+        return [port for port in ports if port.device_owner != DHCP_OWNER]
+
+    def security_groups(self) -> None:
+        """The groups that no port uses."""
+        mine = self.ours.found(Kind.SECURITY_GROUP, self.driver.list_security_groups, self.user)
+        uses = Counter(group for port in self._every_port() for group in port.security_groups) if mine else Counter()
+        for group in mine:
+            label = f"security group {group.name}"
+            if uses[group.id]:
+                self.kept.append(f"{label}: {uses[group.id]} ports use it")
+            else:
+                self._remove(Kind.SECURITY_GROUP, group.id, label, self.driver.delete_security_group)
+
+    def _every_port(self) -> Sequence[Port]:
+        return self.driver.list_ports(self.admin, tx=self.tx)
+
+    def hosts(self) -> None:
+        """The hosts from which nothing is claimed."""
+        with self.ours.transaction() as tx:
+            claims = Counter(claim.host for claim in hosts.all_claims(tx))
+            for name in stacks.members(tx, self.file.stack, Kind.HOST):
+                if claims[name]:
+                    self.kept.append(f"host {name}: {claims[name]} instances are on it")
+                else:
+                    hosts.remove(tx, name)
+                    stacks.drop(tx, Kind.HOST, name)
+                    self.removed.append(f"host {name}")
+
+    def others(self) -> None:
+        """What the file names and the stack did not make."""
+        for network in self.file.networks:
+            self._others_on(network)
+        for group in self.file.security_groups:
+            found = self.find.security_group(group.name)
+            self._name(Kind.SECURITY_GROUP, f"security group {group.name}", found.id if found else None)
+        with self.ours.transaction() as tx:
+            known = {usage.host.name for usage in hosts.usages(tx)}
+            for host in self.file.hosts:
+                maker = stacks.stack_of(tx, Kind.HOST, host.name)
+                if host.name in known and maker != self.file.stack:
+                    self.kept.append(f"host {host.name}: it stays, for {told(maker, self.file.project)}")
+            for entry in self.file.instances:
+                instance = instances.find(tx, entry.request.name, self.file.project)
+                if instance is not None and instance.stack != self.file.name:
+                    self.kept.append(
+                        f"instance {instance.name}: it stays, for {told(stack_of(instance), instance.project)}"
+                    )
+
+    def _others_on(self, entry: NetworkEntry) -> None:
+        network = self.find.network(entry.name)
+        if network is None:
+            return
+        self._name(Kind.NETWORK, f"network {entry.name}", network.id)
+        subnets = {s.name: s.id for s in self.driver.list_subnets(self.user, network_id=network.id, tx=self.tx)}
+        for subnet in entry.subnets:
+            self._name(Kind.SUBNET, f"subnet {subnet.name}", subnets.get(subnet.name))
+        for port in entry.ports:
+            found = self.find.port(network, port.name)
+            self._name(Kind.PORT, f"port {port.name}", found.id if found else None)
+
+    def _name(self, kind: Kind, label: str, id_: str | None) -> None:
+        if id_ is not None and id_ not in self.ours.ids(kind):
+            self.kept.append(f"{label}: it stays, for {self.ours.whose(kind, id_)}")
+
+    def _remove(self, kind: Kind, id_: str, label: str, delete: Callable[..., None]) -> None:
+        try:
+            delete(self.admin, id_, tx=self.tx)
+        except errors.NotFound:
+            pass
+        except errors.Conflict as error:
+            self.kept.append(f"{label}: {error}")
+            return
+        self.ours.drop(kind, id_)
+        self.removed.append(label)
