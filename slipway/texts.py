@@ -9,9 +9,10 @@ MASK = "***"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 # A password may have any sign in it that is typed into a shell: it ends at the last @ before the next slash.
 _PASSWORD = re.compile(r"(?<=://)([^:/?#@]*):[^@]*(?:@[^@/?#]*)*@")
+_BARE_PASSWORD = re.compile(r"^([^:/?#@]*):[^@]*(?:@[^@/?#]*)*@")
 _TOKEN = re.compile(r"(?<=://)[^:/?#@]+@")
 _NAMED = re.compile(
-    r"(?i)\b([\w.-]*(?:password|passwd|pwd|secret|token|signature|sig|credentials?|api[_-]?key))="
+    r"(?i)(password|passwd|pwd|secret|token|signature|(?<![a-z])sig|credentials?|api[_-]?key)="
     r"(?:'[^']*'|\"[^\"]*\"|[^\s&,;'\"]+)"
 )
 _CLOSING = ".,:;!)]}>'\"`"
@@ -21,6 +22,7 @@ _INVISIBLE = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
 """What reverses the order of letters, and what begins a line that no newline begins."""
 _SURROGATES = "\ud800-\udfff"
 _UNFIT = re.compile(f"[{_CONTROLS}{_INVISIBLE}{_SURROGATES}]")
+_NO_UTF8 = re.compile(f"[{_SURROGATES}]")
 _NOT_JSON = re.compile(f"[\x7f-\x9f{_INVISIBLE}]")
 
 
@@ -36,7 +38,8 @@ def masked_url(url: str) -> str:
     """The same of what is known to be one URL: there may be blanks in its password."""
     head = url.rstrip(_CLOSING)
     closing = url[len(head) :]
-    head = _PASSWORD.sub(rf"\1:{MASK}@", head)
+    password = _PASSWORD if "://" in head else _BARE_PASSWORD
+    head = password.sub(rf"\1:{MASK}@", head)
     head, question, query = head.partition("?")
     if not question:
         head, question, query = head.partition("#")
@@ -68,6 +71,11 @@ def _escape(found: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def encodable(text: str) -> str:
+    """The text with escapes for what no UTF-8 can say: bytes of a file's name, mostly."""
+    return _NO_UTF8.sub(_escape, text)
 
 
 def harmless_json(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.say import say
 
 if TYPE_CHECKING:
     from slipway.operations.audit import Finding
@@ -35,7 +36,7 @@ def command(options: Options) -> int:
     if options.json:
         print_json([{**asdict(f), "instance": names.get(f.instance_id or "")} for f in findings])
     elif not findings:
-        click.echo("no differences")
+        say("no differences")
     else:
         rows = [
             (

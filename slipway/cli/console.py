@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.texts import harmless
 
 _SEQUENCES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
@@ -51,13 +52,13 @@ def _write(pieces: Iterable[bytes], options: Options) -> None:
         if options.json:
             print_json({"line": line.decode(errors="replace").rstrip("\r\n")})
         else:
-            sys.stdout.write(harmless(line.decode(errors="replace")))
+            sys.stdout.write(readable(line.decode(errors="replace")))
             sys.stdout.flush()
 
 
-def harmless(text: str) -> str:
-    """The text without what would change the terminal that it is shown on."""
-    return _SEQUENCES.sub("", text)
+def readable(text: str) -> str:
+    """The text without what would change the terminal that it is shown on: what a guest colours is read as it is."""
+    return harmless(_SEQUENCES.sub("", text))
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.cli.options import Options, all_is_loaded, common_options, example
+from slipway.cli.say import say
 
 if TYPE_CHECKING:
     from slipway.drill.campaign import Progress, Report, Wanted
@@ -76,7 +77,7 @@ def command(
     plan = Plan(load(file), seed=seed, remote_network=remote_network)
     if only_list:
         names = [case.name for case in campaign.points(plan, wanted)]
-        print_json(names) if options.json else click.echo("\n".join(names))
+        print_json(names) if options.json else say("\n".join(names))
         return Code.DONE
     for path in filter(None, (junit, html)):
         _try_to_write(path)
@@ -141,7 +142,7 @@ def _progress(options: Options) -> AbstractContextManager[Progress]:
 
     def tell(done: int, planned: int, result: Result) -> None:
         if result.problems:
-            click.echo(f"slipway: run {done} of {planned}: {result.case.name}: {result.problems[0]}", err=True)
+            say(f"slipway: run {done} of {planned}: {result.case.name}: {result.problems[0]}", err=True)
 
     return nullcontext(tell)
 

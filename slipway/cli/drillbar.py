@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from slipway.cli.say import shown
 from slipway.drill.runner import Outcome, Result
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def bar() -> Iterator[campaign.Progress]:
         def tell(done: int, planned: int, result: Result) -> None:
             nonlocal leaks
             leaks += result.outcome is Outcome.LEAK
-            text = f"{leaks} leaked, {result.case.name}"
+            text = escape(shown(f"{leaks} leaked, {result.case.name}"))
             drawn.update(task, completed=done, total=planned, description=text)
             drawn.refresh()
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 import click
 
+from slipway.cli.say import say, shown
 from slipway.errors import BuildInterrupted, InvalidFile, SlipwayError
 
 
@@ -38,18 +39,18 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         # The interpreter would fail once more when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            click.echo(f"slipway: the output cannot be written: {error.strerror}", err=True)
+            say(f"slipway: the output cannot be written: {error.strerror}", err=True)
         return Code.UNEXPECTED
     if _verbose(argv) and not isinstance(error, (click.ClickException, click.Abort)):
         import traceback
 
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)), err=True)
     if _json(argv):
         from slipway.cli.output import print_json
 
         print_json({"error": _described(error)})
     else:
-        click.echo(_text(error), err=True)
+        say(_text(error), err=True)
     if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
         return Code.INTERRUPTED
     return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile)) else Code.UNEXPECTED
@@ -64,7 +65,7 @@ def _described(error: BaseException) -> dict[str, object]:
 
 def _text(error: BaseException) -> str:
     if isinstance(error, InvalidFile):
-        return "\n".join(error.problems)
+        return "\n".join(map(shown, error.problems))
     if isinstance(error, click.UsageError) and error.ctx:
         return f"slipway: {_message(error)} (see '{error.ctx.command_path} --help')"
     if isinstance(error, (click.ClickException, click.Abort, SlipwayError, BuildInterrupted, KeyboardInterrupt)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.say import say
 
 
 @click.command("list", epilog=example("slipway list", "slipway list --project demo", "slipway list --output json"))
@@ -14,11 +15,11 @@ from slipway.cli.options import Options, common_options, example, orchestrator
 def command(options: Options, project: str | None) -> None:
     """List the instances, by project and name; deleted ones are left out."""
     from slipway.cli.output import (
-        addresses_text,
         coloured,
         fault_text,
         instance_json,
         print_json,
+        several,
         state_text,
         table,
         write,
@@ -29,7 +30,7 @@ def command(options: Options, project: str | None) -> None:
     if options.json:
         print_json([instance_json(instance) for instance in found])
     elif not found:
-        click.echo("no instances" + (f" in project {project}" if project else ""))
+        say("no instances" + (f" in project {project}" if project else ""))
     else:
         columns = ("NAME", "PROJECT", "STATE", "HOST", "ADDRESSES", "FAULT")
         rows = [
@@ -38,7 +39,7 @@ def command(options: Options, project: str | None) -> None:
                 instance.project,
                 coloured(state_text(instance)),
                 instance.host or "-",
-                addresses_text(instance.addresses),
+                several(instance.addresses),
                 fault_text(instance),
             )
             for instance in found

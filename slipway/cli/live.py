@@ -14,6 +14,7 @@ from rich.text import Text
 
 from slipway.cli.output import console, seconds_text
 from slipway.cli.progress import Progress, end_text, happened, warning
+from slipway.cli.say import shown
 from slipway.model.record import Event
 
 _LONGEST_NAME = 20
@@ -108,10 +109,10 @@ class LiveProgress(Progress):
 
     def _line(self, event: Event, text: str, mark: str) -> None:
         colour = {"✓": "green", "✗": "red", "!": "yellow"}[mark]
-        shown = mark if self._unicode else {"✓": "+", "✗": "x"}.get(mark, mark)
-        line = Text(f"{shown} ", style=colour)
-        line.append(f"{event.name:<{self._width}}  ", style="bold")
-        line.append(text, style="")
+        sign = mark if self._unicode else {"✓": "+", "✗": "x"}.get(mark, mark)
+        line = Text(f"{sign} ", style=colour)
+        line.append(f"{shown(event.name):<{self._width}}  ", style="bold")
+        line.append(shown(text), style="")
         self._lines.append(line)
 
     # --- drawing --------------------------------------------------------------------------------------------------
@@ -134,11 +135,11 @@ class LiveProgress(Progress):
         frame = _FRAMES[int(now * 10) % len(_FRAMES)] if self._unicode else "-\\|/"[int(now * 10) % 4]
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(f"{frame} ", style="cyan")
-        line.append(f"{_cut(name, self._width):<{self._width}}  ", style="bold")
+        line.append(f"{_cut(shown(name), self._width):<{self._width}}  ", style="bold")
         line.append(f"{row.phase:<{_WIDEST_PHASE}}  ", style="red" if row.phase == "REVERTING" else "yellow")
         line.append(f"{seconds_text(now - row.began):>7}  ")
-        line.append(f"{row.step:<16}  ")
-        line.append(row.host, style="dim")
+        line.append(f"{shown(row.step):<16}  ")
+        line.append(shown(row.host), style="dim")
         line.truncate(self._console.width - 1, overflow="ellipsis")
         return line
 

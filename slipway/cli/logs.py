@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from slipway.cli.say import fit, shown
+from slipway.texts import harmless, masked
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict
+    from structlog.typing import EventDict, ExcInfo
 
     from slipway.cli.options import Options
 
@@ -41,10 +45,8 @@ def _handler(options: Options) -> logging.Handler:
     if options.json:
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=colours, pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
-        )
-    last = [structlog.processors.dict_tracebacks] if options.json else []
+        renderer = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, exception_formatter=_write_traceback)
+    last = [_tracebacks()] if options.json else []
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -55,7 +57,7 @@ def _handler(options: Options) -> logging.Handler:
                 structlog.stdlib.ExtraAdder(),
                 _without_blanks,
             ],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _fit, renderer],
         )
     )
     return handler
@@ -64,3 +66,24 @@ def _handler(options: Options) -> logging.Handler:
 def _without_blanks(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Leave out what a line does not have: a build's announcements bear no step, for one."""
     return {name: value for name, value in event.items() if value != ""}
+
+
+def _fit(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Without secrets and control characters, whoever the texts are from."""
+    return {
+        name: shown(value) if isinstance(value, str) else value if name == "exc_info" else fit(value)
+        for name, value in event.items()
+    }
+
+
+def _tracebacks() -> Any:
+    """Without the values of variables: user data and passwords are among them."""
+    from structlog.processors import ExceptionRenderer
+    from structlog.tracebacks import ExceptionDictTransformer
+
+    return ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    text = "".join(traceback.format_exception(*exc_info))
+    stream.write(harmless(masked(f"\n{text}")).rstrip("\n"))

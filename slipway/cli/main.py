@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -78,6 +79,10 @@ class LazyGroup(click.Group):
             _do_not_look_for_garbage()
         # Python has no standard output where the shell has closed it (>&-).
         sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that knows less than Unicode shows an escape; nothing fails for a letter.
+                stream.reconfigure(errors="backslashreplace")
         try:
             code = super().main(argv, *more, **extra)
             sys.stdout.flush()

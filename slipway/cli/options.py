@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from slipway.texts import masked_url
+
 if TYPE_CHECKING:
     from slipway.model.record import Event
     from slipway.orchestrator import Orchestrator
@@ -41,7 +43,7 @@ class Options:
 
     def command(self, *words: str) -> str:
         """A command for the user to type, on the same state directory and database."""
-        places = [word for name, value in self.typed.items() for word in (f"--{name}", value)]
+        places = [word for name, value in self.typed.items() for word in (f"--{name}", masked_url(value))]
         return shlex.join(["slipway", *words, *places])
 
 

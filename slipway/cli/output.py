@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
+from slipway.cli.columns import GAP, fitted
+from slipway.cli.say import fit, shown
+from slipway.texts import harmless, harmless_json, masked
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
+    from rich.text import Text
 
     from slipway.model.record import Effect, Instance
 
@@ -40,47 +44,83 @@ def console() -> Console:
 
 
 def write(*lines: RenderableType) -> None:
-    """Write to standard output; without the blanks at the ends of lines where it is no terminal."""
+    """Write to standard output; without the blanks at the ends of lines where it is no terminal.
+
+    A text that comes as a `str` is made harmless; what is more than that is made by the functions below.
+    """
+    from rich.text import Text
+
+    fit = [Text(harmless(masked(line))) if isinstance(line, str) else line for line in lines]
     out = console()
     if out.is_terminal:
-        out.print(*lines, sep="\n")
+        out.print(*fit, sep="\n")
         return
     with out.capture() as captured:
-        out.print(*lines, sep="\n")
+        out.print(*fit, sep="\n")
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, folded: Sequence[str] = ()) -> Table:
-    """A table without lines. A column whose name ends in `>` is aligned to the right; only those `folded` wrap."""
+Cell: TypeAlias = "str | Text | Sequence[str]"
+"""What stands in a table: a text in one line, one with a colour, or several lines."""
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, folded: Sequence[str] = ()) -> RenderableType:
+    """A table without lines. A column whose name ends in `>` is aligned to the right; only those `folded` wrap.
+
+    On a terminal that is too narrow columns are cut or left out in the order of `slipway.cli.columns`.
+    """
+    from rich.console import Group
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        name = column.rstrip(">")
-        made.add_column(name, justify="right" if name != column else "left", no_wrap=name not in folded)
-    for row in rows:
-        made.add_row(*row)
-    return made
+    names = [column.rstrip(">") for column in columns]
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    widths = {name: max([len(name), *(_width(row[number]) for row in cells)]) for number, name in enumerate(names)}
+    cut, left_out = fitted(widths, console().width, folded=folded)
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    kept = [number for number, name in enumerate(names) if name not in left_out]
+    for number in kept:
+        name = names[number]
+        justify: Literal["left", "right"] = "right" if name != columns[number] else "left"
+        made.add_column(name, justify=justify, no_wrap=name not in folded, max_width=cut.get(name))
+    for row in cells:
+        made.add_row(*(row[number] for number in kept))
+    if not left_out:
+        return made
+    note = f"(no room for {', '.join(left_out)}: a wider terminal or --output json shows all)"
+    return Group(made, coloured(note, "undone"))
+
+
+def _cell(cell: Cell) -> Text:
+    from rich.text import Text
+
+    if isinstance(cell, Text):
+        return cell
+    return Text(shown(cell) if isinstance(cell, str) else "\n".join(map(shown, cell)))
+
+
+def _width(cell: Text) -> int:
+    return max((line.cell_len for line in cell.split("\n", allow_blank=True)), default=0)
 
 
 def labelled(rows: Sequence[tuple[str, str]]) -> RenderableType:
     """Labels and texts, indented; a long text goes on below its own beginning."""
     from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid = Table.grid(padding=(0, GAP, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    for row in rows:
-        grid.add_row(*row)
+    for label, text in rows:
+        grid.add_row(shown(label), Text(harmless(masked(text))))
     return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
-def coloured(text: str, word: str | None = None) -> RenderableType:
+def coloured(text: str, word: str | None = None) -> Text:
     """The text in the colour of its first word, or of another one."""
     from rich.text import Text
 
-    return Text(text, style=COLOURS.get(word or text.partition(" ")[0], ""))
+    return Text(shown(text), style=COLOURS.get(word or text.partition(" ")[0], ""))
 
 
 def state_text(instance: Instance) -> str:
@@ -94,9 +134,9 @@ def fault_text(instance: Instance) -> str:
     return "-" if fault is None else f"{fault.type} in {fault.step}" if fault.step else fault.type
 
 
-def addresses_text(addresses: Sequence[str]) -> str:
-    """All addresses: a line each on a terminal, in one line elsewhere."""
-    return ("\n" if sys.stdout.isatty() else ", ").join(addresses) or "-"
+def several(texts: Sequence[str]) -> Cell:
+    """Addresses and the like: a line each on a terminal, in one line elsewhere."""
+    return texts if texts and sys.stdout.isatty() else ", ".join(texts) or "-"
 
 
 def seconds_text(seconds: float) -> str:
@@ -145,9 +185,20 @@ def counted(number: int, noun: str) -> str:
 
 
 def print_json(value: object) -> None:
-    """Write a value in one line. Times become ISO 8601, dataclasses objects."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    """Write a value in one line, without secrets. Times become ISO 8601, dataclasses objects."""
+    sys.stdout.write(_json(value) + "\n")
     sys.stdout.flush()
+
+
+def _json(value: object) -> str:
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # A file's name that is no UTF-8.
+        encoded = b"="
+    if b"=" in encoded or b"://" in encoded:
+        encoded = msgspec.json.encode(fit(msgspec.to_builtins(value)))
+    return harmless_json(encoded.decode())
 
 
 def instance_json(instance: Instance) -> dict[str, Any]:

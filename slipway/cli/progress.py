@@ -10,10 +10,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-import click
-
 from slipway.cli.options import Options
 from slipway.cli.output import print_json, seconds_text, without_owner
+from slipway.cli.say import say, shown
 from slipway.model.record import Event
 
 
@@ -50,7 +49,7 @@ class Progress:
 
     def announce(self, text: str) -> None:
         """Tell the user something besides the progress."""
-        click.echo(f"slipway: {text}", err=True)
+        say(f"slipway: {text}", err=True)
 
 
 def progress_for(options: Options, names: Collection[str]) -> Progress:
@@ -108,7 +107,7 @@ class PlainProgress(Progress):
             click.echo(f"slipway: {told}", err=True)
             return
         for text in self._news(event):
-            click.echo(f"{event.name:<{self._width}}  {text}")
+            say(f"{shown(event.name):<{self._width}}  {shown(text)}")
 
     def _news(self, event: Event) -> Iterator[str]:
         first = event.name not in self._began

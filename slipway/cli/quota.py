@@ -9,6 +9,7 @@ import click
 
 from slipway.cli.options import Options
 from slipway.cli.resources import given, group, network_service, project_option, subcommand
+from slipway.cli.say import say
 
 if TYPE_CHECKING:
     from slipway.model.network import Quota
@@ -41,7 +42,7 @@ def list_(options: Options) -> None:
     if options.json:
         print_json(found)
     elif not found:
-        click.echo("no quotas")
+        say("no quotas")
     else:
         columns = ("PROJECT", *(f"{name.upper()}>" for name in RESOURCES))
         write(table(columns, [(one.project_id, *(_use(one, name) for name in RESOURCES)) for one in found]))

@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from slipway.cli.options import Options
 from slipway.cli.output import labelled, print_json, table, write
+from slipway.cli.say import say
 from slipway.model.network import AddressPair, AllocationPool, DhcpOption, FixedIp, HostRoute, SecurityGroupRule
 
 if TYPE_CHECKING:
@@ -49,14 +48,14 @@ def show_list(
     if options.json:
         print_json([resource_json(one) for one in found])
     elif not found:
-        click.echo(f"no {noun}s")
+        say(f"no {noun}s")
     else:
         write(table(columns, [[text or "-" for text in row(one)] for one in found]))
 
 
 def write_deleted(noun: str, resource: Resource) -> None:
     """Say that it is gone."""
-    click.echo(f"deleted {noun} {resource.name or resource.id}")
+    say(f"deleted {noun} {resource.name or resource.id}")
 
 
 def rule_text(rule: SecurityGroupRule) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.say import say
 
 if TYPE_CHECKING:
     from slipway.stacks.changes import RunResult
@@ -70,7 +71,7 @@ def command(
     if allow_faults:
         faults += run_file.faults
     elif run_file.faults:
-        click.echo(f"slipway: the faults of {file} do not go off without --allow-faults", err=True)
+        say(f"slipway: the faults of {file} do not go off without --allow-faults", err=True)
     stop = Stop()
     with orchestrator(options, run_file, sleep=stop.sleep, faults=faults, new=True) as slipway:
         at_rest = {i.name for i in slipway.list(project=run_file.project) if i.task_state is None}

@@ -19,6 +19,7 @@ from slipway.cli.resources import (
     show_named,
     subcommand,
 )
+from slipway.cli.say import say
 
 command = group(
     "security-group",
@@ -146,6 +147,6 @@ def remove(options: Options, rules: tuple[str, ...]) -> None:
         for rule_id in rules:
             network.delete_security_group_rule(rule_id)
             if not options.json:
-                click.echo(f"removed rule {rule_id}")
+                say(f"removed rule {rule_id}")
     if options.json:
         print_json([{"id": rule_id} for rule_id in rules])

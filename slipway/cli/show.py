@@ -11,6 +11,7 @@ import click
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
+    from slipway.cli.output import Cell
     from slipway.model.machine import Disk, Nic, Vif
     from slipway.operations.addresses import NicAddresses, SeenAddresses
     from slipway.states.details import Details
@@ -41,10 +42,11 @@ def command(options: Options, name: str, project: str | None) -> None:
 def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
     from slipway.cli.output import effect_json, instance_json
     from slipway.cli.timeline import entry_json, timeline
+    from slipway.states.instances import to_keep
 
     return {
         **instance_json(details.instance),
-        "request": details.instance.request,
+        "request": to_keep(details.instance.request),
         "claim": details.claim,
         "ports": [
             {
@@ -129,7 +131,7 @@ def _write(details: Details, seen: SeenAddresses) -> None:
     write(coloured(f"{instance.name}  {state_text(instance)}", instance.vm_state), labelled(list(_facts(details))))
     nics = [
         (
-            "\n".join(_own(nic, addresses)) or "-",
+            _own(nic, addresses) or "-",
             nic.port.mac_address,
             nic.request.network.name,
             vif.devname if vif else "-",
@@ -172,12 +174,12 @@ def _write(details: Details, seen: SeenAddresses) -> None:
     write("", table(("TIME>", "EVENT", "TOOK>", "DETAIL"), timeline_rows(timeline(details)), folded=("DETAIL",)))
 
 
-def _seen_texts(addresses: NicAddresses | None) -> tuple[str, str]:
+def _seen_texts(addresses: NicAddresses | None) -> tuple[Cell, Cell]:
     """The leases and what the guest says; `-` where nobody could be asked or answers."""
     if addresses is None:
         return "-", "-"
     leases = None if addresses.leases is None else [lease.ip_address for lease in addresses.leases]
-    lease, guest = ("-" if found is None else "\n".join(found) or "none" for found in (leases, addresses.guest))
+    lease, guest = ("-" if found is None else found or "none" for found in (leases, addresses.guest))
     return lease, guest
 
 

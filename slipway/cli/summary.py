@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
 from slipway.cli.output import (
-    addresses_text,
     coloured,
     counted,
     effect_json,
@@ -20,18 +17,19 @@ from slipway.cli.output import (
     labelled,
     print_json,
     seconds_text,
+    several,
     state_text,
     table,
     without_owner,
     write,
 )
 from slipway.cli.progress import Progress
+from slipway.cli.say import say
 from slipway.operations.batch import Ended, Status
 from slipway.stacks.changes import Changes
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
+    from slipway.cli.output import Cell
     from slipway.model.record import Instance
 
 _MOST_LINES = 20
@@ -72,7 +70,7 @@ def conclude(
         write(coloured(f"! {line}", "intended"))
     done = changes is not None and bool(changes.created or changes.changed or changes.removed)
     if nothing and not done and all(one.status is Status.UNCHANGED for one in ended):
-        click.echo(nothing)
+        say(nothing)
     _write_advice(list(_advice(ended, options, again, replace)))
     return code
 
@@ -109,11 +107,10 @@ def _write_changes(changes: Changes, options: Options) -> None:
     """What was changed on record besides the instances."""
     signed = (("+", changes.created, "done"), ("~", changes.changed, "intended"), ("-", changes.removed, "stuck"))
     lines = [coloured(f"{sign} {line}", colour) for sign, lines, colour in signed for line in lines]
-    shown = lines if options.verbose else lines[:_MOST_LINES]
-    if len(shown) < len(lines):
-        shown = [*shown, f"... and {len(lines) - len(shown)} more (--verbose shows all)"]
-    if shown:
-        write(*shown, "")
+    some = lines if options.verbose else lines[:_MOST_LINES]
+    if some:
+        more = [f"... and {len(lines) - len(some)} more (--verbose shows all)"] if len(some) < len(lines) else []
+        write(*some, *more, "")
 
 
 def _write_table(ended: Sequence[Ended], *, stopped: bool) -> None:
@@ -125,7 +122,7 @@ def _write_table(ended: Sequence[Ended], *, stopped: bool) -> None:
         write(table(columns[:-1], [row[:-1] for row in rows], folded=("STATE",)))
 
 
-def _row(one: Ended, *, stopped: bool) -> tuple[RenderableType, ...]:
+def _row(one: Ended, *, stopped: bool) -> tuple[Cell, ...]:
     instance = one.instance
     known = one.status is Status.UNCHANGED or (stopped and one.status is Status.INTERRUPTED)
     note = "" if known else one.message
@@ -134,7 +131,7 @@ def _row(one: Ended, *, stopped: bool) -> tuple[RenderableType, ...]:
         state = states.get(one.status, str(one.status))
         return one.name, coloured(state, "undone"), "-", "-", "-", note
     took = seconds_text(one.seconds) if one.seconds and one.status is not Status.UNCHANGED else "-"
-    addresses = addresses_text(instance.addresses)
+    addresses = several(instance.addresses)
     return one.name, coloured(state_text(instance)), instance.host or "-", addresses, took, note
 
 
@@ -191,5 +188,5 @@ def _write_advice(advice: Sequence[tuple[str, str]]) -> None:
     if advice:
         write("", "Next:")
     for command, purpose in advice:
-        click.echo(f"  {command}")
+        say(f"  {command}")
         write(coloured(f"      {purpose}", "undone"))

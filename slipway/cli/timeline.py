@@ -15,7 +15,7 @@ from slipway.model.record import Effect
 from slipway.states.details import Details
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from slipway.cli.output import Cell
 
 
 class Entry(Struct, frozen=True):
@@ -59,13 +59,13 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     return asdict(entry)
 
 
-def timeline_rows(entries: Sequence[Entry]) -> Iterator[tuple[RenderableType, ...]]:
+def timeline_rows(entries: Sequence[Entry]) -> Iterator[tuple[Cell, ...]]:
     """Rows of a table: seconds since the first entry, what, how long, and the detail."""
     for entry in entries:
         since = f"{(entry.at - entries[0].at).total_seconds():.3f}"
         took = "" if entry.seconds is None else seconds_text(entry.seconds)
         if entry.type == "state":
-            what = coloured(entry.name)
+            what: Cell = coloured(entry.name)
         else:
             what = f"  {'undo ' if entry.type == 'undo' else ''}{entry.name}"
         yield since, what, took, entry.detail

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from slipway.cli.options import Options, common_options, example
+from slipway.cli.say import say
 
 
 @click.command("validate", epilog=example("slipway validate demo.yaml", "slipway validate demo.yaml --output json"))
@@ -29,7 +30,7 @@ def command(options: Options, file: Path) -> None:
         print_json({"file": str(file), "valid": True, "project": run_file.project, **counts})
     else:
         things = ", ".join(counted(number, kind.removesuffix("s")) for kind, number in counts.items())
-        click.echo(f"{file} is valid: {things}")
+        say(f"{file} is valid: {things}")
 
 
 def _check_workflow(workflow: str) -> None:

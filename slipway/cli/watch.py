@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.say import say, shown
 
 if TYPE_CHECKING:
     from slipway.model.record import Event
@@ -41,7 +42,7 @@ def command(options: Options) -> int:
 def _write(event: Event) -> None:
     from slipway.cli.output import time_text
 
-    click.echo(f"{time_text(event.at)}  {event.name or event.host}  {_text(event)}")
+    say(f"{time_text(event.at)}  {shown(event.name or event.host or '')}  {shown(_text(event))}")
 
 
 def _text(event: Event) -> str:

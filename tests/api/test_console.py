@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.cli.console import harmless
+from slipway.cli.console import readable
 from slipway.operations.console import read_log
 
 
@@ -66,4 +66,4 @@ def test_a_log_that_virtlogd_puts_aside_is_read_to_its_end_and_then_the_next(tmp
 
 def test_a_terminal_is_spared() -> None:
     hostile = "\x1bc\x1b[?7l\x1b[2J\x1b]0;a title\x07\x1b[31mred\x1b[0m\tü\r\n\x07\x9b2J\x1b]52;c;YQ==\x1b\\ end\x1b("
-    assert harmless(hostile) == "red\tü\n2J end("
+    assert readable(hostile) == "red\tü\n2J end("
