@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from slipway.cli.say import say, shown
 from slipway.texts import masked_url
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _warn(event: Event) -> None:
     from slipway.cli.progress import warning
 
     if (text := warning(event)) is not None:
-        click.echo(f"slipway: {text}", err=True)
+        say(f"slipway: {shown(text)}", err=True)
 
 
 @contextmanager

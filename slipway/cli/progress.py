@@ -104,7 +104,7 @@ class PlainProgress(Progress):
     def tell(self, event: Event) -> None:
         """Write what is new of the instance; what is no instance's goes where warnings go."""
         if (told := warning(event)) is not None:
-            click.echo(f"slipway: {told}", err=True)
+            say(f"slipway: {shown(told)}", err=True)
             return
         for text in self._news(event):
             say(f"{shown(event.name):<{self._width}}  {shown(text)}")
