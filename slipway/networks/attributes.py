@@ -174,7 +174,7 @@ class NewPort(PortChanges, total=False):
 
 
 class PortFilters(Paging, total=False):
-    """Which ports to list; `ip_address`, `subnet_id` and `security_group` are any of a port's."""
+    """Which ports to list; `ip_address`, a part of one, `subnet_id` and `security_group` are any of a port's."""
 
     id: Texts
     name: Texts
@@ -192,6 +192,7 @@ class PortFilters(Paging, total=False):
     binding_vif_type: Texts
     binding_vnic_type: Texts
     ip_address: str
+    ip_address_substr: Texts
     subnet_id: str
     security_group: str
 

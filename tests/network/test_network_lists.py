@@ -96,6 +96,30 @@ def test_pages_that_make_no_sense(driver: EmbeddedNetwork, admin: Context) -> No
         driver.list_ports(admin, limit=-1)
 
 
+def test_ports_are_found_by_a_part_of_an_address(driver: EmbeddedNetwork, admin: Context) -> None:
+    """Neutron: the part may be anywhere; but here `_` and `%` are themselves."""
+    net = driver.create_network(admin, name="net")
+    for cidr in ("10.0.0.0/24", "110.0.0.0/24", "2001:db8::/64"):
+        version = 6 if ":" in cidr else 4
+        driver.create_subnet(admin, network_id=net.id, cidr=cidr, ip_version=version, gateway_ip=None)
+    for address in ("10.0.0.1", "10.0.0.10", "110.0.0.1", "10.0.0.2", "2001:db8::a1"):
+        driver.create_port(admin, network_id=net.id, fixed_ips=[{"ip_address": address}])
+
+    def found(parts: str | list[str], **more: Any) -> list[str]:
+        return [port.fixed_ips[0].ip_address for port in driver.list_ports(admin, ip_address_substr=parts, **more)]
+
+    assert found("10.0.0.1") == ["10.0.0.1", "10.0.0.10", "110.0.0.1"]
+    assert found(["0.10", "0.2"]) == ["10.0.0.10", "10.0.0.2"]
+    assert found("DB8::A") == ["2001:db8::a1"]
+    assert found("10_0") == found("%") == []
+    _, second = driver.list_ports(admin, ip_address_substr="10.0.0.1", limit=2)
+    assert found("10.0.0.1", limit=2) == ["10.0.0.1", "10.0.0.10"]
+    assert found("10.0.0.1", marker=second.id) == ["110.0.0.1"]
+    assert found("10.0.0.1", device_id="nobody") == []
+    with pytest.raises(errors.HTTPBadRequest):
+        found(5)  # type: ignore[arg-type]
+
+
 def test_quotas_of_a_project(driver: EmbeddedNetwork, admin: Context) -> None:
     driver.set_quotas(admin, "mine", network=1)
     driver.create_network(MINE, name="a")

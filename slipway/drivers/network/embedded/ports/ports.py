@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,6 +68,11 @@ _LISTING = Listing(
 )
 
 
+def _has_part(port: Port, parts: Sequence[str]) -> bool:
+    """Whether one of these is a part of an address of the port, as it is written."""
+    return any(part.lower() in address.ip_address for address in port.fixed_ips for part in parts)
+
+
 def id_of(key: str) -> str:
     """The id of the port with this key."""
     return str(uuid.uuid5(KEYS, key))
@@ -93,10 +99,21 @@ class Ports:
         return row
 
     def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Port]:
-        """The ports that the project may see and that match all filters; `ip_address`, `subnet_id` and
-        `security_group` are those of any of the port's.
+        """The ports that the project may see and that match all filters; `ip_address`, `ip_address_substr`,
+        `subnet_id` and `security_group` are those of any of the port's.
         """
-        return tuple(map(port_rows.from_row, _LISTING.rows(tx, context, filters, page)))
+        parts = filters.get("ip_address_substr")
+        if parts is None:
+            return tuple(map(port_rows.from_row, _LISTING.rows(tx, context, filters, page)))
+        texts = [
+            checks.text()(part, "ip_address_substr")
+            for part in (parts if isinstance(parts, (list, tuple)) else [parts])
+        ]
+        others = {name: value for name, value in filters.items() if name != "ip_address_substr"}
+        # Addresses are no texts in the database, so all that comes after the marker is looked at.
+        rows = _LISTING.rows(tx, context, others, Page(page.sort_key, None, page.marker, page.sort_dir))
+        found = (port for port in map(port_rows.from_row, rows) if _has_part(port, texts))
+        return tuple(islice(found, page.limit))
 
     def create(
         self, tx: Transaction, context: Context, port_id: str | None, values: dict[str, Any]
