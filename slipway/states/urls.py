@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -18,7 +19,12 @@ _BACKENDS = {
 
 def sqlite_url(path: str | os.PathLike[str]) -> str:
     """The URL of an SQLite database in that file, whatever signs are in its name."""
-    return sa.URL.create("sqlite", database=os.fspath(path)).render_as_string(hide_password=False)
+    name = os.fspath(path)
+    url = sa.URL.create("sqlite", database=name)
+    if "?" in name:
+        # SQLAlchemy's own URLs have no way to say it before 2.1.
+        url = sa.URL.create("sqlite", database=f"file:{quote(name)}", query={"uri": "true"})
+    return url.render_as_string(hide_password=False)
 
 
 def parsed_url(url: str) -> sa.URL:
