@@ -118,9 +118,8 @@ class _Apply:
             self._take(Kind.NETWORK, network)
             self._differences(f"network {entry.name}", network, entry, ("mtu", "shared", "port_security_enabled"))
             self._differences(f"network {entry.name}", network, entry, tuple(_provider(entry)))
-        known = {s.name: s for s in self.driver.list_subnets(self.user, network_id=network.id, tx=self.tx)}
         for subnet in entry.subnets:
-            self._subnet(network, subnet, known.get(subnet.name))
+            self._subnet(network, subnet, self.find.subnet(network, subnet.name))
         for port in entry.ports:
             self._port(network, port)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
-from slipway.model.network import Context, Network, Port, SecurityGroup
+from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.stacks.ours import Ours
 from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
@@ -23,8 +24,13 @@ def all_or_nothing(store: Store, network: NetworkDriver) -> Iterator[Transaction
         yield tx
 
 
+T = TypeVar("T", Network, Subnet, Port, SecurityGroup)
+AMBIGUOUS = (errors.NetworkAmbiguous, errors.NoUniqueMatch)
+"""What the look-ups raise for a name that several have."""
+
+
 class Lookups:
-    """Finds a project's own things by name. Of several with a name the stack's own is meant."""
+    """Finds a project's own things by name. Of several with a name the stack's own is meant; none is by chance."""
 
     def __init__(self, driver: NetworkDriver, user: Context, ours: Ours, tx: Transaction | None) -> None:
         self._driver, self._user, self._ours, self._tx = driver, user, ours, tx
@@ -32,25 +38,31 @@ class Lookups:
     def network(self, name: str) -> Network | None:
         """The project's own network; a shared one of another project is not ours. Raises `NetworkAmbiguous`."""
         listed = self._driver.list_networks(self._user, name=name, tx=self._tx)
-        found = [network for network in listed if network.project_id == self._user.project_id]
-        if len(found) > 1:
-            found = list(self._ours.of(Kind.NETWORK, found)) or found
-        if len(found) > 1:
-            raise errors.NetworkAmbiguous(f"project {self._user.project_id} has several networks called {name}")
-        return found[0] if found else None
+        return self._only(Kind.NETWORK, name, self._own(listed), errors.NetworkAmbiguous)
 
     def security_group(self, name: str) -> SecurityGroup | None:
         """The project's own group. Raises `NoUniqueMatch`."""
         listed = self._driver.list_security_groups(self._user, name=name, tx=self._tx)
-        found = [group for group in listed if group.project_id == self._user.project_id]
-        if len(found) > 1:
-            found = list(self._ours.of(Kind.SECURITY_GROUP, found)) or found
-        if len(found) > 1:
-            raise errors.NoUniqueMatch(f"project {self._user.project_id} has several security groups called {name}")
-        return found[0] if found else None
+        return self._only(Kind.SECURITY_GROUP, name, self._own(listed))
+
+    def subnet(self, network: Network, name: str) -> Subnet | None:
+        """The network's subnet. Raises `NoUniqueMatch`."""
+        listed = self._driver.list_subnets(self._user, network_id=network.id, name=name, tx=self._tx)
+        return self._only(Kind.SUBNET, name, listed)
 
     def port(self, network: Network, name: str) -> Port | None:
-        """The project's port on the network; the oldest where several have the name and none is the stack's."""
-        found = self._driver.list_ports(self._user, network_id=network.id, name=name, tx=self._tx)
-        mine = self._ours.of(Kind.PORT, found) if len(found) > 1 else ()
-        return next(iter([*mine, *found]), None)
+        """The project's port on the network, where others may have some as well. Raises `NoUniqueMatch`."""
+        listed = self._driver.list_ports(self._user, network_id=network.id, name=name, tx=self._tx)
+        return self._only(Kind.PORT, name, self._own(listed))
+
+    def _own(self, listed: Sequence[T]) -> Sequence[T]:
+        return [thing for thing in listed if thing.project_id == self._user.project_id]
+
+    def _only(
+        self, kind: Kind, name: str, found: Sequence[T], error: type[errors.SlipwayError] = errors.NoUniqueMatch
+    ) -> T | None:
+        if len(found) > 1:
+            found = self._ours.of(kind, found) or found
+        if len(found) > 1:
+            raise error(f"project {self._user.project_id} has several {kind}s called {name}")
+        return found[0] if found else None

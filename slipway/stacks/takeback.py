@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
-from slipway.model.network import Context, Network, Port
+from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.model.neutron import DHCP_OWNER
 from slipway.runfile.entries import NetworkEntry, RunFile
 from slipway.stacks.changes import Changes
-from slipway.stacks.lookups import Lookups, all_or_nothing
+from slipway.stacks.lookups import AMBIGUOUS, Lookups, T, all_or_nothing
 from slipway.stacks.ours import Ours, stack_of, told
 from slipway.states import hosts, instances, stacks
 from slipway.states.stacks import Kind
@@ -124,8 +125,8 @@ class _TakeBack:
         for network in self.file.networks:
             self._others_on(network)
         for group in self.file.security_groups:
-            found = self.find.security_group(group.name)
-            self._name(Kind.SECURITY_GROUP, f"security group {group.name}", found.id if found else None)
+            label = f"security group {group.name}"
+            self._name(Kind.SECURITY_GROUP, label, self._named(label, partial(self.find.security_group, group.name)))
         with self.ours.transaction() as tx:
             known = {usage.host.name for usage in hosts.usages(tx)}
             for host in self.file.hosts:
@@ -140,20 +141,29 @@ class _TakeBack:
                     )
 
     def _others_on(self, entry: NetworkEntry) -> None:
-        network = self.find.network(entry.name)
+        label = f"network {entry.name}"
+        network = self._named(label, partial(self.find.network, entry.name))
         if network is None:
             return
-        self._name(Kind.NETWORK, f"network {entry.name}", network.id)
-        subnets = {s.name: s.id for s in self.driver.list_subnets(self.user, network_id=network.id, tx=self.tx)}
+        self._name(Kind.NETWORK, label, network)
         for subnet in entry.subnets:
-            self._name(Kind.SUBNET, f"subnet {subnet.name}", subnets.get(subnet.name))
+            label = f"subnet {subnet.name}"
+            self._name(Kind.SUBNET, label, self._named(label, partial(self.find.subnet, network, subnet.name)))
         for port in entry.ports:
-            found = self.find.port(network, port.name)
-            self._name(Kind.PORT, f"port {port.name}", found.id if found else None)
+            label = f"port {port.name}"
+            self._name(Kind.PORT, label, self._named(label, partial(self.find.port, network, port.name)))
 
-    def _name(self, kind: Kind, label: str, id_: str | None) -> None:
-        if id_ is not None and id_ not in self.ours.ids(kind):
-            self.kept.append(f"{label}: it stays, for {self.ours.whose(kind, id_)}")
+    def _named(self, label: str, find: Callable[[], T | None]) -> T | None:
+        """What a name of the file's stands for; several are said to stay."""
+        try:
+            return find()
+        except AMBIGUOUS as error:
+            self.kept.append(f"{label}: {error}")
+            return None
+
+    def _name(self, kind: Kind, label: str, thing: Network | Subnet | Port | SecurityGroup | None) -> None:
+        if thing is not None and thing.id not in self.ours.ids(kind):
+            self.kept.append(f"{label}: it stays, for {self.ours.whose(kind, thing.id)}")
 
     def _remove(self, kind: Kind, id_: str, label: str, delete: Callable[..., None]) -> None:
         try:
