@@ -75,7 +75,7 @@ def up(directory: Path, *, quiet: bool = False) -> None:
         run("ip", "-n", host, "link", "set", NIC, "up")
         _begin(host, directory / host)
     for host in HOSTS:
-        _wait_for(directory / host / "run" / "libvirt-sock")
+        _wait_for(directory / host)
         if not quiet:
             print(f"{host}: qemu+unix:///system?socket={directory}/{host}/run/libvirt-sock")
 
@@ -118,11 +118,12 @@ def _has_nic(host: str) -> bool:
     return subprocess.run(["ip", "-n", host, "link", "show", NIC], capture_output=True, check=False).returncode == 0
 
 
-def _wait_for(socket: Path) -> None:
-    give_up = time.monotonic() + 30
-    while not socket.exists():
-        if time.monotonic() > give_up:
-            raise SystemExit(f"two_hosts: libvirtd does not begin; see {socket.parent.parent}/libvirtd.log")
+def _wait_for(root: Path) -> None:
+    """Until the daemon listens, for as long as there is one, and at most five minutes."""
+    give_up = time.monotonic() + 300
+    while not (root / "run" / "libvirt-sock").exists():
+        if _running(root) is None or time.monotonic() > give_up:
+            raise SystemExit(f"two_hosts: libvirtd does not begin; see {root}/libvirtd.log")
         time.sleep(0.05)
 
 

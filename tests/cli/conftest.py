@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from click.testing import CliRunner, Result
 
 from slipway.cli.main import main
 from slipway.orchestrator import Orchestrator
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 COMMAND = [sys.executable, "-c", "from slipway.cli.main import main; main(prog_name='slipway')"]
 _MOVES = re.compile(r"(\x1b\[[0-9]*[AK])+")
@@ -104,6 +105,40 @@ def process(environment: dict[str, str]) -> Callable[..., subprocess.CompletedPr
         )
 
     return call
+
+
+class Gate:
+    """A step that waits: a `qemu-img` that begins only once it is let through, for a command with this `PATH`."""
+
+    def __init__(self, directory: Path, run_file: str) -> None:
+        self.path = f"{directory}:{os.environ['PATH']}"
+        self._begun, self._opened = directory / "begun", directory / "opened"
+        program = directory / "qemu-img"
+        waits = f": >{self._begun}; while [ ! -e {self._opened} ]; do sleep 0.05; done"
+        program.write_text(f'#!/bin/sh\n{waits}\nexec {shutil.which("qemu-img")} "$@"\n')
+        program.chmod(0o755)
+        file = Path(run_file)
+        file.write_text(file.read_text().replace("compute: sim", "compute: sim, disks: qcow2"))
+        for name in ("vmlinux", "initrd.gz"):
+            (file.parent / name).write_text(name)
+
+    def wait(self) -> None:
+        """Until somebody stands before it."""
+        until(self._begun.exists, "qemu-img")
+
+    def open(self) -> None:
+        self._opened.touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path, run_file: Callable[..., str]) -> Iterator[Gate]:
+    """Before the making of the first disk, with a run file that has disks of qemu-img's."""
+    if shutil.which("qemu-img") is None:
+        pytest.skip("not installed: qemu-img")
+    (tmp_path / "bin").mkdir()
+    made = Gate(tmp_path / "bin", run_file())
+    yield made
+    made.open()
 
 
 class Terminal:

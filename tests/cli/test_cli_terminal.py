@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +16,8 @@ import pytest
 from click.testing import Result
 
 from slipway.cli.interrupt import TICK
-from tests.waiting import PATIENCE, until
+from tests.cli.conftest import Gate
+from tests.waiting import PATIENCE
 
 Call = Callable[..., Result]
 FileWriter = Callable[..., str]
@@ -187,26 +187,14 @@ def test_an_interrupt_that_the_parent_had_ignored_stays_ignored(
 
 
 def test_ctrl_c_does_not_end_the_programs_of_a_running_step(
-    terminal: Terminals, slipway: Call, run_file: FileWriter, tmp_path: Path
+    terminal: Terminals, slipway: Call, tmp_path: Path, gate: Gate
 ) -> None:
     """A terminal sends it to all that share the command's process group."""
-    programs, began, goes_on = tmp_path / "bin", tmp_path / "began", tmp_path / "goes-on"
-    programs.mkdir()
-    waits = (
-        f'#!/bin/sh\n: >{began}\nwhile [ ! -e {goes_on} ]; do sleep 0.05; done\nexec {shutil.which("qemu-img")} "$@"\n'
-    )
-    (programs / "qemu-img").write_text(waits)
-    (programs / "qemu-img").chmod(0o755)
-    file = run_file()
-    Path(file).write_text(Path(file).read_text().replace("compute: sim", "compute: sim, disks: qcow2"))
-    for name in ("vmlinux", "initrd.gz"):
-        (tmp_path / name).write_text(name)
-    screen = terminal("run", file, PATH=f"{programs}:{os.environ['PATH']}")
-    screen.wait_for("BLOCK_DEVICE_MAPPING")
-    until(began.exists, "qemu-img")
+    screen = terminal("run", str(tmp_path / "demo.yaml"), PATH=gate.path)
+    gate.wait()
     screen.press("\x03")
     screen.wait_for(FINISHING.strip())
-    goes_on.touch()
+    gate.open()
     assert screen.wait() == 130
     effects = json.loads(slipway("show", "web", "--output", "json").stdout)["effects"]
     assert ("disk", "done") in [(effect["kind"], effect["state"]) for effect in effects]
@@ -239,21 +227,25 @@ def test_ctrl_c_while_taking_back_or_resuming(
     assert_nothing_leaked(slipway)
 
 
-def test_what_another_worker_is_at_is_left_to_it(terminal: Terminals, slipway: Call, run_file: FileWriter) -> None:
+def test_what_another_worker_is_at_is_left_to_it(
+    terminal: Terminals, slipway: Call, tmp_path: Path, gate: Gate
+) -> None:
     def assert_busy(*args: str) -> None:
         done = slipway(*args, "--output", "json")
         assert (done.exit_code, statuses(done)[0]) == (1, "busy"), done.output
 
-    worker = terminal("run", run_file("delay: 2s"))
-    worker.wait_for("NETWORKING")
+    file = str(tmp_path / "demo.yaml")
+    worker = terminal("run", file, PATH=gate.path)
+    gate.wait()
     assert_busy("resume")
-    assert_busy("run", run_file("delay: 2s"))
+    assert_busy("run", file)
     waiting = terminal("delete", "web")
     waiting.wait_for("  1 waiting")
     assert_busy("delete", "web", "--timeout", "0")
     waiting.press("\x03")
     assert waiting.wait() == 130
     assert "  slipway delete web" in waiting.text
+    gate.open()
     # The delete wins: the worker sees it at its next step and takes back what it did.
     assert worker.wait() == 0
     assert json.loads(slipway("list", "--output", "json").stdout) == []

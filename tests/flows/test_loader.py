@@ -86,7 +86,7 @@ def test_too_many_steps_are_refused(tmp_path: Path) -> None:
         )
 
 
-@settings(deadline=2000)
+@settings(deadline=20_000)
 @given(st.integers(0, len(BAD)), st.integers(0, 400), st.text('ab1 :-[]{},.$\n"&*!', max_size=5))
 def test_any_text_is_loaded_or_refused(
     tmp_path_factory: pytest.TempPathFactory, start: int, length: int, inserted: str

@@ -13,7 +13,7 @@ from slipway.runfile import RunFile, loads
 
 SCHEMA = json.loads(Path(slipway.runfile.__file__).with_name("schema.json").read_text())
 BAD = Path(__file__).with_name("bad_run_files.txt").read_text()
-QUICK = settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=200, deadline=20_000, suppress_health_check=[HealthCheck.too_slow])
 JUNK = st.sampled_from(["", "\n", "é", "a b", 0, -1, 2**63, 1.5, True, False, None, [], {}, [1], {"a": 1}])
 NAMES = st.sampled_from(["a", "b", "a-1", "web"])
 BY_FORMAT: dict[str, list[Any]] = {
