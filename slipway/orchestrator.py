@@ -237,7 +237,10 @@ class Orchestrator:
             return self._builder.go_on(unfinished[instance_id], on_event, stopping)
 
         # What is not begun any more is said by `go_on`, which knows its name.
-        return run_in_order(dict.fromkeys(unfinished, ()), one, executor=executor, stopping=lambda: False)
+        ended = run_in_order(dict.fromkeys(unfinished, ()), one, executor=executor, stopping=lambda: False)
+        # Also what was killed between the end of a build and this.
+        self._store.scrub()
+        return ended
 
     # --- stopping and starting ------------------------------------------------------------------------------------
 

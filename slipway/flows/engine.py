@@ -103,6 +103,8 @@ class Engine:
         finally:
             self._here.building = self.building_here - {instance.id}
             self._leave(run)
+        if instances.bears_secrets(instance.request):
+            tools.store.scrub()
         with self.tools.store.read() as tx:
             return instances.get(tx, instance.id)
 

@@ -61,6 +61,11 @@ def to_keep(request: InstanceRequest) -> InstanceRequest:
     return replace(request, files=files) if files else request
 
 
+def bears_secrets(request: InstanceRequest) -> bool:
+    """Whether there is something in it that is on record only while the instance is built."""
+    return request.user_data is not None or any(file.content is not None for file in request.files)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -28,7 +29,10 @@ Transaction: TypeAlias = sa.Connection
 BUSY_TIMEOUT = 30.0
 """Seconds that a writer waits for another one."""
 
+_SCRUB_TIMEOUT = 1.0
+"""Seconds that others are waited for where the write-ahead log is to be emptied."""
 
+_log = logging.getLogger(__name__)
 _ABOUT = sa.select(meta.c.schema_version, meta.c.installation)
 
 
@@ -56,6 +60,7 @@ class Store:
         self._shown = masked_url(parsed.render_as_string())
         self._path = sqlitefile.path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
         self._may_write = True
+        self._unscrubbed = False
         if self._path is not None:
             sqlitefile.make_private(self._path, make=make)
             self._may_write = sqlitefile.may_be_written(self._path)
@@ -149,6 +154,8 @@ class Store:
                 yield tx
         for call in calls:
             call()
+        if self._unscrubbed:
+            self._unscrubbed = not self._checkpoint(wait=0)
 
     @contextmanager
     def _connection(self) -> Iterator[Transaction]:
@@ -178,6 +185,32 @@ class Store:
     def after_commit(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""
         tx.info["after_commit"].append(call)
+
+    def scrub(self) -> None:
+        """Have nothing in SQLite's write-ahead log that is no longer in the database, whoever has it open.
+
+        What is deleted is overwritten in the database, but the log keeps what was written until it is begun anew, which
+        other processes put off. Where one of them reads or writes just then for longer than a moment, it is tried
+        again after each commit, and at the end. Never raises: what was committed is committed.
+        """
+        if self._path is not None and self._may_write:
+            self._unscrubbed = not self._checkpoint(wait=_SCRUB_TIMEOUT)
+
+    def _checkpoint(self, *, wait: float) -> bool:
+        """Whether all of the log is in the database, and the log is empty."""
+        try:
+            with self._translated(), self._connection() as tx:
+                connection = tx.connection.driver_connection
+                assert connection is not None
+                connection.execute(f"PRAGMA busy_timeout = {round(wait * 1000)}")
+                try:
+                    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    connection.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT * 1000)}")
+        except (errors.StoreError, sqlite3.Error) as error:
+            _log.warning("the write-ahead log of %s could not be emptied: %s", self._shown, error)
+            return False
+        return not busy
 
     def _why_not(self) -> str:
         found = sqlitefile.why_unusable(self._path) if self._path else None
@@ -210,6 +243,8 @@ class Store:
     def close(self) -> None:
         """Close all connections, each when its thread's transaction has ended; the store opens new ones if it is used
         again. SQLite crashes when a connection is closed while another thread uses it."""
+        if self._unscrubbed:
+            self._unscrubbed = not self._checkpoint(wait=_SCRUB_TIMEOUT)
         with self._lock:
             all_kept = [kept for kept in self._all_kept if kept.pid == os.getpid()]
         for kept in all_kept:
