@@ -97,6 +97,10 @@ class UnexpectedState(SlipwayError):
     """A row was not in the state that the caller expected; names both."""
 
 
+class UnknownState(SlipwayError):
+    """An instance is in a state that this Slipway does not know: a newer one wrote it, or somebody by hand."""
+
+
 class StaleWorker(SlipwayError):
     """Another worker has taken this build over; this one stops and touches nothing more."""
 

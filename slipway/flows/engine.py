@@ -122,7 +122,7 @@ class Engine:
             run.outcome = Outcome.DELETE
             run.tell("instance.delete.start")
         elif outcome is not None:
-            run.outcome = Outcome(outcome)
+            run.outcome = _outcome(outcome)
         elif run.ledger.state.building and run.instance.damage:
             run.failed("record", errors.RecordDamaged(run.instance.damage))
 
@@ -135,7 +135,17 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the run has the cause already, unless TaskFlow itself failed
                 run.failed("flow", error)
             else:
-                run.tell("instance.create.end", message="Success", addresses=run.addresses)
+                self._succeeded(run)
+
+    def _succeeded(self, run: Run) -> None:
+        """All steps are done, so that the instance is at rest, unless the workflow has none that brings it there."""
+        if run.ledger.state.at_rest:
+            run.tell("instance.create.end", message="Success", addresses=run.addresses)
+            return
+        text = (
+            f"workflow {run.instance.workflow} has ended, and the instance is {run.ledger.state}: no step uses 'finish'"
+        )
+        run.failed("flow", errors.AbortBuild(text))
 
     @contextlib.contextmanager
     def _flow(self, run: Run) -> Iterator[Any]:
@@ -233,6 +243,14 @@ def _delete(run: Run, stuck: list[Effect]) -> None:
         run.tell("instance.delete.end")
     if building:
         run.tell("instance.create.end", message="the instance was deleted while it was built")
+
+
+def _outcome(recorded: str) -> Outcome:
+    """What was decided; where nobody can read that, all is undone, and no other host is tried."""
+    try:
+        return Outcome(recorded)
+    except ValueError:
+        return Outcome.ABORT
 
 
 _CONCLUDE: dict[Outcome, Callable[[Run, Any], None]] = {

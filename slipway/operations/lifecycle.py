@@ -20,11 +20,14 @@ from slipway.operations.limits import check_seconds
 from slipway.states import effects, instances
 from slipway.states.history import last_power_change
 from slipway.states.lease import Lease
-from slipway.states.machines import GOALS, Move, State, VmState
+from slipway.states.machines import GOALS, Move, State, VmState, check_known
 from slipway.states.store import Transaction
 from slipway.states.worker import is_gone
 
 Listener = Callable[[Event], None]
+
+_MOST_TRIES = 100
+"""How often a delete looks anew at an instance that somebody else has moved meanwhile."""
 
 
 class Builder:
@@ -98,7 +101,10 @@ class Builder:
         """Take an unfinished instance over, if its worker is gone, and bring it to rest."""
         if stopping():
             return Ended(instance.name, Status.INTERRUPTED, instance, "not begun")
-        taken = self._take(instance.id)
+        try:
+            taken = self._take(instance.id)
+        except errors.UnknownState as error:
+            return Ended(instance.name, Status.BUSY, instance, str(error))
         if taken is not None:
             return self._work(taken, Status.RESUMED, notify, stopping)
         return Ended(instance.name, Status.BUSY, instance, _who_is_at(self._get(instance.id)))
@@ -120,6 +126,7 @@ class Builder:
             instance = instances.get(tx, instance_id)
             if _at_rest(instance):
                 return None
+            check_known(State(instance.vm_state, instance.task_state), instance.name)
             if not self._may_take(tx, instance):
                 return None
             worker = self._lease()
@@ -259,20 +266,23 @@ class Builder:
 
     def _mark_deleting(self, name: str, project: str | None) -> Instance:
         """Set DELETING, generation unchanged, so that a live worker sees it at its next step."""
-        while True:
+        for _ in range(_MOST_TRIES):
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)
                 state = State(found.vm_state, found.task_state)
                 try:
                     instances.advance(tx, found.id, found.generation, state, Move.DELETE, self._tools.clock())
                 except (errors.UnexpectedState, errors.StaleWorker):
+                    # It was moved since it was read.
                     continue
                 return found
+        raise errors.InstanceBusy(f"instance {name} was moved by others {_MOST_TRIES} times in a row")
 
     def _find(self, tx: Transaction, name: str, project: str | None) -> Instance:
         found = instances.find(tx, name, project)
         if found is None:
             raise errors.InstanceNotFound(f"no instance {name}" + (f" in project {project}" if project else ""))
+        check_known(State(found.vm_state, found.task_state), found.name)
         return found
 
     def _get(self, instance_id: str) -> Instance:

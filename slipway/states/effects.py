@@ -49,6 +49,16 @@ _OF_INSTANCE = sa.select(effects).where(_OWN).order_by(effects.c.seq)
 
 
 def _effect(row: Any) -> Effect:
+    """The effect; one whose row cannot be understood is stuck, so that what it may use stays held until it is undone."""
+    state, scope, error = row.state, row.scope, row.error
+    try:
+        state, scope = EffectState(state), Scope(scope)
+    except ValueError as damage:
+        state, scope, error = (
+            EffectState.STUCK,
+            Scope.HOST if row.host else Scope.INSTANCE,
+            f"its row is damaged: {damage}",
+        )
     return Effect(
         key=row.key,
         instance_id=row.instance_id,
@@ -56,12 +66,12 @@ def _effect(row: Any) -> Effect:
         step=row.step,
         slot=row.slot,
         kind=row.kind,
-        scope=Scope(row.scope),
+        scope=scope,
         host=row.host,
-        state=EffectState(row.state),
+        state=state,
         args=row.args,
         result=row.result,
-        error=row.error,
+        error=error,
         held_by=row.held_by,
         started_at=row.started_at,
         finished_at=row.finished_at,

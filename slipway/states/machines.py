@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from slipway.errors import UnexpectedState
+from slipway.errors import UnexpectedState, UnknownState
 
 if TYPE_CHECKING:
     from transitions import Machine
@@ -178,6 +178,18 @@ def _machine() -> Machine:
     states = sorted({str(s) for t in TRANSITIONS for s in (*t.sources, t.target)})
     table: list[Any] = [[t.event.value, [str(s) for s in t.sources], str(t.target)] for t in TRANSITIONS]
     return Machine(model=None, states=states, transitions=table, initial=str(INITIAL), auto_transitions=False)
+
+
+_KNOWN = frozenset(state for t in TRANSITIONS for state in (*t.sources, t.target))
+
+
+def check_known(state: State, whose: str) -> None:
+    """Raise `UnknownState` for one of which nobody knows what may come next."""
+    if state not in _KNOWN:
+        raise UnknownState(
+            f"instance {whose} is {state}, which is no state that this Slipway knows: upgrade it if a newer one wrote "
+            "that, or put right vm_state and task_state of its row"
+        )
 
 
 @cache
