@@ -49,16 +49,13 @@ _OF_INSTANCE = sa.select(effects).where(_OWN).order_by(effects.c.seq)
 
 
 def _effect(row: Any) -> Effect:
-    """The effect; one whose row cannot be understood is stuck, so that what it may use stays held until it is undone."""
+    """The effect; one that nobody understands is stuck, so that what it may use stays held until it is undone."""
     state, scope, error = row.state, row.scope, row.error
     try:
         state, scope = EffectState(state), Scope(scope)
     except ValueError as damage:
-        state, scope, error = (
-            EffectState.STUCK,
-            Scope.HOST if row.host else Scope.INSTANCE,
-            f"its row is damaged: {damage}",
-        )
+        state, error = EffectState.STUCK, f"its row is damaged: {damage}"
+        scope = Scope.HOST if row.host else Scope.INSTANCE
     return Effect(
         key=row.key,
         instance_id=row.instance_id,

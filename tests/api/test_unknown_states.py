@@ -86,7 +86,8 @@ def test_an_unknown_state_is_an_error_of_its_own(vm_state: str, task_state: str 
 
 @pytest.mark.parametrize("column", ["state", "scope"])
 def test_an_effect_that_nobody_understands_is_stuck_until_it_is_undone(column: str, state: Path) -> None:
-    sql(state, f"UPDATE effects SET {column} = 'foo' WHERE kind = 'disk'")
+    web = "SELECT id FROM instances WHERE name = 'web'"
+    sql(state, f"UPDATE effects SET {column} = 'foo' WHERE kind = 'disk' AND instance_id = ({web})")
     with Orchestrator(state) as slipway:
         (disk,) = [effect for effect in slipway.show("web").effects if effect.kind == "disk"]
         assert (disk.state, disk.error) == (
