@@ -46,7 +46,7 @@ class Nic:
 
     def hears(self, frame: bytes, within: float) -> bool:
         give_up = time.monotonic() + within
-        while (left := give_up - time.monotonic()) > 0 and select.select([self.file], [], [], left)[0]:
+        while select.select([self.file], [], [], max(0.0, give_up - time.monotonic()))[0]:
             if os.read(self.file, 2000)[_HEADER:].startswith(frame[:42]):
                 return True
         return False
