@@ -99,7 +99,7 @@ def has_linuxbridge():
     return importlib.util.find_spec("neutron.plugins.ml2.drivers.linuxbridge") is not None
 
 
-def register_agent(plugin, host="host1"):
+def register_agent(plugin, host="host1", **more):
     from datetime import timedelta
 
     from neutron.db.models.agent import Agent
@@ -116,7 +116,7 @@ def register_agent(plugin, host="host1"):
         mappings = {"bridge_mappings": {"physnet1": "br-eth1", "physnet2": "br-eth2"}}
     tunnels = {"tunnel_types": ["vxlan"], "tunneling_ip": "10.99.0.1"}
     agent = {"agent_type": kind, "binary": binary, "host": host, "topic": "N/A", "start_flag": True}
-    plugin.create_or_update_agent(admin, agent | {"configurations": tunnels | mappings}, timeutils.utcnow())
+    plugin.create_or_update_agent(admin, agent | {"configurations": tunnels | mappings | more}, timeutils.utcnow())
     with api.CONTEXT_WRITER.using(admin):
         late = timeutils.utcnow() + timedelta(days=3650)
         admin.session.query(Agent).update({"heartbeat_timestamp": late})

@@ -28,8 +28,9 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
 def resource_json(resource: Resource | SecurityGroupRule) -> dict[str, Any]:
     """A resource for programs: Neutron's attributes with `_` for `:`."""
     values = {name: getattr(resource, name) for name in resource.__struct_fields__}
-    if "binding_profile" in values:
-        values["binding_profile"] = json.loads(values["binding_profile"])
+    for name in ("binding_profile", "binding_vif_details"):
+        if name in values:
+            values[name] = json.loads(values[name])
     return values
 
 

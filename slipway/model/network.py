@@ -88,9 +88,9 @@ class Subnet(Struct, frozen=True):
 
 
 class Port(Struct, frozen=True):
-    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`. The profile is JSON text.
+    """A port; attributes as in Neutron's API, `binding:host_id` as `binding_host_id`.
 
-    `revision_number` is that of a Neutron that counts them.
+    Profile and VIF details are JSON texts. `revision_number` is that of a Neutron that counts them.
     """
 
     id: str
@@ -112,6 +112,7 @@ class Port(Struct, frozen=True):
     binding_vif_type: str = "unbound"
     binding_vnic_type: str = "normal"
     binding_profile: str = "{}"
+    binding_vif_details: str = "{}"
     description: str = ""
     revision_number: int | None = None
 

@@ -28,6 +28,9 @@ PROTOCOLS_WITH_PORTS = ("dccp", "sctp", "tcp", "udp", "udplite")
 FIXED_IP_KEYS = ("subnet_id", "ip_address")
 """What an entry of `fixed_ips` may have. Neutron passes over all others, and gives another address than was meant."""
 
+OVS_BRIDGE = "br-int"
+"""The bridge of an Open vSwitch agent, unless a binding names another one."""
+
 _DEVICE_NAME = 14
 """How long a link's name is in Neutron; the kernel takes one character more."""
 

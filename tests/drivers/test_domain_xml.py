@@ -399,6 +399,28 @@ def test_a_tap_made_beforehand_is_not_libvirts(
     assert interface.find("source") is None
 
 
+@needs_libvirt
+def test_a_port_of_open_vswitch_is_known_to_its_agent_by_its_id(
+    make_instance: Callable[..., Instance], make_vif: Callable[..., Vif], tmp_path: Path
+) -> None:
+    """Nova: libvirt puts the tap into the agent's bridge."""
+    vif = replace(make_vif(vif_type="ovs"), bridge="br-int")
+    xml = build_domain_xml(make_instance(), NULL, [], [vif])
+    validate(xml, tmp_path)
+    interface = one(etree.fromstring(xml), "devices/interface[@type='bridge']")
+    assert dict(one(interface, "source").items()) == {"bridge": "br-int"}
+    assert dict(one(interface, "virtualport").items()) == {"type": "openvswitch"}
+    assert dict(one(interface, "virtualport/parameters").items()) == {"interfaceid": vif.port_id}
+
+
+@pytest.mark.parametrize("vif_type", ["vhostuser", "hw_veb"])
+def test_a_vif_that_is_on_no_bridge_is_refused(
+    make_instance: Callable[..., Instance], make_vif: Callable[..., Vif], vif_type: str
+) -> None:
+    with pytest.raises(PortBindingFailed, match=f"bound as {vif_type}"):
+        build_domain_xml(make_instance(), NULL, [], [make_vif(vif_type=vif_type)])
+
+
 @pytest.mark.parametrize("vif_type", ["unbound", "binding_failed", ""])
 def test_a_vif_must_be_bound(
     make_instance: Callable[..., Instance], make_vif: Callable[..., Vif], vif_type: str

@@ -1,9 +1,10 @@
 """A real Neutron's API on loopback, in an environment of its own: `server.py` prints its address, ends with its input.
 
-Arguments are the hosts whose agents it knows. The stock `noauth` pipeline makes everybody an administrator. Here
-Neutron's own filter that takes the context from Keystone's headers stands in its place, without the one that has
-Keystone check them: so members are members. With `--keystone URL PASSWORD` before the hosts it is the stock pipeline
-with a Keystone, whose administrator `admin` has that password.
+Arguments are the hosts whose agents it knows; besides there is `hybrid`, whose agent wants a bridge for each port. The
+stock `noauth` pipeline makes everybody an administrator. Here Neutron's own filter that takes the context from
+Keystone's headers stands in its place, without the one that has Keystone check them: so members are members. With
+`--keystone URL PASSWORD` before the hosts it is the stock pipeline with a Keystone, whose administrator `admin` has
+that password.
 """
 
 import sys
@@ -54,6 +55,7 @@ def main():
         app, plugin = neutron_worker.boot("sqlite://", state, str(paste))
         for host in hosts:
             neutron_worker.register_agent(plugin, host)
+        neutron_worker.register_agent(plugin, "hybrid", ovs_hybrid_plug=True)
         server = make_server("127.0.0.1", 0, app, handler_class=Quiet)
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
         serve(server)

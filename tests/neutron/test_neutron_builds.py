@@ -204,6 +204,41 @@ def test_a_port_that_was_given_away_in_neutron_stays(place: Place) -> None:
     assert place.in_neutron("ports") == place.in_neutron("networks") == []
 
 
+@pytest.mark.skipif(VIF_TYPE != "ovs", reason="this Neutron binds to Linux bridges")
+def test_a_guest_is_plugged_into_open_vswitch(place: Place, tmp_path: Path) -> None:
+    """A host whose agent wants more than libvirt does is an error that says what to change, and leaves nothing."""
+    text = f"""
+schema: 1
+project: {place.project}
+settings: {{network: neutron, endpoint: "{place.endpoint}"}}
+hosts:
+  node-1: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
+  hybrid: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim, zone: hybrid}}
+networks: {{net: {{subnets: {{v4: {{cidr: 10.0.0.0/24}}}}}}}}
+flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
+images: {{tiny: {{path: ./tiny.qcow2, format: qcow2, vpn: true}}}}
+instances:
+  web: {{flavor: small, image: tiny, networks: [net], zone: nova}}
+  odd: {{flavor: small, image: tiny, networks: [net], zone: hybrid}}
+"""
+    file = loads(text, "ovs.yaml")
+    with Orchestrator(tmp_path / "state", settings=file.settings) as slipway:
+        ended = {one.instance.name: one for one in slipway.run(file).ended if one.instance is not None}
+        web, odd = ended["web"].instance, ended["odd"].instance
+        assert web is not None
+        assert odd is not None
+        assert (web.vm_state, odd.vm_state) == ("ACTIVE", "ERROR")
+        assert odd.fault is not None
+        assert odd.fault.type == "VirtualInterfaceCreateException"
+        assert "firewall_driver = openvswitch" in odd.fault.message
+        (port,) = place.in_neutron("ports")
+        assert (port["device_id"], port["binding:profile"]) == (web.id, {"vpn": True})
+        (xml,) = (path.read_text() for path in (tmp_path / "state").rglob("*.xml") if web.id in path.read_text())
+        assert "<source bridge='br-int'/>" in xml.replace('"', "'")
+        assert f"interfaceid='{port['id']}'" in xml.replace('"', "'")
+        assert slipway.audit() == ()
+
+
 def test_a_build_that_fails_leaves_no_port(place: Place) -> None:
     place.says("[{at: compute.spawn, call: 1, mode: error, raise: InvalidDomainXml}]")
     failed = place.slipway("run", str(place.file), "--allow-faults")

@@ -242,11 +242,16 @@ def _add_interface(devices: _Element, host: Host, vif: Vif, acceleration: Accele
         raise PortBindingFailed(
             f"{host.name}: port {vif.port_id} is not bound to the host ({vif.vif_type or 'no type'})"
         )
+    if vif.vif_type not in ("bridge", "ovs"):
+        raise PortBindingFailed(f"{host.name}: port {vif.port_id} is bound as {vif.vif_type}, which is no bridge")
     plugged = host.wiring != "null"
     element = _add(devices, "interface", {"type": "ethernet" if plugged else "bridge"})
     _add(element, "mac", {"address": vif.mac_address})
     if not plugged:
         _add(element, "source", {"bridge": vif.bridge})
+    if not plugged and vif.vif_type == "ovs":
+        # By this Neutron's agent knows the port: libvirt puts the tap into Open vSwitch with it.
+        _add(_add(element, "virtualport", {"type": "openvswitch"}), "parameters", {"interfaceid": vif.port_id})
     _add(element, "target", {"dev": vif.devname} | ({"managed": "no"} if plugged else {}))
     _add(element, "model", {"type": "virtio"})
     if acceleration is Acceleration.TCG:

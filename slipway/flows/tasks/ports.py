@@ -12,7 +12,7 @@ from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
 from slipway.model.hostname import dns_name
 from slipway.model.machine import Nic, PortRequest, Vif, VifRequirements
 from slipway.model.network import Network, Port
-from slipway.model.neutron import bridge_name, tap_name
+from slipway.model.neutron import OVS_BRIDGE, bridge_name, tap_name
 from slipway.model.record import Scope
 
 VPN = "vpn"
@@ -100,6 +100,11 @@ class BindPort(NetworkTask):
         if port.binding_vif_type == "binding_failed":
             raise errors.PortBindingFailed(
                 f"port {port.id} could not be bound to host {work.host.name}: {_kind_of(nic.request.network)}"
+            )
+        if json.loads(port.binding_vif_details).get("ovs_hybrid_plug"):
+            raise errors.VirtualInterfaceCreateException(
+                f"port {port.id}: the Open vSwitch agent of {work.host.name} filters on a bridge of its own for each "
+                "port (iptables_hybrid), which Slipway does not make; give the agent firewall_driver = openvswitch"
             )
         return _vif(port, nic.request)
 
@@ -195,6 +200,13 @@ def _as_nova(error: errors.NetworkError, request: PortRequest) -> errors.Slipway
     return error
 
 
+def _bridge(port: Port, home: Network) -> str:
+    """The bridge that the port is to be on; its host's agent may name another one than is usual (Nova)."""
+    usual = OVS_BRIDGE if port.binding_vif_type == "ovs" else bridge_name(home.id)
+    bridge: str = json.loads(port.binding_vif_details).get("bridge_name") or usual
+    return bridge
+
+
 def _vif(port: Port, request: PortRequest) -> Vif:
     """The VIF as Nova models it: names cut as the bridge agent cuts them, admin down counts as active (I2)."""
     return Vif(
@@ -203,7 +215,7 @@ def _vif(port: Port, request: PortRequest) -> Vif:
         network_name=request.network.name,
         mac_address=port.mac_address,
         devname=tap_name(port.id),
-        bridge=bridge_name(request.network.id),
+        bridge=_bridge(port, request.network),
         mtu=request.network.mtu,
         vif_type=port.binding_vif_type,
         vnic_type=port.binding_vnic_type,

@@ -34,6 +34,7 @@ _NAMES = {
     "binding_vif_type": "binding:vif_type",
     "binding_vnic_type": "binding:vnic_type",
     "binding_profile": "binding:profile",
+    "binding_vif_details": "binding:vif_details",
     "router_external": "router:external",
     "provider_network_type": "provider:network_type",
     "provider_physical_network": "provider:physical_network",
@@ -73,7 +74,8 @@ def port(answer: Json) -> Port:
         mac_address=_mac,
         allowed_address_pairs=lambda pairs: tuple(_made(AddressPair, pair, mac_address=_mac) for pair in pairs),
         extra_dhcp_opts=lambda options: tuple(_made(DhcpOption, option) for option in options),
-        binding_profile=lambda profile: json.dumps(profile, sort_keys=True),
+        binding_profile=_json,
+        binding_vif_details=_json,
     )
 
 
@@ -129,6 +131,10 @@ def _null(kind: type[object], answer: Json, field: FieldInfo) -> object:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _mac(value: str) -> str:
