@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from slipway.orchestrator import Orchestrator
     from slipway.testing import Fault
 
+# A contract's assertions show what they compared, as those of the user's own tests do.
+pytest.register_assert_rewrite("slipway.testing.contracts")
+
 Holdings = Callable[[], Mapping[str, str]]
 
 MARKER = "slipway_every_fault"
