@@ -14,6 +14,7 @@ from slipway.drivers.registry import Drivers
 from slipway.model.network import AddressPair, AllocationPool, DhcpOption, HostRoute, Network, Port, QuotaUse, Subnet
 from slipway.networks import Networks
 from slipway.networks.attributes import Ipv6Mode
+from slipway.runfile import loads
 
 NOBODY = "11111111-2222-3333-4444-555555555555"
 MINE, OTHERS = Context("mine"), Context("others")
@@ -398,6 +399,39 @@ def test_events_are_told_after_the_commit(tmp_path: Path) -> None:
     assert told[3].resource == changed
     assert seen[:5] == [0, 0, 1, 1, 0]
     assert all(event.at.tzinfo is not None for event in told)
+
+
+def test_a_listener_that_fails_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    def listen(event: NetworkEvent) -> None:
+        heard.append(event.type)
+        raise RuntimeError("the listener is broken")
+
+    file = loads(
+        """
+schema: 1
+hosts: {node-1: {vcpus: 8, memory: 16GiB, disk: 100GiB, compute: sim}}
+networks: {net: {subnets: {sub: {cidr: 10.0.0.0/24}}, ports: {mine: {}}}}
+flavors: {s: {vcpus: 1, memory: 512MiB, disk: 2GiB}}
+images: {i: {kernel: ./k}}
+instances: {web: {flavor: s, image: i, networks: [net, {port: mine}]}}
+""",
+        "listener.yaml",
+    )
+    with Orchestrator(tmp_path, on_network_event=listen) as orchestrator:
+        (web,) = orchestrator.run(file).ended
+        assert (web.status, web.instance and web.instance.fault) == ("built", None)
+        (port,) = orchestrator.network.list_ports(name="mine")
+        assert orchestrator.network.update_port(port.id, name="other").name == "other"
+        orchestrator.stop("web")
+        orchestrator.destroy(file)
+        assert orchestrator.list() == []
+        assert orchestrator.audit() == ()
+    assert {"network.create", "subnet.create", "port.create", "port.update", "port.delete"} <= set(heard)
+    assert {record.getMessage() for record in caplog.records if record.exc_info} == {
+        f"a listener failed at {kind}" for kind in heard
+    }
 
 
 def test_drivers_of_ones_own_tell_events_themselves(tmp_path: Path) -> None:

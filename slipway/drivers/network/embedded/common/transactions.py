@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,8 @@ from slipway.drivers.network.embedded.common.tables import TABLES
 from slipway.model.network import Network, Port, Subnet
 from slipway.states.schema import metadata
 from slipway.states.store import Store, Transaction
+
+_log = logging.getLogger(__name__)
 
 
 class NetworkEvent(Struct, frozen=True):
@@ -74,11 +77,19 @@ class Transactions:
         return self._on_event is not None
 
     def tell(self, tx: Transaction, kind: str, resource: Network | Subnet | Port) -> None:
-        """Have whoever asked for events told of this one after the commit."""
+        """Have whoever asked for events told of this one after the commit. A listener that fails is logged."""
         on_event = self._on_event
-        if on_event is not None:
-            event = NetworkEvent(kind, self._clock(), resource)
-            self._store.after_commit(tx, lambda: on_event(event))
+        if on_event is None:
+            return
+        event = NetworkEvent(kind, self._clock(), resource)
+
+        def told() -> None:
+            try:
+                on_event(event)
+            except Exception:
+                _log.exception("a listener failed at %s", kind)
+
+        self._store.after_commit(tx, told)
 
     def after(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called when the transaction was committed."""
