@@ -14,7 +14,7 @@ from slipway.model.network import Network, Port, Subnet
 from slipway.states.schema import metadata
 from slipway.states.store import Store, Transaction
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class NetworkEvent(Struct, frozen=True):
@@ -87,7 +87,7 @@ class Transactions:
             try:
                 on_event(event)
             except Exception:
-                _log.exception("a listener failed at %s", kind)
+                log.exception("a listener failed at %s", kind)
 
         self._store.after_commit(tx, told)
 
