@@ -24,6 +24,7 @@ _UNBOUNDED = 100_000
 
 COLOURS = {
     "ACTIVE": "green",
+    "PAUSED": "magenta",
     "STOPPED": "blue",
     "ERROR": "red",
     "BUILDING": "yellow",

@@ -25,8 +25,8 @@ WIRED = frozenset({"vif", "filter", "dhcp"})
 """What a host's wiring makes for each NIC."""
 _CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
 """What of a port brought along changes while an instance has it, besides its binding."""
-_RESTING = frozenset({"ACTIVE", "STOPPED", "ERROR", "DELETED"})
-_WHOLE = {"ACTIVE": ("running",), "STOPPED": ("shutdown", "crashed")}
+_RESTING = frozenset({"ACTIVE", "PAUSED", "STOPPED", "ERROR", "DELETED"})
+_WHOLE = {"ACTIVE": ("running",), "PAUSED": ("paused",), "STOPPED": ("shutdown", "crashed")}
 """The states in which all of an instance is there, and what its domain may be then."""
 
 

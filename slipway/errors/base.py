@@ -216,6 +216,10 @@ class ComputeError(RescheduleBuild):
     """The hypervisor refused or failed."""
 
 
+class StartImpossible(ComputeError):
+    """Something that the domain needs to be started is gone; the text says what."""
+
+
 class DomainNotFound(ComputeError):
     """The hypervisor has no such domain."""
 

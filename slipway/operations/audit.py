@@ -13,10 +13,10 @@ from slipway.errors import RecordDamaged
 from slipway.model.machine import ENDED, Claim, PowerState
 from slipway.model.record import Effect, EffectState, Instance
 from slipway.operations.refresh import outdated
-from slipway.operations.things import ON_HOSTS, WIRED, Silence, Thing, ask_all, expected_thing, place_of
+from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of
 from slipway.states import effects, hosts, instances
 from slipway.states.hosts import HostUsage
-from slipway.states.machines import State
+from slipway.states.machines import State, VmState
 from slipway.states.store import Store
 
 
@@ -128,7 +128,7 @@ def _effects(
     record: _Record,
     expected_before: Mapping[Thing, Effect],
     expected: Mapping[Thing, Effect],
-    held: Mapping[Thing, str],
+    held: Mapping[Thing, Held],
     unasked: set[tuple[str, str | None]],
     drivers: Drivers,
     moving: set[str],
@@ -143,7 +143,7 @@ def _effects(
             continue
         if thing not in held:
             yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there", effect.instance_id)
-        elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
+        elif wrong := _wrong(held[thing], record.instances[effect.instance_id]):
             yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}", effect.instance_id)
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
@@ -174,13 +174,15 @@ def _outdated(
             yield _finding(Difference.DIFFERENT, thing, detail, effect.instance_id)
 
 
-def _wrong(thing: Thing, said: str, instance: Instance) -> str:
+def _wrong(said: Held, instance: Instance) -> str:
     """What is wrong with a thing of an instance at rest, by what its driver says of it."""
-    if thing.kind != "domain":
-        return said
-    stopped = State(instance.vm_state, instance.task_state).stopped
-    right = ENDED if stopped else (PowerState.RUNNING,)
-    return "" if said in right else f"the domain is {said}"
+    right = _RIGHT.get(instance.vm_state, (PowerState.RUNNING,))
+    does = "" if said.state is None or said.state in right else f"the domain is {said.state}"
+    return "; ".join(filter(None, (does, said.fault)))
+
+
+_RIGHT: Mapping[str, tuple[PowerState, ...]] = {VmState.STOPPED: ENDED, VmState.PAUSED: (PowerState.PAUSED,)}
+"""What a domain does whose instance is in this state; it runs in all others."""
 
 
 def _finding(difference: Difference, thing: Thing, detail: str, instance_id: str) -> Finding:

@@ -60,7 +60,7 @@ def _set_wired(changed: object, tools: Tools) -> None:
     ports = [changed] if isinstance(changed, Port) else network.list_ports(ADMIN, network_id=changed.id)
     for device in {port.device_id for port in ports} - {""}:
         with suppress(InstanceNotFound), tools.store.write() as tx:
-            if instances.get(tx, device).vm_state == VmState.ACTIVE:
+            if instances.get(tx, device).vm_state in (VmState.ACTIVE, VmState.PAUSED):
                 network.set_wired(device, up=True, tx=tx)
 
 

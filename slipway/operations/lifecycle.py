@@ -17,6 +17,7 @@ from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
 from slipway.operations.differences import differences
 from slipway.operations.limits import check_seconds
+from slipway.operations.settle import settle
 from slipway.states import effects, instances
 from slipway.states.history import last_power_change
 from slipway.states.lease import Lease
@@ -196,8 +197,9 @@ class Builder:
     ) -> Instance:
         """Stop, start or reboot an instance; gives it as it is then, with a fault where that failed.
 
-        What a worker that is gone left unfinished is finished first. Raises `InstanceNotFound`, `UnexpectedState`,
-        `InstanceBusy`, `NotFinished`, and `ValueError` for a time-out beyond a step's: somebody may take that over.
+        What a worker that is gone left unfinished is finished first, and where the record says that nothing is to be
+        done the hypervisor is asked. Raises `InstanceNotFound`, `UnexpectedState`, `InstanceBusy`, `NotFinished`, what
+        the hypervisor does, and `ValueError` for a time-out beyond a step's: somebody may take that over.
         """
         most = self._tools.settings.step_timeout
         check_seconds("the time-out", shutdown.timeout, most=most, whose="a step's own")
@@ -205,11 +207,15 @@ class Builder:
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)
                 state = State(found.vm_state, found.task_state)
-                if GOALS.get(wish) == state:
-                    return found
-                if state.at_rest:
+                if GOALS.get(wish) != state and state.at_rest:
                     begun = self._begin(tx, found, wish)
                     break
+            if GOALS.get(wish) == state:
+                # So on record; what is so is what the hypervisor says.
+                settled = settle(self._tools, found.id, asked=True)
+                if settled is not None and not settled[1]:
+                    return settled[0]
+                continue
             taken = self._take(found.id)
             if taken is None:
                 raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")

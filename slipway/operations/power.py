@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from slipway import errors
@@ -12,12 +13,13 @@ from slipway.drivers.deadline import within
 from slipway.drivers.registry import HostDrivers
 from slipway.flows.run import Run
 from slipway.model.machine import ENDED, PowerState
-from slipway.model.record import Effect, Fault
+from slipway.model.record import Effect, EffectState, Fault
 from slipway.model.request import Shutdown
 from slipway.operations.refresh import rejoin
+from slipway.operations.settle import set_wired, settle
+from slipway.operations.things import missing_disks
 from slipway.operations.wired import check_ports
-from slipway.states.machines import POWERING_OFF, POWERING_ON, REBOOTING, Move, State
-from slipway.states.store import Transaction
+from slipway.states.machines import Move, State, TaskState
 from slipway.texts import said
 
 T = TypeVar("T")
@@ -38,10 +40,10 @@ class PowerChange:
         self._run = run
         self._shutdown = shutdown
         self._word, self._steps = {
-            POWERING_OFF: ("power_off", (self._off,)),
-            POWERING_ON: ("power_on", (self._look, self._on)),
-            REBOOTING: ("reboot", (self._look, self._off, self._on)),
-        }[run.ledger.state]
+            TaskState.POWERING_OFF: ("power_off", (self._off,)),
+            TaskState.POWERING_ON: ("power_on", (self._look, self._on)),
+            TaskState.REBOOTING: ("reboot", (self._look, self._off, self._on)),
+        }[TaskState(run.ledger.state.task_state or "")]
 
     def bring_to_rest(self) -> None:
         """Do it. Whatever came of it, the instance is then in the state in which its domain was seen last.
@@ -70,48 +72,66 @@ class PowerChange:
 
     def _rest(self, error: Exception | None) -> None:
         run = self._run
-        event, unseen = self._seen()
+        seen, unseen = self._seen()
+        event = Move.HALTED if seen in ENDED else Move.RUNS
         error = error or unseen
         fault = None
         if error is not None:
             fault = Fault(type(error).__name__, said(error), self._word, run.tools.clock())
         detail = f"{self._word}: {fault.type}: {fault.message}" if fault else ""
-
-        def set_wired(tx: Transaction) -> None:
-            if (network := run.tools.drivers.network).local:
-                network.set_wired(run.instance.id, up=event is Move.RUNS, tx=tx)
-
+        also = partial(set_wired, run.tools, run.instance.id, event is Move.RUNS)
         values = {"worker": None, "fault": None}
-        run.ledger.conclude(event, detail=detail, values=values, fault=fault, also=set_wired)
+        run.ledger.conclude(event, detail=detail, values=values, fault=fault, also=also)
+        if seen is PowerState.PAUSED:
+            settle(run.tools, run.instance.id)
         end = "error" if fault else "end"
         run.tell(f"instance.{self._word}.{end}", message=f"{fault.type}: {fault.message}" if fault else "")
 
-    def _seen(self) -> tuple[Move, Exception | None]:
-        """What the domain does now; where it cannot be asked nothing is known to have changed."""
-        before = Move.HALTED if State(self._run.ledger.state.vm_state, None).stopped else Move.RUNS
+    def _seen(self) -> tuple[PowerState, Exception | None]:
+        """What the domain does now, one that is gone does not run; where nobody can say, nothing has changed."""
+        before = PowerState.SHUTDOWN if State(self._run.ledger.state.vm_state, None).stopped else PowerState.RUNNING
         try:
-            return (Move.HALTED if self._power_state() in ENDED else Move.RUNS), None
+            return self._power_state(), None
         except (errors.StaleWorker, errors.StoreError, errors.InstanceDeleting):
             raise
+        except errors.DomainNotFound as error:
+            return PowerState.SHUTDOWN, error
         except Exception as error:  # noqa: BLE001 - as above
             return before, error
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Before anything is done: whether what a start needs is still the instance's."""
+        """Before a guest is ended that is to run again: whether all that its start needs is there, and is its own."""
+        run = self._run
         self._check()
-        check_ports(self._run.instance, list(reversed(self._run.ledger.effects())), self._run.tools.drivers.network)
+        check_ports(run.instance, list(reversed(run.ledger.effects())), run.tools.drivers.network)
+        self._check()
+        done = [effect for effect in run.ledger.effects() if effect.state is EffectState.DONE]
+        with within(run.tools.settings.step_timeout):
+            gone = list(missing_disks(run.instance.id, done, self._drivers().disk))
+        gone += self._ask(lambda compute: compute.obstacles(run.instance.id))
+        if gone:
+            raise errors.StartImpossible(f"{run.instance.name} cannot be started: {'; '.join(gone)}")
+        # A host that cannot join its NICs would not do so later either.
+        self._join()
 
     def _off(self) -> None:
         run = self._run
         if not self._shutdown.force:
+            self._wake()
             timeout = self._shutdown.timeout
             if self._asked(run.tools.settings.shutdown_timeout if timeout is None else timeout):
                 return
         self._ask(lambda compute: compute.stop(run.instance.id, force=True))
         if not self._becomes(lambda state: state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
+
+    def _wake(self) -> None:
+        """Have a guest that is paused go on, for frozen it cannot be asked; one that cannot go on is ended."""
+        with suppress(errors.ComputeError):
+            if self._power_state() is PowerState.PAUSED:
+                self._ask(lambda compute: compute.resume(self._run.instance.id))
 
     def _asked(self, patience: float) -> bool:
         """Ask the guest to shut down, and again; whether it did in time."""
@@ -138,7 +158,10 @@ class PowerChange:
     def _on(self) -> None:
         run = self._run
         self._join()
-        self._ask(lambda compute: compute.start(run.instance.id))
+        if self._power_state() is PowerState.PAUSED:
+            self._ask(lambda compute: compute.resume(run.instance.id))
+        else:
+            self._ask(lambda compute: compute.start(run.instance.id))
         if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
         if (state := self._power_state()) in ENDED:

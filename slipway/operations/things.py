@@ -7,10 +7,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.tasks import arguments_of
-from slipway.model.machine import DhcpService, Nic, Vif
+from slipway.model.machine import DhcpService, Nic, PowerState, Vif
 from slipway.model.network import Port
 from slipway.model.neutron import ADMIN, DHCP_OWNER
 from slipway.model.record import Effect
@@ -30,6 +31,13 @@ class Thing(Struct, frozen=True):
     host: str | None
     instance_id: str
     name: str
+
+
+class Held(Struct, frozen=True):
+    """What a driver says of a thing that it holds: what is wrong with it, and what a domain does."""
+
+    fault: str = ""
+    state: PowerState | None = None
 
 
 class Silence(Struct, frozen=True):
@@ -89,14 +97,24 @@ def expected_thing(effect: Effect) -> Thing | None:
     return None if name is None else Thing(*place_of(effect), owner, name)
 
 
+def missing_disks(instance_id: str, done: Sequence[Effect], disk: DiskDriver) -> Iterator[str]:
+    """Which of an instance's disks are gone, or cannot be started with, in words. Raises what the driver does."""
+    there = {info.slot: info.fault for info in disk.list_disks() if info.instance_id == instance_id}
+    for effect in done:
+        if effect.kind in ("disk", "seed") and (thing := expected_thing(effect)) is not None:
+            fault = there.get(int(thing.name), "it is gone")
+            if fault:
+                yield f"disk {thing.name}: {fault}"
+
+
 def ask_all(
     instances: Container[str], known: Sequence[Host], drivers: Drivers
-) -> tuple[dict[Thing, str], list[Silence]]:
+) -> tuple[dict[Thing, Held], list[Silence]]:
     """What every driver holds, each with its state or what is wrong with it, and who could not be asked.
 
     `instances`: the ids of those on record. Raises a `StoreError`.
     """
-    things: dict[Thing, str] = {}
+    things: dict[Thing, Held] = {}
     silent: list[Silence] = []
     for kinds, host, answer in _questions(instances, known, drivers):
         try:
@@ -110,7 +128,7 @@ def ask_all(
 
 def _questions(
     instances: Container[str], known: Sequence[Host], drivers: Drivers
-) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[Thing, str]]]]:
+) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[Thing, Held]]]]:
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
     yield ("port", "binding", "dhcp-port"), None, _ports(instances, drivers)
     for host in known:
@@ -118,7 +136,7 @@ def _questions(
             yield (kind,), host.name, answer(host, drivers)
 
 
-def _ports(instances: Container[str], drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _ports(instances: Container[str], drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for port in _all_ports(drivers):
         # One that was brought along bears no tag, but the id of an instance of ours while that has it.
         if not drivers.network.is_ours(port) and port.device_id not in instances:
@@ -127,14 +145,14 @@ def _ports(instances: Container[str], drivers: Drivers) -> Iterator[tuple[Thing,
             # One that was given to somebody who cannot be an instance is not ours any more.
             if not _is_id(port.device_id):
                 continue
-            yield Thing("port", None, port.device_id, port.id), ""
+            yield Thing("port", None, port.device_id, port.id), Held()
             if port.binding_host_id:
-                yield Thing("binding", port.binding_host_id, port.device_id, port.id), ""
+                yield Thing("binding", port.binding_host_id, port.device_id, port.id), Held()
         elif port.binding_host_id and port.device_owner.startswith("compute:"):
             # Bound for an instance that has it no more: a worker that was replaced came late.
-            yield Thing("binding", port.binding_host_id, "", port.id), ""
+            yield Thing("binding", port.binding_host_id, "", port.id), Held()
         elif port.device_owner == DHCP_OWNER and port.device_id.startswith("dhcp-"):
-            yield Thing("dhcp-port", None, "", port.id), ""
+            yield Thing("dhcp-port", None, "", port.id), Held()
 
 
 def _is_id(text: str) -> bool:
@@ -153,37 +171,37 @@ def _all_ports(drivers: Drivers) -> Iterator[Port]:
         marker = page[-1].id
 
 
-def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for domain in drivers.on(host).compute.list_domains():
-        yield Thing("domain", host.name, domain.instance_id, domain.instance_id), domain.state
+        yield Thing("domain", host.name, domain.instance_id, domain.instance_id), Held(domain.fault, domain.state)
 
 
-def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for instance_id in drivers.on(host).compute.list_definitions():
-        yield Thing("definition", host.name, instance_id, instance_id), ""
+        yield Thing("definition", host.name, instance_id, instance_id), Held()
 
 
-def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for disk in drivers.on(host).disk.list_disks():
-        yield Thing("disk", host.name, disk.instance_id, str(disk.slot)), ""
+        yield Thing("disk", host.name, disk.instance_id, str(disk.slot)), Held(disk.fault)
 
 
-def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for tap in drivers.on(host).wiring.list_taps():
-        yield Thing("vif", host.name, "", tap.name), tap.fault
+        yield Thing("vif", host.name, "", tap.name), Held(tap.fault)
 
 
-def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for filtered in drivers.on(host).wiring.list_filters():
-        yield Thing("filter", host.name, "", filtered.name), filtered.fault
+        yield Thing("filter", host.name, "", filtered.name), Held(filtered.fault)
 
 
-def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, str]]:
+def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for served in drivers.on(host).wiring.list_dhcp():
-        yield Thing("dhcp", host.name, "", served.name), served.fault
+        yield Thing("dhcp", host.name, "", served.name), Held(served.fault)
 
 
-ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[Thing, str]]]]] = (
+ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[Thing, Held]]]]] = (
     ("domain", _domains),
     ("definition", _definitions),
     ("disk", _disks),

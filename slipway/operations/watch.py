@@ -10,12 +10,11 @@ from queue import Empty, SimpleQueue
 from slipway import errors
 from slipway.drivers.compute.base import DomainEvent, Hearing
 from slipway.flows.tasks.base import Tools
-from slipway.model.machine import ENDED, PowerState
 from slipway.model.record import Event, Instance
 from slipway.model.request import Host
+from slipway.operations.settle import settle
 from slipway.states import hosts, instances
-from slipway.states.history import last_change
-from slipway.states.machines import ACTIVE, Move, State, VmState
+from slipway.states.machines import VmState
 from slipway.texts import named
 
 log = logging.getLogger(__name__)
@@ -103,8 +102,7 @@ class Watch:
             settled = self._settle(one[1])
         except errors.StoreError:
             raise
-        except (errors.InstanceNotFound, errors.DomainNotFound):
-            # What is missing is a matter for an audit.
+        except errors.InstanceNotFound:
             settled = True
         except Exception as error:
             log.info("instance %s could not be looked at", one[1], exc_info=error)
@@ -115,32 +113,10 @@ class Watch:
 
     def _settle(self, instance_id: str) -> bool:
         """Have the record say what the domain does; False while somebody is at the instance, and will say it."""
-        with self._tools.store.read() as tx:
-            change = last_change(tx, instance_id)
-            instance = instances.get(tx, instance_id)
-            host = hosts.get(tx, instance.host) if instance.host else None
-        state = State(instance.vm_state, instance.task_state)
-        if not state.at_rest:
-            return False
-        if state != ACTIVE or host is None:
-            return True
-        seen = self._tools.drivers.on(host).compute.power_state(instance_id)
-        return seen not in ENDED or self._halted(instance, change, seen)
-
-    def _halted(self, instance: Instance, change: int, seen: PowerState) -> bool:
-        """Record it, unless anything was done to the instance since it was looked at: it may run again."""
-        message = f"the domain is {seen}, by itself"
-        with self._tools.store.write() as tx:
-            if last_change(tx, instance.id) != change:
-                return False
-            instances.advance(
-                tx, instance.id, instance.generation, ACTIVE, Move.HALTED, self._tools.clock(), detail=message
-            )
-            if (network := self._tools.drivers.network).local:
-                network.set_wired(instance.id, up=False, tx=tx)
-            instance = instances.get(tx, instance.id)
-        self._tell(self._event("state", instance, message))
-        return True
+        settled = settle(self._tools, instance_id)
+        if settled is not None and settled[1]:
+            self._tell(self._event("state", *settled))
+        return settled is not None
 
     def _event(self, type_: str, instance: Instance, message: str = "") -> Event:
         return Event(

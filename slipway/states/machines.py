@@ -19,6 +19,7 @@ class VmState(StrEnum):
 
     BUILDING = "BUILDING"
     ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
     STOPPED = "STOPPED"
     ERROR = "ERROR"
     DELETED = "DELETED"
@@ -91,6 +92,8 @@ class Move(StrEnum):
     REBOOT = "reboot"
     RUNS = "runs"
     HALTED = "halted"
+    SUSPENDED = "suspended"
+    STARTED = "started"
     DELETE = "delete"
     DELETED = "deleted"
     DELETE_FAILED = "delete_failed"
@@ -111,6 +114,7 @@ def _building(task_state: TaskState) -> State:
 
 INITIAL = _building(TaskState.SCHEDULING)
 ACTIVE = State(VmState.ACTIVE, None)
+PAUSED = State(VmState.PAUSED, None)
 STOPPED = State(VmState.STOPPED, None)
 ERROR = State(VmState.ERROR, None)
 DELETED = State(VmState.DELETED, None)
@@ -128,14 +132,17 @@ REVERTING = _building(TaskState.REVERTING)
 POWERING_OFF = State(VmState.ACTIVE, TaskState.POWERING_OFF)
 POWERING_ON = State(VmState.STOPPED, TaskState.POWERING_ON)
 REBOOTING = State(VmState.ACTIVE, TaskState.REBOOTING)
-POWERING = (POWERING_OFF, POWERING_ON, REBOOTING)
+FROM_PAUSED = tuple(
+    State(VmState.PAUSED, task) for task in (TaskState.POWERING_OFF, TaskState.POWERING_ON, TaskState.REBOOTING)
+)
+POWERING = (POWERING_OFF, POWERING_ON, REBOOTING, *FROM_PAUSED)
 
 
 def _deleting(vm_state: VmState) -> State:
     return State(vm_state, TaskState.DELETING)
 
 
-DELETING = tuple(_deleting(vm) for vm in (VmState.BUILDING, VmState.ACTIVE, VmState.STOPPED, VmState.ERROR))
+DELETING = tuple(_deleting(vm) for vm in VmState if vm is not VmState.DELETED)
 
 TRANSITIONS = (
     Transition(Move.CLAIM, (PHASES[0],), PHASES[1], "a host was chosen: take what the flavor needs from it"),
@@ -149,14 +156,21 @@ TRANSITIONS = (
     Transition(Move.STOP, (ACTIVE,), POWERING_OFF, "the guest is asked to shut down, and ended when it does not"),
     Transition(Move.START, (STOPPED,), POWERING_ON, "the domain that is defined is started"),
     Transition(Move.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),
+    Transition(Move.STOP, (PAUSED,), FROM_PAUSED[0], "the guest goes on, so that it can be asked to shut down"),
+    Transition(Move.START, (PAUSED,), FROM_PAUSED[1], "the domain goes on"),
+    Transition(Move.REBOOT, (PAUSED,), FROM_PAUSED[2], "the domain goes on, is stopped and started"),
     Transition(Move.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
     Transition(Move.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
-    Transition(Move.HALTED, (ACTIVE,), STOPPED, "the domain ended by itself, and nobody was at the instance"),
+    Transition(Move.HALTED, (ACTIVE, PAUSED), STOPPED, "the domain ended by itself, and nobody was at the instance"),
+    Transition(Move.SUSPENDED, (ACTIVE,), PAUSED, "the domain was paused past us: by hand, or by an error of a disk"),
+    Transition(Move.RUNS, (PAUSED,), ACTIVE, "the domain goes on, past us"),
+    Transition(Move.STARTED, (STOPPED,), ACTIVE, "the domain was started past us, and is asked to do something now"),
     *(
         Transition(Move.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
         for vm, sources in (
             (VmState.BUILDING, (*PHASES, REVERTING, _deleting(VmState.BUILDING))),
             (VmState.ACTIVE, (ACTIVE, POWERING_OFF, REBOOTING, _deleting(VmState.ACTIVE))),
+            (VmState.PAUSED, (PAUSED, *FROM_PAUSED, _deleting(VmState.PAUSED))),
             (VmState.STOPPED, (STOPPED, POWERING_ON, _deleting(VmState.STOPPED))),
             (VmState.ERROR, (ERROR, _deleting(VmState.ERROR))),
         )

@@ -106,9 +106,7 @@ def test_the_record_follows_a_domain_that_ended_before_anybody_watched(place: Pl
         assert place.domain() == "running"
 
 
-@pytest.mark.parametrize("domain", ["running", "paused"])
-def test_what_has_not_ended_is_left_as_it_is(place: Place, domain: str) -> None:
-    place.set_domain(domain)
+def test_what_runs_is_left_as_it_is(place: Place) -> None:
     faults = Faults()
     with place.open(faults) as orchestrator:
         assert watch(orchestrator, looked(faults, 1)).types == ["host.heard"]

@@ -13,13 +13,17 @@ from slipway.model.network import DhcpOption
 
 
 class DomainInfo(Struct, frozen=True):
-    """A domain that bears our tag, as the hypervisor has it."""
+    """A domain that bears our tag, as the hypervisor has it; memory in bytes.
+
+    `fault` says what is otherwise than it was defined, and what keeps it from being started again, if anything.
+    """
 
     instance_id: str
     name: str
     state: PowerState
     vcpus: int
     memory: int
+    fault: str = ""
 
 
 class Change(StrEnum):
@@ -71,6 +75,15 @@ class ComputeDriver(Protocol):
 
     def start(self, instance_id: str) -> None:
         """Start the domain that is defined. Running already: nothing happens. Raises `DomainNotFound`."""
+
+    def resume(self, instance_id: str) -> None:
+        """Let the domain go on. Not paused: nothing happens. Raises `DomainNotFound`."""
+
+    def obstacles(self, instance_id: str) -> Sequence[str]:
+        """What keeps the domain from being started once it has ended, in words: what it needs and is gone.
+
+        Raises `DomainNotFound`.
+        """
 
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""

@@ -35,6 +35,14 @@ class Definitions:
                 replace(path, xml.encode())
         return path
 
+    def read(self, instance_id: str) -> str | None:
+        """The XML that is kept; None where there is none."""
+        with self._translated():
+            try:
+                return Path(self._path(instance_id)).read_text()
+            except FileNotFoundError:
+                return None
+
     def delete(self, instance_id: str) -> None:
         """Delete the file, and the console's logs. Absent: nothing happens."""
         log = self.console_log(instance_id)

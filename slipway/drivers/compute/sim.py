@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
+from slipway.drivers.compute.shape import Shape, differences, shape_of
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
@@ -91,6 +92,17 @@ class SimCompute:
         self._calls.enter("start")
         self._set(instance_id, PowerState.RUNNING, where=ENDED)
 
+    def resume(self, instance_id: str) -> None:
+        """Let the domain go on."""
+        self._calls.enter("resume")
+        self._set(instance_id, PowerState.RUNNING, where=(PowerState.PAUSED,))
+
+    def obstacles(self, instance_id: str) -> Sequence[str]:
+        """None: no kernel is opened, and the disks are another driver's."""
+        self._calls.enter("obstacles")
+        self._get(instance_id)
+        return ()
+
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
         self._calls.enter("power_state")
@@ -111,10 +123,18 @@ class SimCompute:
         """All domains that bear our tag."""
         self._calls.enter("list_domains")
         return tuple(
-            DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory)
+            DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory, self._fault(domain))
             for domain in self._domains.all()
             if domain.owner == OWNER
         )
+
+    def _fault(self, domain: SimDomain) -> str:
+        """In which way the domain is otherwise than its definition; one that is gone is a matter of its own."""
+        kept = self._definitions.read(domain.instance_id)
+        if kept is None:
+            return ""
+        found = Shape(domain.vcpus, domain.memory, frozenset(domain.macs), frozenset(domain.disks))
+        return "; ".join(differences(shape_of(kept), found))
 
     def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
         """Hear at once, and nothing ever: a simulated domain does nothing by itself."""

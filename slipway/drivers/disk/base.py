@@ -11,11 +11,15 @@ from slipway.model.machine import Disk, DiskRequest
 
 
 class DiskInfo(Struct, frozen=True):
-    """A disk that bears our tag, as it lies there, or a volume that we gave out; `size` in bytes."""
+    """A disk that bears our tag, as it lies there, or a volume that we gave out; `size` in bytes.
+
+    `fault` says what keeps a domain from being started with it, if anything.
+    """
 
     instance_id: str
     slot: int
     size: int
+    fault: str = ""
 
 
 class DiskDriver(Protocol):

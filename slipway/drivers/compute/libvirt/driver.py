@@ -17,6 +17,7 @@ from slipway.drivers.compute.libvirt.acceleration import Prover
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.events import Events
+from slipway.drivers.compute.libvirt.inspection import faults, obstacles
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import Domain, GuestNic, Platform, PowerState
@@ -92,6 +93,15 @@ class LibvirtCompute:
     def start(self, instance_id: str) -> None:
         """Start the domain that is defined; the console's log begins anew."""
         self._change(f"starting the domain of instance {instance_id}", instance_id, _start)
+
+    def resume(self, instance_id: str) -> None:
+        """Let the domain go on, out of a pause or out of its guest's sleep."""
+        self._change(f"resuming the domain of instance {instance_id}", instance_id, _resume)
+
+    def obstacles(self, instance_id: str) -> Sequence[str]:
+        """A definition that somebody has taken away, and the files that are gone of those that it names."""
+        what = f"looking at the domain of instance {instance_id}"
+        return self._connection.ask(what, lambda libvirtd: obstacles(self._existing(libvirtd, instance_id)))
 
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
@@ -205,7 +215,9 @@ class LibvirtCompute:
             return None
         try:
             _, memory, _, vcpus, _ = domain.info()
-            return DomainInfo(domain.UUIDString(), domain.name(), _state(domain), vcpus, memory * 1024)
+            instance_id = domain.UUIDString()
+            fault = "; ".join(faults(domain, self._definitions.read(instance_id)))
+            return DomainInfo(instance_id, domain.name(), _state(domain), vcpus, memory * 1024, fault)
         except libvirt.libvirtError as error:
             if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return None
@@ -284,6 +296,14 @@ def _start(domain: libvirt.virDomain) -> None:
         # It runs already, or another start was quicker.
         if not domain.isActive():
             raise
+
+
+def _resume(domain: libvirt.virDomain) -> None:
+    state, _ = domain.state()
+    if state == libvirt.VIR_DOMAIN_PMSUSPENDED:
+        domain.pMWakeup(0)
+    elif state == libvirt.VIR_DOMAIN_PAUSED:
+        domain.resume()
 
 
 def _undefine(domain: libvirt.virDomain) -> None:

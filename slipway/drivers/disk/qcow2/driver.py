@@ -18,7 +18,7 @@ import msgspec
 from slipway.drivers.disk.base import DiskInfo
 from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2 import qemu_img
-from slipway.drivers.disk.qcow2.header import read_header
+from slipway.drivers.disk.qcow2.header import backing_file, read_header
 from slipway.drivers.disk.qcow2.images import ImageCache, check
 from slipway.drivers.disk.qcow2.integrity import check_whole
 from slipway.drivers.disk.qcow2.seed import seed_image
@@ -170,8 +170,9 @@ class Qcow2Disk:
         instance, _, slot = stem.rpartition("-")
         if suffix not in (_DISK, _SEED, _VOLUME) or not slot.isdecimal():
             return None
-        size = _size(f"{self._directory}/{name}")
-        return None if size is None else DiskInfo(text_of(instance), int(slot), size)
+        path = f"{self._directory}/{name}"
+        size = _size(path)
+        return None if size is None else DiskInfo(text_of(instance), int(slot), size, _fault(path))
 
     def _path(self, instance_id: str, slot: int, suffix: str) -> str:
         return f"{self._directory}/{file_name(instance_id)}-{slot}{suffix}"
@@ -203,6 +204,17 @@ def _read_claim(path: str) -> _Attached | None:
         return None
     except msgspec.MsgspecError as error:
         raise DiskError(f"{path} is damaged: {error}; delete it when no guest uses its volume") from error
+
+
+def _fault(path: str) -> str:
+    """What is gone of that which a disk of ours stands on: its image in the cache, or the volume itself."""
+    with suppress(FileNotFoundError):
+        if path.endswith(_VOLUME):
+            claim = _read_claim(path)
+            return f"its volume {claim.path} is gone" if claim and not os.path.isfile(claim.path) else ""
+        if path.endswith(_DISK) and (base := backing_file(path)) is not None and not os.path.isfile(base):
+            return f"its image {base} is gone"
+    return ""
 
 
 def _takes_direct(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 _HEADER = struct.Struct(">4sIQIIQI")
 """Magic, version, place and length of the backing file's name, bits of a cluster, size, method of encryption."""
 
+_MAGIC = b"QFI\xfb"
 _INCOMPATIBLE = struct.Struct(">Q")
 _INCOMPATIBLE_AT = 72
 _CORRUPT, _DATA_FILE = 1 << 1, 1 << 2
@@ -24,12 +26,22 @@ class Header(Struct, frozen=True):
     corrupt: bool
 
 
+def backing_file(path: str) -> str | None:
+    """The file that a qcow2 image is an overlay on, by the name that it has for it. Raises `OSError`."""
+    with open(path, "rb") as file:
+        magic, _, at, length, _, _, _ = _HEADER.unpack(file.read(_HEADER.size).ljust(_HEADER.size, b"\0"))
+        if magic != _MAGIC or not at:
+            return None
+        file.seek(at)
+        return os.fsdecode(file.read(length))
+
+
 def read_header(path: str) -> Header | None:
     """None where the file is no qcow2 image. Raises `OSError`."""
     with open(path, "rb") as file:
         start = file.read(_INCOMPATIBLE_AT + _INCOMPATIBLE.size).ljust(_INCOMPATIBLE_AT + _INCOMPATIBLE.size, b"\0")
     magic, version, backing_at, _, _, size, encryption = _HEADER.unpack_from(start)
-    if magic != b"QFI\xfb":
+    if magic != _MAGIC:
         return None
     features = _INCOMPATIBLE.unpack_from(start, _INCOMPATIBLE_AT)[0] if version >= 3 else 0
     return Header(
