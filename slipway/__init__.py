@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from slipway import errors
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.drivers.registry import Drivers, HostDrivers
+    from slipway.model.limits import GiB, KiB, MiB, TiB
     from slipway.model.machine import Claim, GuestNic, Lease, PowerState
     from slipway.model.network import (
         AddressPair,
@@ -51,14 +52,17 @@ if TYPE_CHECKING:
     from slipway.operations.batch import Ended, Status
     from slipway.orchestrator import BuildFailed, Orchestrator
     from slipway.runfile import RunFile, load, loads
+    from slipway.runfile.entries import InstanceEntry
     from slipway.settings import Settings
     from slipway.stacks.changes import Changes, RunResult
     from slipway.states.details import Details
+    from slipway.states.hosts import HostUsage
     from slipway.states.machines import TaskState, VmState
     from slipway.states.store import Store
 else:
     _HOMES = (
         *("slipway.model.request", "slipway.model.record", "slipway.model.network", "slipway.model.machine"),
+        "slipway.model.limits",
         *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.changes"),
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry"),
@@ -107,16 +111,21 @@ __all__ = [
     "Firmware",
     "FixedIp",
     "Flavor",
+    "GiB",
     "GuestNic",
     "HistoryEntry",
     "Host",
     "HostDrivers",
     "HostRoute",
+    "HostUsage",
     "Image",
     "InjectedFile",
     "Instance",
+    "InstanceEntry",
     "InstanceRequest",
+    "KiB",
     "Lease",
+    "MiB",
     "Network",
     "NetworkEvent",
     "NetworkRequest",
@@ -143,6 +152,7 @@ __all__ = [
     "Store",
     "Subnet",
     "TaskState",
+    "TiB",
     "VmState",
     "Volume",
     "__version__",

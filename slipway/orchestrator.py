@@ -21,10 +21,11 @@ from slipway.drivers.registry import Drivers, driver_class
 from slipway.model.machine import PowerState
 from slipway.model.network import Context
 from slipway.model.record import Effect, Event, Fault, Instance, Stack
-from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
+from slipway.model.request import GRACEFUL, Host, InstanceRequest, Shutdown
 from slipway.settings import Settings
 from slipway.states import hosts, installation, instances, stacks
 from slipway.states.details import Details, details_of
+from slipway.states.hosts import HostUsage
 from slipway.states.machines import Move, VmState
 from slipway.states.sqlitefile import make_state
 from slipway.states.store import Store
@@ -100,9 +101,14 @@ class Orchestrator:
         same for all processes of this machine.
         `project`: on whose behalf `network` is called by default. `on_network_event` is told of every change of
         networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
-        a host could not follow such a change (`host.behind`).
-        Raises a `StoreError` when the database cannot be used.
+        a host could not follow such a change (`host.behind`). `workflow`: a name that is known, or a path, by which is
+        built what a run file says no other one for.
+        Raises `InvalidRequest` for settings that make no sense, and a `StoreError` when the database cannot be used.
         """
+        if settings is not None:
+            from slipway.checks import check
+
+            check(settings, Settings, "settings")
         if drivers is not None and on_network_event is not None:
             raise ValueError("drivers of your own are given on_event where you make them, not on_network_event here")
         state = Path(state)
@@ -119,6 +125,7 @@ class Orchestrator:
         self._clock = clock
         self._monotonic = monotonic
         self._workflow = workflow
+        self._settings_to_keep = settings
         self._rng = rng or random.SystemRandom()
 
     @_Once
@@ -153,11 +160,18 @@ class Orchestrator:
         from slipway.operations.power import change_power
 
         engine = Engine(_definition, self._tools, change_power, executor=self._executor)
-        return Builder(engine, self._tools, workflow=self._workflow, rng=self._rng)
+        return Builder(engine, self._tools, rng=self._rng)
 
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
             return installation.settings(tx) or Settings()
+
+    def _keep_settings(self) -> None:
+        """Have what another process goes on with go by these settings, where they were given."""
+        if self._settings_to_keep is not None:
+            with self._store.write() as tx:
+                installation.keep_settings(tx, self._settings_to_keep)
+            self._settings_to_keep = None
 
     def __enter__(self) -> Self:
         """Nothing to do; `close` at the end."""
@@ -186,15 +200,25 @@ class Orchestrator:
 
         With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
-        Raises what the network service refuses; where a host cannot follow what the file adds `on_event` is told.
+        Raises `InvalidRequest`, `InvalidFile` for its workflow and `UnknownDriver` before anything is on record, and
+        what the network service refuses; where a host cannot follow what the file adds `on_event` is told.
         """
+        from slipway.flows.loader import absolute, known_workflows
         from slipway.operations.batch import run_in_order
         from slipway.operations.follow import follow
+        from slipway.runfile.consistency import check_file
+        from slipway.runfile.entries import DEFAULT_WORKFLOW
         from slipway.stacks.apply import bring_about
         from slipway.stacks.changes import RunResult
 
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
+        check_file(file)
+        workflow = absolute(self._workflow if file.workflow == DEFAULT_WORKFLOW else file.workflow)
+        if file.instances and workflow not in known_workflows():
+            _definition(workflow)
+        for host in file.hosts:
+            self._drivers.on(host)
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
         changes = bring_about(file, self._store, self._drivers)
@@ -203,19 +227,41 @@ class Orchestrator:
 
         def one(name: str) -> Ended:
             return self._builder.bring(
-                requests[name], on_event, stopping, stack=file.name, replace_failed=replace_failed
+                requests[name],
+                on_event,
+                stopping,
+                workflow=workflow,
+                stack=file.name,
+                replace_failed=replace_failed,
             )
 
         requests = {entry.request.name: entry.request for entry in file.instances}
         needs = {entry.request.name: entry.depends_on for entry in file.instances}
         return RunResult(changes, run_in_order(needs, one, executor=executor, stopping=stopping))
 
-    def create(self, request: InstanceRequest, *, on_event: Listener = lambda _event: None) -> Instance:
-        """Build one instance. With the idempotency key of an earlier request that one's instance is given.
+    def create(
+        self,
+        request: InstanceRequest,
+        *,
+        on_event: Listener = lambda _event: None,
+        timeout: float | None = None,
+    ) -> Instance:
+        """Build one instance.
 
-        Raises `InstanceExists`, and `BuildFailed` with the first cause, what was undone and what is stuck.
+        The same request with the same idempotency key makes no second one: it is given the first one's instance, once
+        that is built. It goes on with the build where its worker is gone, and waits for one that is alive, at most
+        `timeout` seconds (None: until it has ended); then it raises `InstanceBusy`.
+        Raises `InvalidRequest` with all that is wrong, and `InvalidFile` for the workflow, before anything is on
+        record; `InstanceExists`, `IdempotencyKeyReused` for another request under a key, `InstanceDeleted` for a key
+        whose instance is gone; `BuildFailed` with the first cause, what was undone and what is stuck.
         """
-        built = self._builder.create(request, on_event)
+        from slipway.checks import check
+        from slipway.flows.loader import absolute
+
+        check(request, InstanceRequest, f"instance {request.name}" if isinstance(request, InstanceRequest) else "")
+        workflow = absolute(self._workflow)
+        _definition(workflow)
+        built = self._builder.create(request, on_event, timeout, workflow=workflow)
         if built.vm_state == VmState.ERROR:
             raise BuildFailed(built, *self._builder.undone_and_stuck(built))
         return built
@@ -321,9 +367,11 @@ class Orchestrator:
         has left the file goes.
         """
         from slipway.operations.batch import GONE, run_in_order
+        from slipway.runfile.consistency import check_file
         from slipway.stacks.changes import Changes
         from slipway.stacks.takeback import take_back
 
+        check_file(file)
         with self._store.read() as tx:
             built = [instance.name for instance in instances.of_stack(tx, file.stack)]
         named = [entry.request.name for entry in reversed(file.instances)]
@@ -341,6 +389,29 @@ class Orchestrator:
         )
         all_gone = all(one.status in GONE for one in ended)
         return ended, take_back(file, self._store, self._drivers) if all_gone else Changes()
+
+    # --- hosts ----------------------------------------------------------------------------------------------------
+
+    def add_host(self, host: Host) -> None:
+        """Put a host on record, or change what is known of it: what instances have claimed of it stays claimed.
+
+        Raises `InvalidRequest` with all that is wrong, and `UnknownDriver`.
+        """
+        from slipway.operations.hosts import add_host
+
+        self._keep_settings()
+        add_host(host, self._store, self._drivers)
+
+    def remove_host(self, name: str) -> None:
+        """Take a host off the record. Raises `HostNotFound`, and `HostInUse` while instances are on it."""
+        from slipway.operations.hosts import remove_host
+
+        remove_host(name, self._store)
+
+    def hosts(self) -> Sequence[HostUsage]:
+        """All hosts by name, each with what may be given out of it and what has been."""
+        with self._store.read() as tx:
+            return hosts.usages(tx)
 
     # --- look-ups -------------------------------------------------------------------------------------------------
 
@@ -415,7 +486,7 @@ class Orchestrator:
 
 @cache
 def _definition(workflow: str) -> Definition:
-    """The workflow of that name or path, read once."""
+    """The workflow of that name or absolute path, read once. Raises `InvalidFile`."""
     from slipway.flows.loader import find_definition, load_definition
     from slipway.flows.tasks import CATALOG
 

@@ -75,8 +75,8 @@ def _file(file: InjectedFile) -> Iterator[Mistake]:
 
 
 def _readiness(one: Readiness) -> Iterator[Mistake]:
-    if (one.sign is Sign.MARKER) is not bool(one.text):
-        yield _is(("text",), "a marker needs the text that is waited for, and no other sign has one")
+    if one.sign is Sign.MARKER and not one.text:
+        yield _is(("text",), "a marker needs the text that is waited for")
 
 
 def _request(request: InstanceRequest) -> Iterator[Mistake]:
@@ -90,7 +90,8 @@ def _request(request: InstanceRequest) -> Iterator[Mistake]:
     yield from _twice("networks", "port", (nic.port for nic in request.networks or ()))
     addresses = ((nic.network, nic.fixed_ip) if nic.fixed_ip else None for nic in request.networks or ())
     yield from _twice("networks", "fixed_ip", addresses)
-    yield from _twice("wait_for", "sign", (one.sign for one in request.wait_for))
+    signs = (f"{one.sign} {one.text}" if one.sign is Sign.MARKER else one.sign for one in request.wait_for)
+    yield from _twice("wait_for", "sign", signs)
     yield from _twice("metadata", 0, (key for key, _ in request.metadata))
     volumes = (os.path.realpath(disk.path) if isinstance(disk, Volume) else None for disk in request.disks)
     yield from _twice("disks", "path", volumes)

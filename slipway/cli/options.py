@@ -161,7 +161,7 @@ def orchestrator(
     if sleep is not None:
         more["sleep"] = sleep
     if file is not None:
-        more |= {"settings": file.settings, "workflow": file.workflow, "project": file.project}
+        more |= {"settings": file.settings, "project": file.project}
     if project is not None:
         more["project"] = project
     if faults:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from msgspec import Struct
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
+from slipway.drivers.names import installed, unknown
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import UnknownDriver
@@ -26,15 +25,6 @@ class HostDrivers(Struct, frozen=True):
     disk: DiskDriver
 
 
-_entry_points = cache(entry_points)
-"""All that are installed: to find them takes as long as to find those of one family."""
-
-
-@cache
-def _installed(family: str) -> dict[str, Any]:
-    return {entry.name: entry for entry in _entry_points().select(group=f"slipway.drivers.{family}")}
-
-
 _NOVAS_NAMES = {"quantumv2", "neutronv2"}
 """A part of each path by which Nova has named its driver for Neutron."""
 
@@ -46,13 +36,10 @@ def driver_class(family: str, name: str) -> Any:
     """
     if family == "network" and not _NOVAS_NAMES.isdisjoint(name.split(".")):
         name = "neutron"
-    installed = _installed(family)
-    if name not in installed:
-        raise UnknownDriver(
-            f"no {family} driver '{name}' is installed; there are: {', '.join(sorted(installed)) or 'none'}"
-        )
+    if text := unknown(family, name):
+        raise UnknownDriver(text)
     try:
-        return installed[name].load()
+        return installed(family)[name].load()
     except ModuleNotFoundError as error:
         raise UnknownDriver(
             f"the {family} driver '{name}' needs the Python module {error.name}, which is not installed; "

@@ -158,12 +158,28 @@ class InstanceExists(SlipwayError):
     """An instance of this name exists in the project."""
 
 
+class IdempotencyKeyReused(SlipwayError):
+    """The idempotency key is that of another request, which must keep it for good."""
+
+
+class InstanceDeleted(SlipwayError):
+    """The instance of this idempotency key has been deleted; the key makes no second one."""
+
+
 class UnknownTask(SlipwayError):
     """No task of this name, or of this kind of effect, is installed."""
 
 
 class UnknownDriver(SlipwayError):
     """No driver of this name is installed."""
+
+
+class HostNotFound(SlipwayError):
+    """No such host is on record."""
+
+
+class HostInUse(SlipwayError):
+    """Instances are on the host."""
 
 
 # --- scheduling, claims, images -----------------------------------------------------------------------------------

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from slipway.errors import InvalidRequest
 from slipway.flows.definition import Definition, Reference, Retry, StepDefinition, TaskSignature, Value
 from slipway.yamlfile.document import Document, NodePath, read
 from slipway.yamlfile.fields import DEFAULTS, INPUT, MAX_STEPS, RETRY, STEP, WORKFLOW, check_errors, check_names, take
-from slipway.yamlfile.mistakes import quoted
+from slipway.yamlfile.mistakes import did_you_mean, quoted
 from slipway.yamlfile.units import parse_duration
 
 _DEFINITIONS = Path(__file__).parent / "definitions"
@@ -21,6 +23,20 @@ _PATH = re.compile(r"[A-Za-z][\w-]*(\.[A-Za-z][\w-]*|\[[0-9]{1,9}\])*", re.ASCII
 def known_workflows() -> tuple[str, ...]:
     """The names of the workflows that come with Slipway."""
     return tuple(sorted(path.stem for path in _DEFINITIONS.glob("*.yaml")))
+
+
+def absolute(workflow: str) -> str:
+    """A workflow as it may stand on record: a name that is known, or the absolute path of a file.
+
+    Raises `InvalidRequest` where it is neither.
+    """
+    known = known_workflows()
+    if workflow in known:
+        return workflow
+    if not os.path.isfile(workflow):
+        text = f"unknown workflow {quoted(workflow)}: neither a known name nor a file{did_you_mean(workflow, known)}"
+        raise InvalidRequest((text,))
+    return os.path.abspath(workflow)
 
 
 def find_definition(workflow: str) -> Path:

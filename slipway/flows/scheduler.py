@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from slipway.errors import FlavorDiskTooSmall, FlavorMemoryTooSmall, ImageNotActive, InvalidDiskInfo, NoValidHost
+from slipway.errors import FlavorDiskTooSmall, FlavorMemoryTooSmall, ImageNotActive, NoValidHost
 from slipway.model.request import InstanceRequest
 from slipway.states.hosts import HostUsage
 
@@ -30,8 +30,6 @@ def check_request(request: InstanceRequest) -> None:
         raise FlavorDiskTooSmall(
             f"flavor {flavor.name} has {size(flavor.disk)} of disk, image {image.name} needs {size(needed)}"
         )
-    if any(disk <= 0 for disk in request.disks if isinstance(disk, int)):
-        raise InvalidDiskInfo(f"instance {request.name}: a disk of no size was asked for")
 
 
 def disk_total(request: InstanceRequest) -> int:

@@ -16,6 +16,7 @@ from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
 from slipway.operations.differences import differences
+from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
 from slipway.states import effects, instances
@@ -34,11 +35,10 @@ _MOST_TRIES = 100
 class Builder:
     """Takes instances into this process's hands and has the engine bring them to rest."""
 
-    def __init__(self, engine: Engine, tools: Tools, *, workflow: str, rng: random.Random) -> None:
-        """`workflow`: the one for new instances; one that was begun goes on with its own."""
+    def __init__(self, engine: Engine, tools: Tools, *, rng: random.Random) -> None:
+        """`rng` draws the ids of new instances."""
         self._engine = engine
         self._tools = tools
-        self._workflow = workflow
         self._rng = rng
         self._dropped: set[tuple[str, int]] = set()
         """What this process stopped at because the record could not be written: by id and generation, which are those
@@ -46,18 +46,47 @@ class Builder:
 
     # --- bringing about -------------------------------------------------------------------------------------------
 
-    def create(self, request: InstanceRequest, notify: Listener) -> Instance:
-        """Build one instance, or give the one of an earlier request with the same idempotency key, gone on with.
+    def create(
+        self, request: InstanceRequest, notify: Listener, timeout: float | None = None, *, workflow: str
+    ) -> Instance:
+        """Build one instance by the workflow, or give the one of an earlier request with the same idempotency key.
 
-        Raises `InstanceExists`, `NotFinished`.
+        That one is gone on with where its worker is gone, and waited for, at most `timeout` seconds, while it is built.
+        Raises `InstanceExists`, `IdempotencyKeyReused`, `InstanceDeleted`, `InstanceBusy`, `NotFinished`, and
+        `ValueError` before anything is on record.
         """
-        with self._tools.store.write() as tx:
-            earlier = instances.find_by_key(tx, request)
-            instance = earlier or self._enter(tx, request)
+        check_seconds("the time-out", timeout)
+        try:
+            with self._tools.store.write() as tx:
+                earlier = instances.find_by_key(tx, request)
+                new = self._enter(tx, request, workflow) if earlier is None else None
+        except errors.InstanceExists:
+            # On PostgreSQL another one with the same key may have come between.
+            with self._tools.store.read() as tx:
+                earlier, new = instances.find_by_key(tx, request), None
+            if earlier is None:
+                raise
         if earlier is None:
-            return self._to_rest(instance, notify, new=True)
-        taken = self._take(instance.id)
-        return self._to_rest(taken, notify) if taken is not None else instance
+            assert new is not None
+            return self._to_rest(new, notify, new=True)
+        check_same(earlier, request)
+        return check_there(self._built(earlier, notify, timeout))
+
+    def _built(self, instance: Instance, notify: Listener, timeout: float | None) -> Instance:
+        """An instance that was begun before, once nobody builds or deletes it any more."""
+        began = self._tools.monotonic()
+        while (state := State(instance.vm_state, instance.task_state)).building or state.deleting:
+            taken = self._take(instance.id)
+            if taken is not None:
+                return self._to_rest(taken, notify)
+            instance = self._get(instance.id)
+            if _at_rest(instance):
+                break
+            here = instance.id in self._engine.building_here
+            if here or (timeout is not None and self._tools.monotonic() - began >= timeout):
+                raise errors.InstanceBusy(f"instance {instance.name} is still being built: {_who_is_at(instance)}")
+            self._tools.sleep(self._tools.settings.poll_interval)
+        return instance
 
     def bring(
         self,
@@ -65,10 +94,11 @@ class Builder:
         notify: Listener,
         stopping: Callable[[], bool],
         *,
+        workflow: str,
         stack: str | None = None,
         replace_failed: bool,
     ) -> Ended:
-        """Have the instance there: build it, go on with it, or see that it is there already.
+        """Have the instance there: build it by the workflow, go on with it by its own, or see that it is there.
 
         A new one is of its project's `stack`; one that is in ERROR is replaced only where it is of that already.
         """
@@ -93,7 +123,7 @@ class Builder:
             return replace(self._ended(found, status, began), kept=kept)
         try:
             with self._tools.store.write() as tx:
-                new = self._enter(tx, request, stack)
+                new = self._enter(tx, request, workflow, stack)
         except errors.InstanceExists:
             return Ended(request.name, Status.BUSY, message="another run began it at the same time")
         return self._work(new, Status.BUILT, notify, stopping, new=True)
@@ -110,11 +140,11 @@ class Builder:
             return self._work(taken, Status.RESUMED, notify, stopping)
         return Ended(instance.name, Status.BUSY, instance, _who_is_at(self._get(instance.id)))
 
-    def _enter(self, tx: Transaction, request: InstanceRequest, stack: str | None = None) -> Instance:
+    def _enter(self, tx: Transaction, request: InstanceRequest, workflow: str, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
         new_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         at = self._tools.clock()
-        return instances.create(tx, new_id, request, workflow=self._workflow, worker=self._lease(), at=at, stack=stack)
+        return instances.create(tx, new_id, request, workflow=workflow, worker=self._lease(), at=at, stack=stack)
 
     def _lease(self) -> str:
         """This process's hold on an instance that it begins or takes over, for the record."""

@@ -13,6 +13,10 @@ def check_seconds(what: str, seconds: float | None, *, most: float = LONGEST, wh
 
     `whose`: what sets the longest.
     """
-    if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= most):
+    if seconds is None:
+        return
+    if type(seconds) not in (int, float):
+        raise ValueError(f"{what} must be a number of seconds, not {seconds!r}")
+    if not (math.isfinite(seconds) and 0 <= seconds <= most):
         longest = f"{whose} ({most:g} s)" if whose else f"{most:g} s"
         raise ValueError(f"{what} must be from 0 s to {longest}, not {seconds:g} s")

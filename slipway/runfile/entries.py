@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from msgspec import Struct
 
+from slipway.model.limits import Address, Between, Cidr, Distinct, Mac, Name, OneOf, Text
 from slipway.model.network import AllocationPool, HostRoute
 from slipway.model.record import Stack
 from slipway.model.request import Host, InstanceRequest
 from slipway.settings import Settings
+
+DEFAULT_WORKFLOW = "build-instance"
+"""The workflow that instances are built by where nothing else is said."""
 
 DEFAULT_GATEWAY = "default"
 """The gateway of a subnet about which the file says nothing: the network driver chooses it."""
@@ -18,13 +23,13 @@ DEFAULT_GATEWAY = "default"
 class SubnetEntry(Struct, frozen=True):
     """A subnet. `gateway_ip` None: none; `DEFAULT_GATEWAY`: left to the driver. No `pools`: all but the gateway."""
 
-    name: str
-    cidr: str
-    gateway_ip: str | None = DEFAULT_GATEWAY
+    name: Name
+    cidr: Cidr
+    gateway_ip: Text | None = DEFAULT_GATEWAY
     pools: tuple[AllocationPool, ...] = ()
-    dns: tuple[str, ...] = ()
-    ipv6_ra_mode: str | None = None
-    ipv6_address_mode: str | None = None
+    dns: Annotated[tuple[Address, ...], Distinct()] = ()
+    ipv6_ra_mode: Text | None = None
+    ipv6_address_mode: Text | None = None
     enable_dhcp: bool = True
     host_routes: tuple[HostRoute, ...] = ()
 
@@ -37,22 +42,22 @@ class SubnetEntry(Struct, frozen=True):
 class PortEntry(Struct, frozen=True):
     """A port made beforehand. `security_groups` (names or ids) None: the project's group `default`."""
 
-    name: str
-    fixed_ip: str | None = None
-    mac_address: str | None = None
-    security_groups: tuple[str, ...] | None = None
+    name: Name
+    fixed_ip: Address | None = None
+    mac_address: Mac | None = None
+    security_groups: Annotated[tuple[Text, ...], Distinct()] | None = None
 
 
 class NetworkEntry(Struct, frozen=True):
     """A network with its subnets and the ports made beforehand."""
 
-    name: str
-    mtu: int = 1500
+    name: Name
+    mtu: Annotated[int, Between(68, 65535)] = 1500
     shared: bool = False
     port_security_enabled: bool = True
-    provider_network_type: str | None = None
-    provider_physical_network: str | None = None
-    provider_segmentation_id: int | None = None
+    provider_network_type: Annotated[str, OneOf(("local", "flat", "vlan", "vxlan"))] | None = None
+    provider_physical_network: Text | None = None
+    provider_segmentation_id: Annotated[int, Between(1, 16777215)] | None = None
     subnets: tuple[SubnetEntry, ...] = ()
     ports: tuple[PortEntry, ...] = ()
 
@@ -60,8 +65,8 @@ class NetworkEntry(Struct, frozen=True):
 class RuleEntry(Struct, frozen=True):
     """A rule of a security group; attributes as in Neutron's API."""
 
-    direction: str
-    ethertype: str
+    direction: Annotated[str, OneOf(("ingress", "egress"))]
+    ethertype: Annotated[str, OneOf(("IPv4", "IPv6"))]
     protocol: str | None = None
     port_range_min: int | None = None
     port_range_max: int | None = None
@@ -71,7 +76,7 @@ class RuleEntry(Struct, frozen=True):
 class SecurityGroupEntry(Struct, frozen=True):
     """A security group with its rules."""
 
-    name: str
+    name: Name
     rules: tuple[RuleEntry, ...] = ()
 
 
@@ -79,8 +84,8 @@ class InstanceEntry(Struct, frozen=True):
     """One instance (one of several where the entry has `count`), the names of those built before it, and its place."""
 
     request: InstanceRequest
-    depends_on: tuple[str, ...]
-    position: str
+    depends_on: Annotated[tuple[Name, ...], Distinct()] = ()
+    position: str = ""
 
 
 class FaultEntry(Struct, frozen=True):
@@ -99,14 +104,14 @@ class RunFile(Struct, frozen=True):
     """
 
     path: Path
-    name: str
-    project: str
-    workflow: str
-    settings: Settings
-    hosts: tuple[Host, ...]
-    networks: tuple[NetworkEntry, ...]
-    security_groups: tuple[SecurityGroupEntry, ...]
-    instances: tuple[InstanceEntry, ...]
+    name: Name
+    project: Name = "default"
+    workflow: Text = DEFAULT_WORKFLOW
+    settings: Settings = Settings()
+    hosts: tuple[Host, ...] = ()
+    networks: tuple[NetworkEntry, ...] = ()
+    security_groups: tuple[SecurityGroupEntry, ...] = ()
+    instances: tuple[InstanceEntry, ...] = ()
     faults: tuple[FaultEntry, ...] = ()
 
     @property

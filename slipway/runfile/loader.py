@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from slipway.flows.loader import known_workflows
 from slipway.runfile.addressing import check_networks
 from slipway.runfile.build import build
 from slipway.runfile.declared_faults import check_faults
-from slipway.runfile.entries import RunFile
+from slipway.runfile.entries import DEFAULT_WORKFLOW, RunFile
 from slipway.runfile.guests import check_keypairs, resolve
 from slipway.runfile.instances import check_instances
 from slipway.runfile.records import make_records
@@ -19,12 +20,10 @@ from slipway.runfile.shape import check_shape
 from slipway.yamlfile.document import Document, parse, read
 from slipway.yamlfile.mistakes import quoted
 
-DEFAULT_WORKFLOW = "build-instance"
 
-
-def load(path: Path) -> RunFile:
+def load(path: str | os.PathLike[str]) -> RunFile:
     """Read a run file. Raises `InvalidFile` with all that is wrong with it."""
-    return _load(read(path))
+    return _load(read(Path(path)))
 
 
 def loads(text: str, name: str) -> RunFile:

@@ -74,6 +74,11 @@ def save(tx: Transaction, host: Host) -> None:
         tx.execute(hosts.insert().values(name=host.name, **values))
 
 
+def there(tx: Transaction, name: str) -> bool:
+    """Whether a host of this name is on record, be its row damaged."""
+    return tx.scalar(_GET, {"name": name}) is not None
+
+
 def remove(tx: Transaction, name: str) -> None:
     """Take the host off the record; the caller has seen that nothing is claimed from it."""
     tx.execute(hosts.delete().where(hosts.c.name == name))

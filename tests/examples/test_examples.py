@@ -75,4 +75,21 @@ def test_the_embedding_example_runs() -> None:
     assert "web-1 was built" in lines
     assert "web-1 is ACTIVE on node-1 with 192.168.0.2" in lines
     assert "0 differences between record and reality" in lines
-    assert lines[-1].split() == ["instance.delete.end", "web-1"]
+    assert ["instance.delete.end", "web-1"] in [line.split() for line in lines]
+    assert "web-2 is ACTIVE on node-1 with 10.0.0.2" in lines
+    assert "the same request again gives the same instance: True" in lines
+    assert [line.partition(":")[0] for line in lines[-4:-2]] == ["name", "flavor.vcpus"]
+    assert lines[-1].split() == ["instance.delete.end", "web-2"]
+
+
+README = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("program", README, ids=range(len(README)))
+def test_the_programs_of_the_readme_run_and_pass_mypy(program: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(tmp_path / "program.py")]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,11 @@ def test_what_is_not_ours_is_left_out(slipway: Orchestrator, state: Path) -> Non
 
 
 def test_a_host_without_a_driver_keeps_no_other_from_being_audited(slipway: Orchestrator, state: Path) -> None:
-    misspelt = "node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: simm}"
-    slipway.run(loads(f"schema: 1\nhosts: {{{misspelt}}}\n", "misspelt.yaml"))
+    slipway.run(loads("schema: 1\nhosts: {node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB}}\n", "another.yaml"))
+    with closing(sqlite3.connect(state / "slipway.db")) as database, database:
+        (spec,) = database.execute("SELECT spec FROM hosts WHERE name = 'node-2'").fetchone()
+        gone = spec.replace(b'"compute":"sim"', b'"compute":"simm"')
+        assert database.execute("UPDATE hosts SET spec = ? WHERE name = 'node-2'", (gone,)).rowcount == 1
     one(state, "domains").unlink()
     found = {(finding.difference, finding.kind, finding.host) for finding in slipway.audit()}
     unreachable = {finding for finding in found if finding[0] == Difference.UNREACHABLE}

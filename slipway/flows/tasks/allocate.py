@@ -31,8 +31,6 @@ class AllocateNetwork(NetworkTask):
     def do(self, work: Work, requirements: VifRequirements) -> Allocation:
         """Raises the `AbortBuild` that Nova names: `NetworkAmbiguous`, `PortInUse`, `FixedIpAlreadyInUse`, others."""
         request = work.instance.request
-        if not request.project:
-            raise errors.InvalidInput(f"instance {request.name}: the project is empty")
         groups = _security_groups(work) if request.security_groups else None
         wanted = request.networks if request.networks is not None else _only_network(work)
         return Allocation(
@@ -105,10 +103,7 @@ def _port_to_make(work: Work, nic: NetworkRequest, groups: tuple[str, ...] | Non
 
 def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wanted: str) -> None:
     """A look before anything is made; the database's constraint decides when two ask at once."""
-    try:
-        address = ipaddress.ip_address(wanted)
-    except ValueError as error:
-        raise errors.InvalidInput(f"instance {work.instance.name}: '{wanted}' is no IP address") from error
+    address = ipaddress.ip_address(wanted)
     if not any(address in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
         cidrs = ", ".join(subnet.cidr for subnet in subnets)
         raise errors.InvalidIpForNetwork(f"{wanted} is in no subnet of network {network.name} ({cidrs})")
