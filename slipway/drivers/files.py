@@ -7,12 +7,19 @@ files describe are gone as well.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import math
 import os
+import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count, takewhile
 from pathlib import Path
 from urllib.parse import quote, unquote
+
+from slipway.drivers.deadline import left
+from slipway.errors import StepTimeout
 
 TEMPORARY = ".tmp"
 """How the name of a file ends that is not whole yet. A kill may leave one; the next writer takes its place."""
@@ -39,20 +46,59 @@ def make_directories(path: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, name: str | None = None) -> Iterator[None]:
     """Be the only one who writes in the directory, among all threads and processes; ends with the process.
 
-    Raises `FileNotFoundError` when the directory is absent.
+    With a `name` only whoever comes with the same one has to wait, and writes in the directory what is of that name.
+    Raises `FileNotFoundError` when the directory is absent, `StepTimeout` where it is in use for too long.
     """
     # Opened anew each time: threads, and processes after a fork, would share the lock of a file that they share.
     fd = os.open(f"{directory}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        wait_for_lock(fd, name)
         yield
     finally:
         # Said, not left to the close: a child forked meanwhile still has the file open.
-        fcntl.flock(fd, fcntl.LOCK_UN)
+        _lock(fd, name, fcntl.LOCK_UN)
         os.close(fd)
+
+
+def wait_for_lock(fd: int, name: str | None = None) -> None:
+    """Have the lock of an open file, of those with this name where there is one.
+
+    Raises `StepTimeout` where another thread or process, which may be stopped, has it until the call is to be back.
+    """
+    pause = _SHORTEST_PAUSE
+    while True:
+        try:
+            _lock(fd, name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                time.sleep(min(pause, left(math.inf)))
+            except StepTimeout as error:
+                what = os.readlink(f"/proc/self/fd/{fd}")
+                raise StepTimeout(f"{what} is locked by another thread or process: {error}") from error
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return
+
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02
+"""Seconds between two tries to get a lock: whoever has one has it for less than a millisecond, or for very long."""
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""`struct flock`: kind, from where, first byte, how many, and nobody, since the lock is an open file's."""
+
+_KINDS = {fcntl.LOCK_EX | fcntl.LOCK_NB: fcntl.F_WRLCK, fcntl.LOCK_UN: fcntl.F_UNLCK}
+
+
+def _lock(fd: int, name: str | None, how: int) -> None:
+    """A name stands for one byte, far behind the end of the file: so many locks need no file each."""
+    if name is None:
+        fcntl.flock(fd, how)
+        return
+    at = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(_KINDS[how], os.SEEK_SET, at, 1, 0))
 
 
 def replace(path: str, content: bytes) -> None:

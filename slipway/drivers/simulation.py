@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slipway.drivers.deadline import left
 from slipway.errors import SlipwayError
 from slipway.model.request import Host
 
@@ -19,7 +20,10 @@ class Calls:
 
     def enter(self, name: str) -> None:
         """Begin the call of this name. Raises the driver's error class when the call is among those that fail."""
-        if self._host.simulate.delay > 0:
-            self._sleep(self._host.simulate.delay)
+        if (delay := self._host.simulate.delay) > 0:
+            seconds = left(delay)
+            self._sleep(seconds)
+            if seconds < delay:
+                raise self._error(f"{self._host.name}: the simulated {self._what} did not answer within {seconds:g} s")
         if name in self._host.simulate.fail:
             raise self._error(f"{self._host.name}: the simulated {self._what} was told to fail in {name}")

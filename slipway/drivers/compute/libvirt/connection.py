@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
 from functools import cache, partial
 from typing import TypeVar
 
 import libvirt
 
 from slipway.drivers.compute.libvirt.translation import one_line, translated
+from slipway.drivers.deadline import in_time, left
 from slipway.errors import HypervisorUnavailable
 
 R = TypeVar("R")
@@ -44,9 +43,13 @@ class Connection:
             run_events()
 
     def ask(self, what: str, question: Callable[[libvirt.virConnect], R], *, within: float | None = None) -> R:
-        """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds."""
-        seconds = within or self._look
+        """What `question` gives. Raises our error for libvirt's, `HypervisorUnavailable` after `within` seconds.
+
+        So it does when the driver's call is to be back. What was asked may be done all the same, whenever libvirt comes
+        to it.
+        """
         for last in (False, True):
+            seconds = left(within or self._look)
             connection = self._connected(min(seconds, self._look))
             try:
                 return self._in_time(what, partial(question, connection), seconds)
@@ -62,14 +65,18 @@ class Connection:
         raise AssertionError
 
     def _connected(self, seconds: float) -> libvirt.virConnect:
-        with self._lock:
-            if self._open is None:
-                try:
-                    self._open = self._in_time("connecting", lambda: libvirt.open(self._uri), seconds)
-                except libvirt.libvirtError as error:
-                    text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
-                    raise HypervisorUnavailable(text) from error
-            return self._open
+        # Another thread may be at it, and have to wait as long as we.
+        if not self._lock.acquire(timeout=seconds):
+            raise self._unanswered("connecting", seconds)
+        try:
+            connection = self._open or self._in_time("connecting", lambda: libvirt.open(self._uri), seconds)
+            self._open = connection
+        except libvirt.libvirtError as error:
+            text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
+            raise HypervisorUnavailable(text) from error
+        finally:
+            self._lock.release()
+        return connection
 
     def _drop(self, connection: libvirt.virConnect) -> None:
         """Use it no more. It closes itself when the last question to it has ended."""
@@ -78,18 +85,14 @@ class Connection:
                 self._open = None
 
     def _in_time(self, what: str, call: Callable[[], R], seconds: float) -> R:
-        answer: Future[R] = Future()
+        try:
+            return in_time(call, seconds, name=f"libvirt {self._host}")
+        except TimeoutError as error:
+            raise self._unanswered(what, seconds) from error
 
-        def work() -> None:
-            try:
-                answer.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
-                answer.set_exception(error)
-
-        threading.Thread(target=work, name=f"libvirt {self._host}", daemon=True).start()
-        with suppress(TimeoutError):
-            return answer.result(seconds)
-        raise HypervisorUnavailable(f"{self._host}: {what}: libvirt at {self._uri} did not answer within {seconds:g} s")
+    def _unanswered(self, what: str, seconds: float) -> HypervisorUnavailable:
+        where = f"{self._host}: {what}: libvirt at {self._uri}"
+        return HypervisorUnavailable(f"{where} did not answer within {seconds:.3g} s")
 
 
 @cache

@@ -122,17 +122,19 @@ class Qcow2Disk:
     def _attached(self, request: DiskRequest, volume: Volume) -> Disk:
         """The volume as a disk, which this instance has from now on.
 
-        The claim is a file as well, so that a kill leaves a whole one or none; one lock holds for all hosts' disks.
+        The claim is a file as well, so that a kill leaves a whole one or none. To look through a large volume takes its
+        time: whoever wants the same one waits meanwhile, on whichever host, and nobody else.
         """
         claim = self._path(request.instance_id, request.slot, _VOLUME)
+        path = os.path.realpath(volume.path)
         make_directories(self._directory)
-        with locked(self._directory), locked(self._directory.parent):
+        with locked(self._directory.parent, _identity(path)):
             found = _read_claim(claim)
             if found is None:
-                path = os.path.realpath(volume.path)
                 check_free(path, self._taken())
                 found = self._checked(path, volume.format)
-                replace(claim, msgspec.json.encode(found))
+                with locked(self._directory):
+                    replace(claim, msgspec.json.encode(found))
         return Disk(
             instance_id=request.instance_id,
             slot=request.slot,
@@ -195,6 +197,14 @@ def _make_qcow2(path: str, size: int, base: tuple[str, str] | None) -> None:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _identity(path: str) -> str:
+    """The same for all names of a file."""
+    with suppress(OSError):
+        found = os.stat(path)
+        return f"{found.st_dev} {found.st_ino}"
+    return path
 
 
 def _read_claim(path: str) -> _Attached | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import stat
@@ -14,12 +15,14 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
+from slipway.drivers.deadline import left
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.download import download
 from slipway.drivers.disk.qcow2.header import read_header
 from slipway.drivers.disk.qcow2.integrity import check_whole
+from slipway.drivers.disk.qcow2.room import check_room
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
-from slipway.errors import DiskError, ImageUnacceptable
+from slipway.errors import DiskError, ImageUnacceptable, StepTimeout
 from slipway.model.request import Image
 
 _CHUNK = 1 << 20
@@ -68,12 +71,11 @@ class ImageCache:
             cached = f"{self._directory}/{declared}"
             if declared is None or not os.path.exists(cached):
                 make_directories(self._directory)
-                with locked(self._directory):
-                    cached = f"{self._directory}/{self._brought(image, declared)}"
+                cached = f"{self._directory}/{self._brought(image, declared)}"
             return check(f"image {image.name}", image.format, cached)
 
     def _brought(self, image: Image, declared: str | None) -> str:
-        """The digest of the image, which is in the cache then. Needs `locked`."""
+        """The digest of the image, which is in the cache then. Whoever wants the same one waits, and nobody else."""
         assert image.path is not None
         url = urlsplit(image.path) if "://" in image.path else None
         if url is None:
@@ -84,40 +86,43 @@ class ImageCache:
             raise ImageUnacceptable(f"image {image.name}: {image.path} is neither a path nor a file: or http: URL")
         if declared is None:
             raise ImageUnacceptable(f"image {image.name}: an image by http needs its sha256")
-        if not os.path.exists(f"{self._directory}/{declared}"):
-            part = f"{self._directory}/{declared}{TEMPORARY}"
-            download(image, image.path, declared, part)
-            try:
-                _check_all(f"image {image.name}", image.format, part)
-            except ImageUnacceptable:
-                os.unlink(part)
-                raise
-            os.rename(part, f"{self._directory}/{declared}")
+        with locked(self._directory, declared):
+            if not os.path.exists(f"{self._directory}/{declared}"):
+                part = f"{self._directory}/{declared}{TEMPORARY}"
+                download(image, image.path, declared, part)
+                try:
+                    _check_all(f"image {image.name}", image.format, part)
+                except ImageUnacceptable:
+                    os.unlink(part)
+                    raise
+                os.rename(part, f"{self._directory}/{declared}")
         return declared
 
     def _copied(self, image: Image, source: str, declared: str | None) -> str:
         """The digest of the image's file, which is in the cache then."""
-        with _opened(image, source) as file:
+        place = hashlib.sha256(source.encode()).hexdigest()
+        with locked(self._directory, place), _opened(image, source) as file:
             now = os.fstat(file)
             if not stat.S_ISREG(now.st_mode):
                 raise ImageUnacceptable(f"image {image.name}: {source} is not a file")
-            note = f"{self._directory}/source-{hashlib.sha256(source.encode()).hexdigest()}.json"
+            note = f"{self._directory}/source-{place}.json"
             known = _known(note, now)
             if known is None or not os.path.exists(f"{self._directory}/{known}"):
-                known = self._copy(image, file)
+                check_room(str(self._directory), now.st_blocks * 512)
+                known = self._copy(image, file, f"{self._directory}/copy-{place}{TEMPORARY}")
                 replace(note, msgspec.json.encode(_source(now, known)))
         if declared not in (None, known):
             raise ImageUnacceptable(f"image {image.name}: the sha256 of {source} is {known}, not {declared}")
         return known
 
-    def _copy(self, image: Image, file: int) -> str:
+    def _copy(self, image: Image, file: int, temporary: str) -> str:
         before, digest = os.fstat(file), hashlib.sha256()
-        temporary = f"{self._directory}/copy{TEMPORARY}"
         try:
             target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             # Buffered: of a raw write to a disk that is nearly full a part is missing, and nobody says so.
             with open(target, "wb") as copy:
                 while chunk := os.read(file, _CHUNK):
+                    left(math.inf)
                     digest.update(chunk)
                     # Holes stay holes.
                     if chunk.count(0) == len(chunk):
@@ -130,6 +135,8 @@ class ImageCache:
                 raise DiskError(f"{self._host}: the file of image {image.name} changed while it was copied; try again")
             _check_all(f"image {image.name}", image.format, temporary)
             os.rename(temporary, f"{self._directory}/{digest.hexdigest()}")
+        except StepTimeout as error:
+            raise StepTimeout(f"{self._host}: image {image.name} is too large to be copied in time: {error}") from error
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)

@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Container
 from typing import Any
 
-from slipway.errors import DiskError
+from slipway.drivers import programs
+from slipway.errors import DiskError, StepTimeout
 
 _LIMITS = ("--as=1073741824", "--cpu=30")
 """Nova: 1 GiB of address space and 30 s of processor time."""
@@ -41,23 +42,13 @@ def check(path: str) -> int:
 
 
 def _run(*arguments: str, good: Container[int] = (0,), errors: int = subprocess.PIPE) -> str:
-    command = ["prlimit", *_LIMITS, "--", "qemu-img", *arguments]
+    """What it says. Raises `StepTimeout` where its time is over, which is the host's fault and not the image's."""
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            timeout=_PATIENCE,
-            check=False,
-            # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
-            process_group=0,
-        )
+        done = programs.run(["prlimit", *_LIMITS, "--", "qemu-img", *arguments], timeout=_PATIENCE, stderr=errors)
     except OSError as error:
         raise DiskError(f"{error.filename} cannot be run: {error.strerror}; install util-linux") from error
     except subprocess.TimeoutExpired as error:
-        raise DiskError(f"qemu-img {arguments[0]} did not end within {_PATIENCE:g} s") from error
+        raise StepTimeout(f"qemu-img {arguments[0]} did not end within {error.timeout:.3g} s") from error
     if done.returncode == 127:
         raise DiskError("qemu-img cannot be run; install qemu-utils")
     if done.returncode not in good:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from slipway import errors
+from slipway.drivers.deadline import in_time, left
 from slipway.drivers.network.neutron.translation import translated
 from slipway.model.network import Context
 
@@ -17,7 +18,7 @@ ADMIN = "admin"
 MEMBER = "member,reader"
 
 TIMEOUT = 60.0
-"""Seconds that Neutron may take for an answer."""
+"""Seconds that Neutron, or Keystone before it, may take for an answer, all of it."""
 
 
 class Service:
@@ -148,8 +149,11 @@ class Service:
         from keystoneauth1 import exceptions as auth
         from openstack import exceptions as sdk
 
+        seconds = left(TIMEOUT)
         try:
-            return ask()
+            return in_time(ask, seconds, name="neutron")
+        except TimeoutError as error:
+            raise errors.TransientNetworkError(f"{what}: no answer within {seconds:.3g} s") from error
         except (sdk.ConfigException, auth.MissingRequiredOptions, auth.EndpointNotFound, auth.BadRequest) as error:
             raise errors.InvalidInput(f"cloud {self._cloud} cannot be used: {error}") from error
         except (auth.Unauthorized, auth.Forbidden) as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from slipway.drivers import programs
 from slipway.errors import WiringError
 
 if TYPE_CHECKING:
@@ -83,22 +84,11 @@ def run(
     """
     try:
         with inside(netns):
-            done = subprocess.run(
-                list(argv),
-                # The empty text rather than our own standard input, which may be a terminal.
-                input=input or "",
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                env={**os.environ, "LC_ALL": "C"},
-                # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
-                process_group=0,
-            )
+            done = programs.run(argv, timeout=timeout, input=input or "", env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError as error:
         raise WiringError(f"{argv[0]} is not installed; see docs/real-machines.md") from error
     except subprocess.TimeoutExpired as error:
-        raise WiringError(f"{' '.join(argv)}: not done after {timeout:g} s") from error
+        raise WiringError(f"{' '.join(argv)}: not done after {error.timeout:.3g} s") from error
     except OSError as error:
         raise WiringError(f"{' '.join(argv)}: {error}") from error
     if check and done.returncode != 0:

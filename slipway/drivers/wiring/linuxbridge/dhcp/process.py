@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
+from slipway.drivers import programs
+from slipway.drivers.deadline import left
 from slipway.drivers.files import replace
 from slipway.drivers.wiring.linuxbridge import namespace
 from slipway.drivers.wiring.linuxbridge.dhcp import supervisor
@@ -124,7 +126,7 @@ class ServerProcess:
     def _wait(self) -> None:
         """Until the server runs with the configuration as it is now."""
         version = supervisor.version(self._directory)
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + left(_PATIENCE)
         while time.monotonic() < until:
             status = self._status()
             if status is not None and status.version == version and not self._is_to_forget():
@@ -184,17 +186,8 @@ def refusal(text: str) -> str | None:
     Raises `WiringError` where it is not installed or cannot be run.
     """
     try:
-        done = subprocess.run(
-            ["dnsmasq", "--test", "--conf-file=-"],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-            # Ctrl-C goes to the terminal's whole process group; a step that has begun is finished.
-            process_group=0,
-        )
+        command = ["dnsmasq", "--test", "--conf-file=-"]
+        done = programs.run(command, timeout=_PATIENCE, input=text, env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError as error:
         raise WiringError("dnsmasq is not installed; install dnsmasq-base") from error
     except (OSError, subprocess.SubprocessError) as error:
@@ -223,7 +216,7 @@ def _opened(pid: int) -> Iterator[int]:
 
 def _has_ended(fd: int) -> bool:
     """Whether the process of the descriptor ends in time: then it is readable."""
-    return bool(select.select([fd], [], [], _PATIENCE)[0])
+    return bool(select.select([fd], [], [], left(_PATIENCE))[0])
 
 
 def _end(fd: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from slipway.drivers.files import file_name, make_directories, replace, text_of
+from slipway.drivers.files import file_name, make_directories, replace, text_of, wait_for_lock
 from slipway.drivers.wiring.linuxbridge.dhcp.config import (
     Served,
     addresses_of,
@@ -22,7 +22,7 @@ from slipway.drivers.wiring.linuxbridge.dhcp.config import (
 )
 from slipway.drivers.wiring.linuxbridge.dhcp.process import ServerProcess, refusal
 from slipway.drivers.wiring.linuxbridge.dhcp.veth import ServerLinks, inner_name
-from slipway.errors import InvalidInput, WiringError
+from slipway.errors import InvalidInput, StepTimeout, WiringError
 from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port
 from slipway.model.request import Host
@@ -251,7 +251,11 @@ def _locked(directory: str, make: bool) -> int | None:
             if make:
                 continue
             return None
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            wait_for_lock(fd)
+        except StepTimeout:
+            os.close(fd)
+            raise
         if os.fstat(fd).st_nlink:
             return fd
         os.close(fd)
