@@ -170,10 +170,6 @@ class UnknownTask(SlipwayError):
     """No task of this name, or of this kind of effect, is installed."""
 
 
-class InvalidTask(SlipwayError):
-    """A task that a package brings cannot be one: the text says which and what is wrong with it."""
-
-
 class UnknownDriver(SlipwayError):
     """No driver of this name is installed."""
 

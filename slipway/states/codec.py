@@ -32,12 +32,3 @@ def decode(data: bytes, kind: type[T]) -> T:
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         name = getattr(kind, "__name__", str(kind))
         raise RecordDamaged(f"what is on record as {name} cannot be read: {error}") from error
-
-
-def can_be_read(kind: Any) -> bool:
-    """Whether values of this type come back from the record as they were."""
-    try:
-        _decoder(kind)
-    except (msgspec.MsgspecError, ValueError, TypeError):
-        return False
-    return True

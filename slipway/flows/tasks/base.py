@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
-from inspect import isabstract, signature
+from inspect import signature
 from typing import Any, ClassVar, get_type_hints
 
 import msgspec
@@ -22,7 +22,6 @@ from slipway.states import codec
 from slipway.states.ledger import Durability
 from slipway.states.machines import Move
 from slipway.states.store import Store, Transaction
-from slipway.texts import named
 
 
 class Tools(Struct, frozen=True):
@@ -136,36 +135,3 @@ class Task(ABC):
     def signature(self) -> TaskSignature:
         """What a workflow passes to the task."""
         return TaskSignature(frozenset(list(signature(type(self).do).parameters)[2:]))
-
-
-def mistakes_in(task: type[Task]) -> Iterator[str]:
-    """What keeps the class from being a task, a line each: what it lacks, or what could not go on record."""
-    if isabstract(task) or not callable(getattr(task, "do", None)):
-        yield f"it has no {'durability' if isabstract(task) else 'do'}()"
-        return
-    for attribute in ("name", "kind"):
-        if not isinstance(getattr(task, attribute, None), str):
-            yield f"it has no {attribute}, which is a text"
-    taken = list(signature(task.do).parameters)[2:]
-    undone = list(signature(task.undo).parameters)[3:] if task.undo is not None else []
-    for name in undone:
-        if name not in taken:
-            yield f"undo() takes {name!r}, and do() does not: just what do() was given can be on record"
-    yield from _unannotated("do", task.do, (*taken, "return"), on_record=(*undone, "return"))
-    if task.undo is not None:
-        yield from _unannotated("undo", task.undo, undone, on_record=undone)
-
-
-def _unannotated(name: str, call: Any, wanted: Iterable[str], *, on_record: Collection[str]) -> Iterator[str]:
-    """What of a method's has no annotation, or one whose values the codec could not read again."""
-    try:
-        hints = get_type_hints(call)
-    except Exception as error:  # noqa: BLE001 - an annotation may be any expression of the user's
-        yield f"the annotations of {name}() cannot be read: {named(error)}"
-        return
-    for one in wanted:
-        what = "what it gives" if one == "return" else f"its argument {one!r}"
-        if one not in hints:
-            yield f"{name}() does not annotate {what}, whose type is needed to read it again from the record"
-        elif one in on_record and not codec.can_be_read(hints[one]):
-            yield f"{name}() annotates {what} as {hints[one]}, which the record cannot keep: use msgspec's Structs"
