@@ -461,10 +461,13 @@ class Orchestrator:
 
         From its last `lines` lines on (None: all), and with `follow` what it writes until its domain has ended or
         `stopping` is true. It is as the guest wrote it: not text to trust a terminal with.
-        Raises `InstanceNotFound`, `ConsoleUnavailable`, `ComputeError` when the domain cannot be looked at.
+        Raises `InstanceNotFound`, `ConsoleUnavailable`, `ComputeError` when the domain cannot be looked at, and
+        `ValueError` for a negative number of lines.
         """
         from slipway.operations.console import find_log, read_log
+        from slipway.operations.limits import check_count
 
+        check_count("lines", lines)
         instance = self.show(name, project=project).instance
         if instance.host is None:
             raise errors.ConsoleUnavailable(f"instance {instance.name} is on no host: it has no console log")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.options import Options, Seconds, common_options, example, orchestrator
 
 if TYPE_CHECKING:
     from slipway.cli.interrupt import Stop
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     help="How long to wait for the worker that is at an instance. [default: until it has ended or its lease passes]",
 )
 @common_options()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from slipway.runfile import FaultEntry, RunFile
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seconds(click.FloatRange):
+    """A time to wait: neither negative nor endless, and a number."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=10**9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return seconds
+
 
 VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from slipway.cli.options import Options, orchestrator
+from slipway.cli.options import Options, Seconds, orchestrator
 
 if TYPE_CHECKING:
     from slipway.cli.interrupt import Stop
@@ -29,7 +29,7 @@ def shutdown_options(command: F) -> F:
         click.option(
             "--timeout",
             metavar="SECONDS",
-            type=click.FloatRange(min=0),
+            type=Seconds(),
             help="How long a guest may take to shut down before it is ended. [default: the settings' shutdown_timeout]",
         ),
     ):

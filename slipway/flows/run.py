@@ -130,7 +130,12 @@ class Run:
 
     def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> Work:
         """What a task is given for one effect."""
-        return Work(effect, self.instance, self.tools, host, self.tools.monotonic() + timeout, tx)
+        deadline = self.tools.monotonic() + timeout
+        return Work(effect, self.instance, self.tools, host, deadline, tx, self._check_waiting)
+
+    def _check_waiting(self) -> None:
+        self.check_going_on()
+        self.ledger.check()
 
     def rest(self, seconds: float) -> None:
         """Wait before a call is tried again, with a lease for that and for the call. Raises `StaleWorker`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -19,12 +18,11 @@ from slipway.operations.differences import differences
 from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
+from slipway.operations.taking import may_be_taken, who_is_at
 from slipway.states import effects, instances
-from slipway.states.history import last_power_change
 from slipway.states.lease import Lease
 from slipway.states.machines import GOALS, Move, State, VmState, check_known
 from slipway.states.store import Transaction
-from slipway.states.worker import is_gone
 
 Listener = Callable[[Event], None]
 
@@ -84,7 +82,7 @@ class Builder:
                 break
             here = instance.id in self._engine.building_here
             if here or (timeout is not None and self._tools.monotonic() - began >= timeout):
-                raise errors.InstanceBusy(f"instance {instance.name} is still being built: {_who_is_at(instance)}")
+                raise errors.InstanceBusy(f"instance {instance.name} is still being built: {who_is_at(instance)}")
             self._tools.sleep(self._tools.settings.poll_interval)
         return instance
 
@@ -138,7 +136,7 @@ class Builder:
             return Ended(instance.name, Status.BUSY, instance, str(error))
         if taken is not None:
             return self._work(taken, Status.RESUMED, notify, stopping)
-        return Ended(instance.name, Status.BUSY, instance, _who_is_at(self._get(instance.id)))
+        return Ended(instance.name, Status.BUSY, instance, who_is_at(self._get(instance.id)))
 
     def _enter(self, tx: Transaction, request: InstanceRequest, workflow: str, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
@@ -158,26 +156,13 @@ class Builder:
             if _at_rest(instance):
                 return None
             check_known(State(instance.vm_state, instance.task_state), instance.name)
-            if not self._may_take(tx, instance):
+            dropped = (instance.id, instance.generation) in self._dropped
+            if not dropped and not may_be_taken(tx, instance, self._tools):
                 return None
             worker = self._lease()
             taken = replace(instance, generation=instances.take_over(tx, instance, worker=worker), worker=worker)
         self._dropped.discard((instance.id, instance.generation))
         return taken
-
-    def _may_take(self, tx: Transaction, instance: Instance) -> bool:
-        """Whether nobody is at it: it was let go, its worker is provably gone, or the worker's lease has passed."""
-        if instance.worker is None or (instance.id, instance.generation) in self._dropped:
-            return True
-        tools, lease = self._tools, Lease.read(instance.worker)
-        last, grace = effects.last_deadline(tx, instance.id), tools.settings.takeover_grace
-        if lease is not None:
-            passed = lease.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic)
-            return passed or is_gone(lease.worker)
-        # An older Slipway's worker, which wrote its lease with its effects alone.
-        begun = last_power_change(tx, instance.id) or instance.created_at
-        last = max(last or begun, begun + timedelta(seconds=tools.settings.step_timeout))
-        return tools.clock() > last + timedelta(seconds=grace)
 
     def _work(
         self, instance: Instance, status: Status, notify: Listener, stopping: Callable[[], bool], *, new: bool = False
@@ -283,7 +268,7 @@ class Builder:
             if _at_rest(instance):
                 return instance
             if timeout is not None and self._tools.monotonic() - began > timeout:
-                raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion: {_who_is_at(instance)}")
+                raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion: {who_is_at(instance)}")
             self._tools.sleep(self._tools.settings.poll_interval)
 
     def remove(self, name: str, stack: Stack, notify: Listener, stopping: Callable[[], bool]) -> Ended:
@@ -324,13 +309,6 @@ class Builder:
     def _get(self, instance_id: str) -> Instance:
         with self._tools.store.read() as tx:
             return instances.get(tx, instance_id)
-
-
-def _who_is_at(instance: Instance) -> str:
-    if instance.worker is None:
-        return "another worker has just let it go"
-    lease = Lease.read(instance.worker)
-    return f"worker {lease.worker if lease else instance.worker} is at it"
 
 
 def _at_rest(instance: Instance) -> bool:

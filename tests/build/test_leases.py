@@ -140,6 +140,30 @@ def test_a_long_wait_for_a_guest_is_covered_and_no_longer(
     assert seen == [(minutes, Status.BUSY) for minutes in (1, 8, 15)]
 
 
+@pytest.mark.parametrize("how", ["deleted", "stopped"])
+def test_a_long_wait_for_a_guest_ends_when_it_is_no_longer_wanted(
+    make_world: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    world = make_world(hosts=1)
+    monkeypatch.setattr(SimCompute, "console_log", lambda _self, _id: str(tmp_path / "console.log"))
+    request = world.request(wait_for=(Readiness(Sign.MARKER, 900.0, "never"),))
+    stop = threading.Event()
+    faults = world.faults()
+
+    def sleep(seconds: float) -> None:
+        faults.clock.sleep(seconds)
+        if how == "stopped":
+            stop.set()
+            return
+        with world.open() as other, pytest.raises(errors.InstanceBusy):
+            other.delete("web-1", timeout=0.0)
+
+    with world.open(faults, sleep=sleep) as orchestrator:
+        ended = _bring(orchestrator, request, stop.is_set)
+        assert ended.status is (Status.INTERRUPTED if how == "stopped" else Status.DELETED)
+        assert faults.clock.ahead <= timedelta(seconds=1)
+
+
 # --- the time of day ----------------------------------------------------------------------------------------------
 
 

@@ -166,6 +166,16 @@ def test_stop_start_and_reboot(slipway: Call) -> None:
 
 
 @pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("timeout", ["inf", "nan", "-1", "-inf", "1e300", "", "5s"])
+def test_a_time_that_is_none_changes_nothing(slipway: Call, timeout: str) -> None:
+    before = slipway("show", "web", "--output", "json").stdout
+    for verb in ("delete", "stop", "reboot"):
+        done = slipway(verb, "web", f"--timeout={timeout}")
+        assert (done.exit_code, done.stderr.count("\n"), "Traceback" in done.stderr) == (2, 1, False), done.stderr
+    assert slipway("show", "web", "--output", "json").stdout == before
+
+
+@pytest.mark.usefixtures("built")
 def test_what_cannot_be_stopped(slipway: Call) -> None:
     assert slipway("stop", "web", "nope").exit_code == 1
     done = slipway("stop", "web", "--timeout", "3600")

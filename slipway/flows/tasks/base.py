@@ -42,7 +42,8 @@ class Work(Struct, frozen=True):
     """One effect to be done or undone, with all that a task may use for it.
 
     `tx` is open where the effect is in our own database, and None elsewhere. `host` is None before one was chosen.
-    `deadline` is by the tools' monotonic clock.
+    `deadline` is by the tools' monotonic clock. A task that waits calls `check` now and then, which raises where it is
+    not to go on: the instance is being deleted, say. That ends the wait, and is not the task's to handle.
     """
 
     effect: Effect
@@ -51,6 +52,7 @@ class Work(Struct, frozen=True):
     host: Host | None
     deadline: float
     tx: Transaction | None = None
+    check: Callable[[], None] = lambda: None
 
     @property
     def on_host(self) -> HostDrivers:

@@ -77,4 +77,5 @@ class Wait(ComputeTask):
                 raise ComputeError(f"the domain of {work.instance.name} is {state} instead of running")
             if tools.monotonic() >= work.deadline:
                 raise StepTimeout(f"the domain of {work.instance.name} is {state} and did not run in time")
+            work.check()
             tools.sleep(tools.settings.poll_interval)

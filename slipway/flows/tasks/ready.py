@@ -51,6 +51,7 @@ class WaitReady(ComputeTask):
                 self._check_runs(work)
                 if tools.monotonic() - began >= readiness.within:
                     raise StepTimeout(f"{work.instance.name}: no {_named(readiness)} within {readiness.within:g} s")
+                work.check()
                 tools.sleep(tools.settings.poll_interval)
 
     def _check_runs(self, work: Work) -> None:
