@@ -491,9 +491,9 @@ class Orchestrator:
 def _definition(workflow: str) -> Definition:
     """The workflow of that name or absolute path, read once. Raises `InvalidFile`."""
     from slipway.flows.loader import find_definition, load_definition
-    from slipway.flows.tasks import CATALOG
+    from slipway.flows.tasks import SIGNATURES
 
-    return load_definition(find_definition(workflow), {name: task.signature for name, task in CATALOG.items()})
+    return load_definition(find_definition(workflow), SIGNATURES)
 
 
 def default_drivers(
