@@ -203,7 +203,7 @@ BAD_TASKS = {
     "def do(self, work) -> str:": {
         "def do(self, work):": "do() does not say what it gives, which is put on record: add an annotation such",
         "def do(self, work) -> object:": "do() says with object what it gives, which cannot be put on record",
-        "def do(self, work) -> list[uuid.SafeUUID | Path]:": "do() says with Path what it gives, which cannot be put",
+        "def do(self, work) -> list[tuple[int, Path]]:": "do() says with Path what it gives, which cannot be put",
         "def do(self, work) -> 'Record':": "the annotations of do() name Record, which its module does not have",
         "def do(self, *work) -> str:": "it must begin with `def do(self, work` and take no `*` or `**`",
         "def do(self) -> str:": "it must begin with `def do(self, work` and take no `*` or `**`",
