@@ -8,6 +8,7 @@ from typing import Any
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
+from slipway.model.neutron import meaning
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
 from slipway.stacks.changes import Changes
 from slipway.stacks.lookups import Lookups, all_or_nothing
@@ -66,7 +67,7 @@ class _Apply:
         group = self.find.security_group(entry.name)
         cut_off = group is not None and self.ours.is_unrecorded(Kind.SECURITY_GROUP, group)
         if group is not None and not cut_off:
-            if _rules(entry) - {_rule_of(rule) for rule in group.rules}:
+            if {meaning(rule) for rule in entry.rules} - _said(group):
                 self.kept.append(f"security group {entry.name}: its rules stay as they are (the file has others)")
             return
         if group is None:
@@ -78,10 +79,11 @@ class _Apply:
         self.created.append(f"security group {entry.name}")
 
     def _rules_of(self, group: SecurityGroup, entry: SecurityGroupEntry) -> None:
-        there = {_rule_of(rule) for rule in group.rules}
+        there = _said(group)
         for rule in entry.rules:
-            if _rule_of(rule) in there:
+            if meaning(rule) in there:
                 continue
+            there.add(meaning(rule))
             attributes = {
                 "direction": rule.direction,
                 "ethertype": rule.ethertype,
@@ -191,14 +193,9 @@ def _provider(entry: NetworkEntry) -> dict[str, str | int]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _rules(entry: SecurityGroupEntry) -> set[tuple[object, ...]]:
-    return {_rule_of(rule) for rule in entry.rules}
-
-
-def _rule_of(rule: Any) -> tuple[object, ...]:
-    """What makes two rules the same."""
-    low, high = rule.port_range_min, rule.port_range_max
-    return (rule.direction, rule.ethertype, rule.protocol, low, high, rule.remote_ip_prefix)
+def _said(group: SecurityGroup) -> set[tuple[object, ...]]:
+    """What the group's rules say, but for those about another group, of which no file speaks."""
+    return {meaning(rule) for rule in group.rules if rule.remote_group_id is None}
 
 
 def _subnet_attributes(entry: SubnetEntry) -> dict[str, Any]:
