@@ -18,12 +18,13 @@ from slipway.cli.say import say
 def command(options: Options, file: Path) -> None:
     """Check FILE and change nothing.
 
-    All mistakes are shown at once, each as file:line:column: what is wrong. The exit code is 2 if there are any.
+    All mistakes are shown at once, each as file:line:column: what is wrong. The exit code is 2 if there are any. So are
+    drivers that are not installed here, and images and volumes that are not there where a host would open them.
     """
     from slipway.cli.output import counted, print_json
     from slipway.runfile import load
 
-    run_file = load(file)
+    run_file = load(file, here=True)
     _check_workflow(run_file.workflow)
     counts = {kind: len(getattr(run_file, kind)) for kind in ("hosts", "networks", "instances")}
     if options.json:

@@ -198,10 +198,13 @@ class InstanceRequest(Struct, frozen=True):
     wait_for: tuple[Readiness, ...] = ()
 
 
+DEFAULT_ZONE = "nova"
+"""The availability zone of hosts that name none, as in Nova."""
+
 SIMULATED_CALLS = (
     *("spawn", "destroy", "stop", "start", "power_state", "console_log", "guest_addresses", "list_domains", "watch"),
     *("platform_for_instance", "write_definition", "delete_definition", "list_definitions", "macs_for_instance"),
-    *("dhcp_options_for_instance", "create_disk", "delete_disk", "list_disks"),
+    *("dhcp_options_for_instance", "create_disk", "delete_disk", "list_disks", "resume", "obstacles"),
 )
 """The calls that a simulated host can be told to fail."""
 
@@ -232,7 +235,7 @@ class Host(Struct, frozen=True):
     compute: Text = "sim"
     wiring: Text = "null"
     disks: Text = "sim"
-    zone: Name = "nova"
+    zone: Name = DEFAULT_ZONE
     enabled: bool = True
     cpu_ratio: Ratio = 4.0
     memory_ratio: Ratio = 1.0
