@@ -38,7 +38,7 @@ _KEYS = {
     "allocations": ("subnet_id", "address"),
     "port_security_groups": ("port_id", "security_group_id"),
 }
-_NO_THINGS = ("slipway.db", "slipway.db-wal", "slipway.db-shm", "world/version.json")
+_NO_THINGS = ("slipway.db", "slipway.db-wal", "slipway.db-shm", "state-id", "world/version.json")
 
 SET_UP = ("networks", "subnets", "allocation_pools", "security_groups", "security_group_rules")
 """The tables that only what comes before the first instance writes."""

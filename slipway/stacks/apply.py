@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.model.neutron import meaning
+from slipway.model.request import Place
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
 from slipway.stacks.changes import Changes
 from slipway.stacks.lookups import Lookups, all_or_nothing
@@ -24,9 +27,10 @@ def bring_about(file: RunFile, store: Store, drivers: Drivers) -> Changes:
     What is made bears the file's stack from then on; what was there before is only used. All or nothing where the
     network is in our own database. Raises the network service's error for what it refuses.
     """
+    here = drivers.settle()
     with all_or_nothing(store, drivers.network) as tx:
         work = _Apply(file, drivers.network, Ours(file.stack, store, drivers.network, tx), tx)
-        work.hosts()
+        work.hosts(here)
         for group in file.security_groups:
             work.security_group(group)
         for network in file.networks:
@@ -46,21 +50,22 @@ class _Apply:
         self.changed: list[str] = []
         self.kept: list[str] = []
 
-    def hosts(self) -> None:
+    def hosts(self, here: Place) -> None:
         """The stack's own hosts may change at any time: what was claimed from them stays claimed."""
         with self.ours.transaction() as tx:
-            known = {usage.host.name: usage.host for usage in hosts.usages(tx)}
+            known = {usage.host.name: replace(usage.host, place=None) for usage in hosts.usages(tx)}
+            there = {*known, *hosts.damaged(tx)}
             for host in self.file.hosts:
                 if host == known.get(host.name):
                     continue
                 label, maker = f"host {host.name}", stacks.stack_of(tx, Kind.HOST, host.name)
-                if host.name in known and maker != self.file.stack:
+                if host.name in there and maker != self.file.stack:
                     because = told(maker, self.file.project)
                     self.kept.append(f"{label}: it stays as it is, for {because} (the file says otherwise)")
                     continue
-                hosts.save(tx, host)
+                hosts.save(tx, host, here)
                 stacks.add(tx, self.file.stack, Kind.HOST, host.name)
-                (self.changed if host.name in known else self.created).append(label)
+                (self.changed if host.name in there else self.created).append(label)
 
     def security_group(self, entry: SecurityGroupEntry) -> None:
         """Make the group with its rules, or say where its rules differ."""
