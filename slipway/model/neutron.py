@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_network
 from typing import Protocol
 
 from slipway.model.network import Context
@@ -72,6 +72,13 @@ def meaning(rule: _Rule) -> tuple[object, ...]:
     everywhere = peers is None or peers.prefixlen == 0
     ports = rule.port_range_min, rule.port_range_max
     return rule.direction, rule.ethertype, protocol, *ports, None if everywhere else str(peers)
+
+
+def eui64(cidr: str, mac: str) -> IPv6Address:
+    """The SLAAC address of a MAC in an IPv6 network: its prefix and the EUI-64 interface id (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return IPv6Network(cidr).network_address + int.from_bytes(interface, "big")
 
 
 def tap_name(port_id: str) -> str:
