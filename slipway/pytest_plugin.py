@@ -49,9 +49,10 @@ class World:
         return self.faults.orchestrator(self.state, **options)
 
     def watch(self, holdings: Holdings) -> None:
-        """Have the audit count what your own tasks make: names of things and their contents.
+        """Have the audit see what your own tasks make: names of things and their contents.
 
-        A thing must bear its instance's id in either; it may be there while an effect of your task is on record.
+        A thing must bear its instance's id in either, and belongs to the effect whose key, result or recorded argument
+        it bears: it may be there while just that effect is on record as done.
         """
         self._watched.append(holdings)
 
@@ -82,6 +83,7 @@ class World:
     def problems(self) -> Sequence[Problem]:
         """Every leak, and every other breach of the invariants of docs/drill.md, that is there now."""
         from slipway.drill.auditor import WIRED, audit
+        from slipway.drill.promises import lasting_kinds
         from slipway.drill.things import Things, look, set_up
 
         if not (self.state / "slipway.db").exists():
@@ -89,7 +91,8 @@ class World:
         now = look(self.state)
         mine = {f"watched {name}": content for held in self._watched for name, content in held().items()}
         now = Things(now.rows, {**now.files, **mine})
-        return audit(now, set_up(now), wired=WIRED if any("/taps/" in path for path in now.files) else frozenset())
+        wired = WIRED if any("/taps/" in path for path in now.files) else frozenset[str]()
+        return audit(now, set_up(now), wired=wired, lasting=lasting_kinds())
 
 
 @pytest.fixture

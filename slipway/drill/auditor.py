@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from slipway.drill.meanwhile import ANOTHER
 from slipway.drill.problem import Problem
 from slipway.drill.sums import secrets, wrong_sums
 from slipway.drill.things import Row, Things
@@ -23,6 +24,8 @@ HARMLESS = frozenset({"placement", "allocation", "launch"})
 """Kinds in the ledger that are results only and stay `done` for ever."""
 WIRED = frozenset({"vif", "filter", "dhcp"})
 """What a host's wiring makes for each NIC."""
+_OURS = frozenset({"seed", "dhcp-port"})
+"""Kinds of effects besides that no task of a user's has."""
 _CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
 """What of a port brought along changes while an instance has it, besides its binding."""
 _RESTING = frozenset({"ACTIVE", "PAUSED", "STOPPED", "ERROR", "DELETED"})
@@ -31,25 +34,35 @@ _WHOLE = {"ACTIVE": ("running",), "PAUSED": ("paused",), "STOPPED": ("shutdown",
 
 
 def audit(
-    now: Things, before: Things, *, secret: str = "", log: str = "", wired: frozenset[str] = WIRED
+    now: Things,
+    before: Things,
+    *,
+    secret: str = "",
+    log: str = "",
+    wired: frozenset[str] = WIRED,
+    lasting: frozenset[str] = frozenset(),
 ) -> list[Problem]:
     """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
 
-    `secret` is what just a build under way may have, `log` what was logged; `wired`: the kinds that the wiring makes.
+    `secret` is what just a build under way may have, `log` what was logged; `wired`: the kinds that the wiring makes;
+    `lasting`: the kinds of effects that no task takes back.
     """
-    found = list(_Audit(now, before, wired).problems())
+    found = list(_Audit(now, before, wired, HARMLESS | lasting).problems())
     return [*found, *secrets(now, secret, log)] if secret else found
 
 
 class _Audit:
-    def __init__(self, now: Things, before: Things, wired: frozenset[str]) -> None:
-        self.now, self.before, self.wired = now, before, wired
+    def __init__(self, now: Things, before: Things, wired: frozenset[str], lasting: frozenset[str]) -> None:
+        self.now, self.before, self.wired, self.lasting = now, before, wired, lasting
+        self.others: dict[str, dict[str, str]] = defaultdict(dict)
+        """By instance, the things that none of our own tasks makes, with their contents."""
         old = {row["id"] for row in before.rows["instances"]}
         self.instances: dict[str, Row] = {r["id"]: r for r in now.rows["instances"] if r["id"] not in old}
         self.effects: dict[str, list[Row]] = defaultdict(list)
         for row in now.rows["effects"]:
             self.effects[row["instance_id"]].append(row)
         self.ports = {row["id"]: row for row in now.rows.get("ports", ())}
+        self.holders = {port_id: self._holder(port) for port_id, port in self.ports.items()}
 
     def problems(self) -> Iterator[Problem]:
         """All of them, one invariant after the other."""
@@ -83,12 +96,19 @@ class _Audit:
 
     def _new(self, name: str, content: str, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
         owner = self._owner(name, content)
-        if owner is None and (self._is_of_the_project(name, content) or self._is_of_a_server(name, content)):
+        if owner is None and (
+            self._is_of_the_project(name, content)
+            or self._is_of_a_server(name, content)
+            or self._was_given_away(name, content)
+        ):
             return
         if owner is None:
             yield Problem("A2", f"{name} is there and nobody's: {content[:200]}")
             return
         kind = _kind(name)
+        if kind == "file":
+            self.others[owner][name.removeprefix("file ")] = content
+            return
         found[owner][kind] += 1
         if kind == "port" and msgspec.json.decode(content)["binding_host_id"]:
             found[owner]["binding"] += 1
@@ -112,8 +132,18 @@ class _Audit:
             if instance_id in text:
                 return instance_id
         row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
-        port = self.ports.get(row.get("port_id", ""))
-        return str(port["device_id"]) if port is not None and port["device_id"] in self.instances else None
+        return self.holders.get(row.get("port_id", row.get("id", "")))
+
+    def _holder(self, port: Row) -> str | None:
+        """The drilled instance that has a port as a NIC; also one that somebody took while its guest goes on."""
+        if port["device_id"] in self.instances:
+            return str(port["device_id"])
+        wanted = str(port["id"]).encode() if port["device_id"] == ANOTHER else None
+        for instance_id, row in self.instances.items():
+            standing = (e for e in self.effects[instance_id] if e["kind"] == "port" and e["state"] == "done")
+            if wanted and row["vm_state"] in _WHOLE and any(wanted in (e["result"] or b"") for e in standing):
+                return instance_id
+        return None
 
     def _is_of_the_project(self, name: str, content: str) -> bool:
         """Whether it is a default security group or one of its rules: made when first needed, never taken back."""
@@ -136,6 +166,12 @@ class _Audit:
         )
         return any(served) or any(stuck)
 
+    def _was_given_away(self, name: str, content: str) -> bool:
+        """Whether it is a port, or something of one, that somebody took meanwhile: it is theirs from then on."""
+        row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
+        port = self.ports.get(row.get("port_id", row.get("id", "")))
+        return port is not None and port["device_id"] == ANOTHER
+
     def _promise(self, instance: Row, found: Counter[str]) -> Iterator[Problem]:
         rows = self.effects[instance["id"]]
         left = [row for row in rows if row["state"] == "intended"]
@@ -150,8 +186,9 @@ class _Audit:
             if number > listed:
                 more = f"{number - listed} of kind {kind} left and not listed as stuck"
                 yield Problem("A3", f"instance {instance['name']} is {instance['vm_state']}: {more}")
+        yield from self._explained(instance, [row for row in rows if row["state"] == "stuck" or self._lasts(row)])
         for row in rows:
-            if row["state"] == "done" and row["kind"] not in HARMLESS:
+            if row["state"] == "done" and row["kind"] not in self.lasting:
                 yield Problem(
                     "A2", f"instance {instance['name']} is {instance['vm_state']}: {row['key']} is not undone"
                 )
@@ -168,18 +205,29 @@ class _Audit:
                 yield Problem(
                     "A3", f"instance {name} is {state} with {found[kind]} of kind {kind} for {promised[kind]}"
                 )
-        done = Counter(_found_as(row["kind"]) for row in rows if row["state"] == "done")
-        if found["file"] > done["file"]:
-            more = found["file"] - done["file"]
-            yield Problem("A2", f"instance {name}: {more} things that no effect on record explains")
+        yield from self._explained(instance, [row for row in rows if row["state"] == "done"])
         for row in rows:
             if row["state"] == "stuck":
                 yield Problem("A3", f"instance {name} is {state} and {row['key']} is stuck")
         yield from self._fits(instance)
 
+    def _lasts(self, row: Row) -> bool:
+        return row["state"] == "done" and row["kind"] in self.lasting
+
+    def _explained(self, instance: Row, rows: list[Row]) -> Iterator[Problem]:
+        """Each thing of a user's task bears the key, the result or an argument of an effect of its own."""
+        effects = [row for row in rows if row["kind"] not in _KINDS | HARMLESS | _OURS]
+        for name, content in self.others[instance["id"]].items():
+            mine = next((row for row in effects if _bears(name, content, row, instance)), None)
+            if mine is None:
+                text = f"{name} is there, and bears neither the key nor the result of an effect on record"
+                yield Problem("A2", f"instance {instance['name']} is {instance['vm_state']}: {text}")
+            else:
+                effects.remove(mine)
+
     def _fits(self, instance: Row) -> Iterator[Problem]:
         """The domain has the instance's ports, addresses and disks, on the host that it claimed."""
-        mine = sorted((p for p in self.ports.values() if p["device_id"] == instance["id"]), key=lambda p: str(p["id"]))
+        mine = [port for port_id, port in sorted(self.ports.items()) if self.holders[port_id] == instance["id"]]
         for port in mine:
             if port["binding_host_id"] != instance["host"]:
                 yield Problem(
@@ -233,10 +281,27 @@ _FOLDERS = {"domains": "domain", "disks": "disk", "taps": "vif", "filters": "fil
 
 
 def _found_as(kind: str) -> str:
-    """As which kind of thing an effect is seen: of those that a user's own tasks have nothing more is known."""
-    if kind == "seed":
-        return "disk"
-    return kind if kind in _KINDS or kind in HARMLESS else "file"
+    """As which kind of thing an effect is seen."""
+    return "disk" if kind == "seed" else kind
+
+
+def _bears(name: str, content: str, effect: Row, instance: Row) -> bool:
+    """Whether a thing says that it is this effect's; what names the instance alone could be any effect's."""
+    known = {effect["key"], *_texts(effect["result"]), *_texts(effect["args"])}
+    common = {instance[column] for column in ("id", "name", "project", "host")}
+    whole = {name, *name.split("/"), name.rpartition("/")[2].partition(".")[0]}
+    return bool(known & whole) or any(text in name or text in content for text in known - common)
+
+
+def _texts(recorded: bytes | None) -> Iterator[str]:
+    """Every text of a recorded value that is long enough to tell one thing from another."""
+    waiting = [msgspec.json.decode(recorded)] if recorded else []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and len(value) > 3:
+            yield value
+        elif isinstance(value, (list, dict)):
+            waiting += value.values() if isinstance(value, dict) else value
 
 
 def _kind(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from slipway.settings import Settings
 from slipway.states.store import Store
-from slipway.testing import Clock, Fault, Faults, FaultyDrivers
+from slipway.testing import Clock, Fault, Faults, FaultyDrivers, FaultyStore
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,11 @@ class Bench:
         self._handler = logging.StreamHandler(self.log)
         self._handler.setFormatter(logging.Formatter("%(name)s %(message)s %(detail)s", defaults={"detail": ""}))
         self._rng = random.Random(plan.seed)
-        self._drivers: FaultyDrivers | None = None
+        self._others = Faults(
+            drivers=simulated_drivers(random.Random(plan.seed + 1), self._sleep, remote_network=plan.remote_network)
+        )
+        self._stores: list[FaultyStore] = []
+        self._all_drivers: list[FaultyDrivers] = []
         self.faults = Faults(
             drivers=simulated_drivers(self._rng, self._sleep, remote_network=plan.remote_network),
             on_call=self.trace.call,
@@ -71,8 +76,8 @@ class Bench:
         )
         self.orchestrator = Orchestrator(
             self.state,
-            store=self.faults.store,
-            drivers=self._make_drivers,
+            store=partial(self._make_store, self.faults),
+            drivers=partial(self._make_drivers, self.faults),
             settings=plan.file.settings,
             workflow=plan.file.workflow,
             clock=self._now,
@@ -80,10 +85,32 @@ class Bench:
             sleep=self._sleep,
             rng=self._rng,
         )
+        # Drivers are made when they are first asked for: now, so that no run pays for it.
+        assert self.orchestrator.network is not None
 
-    def _make_drivers(self, store: Store, settings: Settings, state: Path) -> Drivers:
-        self._drivers = self.faults.drivers(store, settings, state)
-        return self._drivers
+    def _make_store(self, faults: Faults, url: str) -> Store:
+        self._stores.append(faults.store(url))
+        return self._stores[-1]
+
+    def _make_drivers(self, faults: Faults, store: Store, settings: Settings, state: Path) -> Drivers:
+        self._all_drivers.append(faults.drivers(store, settings, state))
+        return self._all_drivers[-1]
+
+    @cached_property
+    def another(self) -> Orchestrator:
+        """Somebody else's on the same state directory, in which nothing goes wrong."""
+
+        return Orchestrator(
+            self.state,
+            store=partial(self._make_store, self._others),
+            drivers=partial(self._make_drivers, self._others),
+            settings=self.plan.file.settings,
+            project=self.plan.file.project,
+            clock=self._now,
+            monotonic=self._monotonic,
+            sleep=self._sleep,
+            rng=random.Random(self.plan.seed + 2),
+        )
 
     def _now(self) -> datetime:
         return self.faults.clock()
@@ -105,7 +132,7 @@ class Bench:
 
     def rest(self) -> None:
         """Have nothing open and nothing unwritten, so that files may be copied and the process forked."""
-        self.orchestrator.close()
+        self._close()
         self.keep()
 
     @property
@@ -132,8 +159,10 @@ class Bench:
 
     def forget(self) -> None:
         """Take up no memory of a world that was put in another's place."""
-        if self._drivers is not None:
-            self._drivers.forget()
+        for store in self._stores:
+            store.forget()
+        for drivers in self._all_drivers:
+            drivers.forget()
 
     def save(self, template: Path) -> None:
         """Keep what is there as a template."""
@@ -166,6 +195,10 @@ class Bench:
             if name in there:
                 self.orchestrator.delete(name, project=self.file.project, on_event=self.trace.event)
 
+    def destroy(self) -> None:
+        """Take back all that the file brought about."""
+        self.orchestrator.destroy(self.file, on_event=self.trace.event)
+
     @contextmanager
     def logged(self) -> Iterator[None]:
         """Keep everything that is logged meanwhile, as it would be written."""
@@ -181,8 +214,13 @@ class Bench:
             logger.setLevel(level)
             logger.propagate = propagate
 
+    def _close(self) -> None:
+        self.orchestrator.close()
+        if "another" in vars(self):
+            self.another.close()
+
     def close(self) -> None:
         """Close the database and the files."""
-        self.orchestrator.close()
+        self._close()
         for paper in self._papers:
             paper.close()

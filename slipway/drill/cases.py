@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway import errors
+from slipway.drill.meanwhile import MEANWHILE
 from slipway.testing import COMMIT, Fault, Mode
 
 
@@ -27,6 +28,8 @@ class Scenario(StrEnum):
     """Every host fails at the last step of a build, so that all of it is undone."""
     DELETE = "delete"
     """What was built is deleted."""
+    DESTROY = "destroy"
+    """All that the file brought about is taken back, networks and all; there is no neighbour on them."""
 
 
 CALL_MODES = (
@@ -36,9 +39,21 @@ CALL_MODES = (
     Mode.CRASH_AFTER,
     Mode.HANG,
     Mode.PAUSE,
+    Mode.CLOCK_FORWARD,
+    Mode.CLOCK_BACK,
+    Mode.MEANWHILE,
 )
-COMMIT_MODES = (Mode.ERROR, Mode.LOCKED, Mode.FULL, Mode.CRASH_BEFORE, Mode.CRASH_AFTER, Mode.PAUSE)
-CRASHES = frozenset({Mode.CRASH_BEFORE, Mode.CRASH_AFTER})
+COMMIT_MODES = (
+    Mode.ERROR,
+    Mode.LOCKED,
+    Mode.FULL,
+    Mode.CRASH_BEFORE,
+    Mode.CRASH_AFTER,
+    Mode.REBOOT,
+    Mode.PAUSE,
+    Mode.MEANWHILE,
+)
+CRASHES = frozenset({Mode.CRASH_BEFORE, Mode.CRASH_AFTER, Mode.REBOOT})
 
 Raiser = Callable[[str], BaseException]
 
@@ -59,8 +74,12 @@ _ANY: dict[str, Raiser] = {"transient": errors.TransientError, "bug": RuntimeErr
 VARIANTS = {
     Mode.ERROR: ("abort", "reschedule", "transient", "bug", "exit"),
     Mode.LOST_REPLY: ("reschedule", "transient"),
+    Mode.MEANWHILE: tuple(MEANWHILE),
 }
-"""The classes of errors of the modes that raise one."""
+"""The classes of errors of the modes that raise one, and what somebody else may do meanwhile."""
+
+_LIVING = (Scenario.BUILD, Scenario.DELETE)
+"""The scenarios in which somebody else does something meanwhile."""
 
 
 class Point(Struct, frozen=True):
@@ -101,7 +120,8 @@ class Case(Struct, frozen=True):
     def fault(self) -> Fault:
         """The fault itself."""
         point = self.point
-        return Fault(point.call, self.mode, point.nth, raiser(point.family, self.variant, self.name))
+        mode = Mode.CRASH_AFTER if self.mode is Mode.REBOOT else self.mode
+        return Fault(point.call, mode, point.nth, raiser(point.family, self.variant, self.name))
 
 
 def raiser(family: str, variant: str, name: str) -> Callable[[], BaseException]:
@@ -115,7 +135,9 @@ def cases_of(points: Sequence[Point], modes: frozenset[Mode]) -> Iterator[Case]:
     for point in points:
         for mode in COMMIT_MODES if point.call == COMMIT else CALL_MODES:
             # While a transaction is open the whole database waits for its worker: nobody can take over.
-            if mode not in modes or (mode is Mode.PAUSE and point.in_transaction):
+            if mode not in modes or (mode in (Mode.PAUSE, Mode.MEANWHILE) and point.in_transaction):
+                continue
+            if mode is Mode.MEANWHILE and point.scenario not in _LIVING:
                 continue
             if point.call == COMMIT and mode is Mode.ERROR:
                 yield Case(point, mode)

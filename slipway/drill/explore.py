@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.drill.bench import Bench
 from slipway.drill.cases import Point, Scenario, raiser
+from slipway.drill.meanwhile import NEIGHBOUR
 from slipway.drill.things import Things, look
 from slipway.drill.trace import Line
 from slipway.model.record import Instance
@@ -21,8 +22,7 @@ from slipway.model.request import NetworkRequest
 from slipway.testing import COMMIT, Fault, Mode
 
 FOREVER = 1 << 30
-EMPTY, READY, BUILT = "empty", "ready", "built"
-NEIGHBOUR = "drill-neighbour"
+EMPTY, ALONE, READY, BUILT = "empty", "alone", "ready", "built"
 
 
 class CannotDrill(errors.SlipwayError):
@@ -62,7 +62,9 @@ class Stage:
 
     def go(self, bench: Bench) -> None:
         """Do what it is about."""
-        if self.scenario is Scenario.DELETE:
+        if self.scenario is Scenario.DESTROY:
+            bench.destroy()
+        elif self.scenario is Scenario.DELETE:
             bench.delete()
         else:
             bench.run()
@@ -97,6 +99,7 @@ def explore(bench: Bench, templates: Path) -> Exploration:
     alone = _dry_run(bench)
     begun = _index(alone, "event", "instance.create.start")
     add(Scenario.PREPARE, EMPTY, alone[: begun + 1])
+    bench.save(templates / ALONE)
     neighbour = _prepare(bench, templates, stages[Scenario.PREPARE].ends)
 
     bench.load(templates / READY)
@@ -121,6 +124,10 @@ def explore(bench: Bench, templates: Path) -> Exploration:
     bench.load(templates / BUILT)
     bench.delete()
     add(Scenario.DELETE, BUILT, bench.trace.lines)
+
+    bench.load(templates / ALONE)
+    bench.destroy()
+    add(Scenario.DESTROY, ALONE, bench.trace.lines)
     return Exploration(stages, look(templates / READY), neighbour)
 
 

@@ -9,13 +9,19 @@ from slipway.drill.cases import CRASHES, VARIANTS, Case, Scenario
 from slipway.drill.explore import Stage
 from slipway.drill.problem import Problem
 from slipway.drill.things import Row, Things
+from slipway.flows.tasks import BY_KIND
 from slipway.testing import COMMIT, Mode
+
+
+def lasting_kinds() -> frozenset[str]:
+    """The kinds of effects that stay for ever, since their tasks have no undo."""
+    return frozenset(kind for kind, task in BY_KIND.items() if task.undo is None)
 
 
 def broken_promises(case: Case, stage: Stage, rows: Mapping[str, Row], now: Things) -> Iterator[Problem]:
     """What of it did not come true for the drilled instances, whose last rows these are."""
-    if case.second:
-        # Two faults together may end in every way that leaves nothing: the auditor alone judges.
+    if case.second or case.mode is Mode.MEANWHILE:
+        # Two faults together, or two people, may end in every way that leaves nothing: the auditor alone judges.
         return
     yield from _ends(case, stage, rows)
     if stage.scenario in (Scenario.PREPARE, Scenario.DELETE) or len(rows) != 1:

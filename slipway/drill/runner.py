@@ -6,25 +6,29 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.drill.auditor import WIRED, audit
+from slipway.drill.auditor import audit
 from slipway.drill.bench import Bench
 from slipway.drill.cases import CRASHES, Case, Scenario, cases_of, parse_fault
 from slipway.drill.explore import Exploration, Stage, points_of
+from slipway.drill.meanwhile import NEIGHBOUR, do
 from slipway.drill.photos import Photo, photograph
 from slipway.drill.problem import Problem
 from slipway.drill.processes import DEADLINE, Overdue, deadline, fork, wait_for
-from slipway.drill.promises import broken_promises
+from slipway.drill.promises import broken_promises, lasting_kinds
 from slipway.drill.things import Row, Things, look, set_up
 from slipway.drill.trace import Line
 from slipway.testing import HANG_TIME, Fault, Mode
@@ -79,16 +83,18 @@ class Runner:
     def run(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Each case from where it begins to its verdict; those that begin with a death get their photos together."""
         cases = list(cases)
-        of_files: dict[Path, Result] = {}
+        of_files: dict[tuple[Path, bool], Result] = {}
         with self._album(cases) as photos:
             for case in cases:
                 photo = photos.get((case.point.scenario, str(case.fault)))
                 if photo is None or case.second:
                     yield self._run(case, photo)
-                elif photo.state not in of_files:
-                    yield of_files.setdefault(photo.state, self._run(case, photo))
+                    continue
+                left = photo.state, case.mode is Mode.REBOOT
+                if left not in of_files:
+                    yield of_files.setdefault(left, self._run(case, photo))
                 else:
-                    result = of_files[photo.state]
+                    result = of_files[left]
                     yield replace(result, case=case, same_as=result.case.name, seconds=0.0)
 
     @contextmanager
@@ -124,6 +130,10 @@ class Runner:
         )
 
 
+_GOING = (Scenario.DELETE, Scenario.DESTROY)
+"""The scenarios after which nothing of the instances is to be there."""
+
+
 class _Run:
     def __init__(
         self,
@@ -147,7 +157,8 @@ class _Run:
         if self.photo is not None:
             self.photo.put(bench)
         else:
-            self.stage.begin(bench, self.case.fault)
+            also = partial(do, self.case.variant, bench)
+            self.stage.begin(bench, replace(self.case.fault, also=also) if self._meanwhile else self.case.fault)
         try:
             with deadline():
                 self._act()
@@ -184,6 +195,27 @@ class _Run:
         self.resumed = True
         self.bench.reseed(f"{len(self.bench.trace.lines)} lines later")
         self.bench.trace.write("drill", "the process is gone")
+        if self.case.mode is Mode.REBOOT:
+            self._other_boot()
+
+    def _other_boot(self) -> None:
+        """Have it that the worker was of another boot: nobody can see that it is gone, so its lease must pass first."""
+        bench = self.bench
+        bench.rest()
+        with closing(sqlite3.connect(bench.state / "slipway.db")) as db, db:
+            held = db.execute("SELECT id, worker FROM instances WHERE worker IS NOT NULL").fetchall()
+            for instance_id, worker in held:
+                lease = msgspec.json.decode(worker)
+                lease["worker"]["boot"] = "another"
+                text = msgspec.json.encode(lease).decode()
+                db.execute("UPDATE instances SET worker = ? WHERE id = ?", (text, instance_id))
+        if held:
+            before = look(bench.state).fingerprint
+            bench.arm(*self.lasting)
+            bench.resume()
+            if changed := _difference(before, look(bench.state).fingerprint):
+                self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
+        bench.faults.clock.ahead += HANG_TIME
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Do it; what it raises is the caller's to see, and no leak by itself."""
@@ -261,7 +293,7 @@ class _Run:
         shutil.rmtree(bench.state)
         kept.rename(bench.state)
         bench.forget()
-        modes = frozenset(Mode) - {Mode.PAUSE, Mode.HANG}
+        modes = frozenset(Mode) - {Mode.PAUSE, Mode.HANG, Mode.REBOOT, Mode.MEANWHILE}
         cases = list(cases_of(points, modes))
         return random.Random(seed).choice(cases).name if cases else ""
 
@@ -297,10 +329,11 @@ class _Run:
         return now
 
     def _audit(self, now: Things, when: str) -> None:
-        before = self.before if self.stage.scenario is not Scenario.PREPARE else set_up(now)
+        before = set_up(now) if self.stage.scenario in (Scenario.PREPARE, Scenario.DESTROY) else self.before
+        if self._meanwhile:
+            before = before.without([row for row in now.rows["instances"] if row["name"] == NEIGHBOUR])
         plan = self.bench.plan
-        wired = WIRED - {"dhcp"} if plan.remote_network else WIRED
-        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, wired=wired):
+        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, lasting=lasting_kinds()):
             self._problem(problem.invariant, f"{when}: {problem.text}")
 
     def _again(self, before: Things) -> None:
@@ -310,7 +343,7 @@ class _Run:
         bench.arm(*self.lasting)
         self._action()
         now = look(bench.state)
-        if self.stage.scenario is not Scenario.DELETE and set(self.ends) == set(bench.names):
+        if self.stage.scenario not in _GOING and set(self.ends) == set(bench.names):
             changed = _difference(before.fingerprint, now.fingerprint)
             if changed:
                 self._problem("A7", f"running it again changed {changed}")
@@ -325,12 +358,24 @@ class _Run:
         bench = self.bench
         bench.trace.write("drill", "delete")
         bench.arm()
-        bench.delete()
+        if self.stage.scenario is Scenario.DESTROY:
+            bench.destroy()
+        else:
+            bench.delete()
         now = look(bench.state)
+        left = set_up(now).by_name if self.stage.scenario is Scenario.DESTROY else {}
+        for name, content in left.items():
+            # A project's default group stays for ever, as in Neutron.
+            if not name.startswith("security_group_rules") and '"name":"default"' not in content:
+                self._problem("A11", f"{name} is left by a destroy without a fault")
         for row in now.rows["instances"]:
             if row["name"] in bench.names and row["vm_state"] != "DELETED":
                 self._problem("A11", f"instance {row['name']} is {row['vm_state']} after a delete without a fault")
         self._audit(now, "after the delete")
+
+    @property
+    def _meanwhile(self) -> bool:
+        return self.case.mode is Mode.MEANWHILE
 
     def _rows(self, now: Things) -> dict[str, Row]:
         """The last row of each drilled instance."""

@@ -104,10 +104,13 @@ class WiringFiles:
 
 
 class RemoteNetwork(EmbeddedNetwork):
-    """The embedded network as if it were a service elsewhere, as Neutron is: it never gets our transaction."""
+    """The embedded network as if it were a service elsewhere, as Neutron is: it never gets our transaction.
+
+    Unlike Neutron it brings no DHCP, so that hosts need servers, whose ports are made and taken back there.
+    """
 
     local: ClassVar[bool] = False
-    brings_dhcp: ClassVar[bool] = True
+    brings_dhcp: ClassVar[bool] = False
 
 
 class SimulatedDrivers(Drivers):

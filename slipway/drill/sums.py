@@ -90,6 +90,10 @@ def secrets(now: Things, secret: str, log: str) -> Iterator[Problem]:
         }
         for column in sorted(columns):
             yield Problem("A10", f"the secret is in the database, {table}.{column}")
+    if all(row["task_state"] is None for row in now.rows["instances"]):
+        for path, raw in now.raw.items():
+            if secret.encode() in raw:
+                yield Problem("A10", f"nothing is being built, and the secret is in {path}, where it was deleted")
     if secret in log:
         yield Problem("A10", "the secret is in the log")
 

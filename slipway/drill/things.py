@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ _KEYS = {
     "allocations": ("subnet_id", "address"),
     "port_security_groups": ("port_id", "security_group_id"),
 }
-_NO_THINGS = ("slipway.db", "slipway.db-wal", "slipway.db-shm", "state-id", "world/version.json")
+_DATABASE = ("slipway.db", "slipway.db-wal")
+_NO_THINGS = (*_DATABASE, "slipway.db-shm", "world/version.json")
 
 SET_UP = ("networks", "subnets", "allocation_pools", "security_groups", "security_group_rules")
 """The tables that only what comes before the first instance writes."""
@@ -50,6 +51,8 @@ class Things:
 
     rows: Mapping[str, Sequence[Row]]
     files: Mapping[str, str]
+    raw: Mapping[str, bytes] = field(default_factory=dict)
+    """The database's own files, byte by byte: with its log, and with what it has deleted and not written over."""
 
     @cached_property
     def by_name(self) -> dict[str, str]:
@@ -69,6 +72,24 @@ class Things:
         sums = {table: [tuple(row.values()) for row in self.rows.get(table, ())] for table in SUMS}
         return {**self.by_name, "instances": standing, "effects": effects, **sums}
 
+    def without(self, instances: Sequence[Row]) -> Things:
+        """The same without what those of these instances had that are deleted by now."""
+        gone = {row["id"] for row in instances if row["vm_state"] == "DELETED"}
+        if not gone:
+            return self
+        # The server's port goes with the last that it serves.
+        owned = {*gone, "network:dhcp"}
+        gone |= {row["id"] for row in self.rows.get("ports", ()) if {row["device_id"], row["device_owner"]} & owned}
+
+        def stays(text: str) -> bool:
+            return not any(one in text for one in gone)
+
+        rows = {table: [row for row in self.rows[table] if stays(repr(row))] for table in self.rows}
+        return Things(
+            {**rows, "instances": self.rows["instances"]},
+            {path: text for path, text in self.files.items() if stays(path + text)},
+        )
+
     def bearing(self, ids: Sequence[str]) -> dict[str, Any]:
         """What belongs to these instances, and where they and their effects stand."""
         found: dict[str, Any] = {
@@ -86,7 +107,8 @@ def look(state: Path) -> Things:
     with closing(sqlite3.connect(state / "slipway.db")) as db:
         present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         rows = {table: _rows(db, table) for table in (*TABLES, *SUMS, *RECORD) if table in present}
-    return Things(rows, _files(state))
+    raw = {path: (state / path).read_bytes() for path in _DATABASE if (state / path).exists()}
+    return Things(rows, _files(state), raw)
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[Row]:

@@ -60,8 +60,7 @@ class Definition(Struct, frozen=True):
 
 
 class TaskSignature(Struct, frozen=True):
-    """What a task takes: the arguments that it needs, and those that it does without. `refused`: why it has no use."""
+    """What a task takes: the arguments that it needs, and those that it does without."""
 
     inputs: frozenset[str]
     optional: frozenset[str] = frozenset()
-    refused: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 from slipway.drivers.network.base import NetworkDriver
@@ -51,6 +51,9 @@ class Ours:
         with self._store.write() as tx:
             yield tx
 
+    def _reading(self) -> AbstractContextManager[Transaction]:
+        return self._store.read() if self._tx is None else nullcontext(self._tx)
+
     def add(self, kind: Kind, id_: str) -> None:
         """Have it on record that the stack made it."""
         with self.transaction() as tx:
@@ -63,7 +66,7 @@ class Ours:
 
     def ids(self, kind: Kind) -> Collection[str]:
         """The ids that are on record."""
-        with self.transaction() as tx:
+        with self._reading() as tx:
             return stacks.members(tx, self.stack, kind)
 
     def is_unrecorded(self, kind: Kind, thing: _Described) -> bool:
@@ -87,7 +90,7 @@ class Ours:
 
     def whose(self, kind: Kind, id_: str) -> str:
         """Words that say why something is not the stack's."""
-        with self.transaction() as tx:
+        with self._reading() as tx:
             return told(stacks.stack_of(tx, kind, id_), self.stack.project)
 
 

@@ -10,6 +10,12 @@ from slipway.states.schema import meta
 from slipway.states.store import Transaction
 
 
+def id_of(tx: Transaction) -> str:
+    """The id that the record got when it was made."""
+    found: str = tx.execute(sa.select(meta.c.installation)).scalar_one()
+    return found
+
+
 def settings(tx: Transaction) -> Settings | None:
     """The settings of the last run, None before the first one. Raises `RecordDamaged`."""
     kept = tx.scalar(sa.select(meta.c.settings))

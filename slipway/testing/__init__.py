@@ -16,6 +16,6 @@ knows whether its fault fired::
 
 from slipway.testing.crash import crashed
 from slipway.testing.faults import HANG_TIME, Call, Clock, Fault, Faults, Mode
-from slipway.testing.wrapped import COMMIT, FaultyDrivers
+from slipway.testing.wrapped import COMMIT, FaultyDrivers, FaultyStore
 
-__all__ = ["COMMIT", "HANG_TIME", "Call", "Clock", "Fault", "Faults", "FaultyDrivers", "Mode", "crashed"]
+__all__ = ["COMMIT", "HANG_TIME", "Call", "Clock", "Fault", "Faults", "FaultyDrivers", "FaultyStore", "Mode", "crashed"]

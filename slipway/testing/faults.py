@@ -44,10 +44,22 @@ class Mode(StrEnum):
     """The transaction cannot begin: another process holds the database. For commits only."""
     FULL = "full"
     """No space is left for the commit. For commits only."""
+    CLOCK_FORWARD = "clock_forward"
+    """The time of day is set an hour forward before the call."""
+    CLOCK_BACK = "clock_back"
+    """The time of day is set an hour back before the call."""
+    MEANWHILE = "meanwhile"
+    """Somebody else does something, before the call or after the commit: what `Fault.also` says."""
+    REBOOT = "reboot"
+    """The process dies after the commit, with the machine: what it was is no process of this boot. For drills only."""
 
 
 HANG_TIME = timedelta(hours=1)
 """How long a call hangs by the clock of `Faults`; nobody waits for it."""
+
+
+CLOCK_STEP = timedelta(hours=1)
+"""By how much the time of day is set."""
 
 
 class Clock:
@@ -55,10 +67,12 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self.set_by = timedelta()
+        """By how much somebody has set the time of day; the monotonic clock does not know of it."""
 
     def __call__(self) -> datetime:
         """Now."""
-        return datetime.now(UTC) + self.ahead
+        return datetime.now(UTC) + self.ahead + self.set_by
 
     def monotonic(self) -> float:
         """Seconds by the clock that nobody sets, put forward as well."""
@@ -70,13 +84,17 @@ class Clock:
 
 
 class Fault(Struct, frozen=True):
-    """One fault at one point; `raises` makes the error of those modes that raise. `last`: up to which call it lasts."""
+    """One fault at one point; `raises` makes the error of those modes that raise. `last`: up to which call it lasts.
+
+    `also` is what somebody else does in the mode `meanwhile`.
+    """
 
     call: str
     mode: Mode
     nth: int = 0
     raises: Callable[[], BaseException] = lambda: errors.ComputeError("injected")
     last: int | None = None
+    also: Callable[[], None] = lambda: None
 
     def __str__(self) -> str:
         """The name of the point, as `parse` takes it."""
@@ -165,6 +183,8 @@ class Faults:
                 self.clock.ahead += HANG_TIME
             if fault.mode is Mode.PAUSE and call == COMMIT:
                 os.kill(os.getpid(), signal.SIGSTOP)
+            if fault.mode is Mode.MEANWHILE and call == COMMIT:
+                fault.also()
 
     def _arrive(self, call: str, family: str) -> Sequence[Fault]:
         """Count the call; gives the faults that meet it."""
@@ -189,6 +209,12 @@ class Faults:
                 raise errors.DatabaseFull("injected: no space is left on its disk")
             case Mode.PAUSE if fault.call != COMMIT:
                 os.kill(os.getpid(), signal.SIGSTOP)
+            case Mode.MEANWHILE if fault.call != COMMIT:
+                fault.also()
+            case Mode.CLOCK_FORWARD:
+                self.clock.set_by += CLOCK_STEP
+            case Mode.CLOCK_BACK:
+                self.clock.set_by -= CLOCK_STEP
 
     def begin(self) -> None:
         """Before a transaction begins. Raises `DatabaseLocked` where it is the one that cannot."""
@@ -206,7 +232,7 @@ class Faults:
         finally:
             self._writing.now = False
 
-    def store(self, url: str) -> Store:
+    def store(self, url: str) -> FaultyStore:
         """A store whose commits are fault points."""
         return FaultyStore(url, self)
 
@@ -221,7 +247,10 @@ class Faults:
         options.setdefault("clock", self.clock)
         options.setdefault("monotonic", self.clock.monotonic)
         options.setdefault("sleep", self.clock.sleep)
-        return Orchestrator(state, store=self.store, drivers=self.drivers, **options)
+        made = Orchestrator(state, store=self.store, drivers=self.drivers, **options)
+        # Drivers are made when they are first asked for: now, before the first point is counted.
+        assert made.network is not None
+        return made
 
 
 def _die(_fault: Fault) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.model.request import Host
+from slipway.states import installation
 from slipway.states.store import Store, Transaction
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class FaultyStore(Store):
         self._faults: Faults | None = None
         super().__init__(url)
         self._faults = faults
+
+    def forget(self) -> None:
+        """Know nothing of the record that was here before: another one was put in its place."""
+        with self.read() as tx:
+            self.installation = installation.id_of(tx)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:

@@ -15,6 +15,7 @@ from slipway.drill.photos import photograph
 from slipway.drill.runner import Runner
 from slipway.drill.things import Things, look
 from slipway.runfile import RunFile
+from slipway.testing import Mode
 from slipway.testing.crash import crashed
 
 
@@ -31,7 +32,7 @@ def exploration(bench: Bench, tmp_path: Path) -> Exploration:
 
 
 def deaths(exploration: Exploration, scenario: Scenario) -> list[Case]:
-    return list(cases_of(exploration.stages[scenario].points, CRASHES))
+    return list(cases_of(exploration.stages[scenario].points, CRASHES - {Mode.REBOOT}))
 
 
 def timeless(things: Things) -> dict[str, str]:

@@ -50,7 +50,7 @@ def run_pytest(directory: Path, *words: str) -> tuple[int, str]:
 def test_the_leak_of_a_users_task_is_found(project: Path) -> None:
     code, out = run_pytest(project)
     assert code == 1, out
-    assert "things that no effect on record explains" in out
+    assert "bears neither the key nor the result of an effect on record" in out
     failed = re.findall(r"^FAILED .*\[(.*?)\]", out, re.MULTILINE)
     # The one moment that matters: the record is made, and its id is not yet in the ledger.
     assert len(failed) == 1, out
