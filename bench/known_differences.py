@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bench.drawn_values import OTHER_SPELLINGS
 from bench.sequences import Op
 
 
@@ -16,8 +15,10 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
         return "internal server errors"
     if '"01:00:5e' in text and ours.get("error") == "HTTPBadRequest":
         return "multicast MACs"
-    if any(f'"{mac}"' in text for mac in OTHER_SPELLINGS):
-        return "the spelling of MACs"
+    if ours.get("message", "").startswith("fixed_ips: unrecognized"):
+        return "what an address is to be called"
+    if (theirs.get("error"), ours.get("error")) == ("PolicyNotAuthorized", "NetworkNotFound"):
+        return "a network that may not be seen"
     if '"::ffff:' in json.dumps(theirs) and "::ffff:" in text:
         return "the spelling of IPv4-mapped addresses"
     if '/32"' in json.dumps(ours) and _differ(theirs, ours) == {"gateway_ip"}:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
@@ -28,7 +30,7 @@ from slipway.states.details import Details, details_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import Move, VmState
 from slipway.states.sqlitefile import make_state
-from slipway.states.store import Store
+from slipway.states.store import Store, Transaction
 from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
@@ -162,6 +164,12 @@ class Orchestrator:
         engine = Engine(_definition, self._tools, change_power, executor=self._executor)
         return Builder(engine, self._tools, rng=self._rng)
 
+    def _check_here(self, tx: Transaction, names: Collection[str]) -> None:
+        """Raise `HostElsewhere` for any of these hosts that is on record and belongs to another place."""
+        for usage in hosts.usages(tx):
+            if usage.host.name in names:
+                self._drivers.check_here(usage.host)
+
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
             return installation.settings(tx) or Settings()
@@ -200,8 +208,9 @@ class Orchestrator:
 
         With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
-        Raises `InvalidRequest`, `InvalidFile` for its workflow and `UnknownDriver` before anything is on record, and
-        what the network service refuses; where a host cannot follow what the file adds `on_event` is told.
+        Raises `InvalidRequest`, `InvalidFile` for its workflow, `UnknownDriver`, and `HostElsewhere` for a host of the
+        file that belongs to another place, before anything is on record, and what the network service refuses; where a
+        host cannot follow what the file adds `on_event` is told.
         """
         from slipway.flows.loader import absolute, known_workflows
         from slipway.operations.batch import run_in_order
@@ -220,6 +229,7 @@ class Orchestrator:
         for host in file.hosts:
             self._drivers.on(host)
         with self._store.write() as tx:
+            self._check_here(tx, {host.name for host in file.hosts})
             installation.keep_settings(tx, self._settings)
         changes = bring_about(file, self._store, self._drivers)
         if changes.created:
@@ -373,7 +383,11 @@ class Orchestrator:
 
         check_file(file)
         with self._store.read() as tx:
-            built = [instance.name for instance in instances.of_stack(tx, file.stack)]
+            found = instances.of_stack(tx, file.stack)
+            for instance in found:
+                self._builder.check_here(tx, instance)
+            self._check_here(tx, stacks.members(tx, file.stack, stacks.Kind.HOST))
+        built = [instance.name for instance in found]
         named = [entry.request.name for entry in reversed(file.instances)]
         left_the_file = [name for name in built if name not in named]
         dependants: dict[str, list[str]] = {name: [] for name in (*left_the_file, *named)}
@@ -395,7 +409,7 @@ class Orchestrator:
     def add_host(self, host: Host) -> None:
         """Put a host on record, or change what is known of it: what instances have claimed of it stays claimed.
 
-        Raises `InvalidRequest` with all that is wrong, and `UnknownDriver`.
+        Raises `InvalidRequest` with all that is wrong, `UnknownDriver`, and `HostElsewhere` for another place's.
         """
         from slipway.operations.hosts import add_host
 
@@ -403,15 +417,28 @@ class Orchestrator:
         add_host(host, self._store, self._drivers)
 
     def remove_host(self, name: str) -> None:
-        """Take a host off the record. Raises `HostNotFound`, and `HostInUse` while instances are on it."""
+        """Take a host off the record. Raises `HostNotFound`, `HostElsewhere`, `HostInUse` while instances are on it."""
         from slipway.operations.hosts import remove_host
 
-        remove_host(name, self._store)
+        remove_host(name, self._store, self._drivers)
+
+    def take_hosts(self, *names: str) -> None:
+        """Have these hosts belong to this machine and state directory from now on: nobody else may act on them then.
+
+        The one to which they belonged must do nothing more: nothing is asked of it. Raises `HostNotFound` before any is
+        taken.
+        """
+        from slipway.operations.hosts import take_hosts
+
+        take_hosts(names, self._store, self._drivers)
 
     def hosts(self) -> Sequence[HostUsage]:
-        """All hosts by name, each with what may be given out of it and what has been."""
+        """All hosts by name, each with what may be given out of it, what has been, and to whom it belongs."""
         with self._store.read() as tx:
-            return hosts.usages(tx)
+            return [
+                replace(usage, host=replace(usage.host, place=None), place=usage.host.place)
+                for usage in hosts.usages(tx)
+            ]
 
     # --- look-ups -------------------------------------------------------------------------------------------------
 
@@ -491,9 +518,9 @@ class Orchestrator:
 def _definition(workflow: str) -> Definition:
     """The workflow of that name or absolute path, read once. Raises `InvalidFile`."""
     from slipway.flows.loader import find_definition, load_definition
-    from slipway.flows.tasks import CATALOG
+    from slipway.flows.tasks import SIGNATURES
 
-    return load_definition(find_definition(workflow), {name: task.signature for name, task in CATALOG.items()})
+    return load_definition(find_definition(workflow), SIGNATURES)
 
 
 def default_drivers(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from slipway.checks.urls import url_mistake
+from slipway.checks.userdata import user_data_mistake
 from slipway.checks.words import Mistake, Place, shown, size_text
 from slipway.model.limits import MOST_BYTES
 from slipway.model.request import (
@@ -82,6 +83,8 @@ def _readiness(one: Readiness) -> Iterator[Mistake]:
 def _request(request: InstanceRequest) -> Iterator[Mistake]:
     if request.user_data is not None and len(request.user_data.encode()) > MOST_TEXT:
         yield _is(("user_data",), f"user_data is larger than {MOST_TEXT // 1024} KiB")
+    elif request.user_data is not None and (text := user_data_mistake(request.user_data)):
+        yield _is(("user_data",), text)
     if request.user_data_sha256 is not None:
         yield Mistake(("user_data_sha256",), "is for the record: a request has the user data themselves")
     if sum(len((file.content or "").encode()) for file in request.files) > MOST_TEXT:

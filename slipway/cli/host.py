@@ -1,4 +1,4 @@
-"""`slipway host`: what this machine can do."""
+"""`slipway host`: what this machine can do, and which hosts are its own."""
 
 from __future__ import annotations
 
@@ -6,16 +6,37 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, default_state, example
+from slipway.cli.options import Options, common_options, default_state, example, orchestrator
 
 if TYPE_CHECKING:
     from slipway.drivers.hostcheck.finding import Finding
 
 
-@click.group("host", epilog=example("slipway host check", "slipway host check --uri qemu:///system --output json"))
+@click.group("host", epilog=example("slipway host check", "slipway host take node-1"))
 @common_options()
 def command() -> None:
-    """This machine: check what it can do."""
+    """This machine: check what it can do, and have hosts belong to it."""
+
+
+@command.command("take", epilog=example("slipway host take node-1 node-2"))
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@common_options()
+@click.pass_obj
+def take(options: Options, names: tuple[str, ...]) -> None:
+    """Have hosts belong to this machine and state directory, whoever had them.
+
+    A host belongs to the machine and state directory from which it was used first, and nobody else may act on it. Take
+    it where those are gone, or do nothing with it any more: nothing is asked of them.
+    """
+    from slipway.cli.output import print_json
+    from slipway.cli.say import say
+
+    with orchestrator(options) as slipway:
+        slipway.take_hosts(*names)
+    if options.json:
+        print_json({"taken": names})
+    else:
+        say(f"taken: {', '.join(names)}")
 
 
 @command.command("check", epilog=example("slipway host check", "slipway host check --uri qemu:///system --output json"))

@@ -66,7 +66,7 @@ def command(
     from slipway.cli.summary import conclude
     from slipway.runfile import load
 
-    run_file = load(file)
+    run_file = load(file, here=True)
     faults = load(fault_file).faults if fault_file is not None else ()
     if allow_faults:
         faults += run_file.faults

@@ -18,12 +18,13 @@ from slipway.cli.say import say
 def command(options: Options, file: Path) -> None:
     """Check FILE and change nothing.
 
-    All mistakes are shown at once, each as file:line:column: what is wrong. The exit code is 2 if there are any.
+    All mistakes are shown at once, each as file:line:column: what is wrong. The exit code is 2 if there are any. So are
+    drivers that are not installed here, and images and volumes that are not there where a host would open them.
     """
     from slipway.cli.output import counted, print_json
     from slipway.runfile import load
 
-    run_file = load(file)
+    run_file = load(file, here=True)
     _check_workflow(run_file.workflow)
     counts = {kind: len(getattr(run_file, kind)) for kind in ("hosts", "networks", "instances")}
     if options.json:
@@ -37,6 +38,6 @@ def _check_workflow(workflow: str) -> None:
     """Raise `InvalidFile` for a user's workflow with mistakes; ours has none and costs the import of TaskFlow."""
     if os.path.isabs(workflow):
         from slipway.flows.loader import load_definition
-        from slipway.flows.tasks import CATALOG
+        from slipway.flows.tasks import SIGNATURES
 
-        load_definition(Path(workflow), {name: task.signature for name, task in CATALOG.items()})
+        load_definition(Path(workflow), SIGNATURES)

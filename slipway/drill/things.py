@@ -39,7 +39,7 @@ _KEYS = {
     "port_security_groups": ("port_id", "security_group_id"),
 }
 _DATABASE = ("slipway.db", "slipway.db-wal")
-_NO_THINGS = (*_DATABASE, "slipway.db-shm", "world/version.json")
+_NO_THINGS = (*_DATABASE, "slipway.db-shm", "state-id", "world/version.json")
 
 SET_UP = ("networks", "subnets", "allocation_pools", "security_groups", "security_group_rules")
 """The tables that only what comes before the first instance writes."""

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.names import installed, unknown
 from slipway.drivers.network.base import NetworkDriver
+from slipway.drivers.place import is_here, place_of, settle
 from slipway.drivers.wiring.base import WiringDriver
-from slipway.errors import UnknownDriver
-from slipway.model.request import Host
+from slipway.errors import HostElsewhere, UnknownDriver
+from slipway.model.request import Host, Place
 
 
 class HostDrivers(Struct, frozen=True):
@@ -62,11 +64,26 @@ class Drivers:
         self._lock = threading.Lock()
 
     def on(self, host: Host) -> HostDrivers:
-        """The host's drivers. Raises `UnknownDriver`."""
+        """The host's drivers. Raises `UnknownDriver`, and `HostElsewhere` where only another place may act on it."""
         with self._lock:
             if host not in self._hosts:
-                self._hosts[host] = self.make(host)
+                self.check_here(host)
+                # To whom it belongs makes no other host of it.
+                plain = replace(host, place=None)
+                self._hosts[host] = self._hosts[plain] = self._hosts.get(plain) or self.make(plain)
             return self._hosts[host]
+
+    def check_here(self, host: Host) -> None:
+        """Raise `HostElsewhere` for a host that belongs to another machine or state directory."""
+        if host.place is not None and not is_here(host, place_of(self._state)):
+            raise HostElsewhere(
+                f"host {host.name} belongs to state directory {host.place.directory} on {host.place.name}: act from "
+                f"there, or, when nobody does so any more, have it here (slipway host take {host.name})"
+            )
+
+    def settle(self) -> Place:
+        """This place, to which hosts are to belong from now on."""
+        return settle(self._state)
 
     def make(self, host: Host) -> HostDrivers:
         """New drivers for the host; override it to inject your own."""

@@ -182,6 +182,10 @@ class HostInUse(SlipwayError):
     """Instances are on the host."""
 
 
+class HostElsewhere(SlipwayError):
+    """The host belongs to another machine or state directory, and nothing was done on it."""
+
+
 # --- scheduling, claims, images -----------------------------------------------------------------------------------
 
 

@@ -60,7 +60,8 @@ class Definition(Struct, frozen=True):
 
 
 class TaskSignature(Struct, frozen=True):
-    """What a task takes: the arguments that it needs, and those that it does without."""
+    """What a task takes: the arguments that it needs, and those that it does without. `refused`: why it has no use."""
 
     inputs: frozenset[str]
     optional: frozenset[str] = frozenset()
+    refused: str = ""

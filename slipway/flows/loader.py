@@ -141,6 +141,9 @@ class _Loader:
         if task is None:
             self.document.problem((*path, "uses"), f"unknown task {quoted(uses)}", wrong=uses, known=self.catalog)
             return
+        if task.refused:
+            self.document.problem((*path, "uses"), task.refused)
+            return
         known = sorted(task.inputs | task.optional)
         for name in arguments:
             if name not in known:

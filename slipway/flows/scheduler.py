@@ -68,6 +68,10 @@ def _enabled(_request: InstanceRequest, usage: HostUsage, _members: Sequence[str
     return None if usage.host.enabled else "it is disabled"
 
 
+def _here(_request: InstanceRequest, usage: HostUsage, _members: Sequence[str]) -> str | None:
+    return usage.elsewhere or None
+
+
 def _asked_for(request: InstanceRequest, usage: HostUsage, _members: Sequence[str]) -> str | None:
     return None if request.host in (None, usage.host.name) else f"host {request.host} was asked for"
 
@@ -125,7 +129,7 @@ def group_refusal(group: str, policy: str, host: str, members: Sequence[str]) ->
     return None
 
 
-FILTERS: tuple[Filter, ...] = (_enabled, _asked_for, _zone, _vcpus, _memory, _disk, _pins, _group)
+FILTERS: tuple[Filter, ...] = (_here, _enabled, _asked_for, _zone, _vcpus, _memory, _disk, _pins, _group)
 
 
 def size(count: int) -> str:

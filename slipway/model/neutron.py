@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, IPv6Network, ip_network
+from typing import Protocol
+
 from slipway.model.network import Context
 
 ADMIN = Context("", is_admin=True)
@@ -43,6 +46,39 @@ def protocol_number(protocol: str | None, ethertype: str) -> int:
     word = (protocol or "any").lower()
     number = 0 if word in ANY_PROTOCOL else PROTOCOLS[word] if word in PROTOCOLS else int(word)
     return PROTOCOLS["icmpv6"] if (number, ethertype) == (PROTOCOLS["icmp"], "IPv6") else number
+
+
+class _Rule(Protocol):
+    """What a rule of a security group says, be it on record or in a file."""
+
+    @property
+    def direction(self) -> str: ...
+    @property
+    def ethertype(self) -> str: ...
+    @property
+    def protocol(self) -> str | None: ...
+    @property
+    def port_range_min(self) -> int | None: ...
+    @property
+    def port_range_max(self) -> int | None: ...
+    @property
+    def remote_ip_prefix(self) -> str | None: ...
+
+
+def meaning(rule: _Rule) -> tuple[object, ...]:
+    """What makes two rules the same, however they are written, but for a remote group (Neutron: `_rule_to_key`)."""
+    protocol = None if rule.protocol is None else protocol_number(rule.protocol, rule.ethertype)
+    peers = None if rule.remote_ip_prefix is None else ip_network(rule.remote_ip_prefix, strict=False)
+    everywhere = peers is None or peers.prefixlen == 0
+    ports = rule.port_range_min, rule.port_range_max
+    return rule.direction, rule.ethertype, protocol, *ports, None if everywhere else str(peers)
+
+
+def eui64(cidr: str, mac: str) -> IPv6Address:
+    """The SLAAC address of a MAC in an IPv6 network: its prefix and the EUI-64 interface id (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return IPv6Network(cidr).network_address + int.from_bytes(interface, "big")
 
 
 def tap_name(port_id: str) -> str:

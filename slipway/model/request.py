@@ -198,10 +198,13 @@ class InstanceRequest(Struct, frozen=True):
     wait_for: tuple[Readiness, ...] = ()
 
 
+DEFAULT_ZONE = "nova"
+"""The availability zone of hosts that name none, as in Nova."""
+
 SIMULATED_CALLS = (
     *("spawn", "destroy", "stop", "start", "power_state", "console_log", "guest_addresses", "list_domains", "watch"),
     *("platform_for_instance", "write_definition", "delete_definition", "list_definitions", "macs_for_instance"),
-    *("dhcp_options_for_instance", "create_disk", "delete_disk", "list_disks"),
+    *("dhcp_options_for_instance", "create_disk", "delete_disk", "list_disks", "resume", "obstacles"),
 )
 """The calls that a simulated host can be told to fail."""
 
@@ -219,10 +222,20 @@ class Simulation(Struct, frozen=True):
     acpi: bool = True
 
 
+class Place(Struct, frozen=True):
+    """A state directory on a machine: by its own id, its real path and the machine's id; `name` is for people alone."""
+
+    state_id: str
+    directory: str
+    machine: str
+    name: str
+
+
 class Host(Struct, frozen=True):
     """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out.
 
-    `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it.
+    `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it. `place`: to whom it belongs, who
+    alone may act on it; by the record, whatever is said here.
     """
 
     name: Name
@@ -232,7 +245,7 @@ class Host(Struct, frozen=True):
     compute: Text = "sim"
     wiring: Text = "null"
     disks: Text = "sim"
-    zone: Name = "nova"
+    zone: Name = DEFAULT_ZONE
     enabled: bool = True
     cpu_ratio: Ratio = 4.0
     memory_ratio: Ratio = 1.0
@@ -242,6 +255,7 @@ class Host(Struct, frozen=True):
     netns: Annotated[str, Matching("[^/]+", "the name of a network namespace")] | None = None
     physical_nic: Annotated[str, Matching(r"[^/\s:]{1,15}", "the name of a NIC, at most 15 characters")] | None = None
     simulate: Simulation = Simulation()
+    place: Place | None = None
 
 
 class Shutdown(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -19,7 +20,7 @@ from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
-from slipway.states import effects, instances
+from slipway.states import effects, hosts, instances
 from slipway.states.lease import Lease
 from slipway.states.machines import GOALS, Move, State, VmState, check_known
 from slipway.states.store import Transaction
@@ -132,7 +133,7 @@ class Builder:
             return Ended(instance.name, Status.INTERRUPTED, instance, "not begun")
         try:
             taken = self._take(instance.id)
-        except errors.UnknownState as error:
+        except (errors.UnknownState, errors.HostElsewhere) as error:
             return Ended(instance.name, Status.BUSY, instance, str(error))
         if taken is not None:
             return self._work(taken, Status.RESUMED, notify, stopping)
@@ -159,10 +160,18 @@ class Builder:
             dropped = (instance.id, instance.generation) in self._dropped
             if not dropped and not may_be_taken(tx, instance, self._tools):
                 return None
+            self.check_here(tx, instance)
             worker = self._lease()
             taken = replace(instance, generation=instances.take_over(tx, instance, worker=worker), worker=worker)
         self._dropped.discard((instance.id, instance.generation))
         return taken
+
+    def check_here(self, tx: Transaction, instance: Instance) -> None:
+        """Raise `HostElsewhere` where something of the instance is on a host on which nothing may be done from here."""
+        standing = (effect for effect in effects.effects_of(tx, instance.id) if effect.state is not EffectState.UNDONE)
+        for name in {effect.host for effect in standing if effect.host}:
+            with suppress(errors.ComputeResourcesUnavailable, errors.RecordDamaged):
+                self._tools.drivers.check_here(hosts.get(tx, name))
 
     def _work(
         self, instance: Instance, status: Status, notify: Listener, stopping: Callable[[], bool], *, new: bool = False
@@ -213,8 +222,9 @@ class Builder:
         """Stop, start or reboot an instance; gives it as it is then, with a fault where that failed.
 
         What a worker that is gone left unfinished is finished first, and where the record says that nothing is to be
-        done the hypervisor is asked. Raises `InstanceNotFound`, `UnexpectedState`, `InstanceBusy`, `NotFinished`, what
-        the hypervisor does, and `ValueError` for a time-out beyond a step's: somebody may take that over.
+        done the hypervisor is asked. Raises `InstanceNotFound`, `UnexpectedState`, `InstanceBusy`, `NotFinished`,
+        `HostElsewhere`, what the hypervisor does, and `ValueError` for a time-out beyond a step's: somebody may take
+        that over.
         """
         most = self._tools.settings.step_timeout
         check_seconds("the time-out", shutdown.timeout, most=most, whose="a step's own")
@@ -222,6 +232,7 @@ class Builder:
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)
                 state = State(found.vm_state, found.task_state)
+                self.check_here(tx, found)
                 if GOALS.get(wish) != state and state.at_rest:
                     begun = self._begin(tx, found, wish)
                     break
@@ -290,6 +301,7 @@ class Builder:
         for _ in range(_MOST_TRIES):
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)
+                self.check_here(tx, found)
                 state = State(found.vm_state, found.task_state)
                 try:
                     instances.advance(tx, found.id, found.generation, state, Move.DELETE, self._tools.clock())

@@ -14,7 +14,7 @@ from slipway.yamlfile.mistakes import quoted
 
 MAX_INSTANCES = 10_000
 _NAME_LENGTH = 63
-_KINDS = {"flavor": "flavor", "image": "image", "group": "server group", "host": "host"}
+_KINDS = {"flavor": "flavor", "image": "image", "group": "server group", "host": "host", "zone": "zone"}
 _MAX_CIRCLES = 10
 
 

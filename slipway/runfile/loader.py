@@ -12,6 +12,7 @@ from slipway.runfile.build import build
 from slipway.runfile.declared_faults import check_faults
 from slipway.runfile.entries import DEFAULT_WORKFLOW, RunFile
 from slipway.runfile.guests import check_keypairs, resolve
+from slipway.runfile.here import check_here
 from slipway.runfile.instances import check_instances
 from slipway.runfile.records import make_records
 from slipway.runfile.references import References
@@ -21,9 +22,13 @@ from slipway.yamlfile.document import Document, parse, read
 from slipway.yamlfile.mistakes import quoted
 
 
-def load(path: str | os.PathLike[str]) -> RunFile:
-    """Read a run file. Raises `InvalidFile` with all that is wrong with it."""
-    return _load(read(Path(path)))
+def load(path: str | os.PathLike[str], *, here: bool = False) -> RunFile:
+    """Read a run file. Raises `InvalidFile` with all that is wrong with it.
+
+    `here`: with what this machine knows that it cannot have as well, such as drivers that are not installed and images
+    that are not there; for those who build on this machine, and with the installed drivers.
+    """
+    return _load(read(Path(path)), here=here)
 
 
 def loads(text: str, name: str) -> RunFile:
@@ -31,7 +36,7 @@ def loads(text: str, name: str) -> RunFile:
     return _load(parse(text, name))
 
 
-def _load(document: Document) -> RunFile:
+def _load(document: Document, *, here: bool = False) -> RunFile:
     references = References(document.value if isinstance(document.value, dict) else {})
     check_shape(document)
     if not isinstance(document.value, dict):
@@ -44,6 +49,8 @@ def _load(document: Document) -> RunFile:
     check_faults(document)
     workflow = _workflow(document)
     records = make_records(document)
+    if here:
+        check_here(document, records)
     document.finish()
     return build(document, workflow, records)
 

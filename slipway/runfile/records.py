@@ -16,6 +16,7 @@ from slipway.runfile.instances import names_of
 from slipway.runfile.requests import Tree, make_flavor, make_host, make_image, make_request, make_settings
 from slipway.settings import Settings
 from slipway.yamlfile.document import Document, NodePath
+from slipway.yamlfile.mistakes import quoted
 
 R = TypeVar("R")
 
@@ -31,6 +32,8 @@ class Records:
     hosts: dict[str, Host] = field(default_factory=dict)
     flavors: dict[str, Flavor] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
+    requests: dict[str, InstanceRequest] = field(default_factory=dict)
+    """By the entry's name; of an entry with `count` the first one."""
     instances: list[InstanceEntry] = field(default_factory=list)
 
 
@@ -101,8 +104,12 @@ def _instances(document: Document, made: Records) -> Iterator[InstanceEntry]:
         flavor, image = made.flavors.get(entry["flavor"], _FLAVOR), made.images.get(entry["image"], _IMAGE)
         group = groups.get(entry.get("group", ""))
         first = make_request(document, expanded[entry_name][0], entry, flavor=flavor, image=image, group=group)
+        made.requests[entry_name] = first
         own = [one for one in mistakes_of(first, InstanceRequest) if one.place[0] not in _ELSEWHERE]
         _note(document, ("instances", entry_name), [one._replace(place=_place_of(first, one.place)) for one in own])
+        if (host := made.hosts.get(first.host or "")) and first.zone not in (None, host.zone):
+            text = f"host {quoted(host.name)} is in zone {quoted(host.zone)}, not {quoted(first.zone)}"
+            document.problem(("instances", entry_name, "zone"), text)
         before = (name for other in entry.get("depends_on", ()) for name in expanded.get(other, (other,)))
         depends_on = tuple(dict.fromkeys(before))
         position = document.where(("instances", entry_name))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from slipway.model.request import DEFAULT_ZONE
 from slipway.yamlfile.document import Document, NodePath
 from slipway.yamlfile.mistakes import quoted
 
@@ -36,6 +37,7 @@ class References:
             self._names[kind] = dict.fromkeys(declared) if isinstance(declared, dict) else None
         self._ports = _ports(tree)
         self._names["port"] = None if self._ports is None else dict.fromkeys(self._ports)
+        self._names["zone"] = _zones(tree)
         if (groups := self._names["security group"]) is not None:
             groups["default"] = None  # Neutron: every project has it.
 
@@ -48,6 +50,15 @@ class References:
             document.problem(path, f"unknown {kind} {quoted(name)}", wrong=name, known=known)
         elif kind == "port" and self._ports and self._ports[name] > 1:
             document.problem(path, f"port {quoted(name)} is in {self._ports[name]} networks: give them different names")
+
+
+def _zones(tree: dict[str, Any]) -> dict[str, None] | None:
+    """The zones of the file's hosts. A file without hosts builds on those that are on record, and knows no zones."""
+    hosts = tree.get("hosts", {})
+    if not isinstance(hosts, dict) or not hosts:
+        return None
+    said = (host.get("zone") if isinstance(host, dict) else None for host in hosts.values())
+    return dict.fromkeys(zone if isinstance(zone, str) else DEFAULT_ZONE for zone in said)
 
 
 def _ports(tree: dict[str, Any]) -> Counter[str] | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
+from slipway.model.neutron import meaning
+from slipway.model.request import Place
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
 from slipway.stacks.changes import Changes
 from slipway.stacks.lookups import Lookups, all_or_nothing
@@ -23,9 +27,10 @@ def bring_about(file: RunFile, store: Store, drivers: Drivers) -> Changes:
     What is made bears the file's stack from then on; what was there before is only used. All or nothing where the
     network is in our own database. Raises the network service's error for what it refuses.
     """
+    here = drivers.settle()
     with all_or_nothing(store, drivers.network) as tx:
         work = _Apply(file, drivers.network, Ours(file.stack, store, drivers.network, tx), tx)
-        work.hosts()
+        work.hosts(here)
         for group in file.security_groups:
             work.security_group(group)
         for network in file.networks:
@@ -45,28 +50,29 @@ class _Apply:
         self.changed: list[str] = []
         self.kept: list[str] = []
 
-    def hosts(self) -> None:
+    def hosts(self, here: Place) -> None:
         """The stack's own hosts may change at any time: what was claimed from them stays claimed."""
         with self.ours.transaction() as tx:
-            known = {usage.host.name: usage.host for usage in hosts.usages(tx)}
+            known = {usage.host.name: replace(usage.host, place=None) for usage in hosts.usages(tx)}
+            there = {*known, *hosts.damaged(tx)}
             for host in self.file.hosts:
                 if host == known.get(host.name):
                     continue
                 label, maker = f"host {host.name}", stacks.stack_of(tx, Kind.HOST, host.name)
-                if host.name in known and maker != self.file.stack:
+                if host.name in there and maker != self.file.stack:
                     because = told(maker, self.file.project)
                     self.kept.append(f"{label}: it stays as it is, for {because} (the file says otherwise)")
                     continue
-                hosts.save(tx, host)
+                hosts.save(tx, host, here)
                 stacks.add(tx, self.file.stack, Kind.HOST, host.name)
-                (self.changed if host.name in known else self.created).append(label)
+                (self.changed if host.name in there else self.created).append(label)
 
     def security_group(self, entry: SecurityGroupEntry) -> None:
         """Make the group with its rules, or say where its rules differ."""
         group = self.find.security_group(entry.name)
         cut_off = group is not None and self.ours.is_unrecorded(Kind.SECURITY_GROUP, group)
         if group is not None and not cut_off:
-            if _rules(entry) - {_rule_of(rule) for rule in group.rules}:
+            if {meaning(rule) for rule in entry.rules} - _said(group):
                 self.kept.append(f"security group {entry.name}: its rules stay as they are (the file has others)")
             return
         if group is None:
@@ -78,10 +84,11 @@ class _Apply:
         self.created.append(f"security group {entry.name}")
 
     def _rules_of(self, group: SecurityGroup, entry: SecurityGroupEntry) -> None:
-        there = {_rule_of(rule) for rule in group.rules}
+        there = _said(group)
         for rule in entry.rules:
-            if _rule_of(rule) in there:
+            if meaning(rule) in there:
                 continue
+            there.add(meaning(rule))
             attributes = {
                 "direction": rule.direction,
                 "ethertype": rule.ethertype,
@@ -191,14 +198,9 @@ def _provider(entry: NetworkEntry) -> dict[str, str | int]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _rules(entry: SecurityGroupEntry) -> set[tuple[object, ...]]:
-    return {_rule_of(rule) for rule in entry.rules}
-
-
-def _rule_of(rule: Any) -> tuple[object, ...]:
-    """What makes two rules the same."""
-    low, high = rule.port_range_min, rule.port_range_max
-    return (rule.direction, rule.ethertype, rule.protocol, low, high, rule.remote_ip_prefix)
+def _said(group: SecurityGroup) -> set[tuple[object, ...]]:
+    """What the group's rules say, but for those about another group, of which no file speaks."""
+    return {meaning(rule) for rule in group.rules if rule.remote_group_id is None}
 
 
 def _subnet_attributes(entry: SubnetEntry) -> dict[str, Any]:

@@ -7,17 +7,21 @@ from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.model.machine import Claim
-from slipway.model.request import Host, InstanceRequest
+from slipway.model.request import Host, InstanceRequest, Place
 from slipway.states import codec
 from slipway.states.schema import claims, hosts, instances
 from slipway.states.store import Transaction
 
 
 class HostUsage(Struct, frozen=True):
-    """A host, what may be given out in all, and what has been (pinned CPUs if asked for); memory and disk in bytes."""
+    """A host, what may be given out in all, and what has been (pinned CPUs if asked for); memory and disk in bytes.
+
+    `elsewhere` says why nothing may be done on it from here. `place`: to whom it belongs, where `host` does not say it.
+    """
 
     host: Host
     vcpus_limit: int
@@ -28,10 +32,12 @@ class HostUsage(Struct, frozen=True):
     disk_used: int
     failed_builds: int
     pinned_cpus: frozenset[int] = frozenset()
+    elsewhere: str = ""
+    place: Place | None = None
 
 
 _LIST = sa.select(hosts).order_by(hosts.c.name)
-_GET = sa.select(hosts.c.spec).where(hosts.c.name == sa.bindparam("name"))
+_GET = sa.select(hosts.c.name, hosts.c.spec, hosts.c.place).where(hosts.c.name == sa.bindparam("name"))
 _TAKE = (
     hosts.update()
     .where(
@@ -61,22 +67,32 @@ _PINNED = sa.select(instances.c.name, instances.c.request).where(
 _BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
 
 
-def save(tx: Transaction, host: Host) -> None:
-    """Put the host on record, or change what is known of it; what is claimed from it stays claimed."""
+def save(tx: Transaction, host: Host, here: Place | None = None) -> None:
+    """Put the host on record, or change what is known of it; what is claimed from it stays claimed.
+
+    One that belongs to nobody yet belongs `here` from now on.
+    """
+    place = None if here is None else codec.encode(here)
     values: dict[str, Any] = {
-        "spec": codec.encode(host),
+        "spec": codec.encode(replace(host, place=None)),
+        "place": sa.func.coalesce(hosts.c.place, place),
         "enabled": host.enabled,
         "vcpus_limit": int(host.vcpus * host.cpu_ratio),
         "memory_limit": int(host.memory * host.memory_ratio),
         "disk_limit": int(host.disk * host.disk_ratio),
     }
     if tx.execute(hosts.update().where(hosts.c.name == host.name).values(**values)).rowcount == 0:
-        tx.execute(hosts.insert().values(name=host.name, **values))
+        tx.execute(hosts.insert().values({**values, "name": host.name, "place": place}))
+
+
+def take(tx: Transaction, name: str, here: Place) -> None:
+    """Have the host belong here from now on, whoever had it."""
+    tx.execute(hosts.update().where(hosts.c.name == name).values(place=codec.encode(here)))
 
 
 def there(tx: Transaction, name: str) -> bool:
     """Whether a host of this name is on record, be its row damaged."""
-    return tx.scalar(_GET, {"name": name}) is not None
+    return tx.execute(_GET, {"name": name}).first() is not None
 
 
 def remove(tx: Transaction, name: str) -> None:
@@ -86,25 +102,28 @@ def remove(tx: Transaction, name: str) -> None:
 
 def get(tx: Transaction, name: str) -> Host:
     """One host by name. Raises `ComputeResourcesUnavailable` when it is not on record, `RecordDamaged`."""
-    spec = tx.scalar(_GET, {"name": name})
-    if spec is None:
+    row = tx.execute(_GET, {"name": name}).one_or_none()
+    if row is None:
         raise errors.ComputeResourcesUnavailable(f"host {name} is not on record")
-    host = _host(name, spec)
+    host = _host(row)
     if isinstance(host, errors.RecordDamaged):
         raise host
     return host
 
 
-def _host(name: str, spec: bytes) -> Host | errors.RecordDamaged:
+def _host(row: Any) -> Host | errors.RecordDamaged:
+    mends = "`slipway run` of its file mends it"
     try:
-        return codec.decode(spec, Host)
+        host = codec.decode(row.spec, Host)
+        mends = f"`slipway host take {row.name}` says anew to whom it belongs"
+        return replace(host, place=None if row.place is None else codec.decode(row.place, Place))
     except errors.RecordDamaged as error:
-        return errors.RecordDamaged(f"host {name}: its row is damaged: {error}; `slipway run` of its file mends it")
+        return errors.RecordDamaged(f"host {row.name}: its row is damaged: {error}; {mends}")
 
 
 def damaged(tx: Transaction) -> Mapping[str, str]:
     """The hosts whose rows cannot be read, each with what is wrong."""
-    read = {row.name: _host(row.name, row.spec) for row in tx.execute(_LIST)}
+    read = {row.name: _host(row) for row in tx.execute(_LIST)}
     return {name: str(found) for name, found in read.items() if isinstance(found, errors.RecordDamaged)}
 
 
@@ -122,7 +141,7 @@ def usages(tx: Transaction) -> Sequence[HostUsage]:
             failed_builds=row.failed_builds,
         )
         for row in tx.execute(_LIST)
-        if isinstance(host := _host(row.name, row.spec), Host)
+        if isinstance(host := _host(row), Host)
     ]
 
 

@@ -8,7 +8,10 @@ import sqlalchemy as sa
 
 from slipway.states.schema import SCHEMA_VERSION, meta, metadata
 
-_CHANGES: Mapping[int, Sequence[str]] = {2: ("ALTER TABLE instances ADD COLUMN stack VARCHAR",)}
+_CHANGES: Mapping[int, Sequence[str]] = {
+    2: ("ALTER TABLE instances ADD COLUMN stack VARCHAR",),
+    3: ("ALTER TABLE hosts ADD COLUMN place {binary}",),
+}
 """What each version changed at tables that there were."""
 
 
@@ -17,8 +20,9 @@ def upgrade(tx: sa.Connection) -> None:
     found = tx.scalar(sa.select(meta.c.schema_version))
     if found is None or found >= SCHEMA_VERSION:
         return
+    binary = sa.LargeBinary().compile(tx.dialect)
     for version in range(found + 1, SCHEMA_VERSION + 1):
         for statement in _CHANGES.get(version, ()):
-            tx.exec_driver_sql(statement)
+            tx.exec_driver_sql(statement.format(binary=binary))
     metadata.create_all(tx)
     tx.execute(meta.update().values(schema_version=SCHEMA_VERSION))

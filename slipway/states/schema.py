@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -62,6 +62,7 @@ hosts = sa.Table(
     metadata,
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("spec", Encoded, nullable=False),
+    sa.Column("place", Encoded),
     sa.Column("enabled", sa.Boolean, nullable=False),
     sa.Column("vcpus_limit", sa.BigInteger, nullable=False),
     sa.Column("memory_limit", sa.BigInteger, nullable=False),

@@ -129,7 +129,7 @@ def _host(slipway: Orchestrator, instance: Instance) -> Any:
 def test_a_port_that_a_stopped_instance_gave_up_goes_with_the_next(slipway: Orchestrator, web: Instance) -> None:
     port = port_of(slipway, web)
     slipway.stop("web")
-    slipway.network.update_port(port.id, device_id="", context=MINE)
+    slipway.network.update_port(port.id, device_id="", dns_name="", context=MINE)
     second = slipway.create(replace(WEB, name="second", networks=(NetworkRequest(port=port.id),), host="node-2"))
     assert slipway.start("web").fault is not None
     with pytest.raises(errors.PortInUse, match="instance second"):

@@ -54,7 +54,7 @@ def test_a_port_that_another_instance_has_by_now_is_left_to_it(world: World) -> 
     with world.open() as orchestrator:
         _, port_id = build(orchestrator, world)
         orchestrator.stop("web-1")
-        world.network.update_port(ADMIN, port_id, device_id="")
+        world.network.update_port(ADMIN, port_id, device_id="", dns_name="")
         second = orchestrator.create(world.request("web-2", NetworkRequest(port=port_id), host="h2"))
         before = world.network.show_port(ADMIN, port_id)
         assert orchestrator.delete("web-1").vm_state == "DELETED"

@@ -43,6 +43,7 @@ def seeds(state: Path) -> list[int]:
         ("networks: [], disks: [1GiB], keypairs: [me]", [2]),
         ("networks: [], files: {/etc/motd: {content: x}}", [1]),
         ('networks: [], user_data: ""', [1]),
+        ("networks: [], metadata: {role: db}", [1]),
     ],
 )
 def test_a_seed_is_made_where_there_is_something_to_tell(tmp_path: Path, entry: str, expected: list[int]) -> None:

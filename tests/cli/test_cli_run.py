@@ -47,14 +47,14 @@ def test_what_an_instance_keeps_is_told_with_both_values(slipway: Call, run_file
     text = (
         file.read_text().replace("memory: 512MiB", "memory: 1GiB").replace("initrd.gz}", "initrd.gz, min_disk: 1GiB}")
     )
-    file.write_text(text.replace("depends_on: [web]", "depends_on: [web], zone: east, user_data: '#cloud-config'"))
+    file.write_text(text.replace("depends_on: [web]", "depends_on: [web], zone: nova, user_data: '#cloud-config'"))
     again = slipway("run", str(file))
     assert again.exit_code == 0
     assert [line for line in again.stdout.splitlines() if "gate:" in line] == [
         "! instance gate: flavor small: memory stays 512MiB (the file says 1GiB)",
         "! instance gate: image tiny: min_disk stays 0B (the file says 1GiB)",
         "! instance gate: user_data stays as it was built (the file differs)",
-        "! instance gate: zone stays unset (the file says east)",
+        "! instance gate: zone stays unset (the file says nova)",
     ]
 
 

@@ -71,6 +71,10 @@ def test_a_guest_is_told_who_it_is_and_who_may_log_in(make_instance: MakeInstanc
     meta = json.loads(seed(one, ssh_keys=("ssh-ed25519 AAAA alice",)).meta_data)
     assert meta == {"instance-id": one.id, "local-hostname": one.name, "public-keys": ["ssh-ed25519 AAAA alice"]}
     assert "public-keys" not in json.loads(seed(one).meta_data)
+    assert json.loads(seed(one, metadata=(("role", "db"), ("rack", "7"))).meta_data)["meta"] == {
+        "role": "db",
+        "rack": "7",
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_a_seed_is_made_where_there_is_something_to_tell(make_instance: MakeInst
     bare = replace(one, request=replace(one.request, user_data=None))
     assert not needs_seed(bare, [vif(0, (DHCP, "10.0.0.5"))])
     assert needs_seed(bare, [vif(0, (DHCP, "10.0.0.5")), vif(1, (STATIC, "10.1.0.5"))])
-    for says in ({"user_data": ""}, {"ssh_keys": ("ssh-rsa AAAA",)}, {"files": (FILE,)}):
+    for says in ({"user_data": ""}, {"ssh_keys": ("ssh-rsa AAAA",)}, {"files": (FILE,)}, {"metadata": (("a", "b"),)}):
         assert needs_seed(replace(bare, request=replace(bare.request, **says)), [])
 
 
@@ -146,6 +150,55 @@ def test_ipv6_as_the_subnet_has_it(make_instance: MakeInstance, mode: str, says:
     on = subnet("v6", "2001:db8::/64", "2001:db8::1", ipv6_address_mode=mode, dns_nameservers=("2001:db8::53",))
     nic = nics(make_instance(), vif(0, (on, "2001:db8::5")))["eth0"]
     assert nic == {"match": nic["match"], "set-name": "eth0", "dhcp4": False, "mtu": 1450, **says}
+
+
+def test_slaac_is_said_in_version_1(make_instance: MakeInstance) -> None:
+    """Version 2 has no word for it. All NICs are in one version."""
+    auto = subnet("auto", "2001:db8:1::/64", "2001:db8:1::1", ipv6_address_mode="slaac", dns_nameservers=("fd00::53",))
+    less = subnet("less", "2001:db8:2::/64", ipv6_address_mode="dhcpv6-stateless")
+    full = subnet("full", "2001:db8:3::/64", ipv6_address_mode="dhcpv6-stateful")
+    given = [
+        vif(0, (auto, "2001:db8:1::f816:3eff:fe00:0")),
+        vif(1, (STATIC, "10.1.0.5"), (STATIC6, "2001:db8::5"), mtu=0),
+        vif(2, (DHCP, "10.0.0.5"), (less, "2001:db8:2::f816:3eff:fe00:2"), (full, "2001:db8:3::5")),
+    ]
+    assert json.loads(seed(make_instance(), *given).network_config) == {
+        "version": 1,
+        "config": [
+            {
+                **{"type": "physical", "name": "eth0", "mac_address": "fa:16:3e:00:00:00", "mtu": 1450},
+                "accept-ra": True,
+                "subnets": [{"type": "ipv6_slaac", "dns_nameservers": ["fd00::53"]}],
+            },
+            {
+                **{"type": "physical", "name": "eth1", "mac_address": "fa:16:3e:00:00:01"},
+                "subnets": [
+                    {
+                        **{"type": "static", "address": "10.1.0.5/16", "gateway": "10.1.0.1"},
+                        "routes": [{"destination": "172.16.0.0/12", "gateway": "10.1.0.9"}],
+                        "dns_nameservers": ["9.9.9.9", "1.1.1.1"],
+                    },
+                    {"type": "static", "address": "2001:db8::5/64"},
+                ],
+            },
+            {
+                **{"type": "physical", "name": "eth2", "mac_address": "fa:16:3e:00:00:02", "mtu": 1450},
+                "accept-ra": True,
+                "subnets": [{"type": "dhcp4"}, {"type": "ipv6_dhcpv6-stateless"}, {"type": "ipv6_dhcpv6-stateful"}],
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize("gateway", [None, "2001:db8::1"])
+def test_a_route_to_everywhere_is_the_default_route(make_instance: MakeInstance, gateway: str | None) -> None:
+    everywhere = (HostRoute("::/0", "2001:db8::7"), HostRoute("fd00::/8", "2001:db8::8"))
+    on = subnet("static6", "2001:db8::/64", gateway, enable_dhcp=False, host_routes=everywhere)
+    nic = nics(make_instance(), vif(0, (on, "2001:db8::5")))["eth0"]
+    assert (nic["gateway6"], nic["routes"]) == ("2001:db8::7", [{"to": "fd00::/8", "via": "2001:db8::8"}])
+    on = replace(STATIC, host_routes=(HostRoute("0.0.0.0/0", "10.1.0.9"),))
+    nic = nics(make_instance(), vif(0, (on, "10.1.0.5")))["eth0"]
+    assert nic["routes"] == [{"to": "0.0.0.0/0", "via": "10.1.0.9"}]
 
 
 # --- user data and files --------------------------------------------------------------------------------------------

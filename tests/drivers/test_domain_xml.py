@@ -214,6 +214,14 @@ def test_the_domain_is_the_instance(make_instance: Callable[..., Instance]) -> N
     }
 
 
+def test_the_metadata_of_an_instance_are_the_domains(make_instance: Callable[..., Instance]) -> None:
+    instance = make_instance()
+    instance = replace(instance, request=replace(instance.request, metadata=(("role", "<db> & ä"), ("a b", ""))))
+    root = etree.fromstring(build_domain_xml(instance, NULL, [], []))
+    found = root.iterfind(f"metadata/{OURS}instance/{OURS}metadata")
+    assert [(each.get("key"), each.text or "") for each in found] == [("role", "<db> & ä"), ("a b", "")]
+
+
 def test_instances_of_one_name_have_domains_of_two(make_instance: Callable[..., Instance]) -> None:
     """A name is unique in its project; two projects may meet on one host."""
     assert domain_name(make_instance("web", project="a")) != domain_name(make_instance("web", project="b"))

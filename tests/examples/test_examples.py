@@ -65,6 +65,9 @@ def test_the_real_examples_are_valid(tmp_path: Path) -> None:
     files = sorted((tmp_path / "examples" / "real").glob("*.yaml"))
     assert files
     for file in files:
+        for made in re.findall(r"\.\./\.\./(demo/[\w./-]+)", file.read_text()):
+            (tmp_path / made).parent.mkdir(exist_ok=True)
+            (tmp_path / made).touch()
         assert slipway("validate", str(file), state=tmp_path)[0] == 0, file.name
 
 

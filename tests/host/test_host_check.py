@@ -55,6 +55,7 @@ def test_what_is_needed_works_and_nothing_is_left(daemon: Libvirtd, tmp_path: Pa
     assert {one["result"] for one in found.values() if one["needed"]} == {"works"}, found
     assert code == 0
     assert all(one["remedy"] for one in found.values() if one["result"] == "fails")
+    assert "iptables" not in json.dumps(found), "decision 0008: nftables alone"
     assert traces() == set()
     assert daemon.machines() == []
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

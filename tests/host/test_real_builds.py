@@ -307,7 +307,7 @@ def test_libvirtd_killed_while_qemu_starts(machines: Machines) -> None:
         assert ended.instance is not None
         assert ended.instance.fault is not None
         assert (ended.instance.fault.type, ended.instance.fault.step) == ("HypervisorUnavailable", "spawn")
-        assert {effect.kind for effect in ended.stuck} == {"domain", "definition", "disk", "claim"}
+        assert {effect.kind for effect in ended.stuck} == {"domain", "definition", "disk", "seed", "claim"}
         assert any(name.startswith("disks/") for name in machines.files())
         process.kill()
         machines.libvirtd.restart()

@@ -28,7 +28,7 @@ hosts:
 networks:
   front: {{subnets: {{front-4: {{cidr: 10.0.0.0/24}}}}, ports: {{mine: {{fixed_ip: 10.0.0.77}}}}}}
 security_groups:
-  web: {{rules: [{{protocol: tcp, ports: 80, from: 0.0.0.0/0}}]}}
+  web: {{rules: [{{protocol: tcp, ports: 80, from: 0.0.0.0/0}}, {{protocol: 6, ports: 80}}, {{to: 0.0.0.0/0}}]}}
 flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
 images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
 instances:

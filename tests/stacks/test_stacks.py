@@ -313,7 +313,8 @@ def test_a_record_without_stacks_is_brought_up_to_date(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
         wanted = schema(db)
         db.executescript(
-            "ALTER TABLE instances DROP COLUMN stack; DROP TABLE stack_members; UPDATE meta SET schema_version = 1"
+            "ALTER TABLE instances DROP COLUMN stack; DROP TABLE stack_members; ALTER TABLE hosts DROP COLUMN place; "
+            "UPDATE meta SET schema_version = 1"
         )
     with Orchestrator(tmp_path, project="p") as slipway:
         assert slipway.show("web").instance.stack is None

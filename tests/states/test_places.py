@@ -15,6 +15,7 @@ import pytest
 
 from slipway import Orchestrator, errors
 from slipway.runfile import loads
+from slipway.states.schema import SCHEMA_VERSION
 from slipway.states.store import Store
 from slipway.states.urls import sqlite_url
 
@@ -286,7 +287,7 @@ def write(content: bytes) -> Callable[[Path], object]:
         (sql("UPDATE meta SET schema_version = 0"), "schema 0 is on record"),
         (sql("UPDATE meta SET schema_version = -1"), "schema -1 is on record"),
         (sql("UPDATE meta SET schema_version = 'one'"), "schema 'one' is on record"),
-        (sql("INSERT INTO meta SELECT * FROM meta"), "schema 1, schema 1 is on record"),
+        (sql("INSERT INTO meta SELECT * FROM meta"), f"schema {SCHEMA_VERSION}, schema {SCHEMA_VERSION} is on record"),
         (sql("DROP TABLE meta", "CREATE TABLE meta (x)"), "no such column: "),
         (sql("PRAGMA foreign_keys = OFF", "DROP TABLE instances"), "no such table: instances"),
         (sql("ALTER TABLE instances DROP COLUMN attempt"), "no such column: instances.attempt"),

@@ -140,6 +140,8 @@ def _add_metadata(domain: _Element, instance: Instance, owner: str) -> None:
         ("generation", str(instance.generation)),
     ):
         _add(ours, f"{{{NAMESPACE}}}{tag}", text=text)
+    for key, value in request.metadata:
+        _add(ours, f"{{{NAMESPACE}}}metadata", {"key": key}, value)
 
 
 def _add_memory_backing(domain: _Element, flavor: Flavor) -> None:

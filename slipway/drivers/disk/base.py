@@ -29,6 +29,8 @@ class DiskDriver(Protocol):
     """
 
     local: ClassVar[bool]
+    keeps_seeds: ClassVar[bool]
+    """Whether what is on a seed can be read: then each instance gets one, if only for its host name."""
 
     def create_disk(self, request: DiskRequest) -> Disk:
         """Make the disk, or give the one that was made before. An image in `request` is what it starts from.

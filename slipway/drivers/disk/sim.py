@@ -39,6 +39,7 @@ class SimDisk:
     """The disks of one simulated host; may be used by many threads and processes at once."""
 
     local: ClassVar[bool] = False
+    keeps_seeds: ClassVar[bool] = False
 
     def __init__(
         self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep

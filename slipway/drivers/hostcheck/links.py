@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.drivers.hostcheck.finding import Finding, Result
+from slipway.errors import WiringError
 
 PATIENCE = 10.0
 """Seconds for what takes a few milliseconds."""
@@ -25,9 +27,6 @@ table bridge slipway-check {
   }
 }
 """
-_TRACKING = (
-    "table bridge slipway-check { chain d { type filter hook forward priority 1; ct state established accept; }; }"
-)
 
 
 class Failed(Exception):
@@ -92,13 +91,7 @@ def _in_namespace(name: str) -> Iterator[Finding]:
     )
     nft = ("ip", "netns", "exec", name, "nft", "-f", "-")
     yield _try("nftables", "rules for a bridge were loaded", "apt-get install nftables", nft, stdin=_SPOOFING)
-    yield _try(
-        "connection tracking",
-        "it is there for bridges",
-        "security groups go through iptables instead: apt-get install iptables, and the module br_netfilter",
-        nft,
-        stdin=_TRACKING,
-    )
+    yield _tracking(name)
     try:
         with _dnsmasq(name):
             yield Finding("dnsmasq", True, Result.WORKS, "it listened for DHCP on a bridge")
@@ -114,6 +107,25 @@ def _try(name: str, works: str, remedy: str, *commands: Sequence[str], stdin: st
     except Failed as error:
         return Finding(name, needed, Result.FAILS, str(error), remedy)
     return Finding(name, needed, Result.WORKS, works)
+
+
+def _tracking(name: str) -> Finding:
+    """As the filters have it: by whichever of the kernel's two ways there is."""
+    what = "connection tracking"
+    try:
+        from slipway.drivers.wiring.linuxbridge.nft import tracking
+        from slipway.drivers.wiring.linuxbridge.ruleset import Tracking
+
+        found = tracking(name)
+    except ModuleNotFoundError as error:
+        detail = f"the Python module {error.name} is not installed"
+        return Finding(what, False, Result.FAILS, detail, "pip install 'slipway[libvirt]'")
+    except WiringError as error:
+        modules = "security groups need it: modprobe nf_conntrack_bridge, or modprobe br_netfilter"
+        remedy = modules if shutil.which("nft") else "apt-get install nftables"
+        return Finding(what, False, Result.FAILS, str(error), remedy)
+    module = "nf_conntrack_bridge" if found is Tracking.BRIDGE else "br_netfilter"
+    return Finding(what, False, Result.WORKS, f"the kernel tracks the connections of bridges by {module}")
 
 
 def _untried(name: str, why: str, remedy: str = "") -> Finding:

@@ -67,7 +67,9 @@ class CreateDisk(DiskTask):
 
 
 class MapSeed(Task):
-    """Say whether the guest needs a seed, which comes after its other disks; not before its ports are known.
+    """Say whether the guest gets a seed, which comes after its other disks; not before its ports are known.
+
+    On a host whose disks a guest can read each has one, from which it has its host name at least.
 
     Needs no undo and no record: the same request with the same ports gives the same answer.
     """
@@ -81,7 +83,7 @@ class MapSeed(Task):
 
     def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> tuple[DiskRequest, ...]:
         """The seed, as yet without its content, or nothing."""
-        if not needs_seed(work.instance, vifs):
+        if not work.on_host.disk.keeps_seeds and not needs_seed(work.instance, vifs):
             return ()
         return (DiskRequest(work.instance.id, len(disks), DiskRole.SEED, 0),)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from slipway.drivers.registry import Drivers
+from slipway.errors import HostElsewhere
 from slipway.flows import scheduler
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.machine import Placement
 from slipway.model.request import Host
 from slipway.states import hosts
+from slipway.states.hosts import HostUsage
 from slipway.states.ledger import Durability
 from slipway.states.machines import Move
 
@@ -32,7 +35,7 @@ class Schedule(Task):
         request, settings = work.instance.request, work.tools.settings
         scheduler.check_request(request)
         with work.tools.store.read() as tx:
-            usages = hosts.usages(tx)
+            usages = [_seen_from_here(work.tools.drivers, usage) for usage in hosts.usages(tx)]
             if request.flavor.pin_cpus:
                 usages = [
                     replace(usage, pinned_cpus=hosts.pinned_cpus(tx, usage.host.name, besides=work.instance.id))
@@ -44,3 +47,11 @@ class Schedule(Task):
                 else ()
             )
         return Placement(scheduler.select(request, usages, members)[: settings.max_attempts])
+
+
+def _seen_from_here(drivers: Drivers, usage: HostUsage) -> HostUsage:
+    try:
+        drivers.check_here(usage.host)
+    except HostElsewhere as error:
+        return replace(usage, elsewhere=str(error))
+    return usage

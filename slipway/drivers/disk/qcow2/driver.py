@@ -46,6 +46,7 @@ class Qcow2Disk:
     """
 
     local: ClassVar[bool] = False
+    keeps_seeds: ClassVar[bool] = True
 
     def __init__(self, host: Host, state: Path, installation: str) -> None:
         """The state directory is one installation's."""

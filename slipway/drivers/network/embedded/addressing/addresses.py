@@ -8,12 +8,13 @@ get the same address.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
 import sqlalchemy as sa
 from msgspec import Struct
 
 from slipway.drivers.network.embedded.common.tables import IpAddress, allocation_pools, free_ranges
+from slipway.model.neutron import eui64 as eui64
 from slipway.states.store import Transaction
 
 
@@ -132,13 +133,6 @@ def gaps(pools: Sequence[Range], taken: Sequence[IpAddress]) -> list[Range]:
 def _beside(address: IpAddress, step: int) -> IpAddress | None:
     number = int(address) + step
     return type(address)(number) if 0 <= number < 1 << address.max_prefixlen else None
-
-
-def eui64(cidr: str, mac: str) -> IpAddress:
-    """The SLAAC address of a MAC in an IPv6 network: its prefix and the EUI-64 interface id (RFC 4291, appendix A)."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return IPv6Network(cidr).network_address + int.from_bytes(interface, "big")
 
 
 def is_eui64(address: IpAddress) -> bool:

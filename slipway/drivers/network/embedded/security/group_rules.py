@@ -13,7 +13,7 @@ from slipway.drivers.network.embedded.common.services import Services
 from slipway.drivers.network.embedded.common.tables import security_group_rules, security_groups
 from slipway.drivers.network.embedded.security.group_attributes import SECURITY_GROUP_RULE, check_rule
 from slipway.model.network import Context, SecurityGroupRule
-from slipway.model.neutron import protocol_number
+from slipway.model.neutron import meaning
 from slipway.states.store import Transaction
 
 _rules = security_group_rules.c
@@ -36,15 +36,6 @@ _SELECT = sa.select(security_group_rules).where(
 )
 _SHOW = _SELECT.where(_rules.id == sa.bindparam("id"))
 _LISTING = Listing(_SELECT, security_group_rules, nulls={"protocol": "any"})
-_EVERYWHERE = ("0.0.0.0/0", "::/0")
-
-
-def _says(rule: SecurityGroupRule) -> tuple[object, ...]:
-    """What makes two rules the same, however they are written (Neutron: `_rule_to_key`)."""
-    protocol = None if rule.protocol is None else protocol_number(rule.protocol, rule.ethertype)
-    prefix = None if rule.remote_ip_prefix in _EVERYWHERE else rule.remote_ip_prefix
-    ports = rule.port_range_min, rule.port_range_max
-    return rule.direction, rule.ethertype, protocol, *ports, prefix, rule.remote_group_id
 
 
 def _rule(row: sa.Row[Any]) -> SecurityGroupRule:
@@ -71,7 +62,7 @@ class SecurityGroupRules:
             self._check_group(tx, context, group)
         rule = SecurityGroupRule(id=self._services.new_id(), **values)
         for other in self.of_groups(tx, [rule.security_group_id])[rule.security_group_id]:
-            if _says(other) == _says(rule):
+            if (meaning(other), other.remote_group_id) == (meaning(rule), rule.remote_group_id):
                 raise errors.SecurityGroupRuleExists(
                     f"security group {rule.security_group_id}: has the rule {other.id}"
                 )

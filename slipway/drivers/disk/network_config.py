@@ -1,0 +1,135 @@
+"""What cloud-init is told of a guest's NICs: its network config, version 2 where that says all, else version 1.
+
+A NIC each by its MAC, called eth0, eth1, ... in the order in which they were asked for. The default route of each IP
+version is left to the first NIC that has one: two would be in each other's way.
+
+Version 2 cannot say SLAAC. Of a NIC that has nothing else cloud-init makes one that ifupdown does not bring up, and
+that Red Hat's scripts give no IPv6. So a guest that has such an address is told all in version 1, as OpenStack does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from msgspec import Struct
+
+from slipway.model.machine import Vif
+from slipway.model.network import Subnet
+from slipway.model.neutron import AUTO_ADDRESS_MODES, eui64
+
+_SLAAC = {"slaac": "ipv6_slaac", "dhcpv6-stateless": "ipv6_dhcpv6-stateless"}
+"""cloud-init's words for how an address comes about that is made from the MAC."""
+
+
+def network_config(vifs: Sequence[Vif]) -> dict[str, Any]:
+    """The config for a guest with these NICs, to be written as JSON."""
+    routed: set[int] = set()
+    nics = [(f"eth{number}", vif, _ways(vif, routed)) for number, vif in enumerate(vifs)]
+    if any(way.slaac for _, _, ways in nics for way in ways):
+        return {"version": 1, "config": [_physical(name, vif, ways) for name, vif, ways in nics]}
+    return {"version": 2, "ethernets": {name: _ethernet(name, vif, ways) for name, vif, ways in nics}}
+
+
+class _Way(Struct, frozen=True):
+    """How the guest comes by one of its addresses, and what it is told with it.
+
+    `slaac` is cloud-init's word where the guest makes the address itself; `address`, with its prefix length, is one
+    that it is told. `gateway`: where its default route leads, if it is to have one by this.
+    """
+
+    version: int
+    dhcp: bool = False
+    advertised: bool = False
+    slaac: str = ""
+    address: str = ""
+    gateway: str | None = None
+    routes: tuple[tuple[str, str], ...] = ()
+    servers: tuple[str, ...] = ()
+
+
+def addresses_of(vif: Vif) -> Iterator[tuple[str, Subnet]]:
+    """The VIF's addresses, each with its subnet."""
+    subnets = {subnet.id: subnet for subnet in vif.subnets}
+    for ip in vif.fixed_ips:
+        if ip.subnet_id in subnets:
+            yield ip.ip_address, subnets[ip.subnet_id]
+
+
+def _ways(vif: Vif, routed: set[int]) -> Sequence[_Way]:
+    """`routed`: the IP versions whose default route an earlier NIC has; this one's are added."""
+    return [_way(vif, address, subnet, routed) for address, subnet in addresses_of(vif)]
+
+
+def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> _Way:
+    version, mode, servers = subnet.ip_version, subnet.ipv6_address_mode, subnet.dns_nameservers
+    # A route to everywhere is the default route, and more wanted than the gateway.
+    everywhere = (route.nexthop for route in subnet.host_routes if ip_network(route.destination).prefixlen == 0)
+    gateway = next(everywhere, subnet.gateway_ip)
+    if version in routed:
+        gateway = None
+    elif gateway is not None:
+        routed.add(version)
+    if version == 4 and subnet.enable_dhcp:
+        return _Way(4, dhcp=True)
+    if version == 6 and mode == "dhcpv6-stateful":
+        return _Way(6, dhcp=True, advertised=True)
+    if version == 6 and mode in AUTO_ADDRESS_MODES:
+        own = ip_address(address) == eui64(subnet.cidr, vif.mac_address)
+        return _Way(6, advertised=True, slaac=_SLAAC[mode] if own else "", servers=servers)
+    routes = tuple((route.destination, route.nexthop) for route in subnet.host_routes)
+    return _Way(
+        version,
+        address=f"{address}/{ip_network(subnet.cidr).prefixlen}",
+        gateway=gateway,
+        routes=tuple(route for route in routes if ip_network(route[0]).prefixlen),
+        servers=servers,
+    )
+
+
+def _ethernet(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
+    nic: dict[str, Any] = {"match": {"macaddress": vif.mac_address.lower()}, "set-name": name, "dhcp4": False}
+    if vif.mtu > 0:
+        nic["mtu"] = vif.mtu
+    for way in ways:
+        if way.dhcp:
+            nic["dhcp4" if way.version == 4 else "dhcp6"] = True
+        if way.advertised:
+            nic |= {"dhcp6": nic.get("dhcp6", False), "accept-ra": True}
+    routes = [{"to": to, "via": via} for way in ways for to, via in way.routes]
+    for way in ways:
+        if way.gateway is not None and way.version == 4:
+            routes.append({"to": "0.0.0.0/0", "via": way.gateway})
+        elif way.gateway is not None:
+            # Of a route to ::/0 cloud-init 22.4 makes one to ::/64, wherever it does not write for netplan.
+            nic["gateway6"] = way.gateway
+    servers = list(dict.fromkeys(server for way in ways for server in way.servers))
+    said = {
+        "addresses": [way.address for way in ways if way.address],
+        "routes": routes,
+        "nameservers": {"addresses": servers} if servers else None,
+    }
+    return nic | {key: value for key, value in said.items() if value}
+
+
+def _physical(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
+    nic: dict[str, Any] = {"type": "physical", "name": name, "mac_address": vif.mac_address.lower()}
+    if vif.mtu > 0:
+        nic["mtu"] = vif.mtu
+    if any(way.advertised for way in ways):
+        nic["accept-ra"] = True
+    return nic | {"subnets": [_subnet(way) for way in ways]}
+
+
+def _subnet(way: _Way) -> dict[str, Any]:
+    kind = way.slaac
+    if way.dhcp:
+        kind = "dhcp4" if way.version == 4 else "ipv6_dhcpv6-stateful"
+    said = {
+        "address": way.address,
+        "gateway": way.gateway if way.address else None,
+        "routes": [{"destination": to, "gateway": via} for to, via in way.routes],
+        "dns_nameservers": list(way.servers),
+    }
+    return {"type": kind or "static"} | {key: value for key, value in said.items() if value}
