@@ -174,6 +174,7 @@ class PowerChange:
             network, effects = self._run.tools.drivers.network, self._run.ledger.effects()
             with within(self._run.tools.settings.step_timeout):
                 rejoin(list(reversed(effects)), drivers.wiring, network, self._check_joining)
+            self._check()
             self._run.under_way.pop(self._word, None)
 
     def _becomes(self, wanted: Callable[[PowerState], bool], *, seconds: float | None = None) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -17,7 +18,7 @@ from slipway.model.request import InstanceRequest, NetworkRequest
 from slipway.operations.audit import Finding
 from slipway.operations.batch import Status
 from slipway.orchestrator import BuildFailed, Orchestrator
-from slipway.testing import Call, Fault, Mode
+from slipway.testing import Call, Fault, Faults, Mode
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -145,6 +146,35 @@ def test_a_call_that_ends_after_another_worker_deleted(make_world: Maker) -> Non
         assert overtaken(point, world, lambda other: other.delete("web-1")).vm_state == "DELETED"
         with world.open() as orchestrator:
             assert orchestrator.audit() == (), point
+        assert world.reality() == before, point
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "reboot"])
+def test_a_power_change_that_ends_after_another_worker_deleted(make_world: Maker, verb: str) -> None:
+    """A start joins the NICs again: what of that comes late is taken back as well."""
+    world = make_world(hosts=1, remote=True)
+    before = world.reality()
+
+    def begin(faults: Faults) -> None:
+        with world.open() as orchestrator:
+            orchestrator.create(world.request())
+            if verb == "start":
+                orchestrator.stop("web-1", force=True)
+        with world.open(faults) as first:
+            getattr(first, verb)("web-1")
+
+    seen = world.faults()
+    begin(seen)
+    with world.open() as orchestrator:
+        orchestrator.delete("web-1")
+    points = world.driver_calls(seen)
+    assert ("plug", 0) in points or verb == "stop"
+    for point in points:
+        with world.open(monotonic=an_hour_later) as second:
+            late = world.faults(on_call=when(point, partial(second.delete, "web-1")))
+            with pytest.raises(errors.NotFinished):
+                begin(late)
+            assert second.audit() == (), point
         assert world.reality() == before, point
 
 

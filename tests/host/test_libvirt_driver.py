@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
+from slipway.drivers.deadline import within
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
 from slipway.model.machine import Acceleration, Domain, PowerState, Vif
 from slipway.model.record import Instance
@@ -125,7 +127,19 @@ def test_a_daemon_that_was_stopped_holds_nobody_up(host: Host, libvirtd: Libvirt
             with pytest.raises(HypervisorUnavailable, match=r"did not answer within 1 s"):
                 ask(connection)
             assert time.monotonic() - began < 60
+        # Whoever comes while another thread is connecting waits no longer than that one may.
+        late = Connection("node-1", host.uri, look=30.0)
+        with ThreadPoolExecutor(3) as pool:
+            began = time.monotonic()
+            tries = [pool.submit(_within, 1.0, ask, late) for _ in range(3)]
+            assert {type(future.exception()) for future in tries} == {HypervisorUnavailable}
+            assert time.monotonic() - began < 20
     assert ask(known) == ask(new) == 0
+
+
+def _within(seconds: float, ask: Callable[[Any], Any], connection: Any) -> Any:
+    with within(seconds):
+        return ask(connection)
 
 
 def test_kvm_only_after_a_guest_has_booted_under_it(host: Host, tmp_path: Path, libvirtd: Libvirtd) -> None:
