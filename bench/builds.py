@@ -28,7 +28,7 @@ from bench.common import (
 )
 from bench.peers import bare_commits, dbos, dbos_python, taskflow_alone
 from slipway.flows.loader import find_definition, load_definition
-from slipway.flows.tasks import CATALOG
+from slipway.flows.tasks.catalog import CATALOG
 
 TASKFLOW = "TaskFlow alone, in memory"
 

@@ -518,7 +518,7 @@ class Orchestrator:
 def _definition(workflow: str) -> Definition:
     """The workflow of that name or absolute path, read once. Raises `InvalidFile`."""
     from slipway.flows.loader import find_definition, load_definition
-    from slipway.flows.tasks import SIGNATURES
+    from slipway.flows.tasks.catalog import SIGNATURES
 
     return load_definition(find_definition(workflow), SIGNATURES)
 

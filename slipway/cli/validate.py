@@ -38,6 +38,6 @@ def _check_workflow(workflow: str) -> None:
     """Raise `InvalidFile` for a user's workflow with mistakes; ours has none and costs the import of TaskFlow."""
     if os.path.isabs(workflow):
         from slipway.flows.loader import load_definition
-        from slipway.flows.tasks import SIGNATURES
+        from slipway.flows.tasks.catalog import SIGNATURES
 
         load_definition(Path(workflow), SIGNATURES)

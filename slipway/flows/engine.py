@@ -175,7 +175,7 @@ class Engine:
         from slipway.flows.compiler import compile_flow
         from slipway.flows.effect_task import Seat
         from slipway.flows.memory import make_engine
-        from slipway.flows.tasks import CATALOG
+        from slipway.flows.tasks.catalog import CATALOG
 
         branches = None if self._executor is None else Branches(self._executor)
         seat = Seat(branching=branches is not None)

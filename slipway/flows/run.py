@@ -13,8 +13,8 @@ from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.branches import Branches
 from slipway.flows.retries import with_retries
-from slipway.flows.tasks import BY_KIND
 from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.catalog import BY_KIND
 from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
 from slipway.model.request import Host

@@ -12,7 +12,7 @@ from msgspec import Struct
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged, StoreError
-from slipway.flows.tasks import arguments_of
+from slipway.flows.tasks.catalog import arguments_of
 from slipway.model.machine import DhcpService, Lease, Vif
 from slipway.model.network import FixedIp, Port, Subnet
 from slipway.model.neutron import ADMIN, AUTO_ADDRESS_MODES

@@ -14,7 +14,7 @@ from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import PortNotFound, RecordDamaged, SlipwayError
-from slipway.flows.tasks import arguments_of
+from slipway.flows.tasks.catalog import arguments_of
 from slipway.flows.tasks.wiring import (
     FilterPort,
     Plug,

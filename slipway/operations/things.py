@@ -10,7 +10,7 @@ from msgspec import Struct
 from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
-from slipway.flows.tasks import arguments_of
+from slipway.flows.tasks.catalog import arguments_of
 from slipway.model.machine import DhcpService, Nic, PowerState, Vif
 from slipway.model.network import Port
 from slipway.model.neutron import ADMIN, DHCP_OWNER

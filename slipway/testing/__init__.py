@@ -12,6 +12,8 @@ knows whether its fault fired::
         with faults.orchestrator(fresh_directory()) as orchestrator:
             orchestrator.run(file)
             assert faults.fired and not orchestrator.audit()
+
+What drivers and tasks of your own are tested by is in `slipway.testing.contracts`, which needs pytest.
 """
 
 from slipway.testing.crash import crashed

@@ -10,7 +10,7 @@ import pytest
 
 from slipway import Orchestrator
 from slipway.drivers.registry import Drivers, HostDrivers
-from slipway.flows.tasks import BY_KIND, CATALOG
+from slipway.flows.tasks.catalog import BY_KIND, CATALOG
 from slipway.model.request import Host
 from slipway.orchestrator import default_drivers
 from slipway.runfile import loads

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from slipway.errors import InvalidFile
 from slipway.flows.definition import Definition, Reference, Retry, TaskSignature
 from slipway.flows.loader import find_definition, known_workflows, load_definition
-from slipway.flows.tasks import CATALOG as TASKS
+from slipway.flows.tasks.catalog import CATALOG as TASKS
 
 CATALOG = {
     "schedule": TaskSignature(frozenset()),

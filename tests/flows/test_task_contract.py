@@ -17,8 +17,8 @@ from slipway.drill.things import look
 from slipway.flows.effect_task import EffectTask, Seat, resolve
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.run import Run
-from slipway.flows.tasks import CATALOG
 from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.catalog import CATALOG
 from slipway.model.record import Instance
 from slipway.runfile import loads
 from slipway.settings import Settings
