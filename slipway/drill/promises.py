@@ -9,7 +9,7 @@ from slipway.drill.cases import CRASHES, VARIANTS, Case, Scenario
 from slipway.drill.explore import Stage
 from slipway.drill.problem import Problem
 from slipway.drill.things import Row, Things
-from slipway.flows.tasks import BY_KIND
+from slipway.flows.tasks.catalog import BY_KIND
 from slipway.testing import COMMIT, Mode
 
 

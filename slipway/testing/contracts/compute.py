@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, DomainInfo, Hearing
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import PowerState
-from slipway.testing.contracts.samples import PATIENCE, make_domain
+from slipway.testing.contracts.samples import PATIENCE, lacking, make_domain
 
 Make = Callable[[], ComputeDriver]
 Names = Callable[[], set[str]]
@@ -47,6 +47,9 @@ class ComputeContract:
     def names(self, make_driver: Make) -> Names:
         """Tells the names of all domains; better not by the driver."""
         return lambda: {info.name for info in make_driver().list_domains()}
+
+    def test_it_has_all_that_the_protocol_names(self, make_driver: Make) -> None:
+        assert lacking(make_driver(), ComputeDriver) == set()
 
     def test_the_xml_says_whose_the_domain_is(self, make_driver: Make) -> None:
         assert make_driver().platform_for_instance(make_domain().instance_id).owner

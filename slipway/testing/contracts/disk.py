@@ -15,7 +15,7 @@ from slipway.drivers.disk.devices import device_name
 from slipway.errors import DiskError, VolumeInUse
 from slipway.model.machine import DiskRequest, DiskRole, Seed
 from slipway.model.request import Host, Volume
-from slipway.testing.contracts.samples import GIB, HOST
+from slipway.testing.contracts.samples import GIB, HOST, lacking
 
 ROOT = DiskRequest("one", 0, DiskRole.ROOT, 2 * GIB)
 DATA = DiskRequest("one", 1, DiskRole.DATA, GIB)
@@ -56,6 +56,9 @@ class DiskContract:
         path.parent.mkdir()
         path.write_bytes(b"the user's".ljust(1 << 20, b"."))
         return path
+
+    def test_it_has_all_that_the_protocol_names(self, make_driver: Make) -> None:
+        assert lacking(make_driver(), DiskDriver) == set()
 
     def test_a_disk_is_made_once(self, make_driver: Make, count: Count) -> None:
         disk = make_driver().create_disk(ROOT)

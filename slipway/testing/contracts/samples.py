@@ -73,3 +73,9 @@ def make_domain(name: str = "web-1", *, memory: int = 512 * MIB, vifs: tuple[Vif
     instance = make_instance(name, memory=memory)
     xml = build_domain_xml(instance, HOST, (), vifs)
     return Domain(instance.id, domain_name(instance), 1, memory, instance.generation, xml)
+
+
+def lacking(driver: object, protocol: type) -> set[str]:
+    """What the protocol names, and the driver has not."""
+    named = {*protocol.__annotations__, *(name for name, what in vars(protocol).items() if callable(what))}
+    return {name for name in named if not name.startswith("_") and not hasattr(driver, name)}

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.model.machine import Vif, Wired
 from slipway.model.network import AllocationPool, FixedIp, Port, SecurityGroupRule, Subnet
-from slipway.testing.contracts.samples import make_vif
+from slipway.testing.contracts.samples import lacking, make_vif
 
 INSTANCE = "0f0f0f0f-0000-4000-8000-000000000000"
 RULES = [SecurityGroupRule(str(uuid.uuid4()), str(uuid.uuid4()), "demo", "ingress", "IPv4", "tcp", 80, 80)]
@@ -44,6 +44,9 @@ class WiringContract:
         pools = (AllocationPool("10.0.0.2", "10.0.0.254"),)
         subnet = Subnet(str(uuid.uuid4()), "v4", bare.network_id, "demo", 4, "10.0.0.0/24", "10.0.0.1", pools)
         return replace(bare, fixed_ips=(FixedIp(subnet.id, "10.0.0.5"),), subnets=(subnet,))
+
+    def test_it_has_all_that_the_protocol_names(self, make_driver: Make) -> None:
+        assert lacking(make_driver(), WiringDriver) == set()
 
     def test_a_tap_is_plugged_once_and_unplugged_once(self, driver: WiringDriver, make_driver: Make, vif: Vif) -> None:
         for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -12,10 +13,14 @@ from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.model.network import AllocationPool, HostRoute, Network, Subnet
 from slipway.testing.contracts.network.service import Service, ServiceContract, raises
+from slipway.testing.contracts.samples import lacking
 
 
 class NetworksContract(ServiceContract):
     """What stands before ports can."""
+
+    def test_it_has_all_that_the_protocol_names(self, make_driver: Callable[[], NetworkDriver]) -> None:
+        assert lacking(make_driver(), NetworkDriver) == set()
 
     # --- networks ---------------------------------------------------------------------------------------------------
 
