@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
+from slipway.model.limits import Name
 from slipway.model.machine import PowerState
 from slipway.model.network import Context
 from slipway.model.record import Effect, Event, Fault, Instance, Stack
@@ -105,12 +106,14 @@ class Orchestrator:
         networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
         a host could not follow such a change (`host.behind`). `workflow`: a name that is known, or a path, by which is
         built what a run file says no other one for.
-        Raises `InvalidRequest` for settings that make no sense, and a `StoreError` when the database cannot be used.
+        Raises `InvalidRequest` for settings that make no sense or what is no project's name, and a `StoreError` when
+        the database cannot be used.
         """
-        if settings is not None:
+        if settings is not None or project != "default":
             from slipway.checks import check
 
-            check(settings, Settings, "settings")
+            check(project, Name, "project")
+            check(settings, Settings | None, "settings")
         if drivers is not None and on_network_event is not None:
             raise ValueError("drivers of your own are given on_event where you make them, not on_network_event here")
         state = Path(state)

@@ -11,7 +11,7 @@ from enum import IntEnum
 import click
 
 from slipway.cli.say import say, shown
-from slipway.errors import BuildInterrupted, InvalidFile, SlipwayError
+from slipway.errors import BuildInterrupted, InvalidFile, InvalidRequest, SlipwayError
 
 
 class Code(IntEnum):
@@ -53,12 +53,12 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         say(_text(error), err=True)
     if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
         return Code.INTERRUPTED
-    return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile)) else Code.UNEXPECTED
+    return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile, InvalidRequest)) else Code.UNEXPECTED
 
 
 def _described(error: BaseException) -> dict[str, object]:
     described: dict[str, object] = {"type": type(error).__name__, "message": _message(error)}
-    if isinstance(error, InvalidFile):
+    if isinstance(error, (InvalidFile, InvalidRequest)):
         described["problems"] = error.problems
     return described
 

@@ -33,6 +33,9 @@ def _together(file: RunFile) -> Iterator[Mistake]:
                 ("instances", index, "request", "project"),
                 f'must be the file\'s, "{file.project}", not "{entry.request.project}"',
             )
+        if entry.request.idempotency_key is not None:
+            place = ("instances", index, "request", "idempotency_key")
+            yield Mistake(place, "is for requests of their own: a run file is brought about once by its names")
         for at, need in enumerate(entry.depends_on):
             if need not in known:
                 text = f'names "{need}", which is no instance of the file'

@@ -325,6 +325,7 @@ def test_settings_are_refused_before_anything_is_made(tmp_path: Path, changes: d
         ({"instances": (InstanceEntry(WEB, ("web",)),)}, "depends_on goes in a circle: web -> web"),
         ({"instances": (InstanceEntry(flavor(vcpus=0)),)}, r"instances\[0\].request.flavor.vcpus: must be at least 1"),
         ({"instances": (InstanceEntry(web(project="other")),)}, 'must be the file\'s, "default", not "other"'),
+        ({"instances": (InstanceEntry(web(idempotency_key="k")),)}, "idempotency_key: is for requests of their own"),
         ({"instances": [InstanceEntry(WEB)]}, "instances: must be a tuple, not a list"),
         ({"settings": Settings(max_attempts=0)}, "settings.max_attempts: must be at least 1"),
         ({"project": ""}, "project: must be a name"),
