@@ -17,6 +17,8 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
         return "multicast MACs"
     if ours.get("message", "").startswith("fixed_ips: unrecognized"):
         return "what an address is to be called"
+    if '"mac_address": 7' in text and ours.get("error") == "HTTPBadRequest":
+        return "MACs that are numbers"
     if (theirs.get("error"), ours.get("error")) == ("PolicyNotAuthorized", "NetworkNotFound"):
         return "a network that may not be seen"
     if '"::ffff:' in json.dumps(theirs) and "::ffff:" in text:

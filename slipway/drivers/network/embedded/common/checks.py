@@ -157,7 +157,7 @@ def cidr(value: Any, name: str) -> IpNetwork:
     """
     if value is None:
         raise bad(name, "None is not a valid IP subnet")
-    text = str(value).strip()
+    text = str(value).rstrip()
     try:
         if "%" in text:
             raise ValueError("a network has no zone")

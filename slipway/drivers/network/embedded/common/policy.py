@@ -52,10 +52,10 @@ def check_port(context: Context, resource: Resource, values: Mapping[str, Any], 
             raise _forbidden(resource, name)
 
 
-def check_network(context: Context, what: str, project: str, owner: str, *, shared: bool) -> None:
-    """Raises `HTTPForbidden` for a port or subnet of `project` on a network that is neither its own nor shared."""
+def check_network(context: Context, project: str, owner: str, *, shared: bool) -> None:
+    """Raises `PolicyNotAuthorized` for a port of `project` on a network that is neither its own nor shared."""
     if not context.is_admin and not shared and owner != project:
-        raise errors.HTTPForbidden(f"{what}: project {project} may not have one on this network")
+        raise errors.PolicyNotAuthorized(f"port: project {project} may not have one on this network")
 
 
 def check_router(context: Context, device_owner: str, device_id: str) -> None:

@@ -130,15 +130,12 @@ class Ports:
         site = self._site(tx, context, values)
         if site and site[0].existing:
             return port_rows.from_row(self.row(tx, context, values["id"])), False
-        # Neutron: what a project may see and use is looked at before its quota, an administrator's network after it.
-        if site:
-            policy.check_network(context, "port", project, site[0].network_project, shared=site[0].shared)
-        if site or context.is_admin:
-            self._services.quotas.reserve(tx, project, "port")
+        self._services.quotas.reserve(tx, project, "port")
         if not site:
             if context.is_admin:  # Neutron: the project's default group comes before the network, and has a quota.
                 self._groups.default(tx, project)
             raise errors.NetworkNotFound(f"network {values['network_id']}: not found")
+        policy.check_network(context, project, site[0].network_project, shared=site[0].shared)
         policy.check_port(context, PORT, values, site[0], create=True)
         values["binding_host_id"] = values["binding_host_id"] or ""
         values["binding_profile"] = values["binding_profile"] or {}

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.drivers.network.embedded.addressing import subnet_rules
 from slipway.drivers.network.embedded.addressing.addresses import Range, gaps
-from slipway.drivers.network.embedded.common import policy
 from slipway.drivers.network.embedded.common.checks import IpNetwork
 from slipway.drivers.network.embedded.common.listing import Listing, Page, one, usable
 from slipway.drivers.network.embedded.common.resource import UNSET
@@ -95,9 +94,6 @@ class Subnets:
         """Make a subnet with its pools. Raises what `subnetrules` finds wrong, `OverQuota`, `NetworkNotFound`."""
         values = SUBNET.for_create(context, given)
         project = values["project_id"]
-        if not context.is_admin:
-            network = self._networks.show(tx, context, values["network_id"])
-            policy.check_network(context, "subnet", project, network.project_id, shared=network.shared)
         self._services.quotas.reserve(tx, project, "subnet")
         if not context.is_admin:
             self._networks.own(tx, context, values["network_id"])
