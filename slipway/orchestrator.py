@@ -514,7 +514,7 @@ class Orchestrator:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
         from slipway.operations import audit as auditing
 
-        return auditing.audit(self._store, self._drivers)
+        return auditing.audit(self._tools)
 
 
 @cache

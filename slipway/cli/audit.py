@@ -13,7 +13,10 @@ from slipway.cli.say import say
 if TYPE_CHECKING:
     from slipway.operations.audit import Finding
 
-_COLOURS = {"missing": "ERROR", "stuck": "ERROR", "damaged": "ERROR", "orphaned": "BUILDING", "different": "BUILDING"}
+_COLOURS = {
+    **dict.fromkeys(("missing", "stuck", "damaged", "unfinished"), "ERROR"),
+    **dict.fromkeys(("orphaned", "different"), "BUILDING"),
+}
 
 
 @click.command("audit", epilog=example("slipway audit", "slipway audit --output json"))

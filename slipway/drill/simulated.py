@@ -70,6 +70,9 @@ class WiringFiles:
         """None: no addresses are kept."""
         return ()
 
+    def release_leases(self, network_id: str, port_id: str) -> None:
+        """Do nothing: there is no guest that would have leased anything."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Delete the entry. Absent: nothing happens."""
         self._remove("dhcp", port_id)

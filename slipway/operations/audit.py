@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged
+from slipway.flows.tasks.base import Tools
 from slipway.model.machine import ENDED, Claim, PowerState
 from slipway.model.record import Effect, EffectState, Instance
 from slipway.operations.refresh import outdated
+from slipway.operations.taking import may_be_taken
 from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of
 from slipway.states import effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State, VmState
-from slipway.states.store import Store
 
 
 class Difference(StrEnum):
@@ -33,6 +34,8 @@ class Difference(StrEnum):
     """Could not be undone; the record says why."""
     UNREACHABLE = "unreachable"
     """Could not be asked, so nothing is known of it."""
+    UNFINISHED = "unfinished"
+    """Begun with an instance, and whoever was at it is gone."""
     DAMAGED = "damaged"
     """On record in a row that cannot be read."""
 
@@ -56,43 +59,49 @@ class _Record(Struct, frozen=True):
     usages: Sequence[HostUsage]
     claims: Sequence[Claim]
     damaged_hosts: Mapping[str, str]
+    left: Collection[str]
+    """The ids of instances at which somebody was who is gone."""
 
 
-def audit(store: Store, drivers: Drivers) -> tuple[Finding, ...]:
-    """All differences. Instances that are worked on, or were while the drivers were asked, are left out.
+def audit(tools: Tools) -> tuple[Finding, ...]:
+    """All differences. Of instances that are worked on, or were while the drivers were asked, nothing is said.
 
     Safe at any time: it changes nothing.
     """
-    before = _read(store)
+    store, drivers = tools.store, tools.drivers
+    before = _read(tools)
     held, unheard = ask_all(before.instances, [usage.host for usage in before.usages], drivers)
     silent = [*_of_damaged_hosts(before), *map(_unreachable, unheard)]
     told = set(outdated(store, drivers))
-    after = _read(store)
+    after = _read(tools)
     moving = _moving(before, after)
     expected_before, damaged_before = _expected(before)
     expected, damaged_after = _expected(after)
     damaged = dict.fromkeys([*damaged_before, *damaged_after])
     unasked = {(finding.kind, finding.host) for finding in (*silent, *damaged)}
-    findings = [*silent, *damaged, *_stuck(after), *_counters(after)]
+    findings = [*silent, *damaged, *_stuck(after), *_counters(after), *_unfinished(before, after)]
     findings += _effects(after, expected_before, expected, held, unasked, drivers, moving)
     findings += _outdated(expected, held, told, moving)
     findings += _claims(after, moving)
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
 
 
-def _read(store: Store) -> _Record:
-    with store.read() as tx:
+def _read(tools: Tools) -> _Record:
+    with tools.store.read() as tx:
         known = {instance.id: instance for instance in instances.listed(tx)}
         standing, usages, claims = effects.standing(tx), hosts.usages(tx), hosts.all_claims(tx)
-        return _Record(known, standing, usages, claims, hosts.damaged(tx))
+        busy = (instance for instance in known.values() if not State(instance.vm_state, instance.task_state).at_rest)
+        left = {instance.id for instance in busy if may_be_taken(tx, instance, tools)}
+        return _Record(known, standing, usages, claims, hosts.damaged(tx), left)
+
+
+def _moment(record: _Record, instance_id: str) -> tuple[str, str | None, int] | None:
+    found = record.instances.get(instance_id)
+    return (found.vm_state, found.task_state, found.generation) if found else None
 
 
 def _moving(before: _Record, after: _Record) -> set[str]:
     """The instances that were not at rest all the time."""
-
-    def moment(record: _Record, instance_id: str) -> tuple[str, str | None, int] | None:
-        found = record.instances.get(instance_id)
-        return (found.vm_state, found.task_state, found.generation) if found else None
 
     def resting(record: _Record, instance_id: str) -> bool:
         found = record.instances.get(instance_id)
@@ -101,8 +110,18 @@ def _moving(before: _Record, after: _Record) -> set[str]:
     return {
         i
         for i in {*before.instances, *after.instances}
-        if moment(before, i) != moment(after, i) or not resting(after, i)
+        if _moment(before, i) != _moment(after, i) or not resting(after, i)
     }
+
+
+def _unfinished(before: _Record, after: _Record) -> Iterator[Finding]:
+    """What nobody is at, and nobody was all the time."""
+    for i in before.left:
+        if i in after.left and _moment(before, i) == _moment(after, i):
+            left = after.instances[i]
+            state = State(left.vm_state, left.task_state)
+            detail = f"it is {state}, and whoever was at it is gone; `slipway resume` finishes it"
+            yield Finding(Difference.UNFINISHED, "instance", left.name, left.host, i, detail)
 
 
 def _expected(record: _Record) -> tuple[dict[Thing, Effect], list[Finding]]:

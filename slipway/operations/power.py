@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ from slipway.flows.run import Run
 from slipway.model.machine import ENDED, PowerState
 from slipway.model.record import Effect, EffectState, Fault
 from slipway.model.request import Shutdown
-from slipway.operations.refresh import rejoin
+from slipway.operations.refresh import rejoin, release
 from slipway.operations.settle import set_wired, settle
 from slipway.operations.things import missing_disks
 from slipway.operations.wired import check_ports
@@ -23,6 +24,8 @@ from slipway.states.machines import Move, State, TaskState
 from slipway.texts import said
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _ASK_AGAIN = 10.0
 """Seconds after which a guest that still runs is asked once more: it may not have listened yet (Nova: the same)."""
@@ -40,7 +43,7 @@ class PowerChange:
         self._run = run
         self._shutdown = shutdown
         self._word, self._steps = {
-            TaskState.POWERING_OFF: ("power_off", (self._off,)),
+            TaskState.POWERING_OFF: ("power_off", (self._off, self._let_go)),
             TaskState.POWERING_ON: ("power_on", (self._look, self._on)),
             TaskState.REBOOTING: ("reboot", (self._look, self._off, self._on)),
         }[TaskState(run.ledger.state.task_state or "")]
@@ -161,6 +164,7 @@ class PowerChange:
         if self._power_state() is PowerState.PAUSED:
             self._ask(lambda compute: compute.resume(run.instance.id))
         else:
+            self._release()
             self._ask(lambda compute: compute.start(run.instance.id))
         if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
@@ -176,6 +180,19 @@ class PowerChange:
                 rejoin(list(reversed(effects)), drivers.wiring, network, self._check_joining)
             self._check()
             self._run.under_way.pop(self._word, None)
+
+    def _let_go(self) -> None:
+        """What an ended guest has leased is nobody's; where that cannot be said now it is when it is started."""
+        try:
+            self._release()
+        except errors.WiringError:
+            log.info("the leases of instance %s", self._run.instance.id, exc_info=True)
+
+    def _release(self) -> None:
+        wiring = self._drivers().wiring
+        if not wiring.local:
+            with within(self._run.tools.settings.step_timeout):
+                release(self._run.ledger.effects(), wiring, self._check)
 
     def _becomes(self, wanted: Callable[[PowerState], bool], *, seconds: float | None = None) -> bool:
         tools = self._run.tools

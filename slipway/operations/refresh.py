@@ -25,7 +25,7 @@ from slipway.flows.tasks.wiring import (
     set_serving,
     with_addresses,
 )
-from slipway.model.machine import Vif
+from slipway.model.machine import DhcpService, Vif
 from slipway.model.network import Context, Network, Port, SecurityGroupRule, Subnet
 from slipway.model.neutron import ADMIN
 from slipway.model.record import Effect, EffectState
@@ -108,6 +108,19 @@ def rejoin(
         elif arguments.service.server is not None:
             server = with_addresses(network, ADMIN, network.show_port(ADMIN, arguments.service.server.id), subnets)
             wiring.serve_dhcp(effect.instance_id, now, server)
+
+
+def release(effects: Sequence[Effect], wiring: WiringDriver, check: Callable[[], None]) -> None:
+    """Have an instance's leases forgotten: a guest that is started may give itself another id than the last one had.
+
+    `check` is called before each call. Raises `WiringError`.
+    """
+    for effect in effects:
+        if effect.state is EffectState.DONE and effect.kind == ServeDhcp.kind:
+            service: DhcpService = arguments_of(effect).service
+            if service.server is not None:
+                check()
+                wiring.release_leases(service.vif.network_id, service.vif.port_id)
 
 
 def may_be_wired(store: Store, drivers: Drivers) -> Sequence[Host]:

@@ -32,6 +32,8 @@ class Client:
     netns: str
     mac: str
     scratch: Path
+    duid: bytes = b""
+    """By what it calls itself with DHCPv6, by default its MAC."""
 
     def ask(self, *options: str, seconds: int = int(PATIENCE)) -> dict[str, str]:
         """What busybox' udhcpc was told; empty: nobody answered."""
@@ -72,7 +74,7 @@ class Client:
     def _exchange(
         self, kind: int, answer: int, body: bytes, options: tuple[int, ...], seconds: float = PATIENCE
     ) -> tuple[bytes, dict[int, bytes]]:
-        own = _option(_CLIENT_ID, struct.pack("!HH", 3, 1) + bytes.fromhex(self.mac.replace(":", "")))
+        own = _option(_CLIENT_ID, self.duid or struct.pack("!HH", 3, 1) + bytes.fromhex(self.mac.replace(":", "")))
         wanted = _option(_ORO, b"".join(struct.pack("!H", option) for option in options))
         number = os.urandom(3)
         message = bytes([kind]) + number + own + body + _option(8, b"\0\0") + wanted

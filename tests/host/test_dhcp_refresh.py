@@ -310,6 +310,37 @@ def test_what_a_host_did_not_hear_of_is_found_and_made_up_for(place: Place) -> N
     assert place.slipway.audit() == ()
 
 
+def test_a_guest_that_is_started_has_its_lease_whatever_it_calls_itself(place: Place) -> None:
+    """Firmware, then a system; an image that was replaced: the DUID is another one, the MAC the same."""
+    network, own = place.slipway.network, place.port()
+    network.create_subnet(
+        network_id=place.network_id,
+        name="v6",
+        ip_version=6,
+        cidr="fd00:9::/64",
+        gateway_ip=None,
+        ipv6_ra_mode="dhcpv6-stateful",
+        ipv6_address_mode="dhcpv6-stateful",
+    )
+    network.update_port(own.id, fixed_ips=[{"ip_address": "10.9.0.11"}, {"ip_address": "fd00:9::11"}])
+    before = place.guest
+    after = Client(before.netns, before.mac, before.scratch, duid=b"\0\4" + bytes(range(16)))
+    assert before.ask()["ip"] == "10.9.0.11"
+    assert before.ask_v6()[0] == "fd00:9::11"
+    with pytest.raises(TimeoutError):
+        after.ask_v6(seconds=1)
+    place.slipway.reboot("one", force=True)
+    assert after.ask_v6()[0] == "fd00:9::11"
+    assert before.ask()["ip"] == "10.9.0.11"
+    assert len(place.slipway.addresses("one").nics[0].leases or ()) == 2
+    place.slipway.stop("one", force=True)
+    assert place.slipway.addresses("one").nics[0].leases == ()
+    place.slipway.start("one")
+    assert before.ask_v6()[0] == "fd00:9::11"
+    network.update_port(own.id, fixed_ips=[{"ip_address": "10.9.0.11"}])
+    network.delete_subnet(network.list_subnets(name="v6")[0].id)
+
+
 @pytest.mark.parametrize("mtu", [600, 1279])
 def test_a_network_with_a_small_mtu_is_served(netns: str, tmp_path: Path, mtu: int) -> None:
     with built(netns, tmp_path, dhcp=True, network=f"mtu: {mtu}, ") as place:

@@ -61,6 +61,12 @@ class WiringDriver(Protocol):
     def outdated_dhcp(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
         """The ids of those of these ports of one network that are served by something else than this says."""
 
+    def release_leases(self, network_id: str, port_id: str) -> None:
+        """Forget what the port's guest has leased, so that it gets its addresses again whatever id it gives itself.
+
+        Its entry stays. Absent: nothing happens.
+        """
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, and the server when it serves nobody else. Absent: nothing."""
 

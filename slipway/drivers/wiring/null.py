@@ -56,6 +56,9 @@ class NullWiring:
         """None: no addresses are kept."""
         return ()
 
+    def release_leases(self, network_id: str, port_id: str) -> None:
+        """Do nothing: nobody is served."""
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Do nothing."""
 

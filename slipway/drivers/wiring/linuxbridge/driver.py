@@ -73,6 +73,10 @@ class LinuxBridgeWiring:
         """Those of these ports that the server was told something else of."""
         return self._dhcp.outdated(vifs, server)
 
+    def release_leases(self, network_id: str, port_id: str) -> None:
+        """Forget what the port's guest has leased."""
+        self._dhcp.release(network_id, port_id)
+
     def withdraw_dhcp(self, network_id: str, port_id: str) -> None:
         """Release the port's lease and remove its entry, with the last one the server and bridge. Absent: nothing."""
         self._dhcp.withdraw(network_id, port_id)

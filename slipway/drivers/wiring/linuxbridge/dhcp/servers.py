@@ -141,6 +141,22 @@ class DhcpServers:
                 # others are not served is what `list` tells.
                 process.stop()
 
+    def release(self, network_id: str, port_id: str) -> None:
+        """Forget what the port's guest has leased. It stays served, and gets its addresses by whatever id it has then.
+
+        dnsmasq would keep a DHCPv6 address for the DUID that had it until the lease ends. Absent: nothing happens.
+        """
+        with self._translated(network_id), self._held(network_id, make=False) as directory:
+            served = None if directory is None else _read(directory)
+            if directory is None or served is None:
+                return
+            process = self._process(directory, network_id)
+            with suppress(FileNotFoundError):
+                leases = read_leases(Path(process.leases).read_text(), served)
+                if leased := [lease.ip_address for lease in leases if lease.port_id == port_id]:
+                    process.forget(leased)
+                    self._tell(directory, served, connect=False)
+
     def list(self) -> Sequence[Wired]:
         """All ports whose server lives, would be started again if it died, and is in the network's bridge.
 
