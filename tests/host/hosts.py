@@ -128,7 +128,7 @@ def things(hosts: Sequence[NetworkHost], state: Path) -> Things:
 
 def _is_an_instance_s(path: Path) -> bool:
     """Not the record, nor what is kept for the next one."""
-    kept = path.parent.name == "images" or path.name.startswith(("slipway.db", ".lock", "version.json"))
+    kept = path.parent.name == "images" or path.name.startswith(("slipway.db", "state-id", ".lock", "version.json"))
     return path.is_file() and not kept
 
 
