@@ -12,8 +12,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from slipway.cli.events import Progress, end_text, happened, warning
 from slipway.cli.output import console, seconds_text
-from slipway.cli.progress import Progress, end_text, happened, warning
 from slipway.cli.say import shown
 from slipway.model.record import Event
 

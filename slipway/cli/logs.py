@@ -16,20 +16,18 @@ from slipway.texts import harmless, masked
 if TYPE_CHECKING:
     from structlog.typing import EventDict, ExcInfo
 
-    from slipway.cli.options import Options
-
 
 @contextmanager
-def logging_to_stderr(options: Options) -> Iterator[None]:
+def logging_to_stderr(*, verbose: bool, as_json: bool) -> Iterator[None]:
     """Send `slipway`'s logs to standard error while they are asked for; nothing goes there unasked.
 
     Without any handler Python would write warnings there by itself.
     """
     root, ours = logging.getLogger(), logging.getLogger("slipway")
-    handler = _handler(options) if options.verbose else logging.NullHandler()
+    handler = _handler(as_json=as_json) if verbose else logging.NullHandler()
     level = ours.level
     root.addHandler(handler)
-    ours.setLevel(logging.DEBUG if options.verbose else level)
+    ours.setLevel(logging.DEBUG if verbose else level)
     try:
         yield
     finally:
@@ -37,16 +35,16 @@ def logging_to_stderr(options: Options) -> Iterator[None]:
         ours.setLevel(level)
 
 
-def _handler(options: Options) -> logging.Handler:
+def _handler(*, as_json: bool) -> logging.Handler:
     import structlog
 
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: Any
-    if options.json:
+    if as_json:
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, exception_formatter=_write_traceback)
-    last = [_tracebacks()] if options.json else []
+    last = [_tracebacks()] if as_json else []
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

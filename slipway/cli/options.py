@@ -145,7 +145,7 @@ def all_is_loaded() -> None:
 
 def _warn(event: Event) -> None:
     """Tell a person of a host that could not follow a change; standard output is for what was asked for."""
-    from slipway.cli.progress import warning
+    from slipway.cli.events import warning
 
     if (text := warning(event)) is not None:
         say(f"slipway: {shown(text)}", err=True)
@@ -186,7 +186,7 @@ def orchestrator(
         injected = Faults(*map(Fault.declared, faults))
         more |= {"store": injected.store, "drivers": injected.drivers, "clock": injected.clock}
         more["monotonic"] = injected.clock.monotonic
-    with logging_to_stderr(options):
+    with logging_to_stderr(verbose=options.verbose, as_json=options.json):
         try:
             if not new and options.db is None:
                 _check_there(state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,10 +13,8 @@ from slipway import errors
 from slipway.cli.options import F, Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.model.network import Network, Port, SecurityGroup, Subnet
+    from slipway.cli.resourcetext import Resource
     from slipway.networks import Networks
-
-    Resource: TypeAlias = Network | Subnet | Port | SecurityGroup
 
 DEFAULT_PROJECT = "default"
 _NOT_FOUND: dict[str, type[errors.NotFound]] = {

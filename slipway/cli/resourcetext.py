@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from slipway.cli.options import Options
 from slipway.cli.output import labelled, print_json, table, write
@@ -12,7 +12,9 @@ from slipway.cli.say import say
 from slipway.model.network import AddressPair, AllocationPool, DhcpOption, FixedIp, HostRoute, SecurityGroupRule
 
 if TYPE_CHECKING:
-    from slipway.cli.resources import Resource
+    from slipway.model.network import Network, Port, SecurityGroup, Subnet
+
+    Resource: TypeAlias = Network | Subnet | Port | SecurityGroup
 
 _TEXTS: dict[type, Callable[[Any], str]] = {
     bool: lambda value: yes(value),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from slipway.cli.events import Progress
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
 from slipway.cli.output import (
@@ -23,7 +24,6 @@ from slipway.cli.output import (
     without_owner,
     write,
 )
-from slipway.cli.progress import Progress
 from slipway.cli.say import say
 from slipway.operations.batch import Ended, Status
 from slipway.stacks.changes import Changes

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.model.request import Host
 from slipway.states import installation
 from slipway.states.store import Store, Transaction
 
-if TYPE_CHECKING:
-    from slipway.testing.faults import Faults
-
 D = TypeVar("D")
 
 COMMIT = "commit"
 """The name of the fault points that are commits of ours."""
+
+
+class Faults(Protocol):
+    """Who lets calls and commits go wrong: `slipway.testing.Faults`."""
+
+    def at(self, call: str, family: str = "") -> AbstractContextManager[None]:
+        """Around a call."""
+
+    def begin(self) -> None:
+        """Before a transaction begins."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """While a transaction is open that writes."""
 
 
 class FaultyStore(Store):
