@@ -1,4 +1,7 @@
-"""How long `slipway --help` and `slipway run` of the smallest file take, and which imports take it."""
+"""How long `slipway --help` and `slipway run` of the smallest file take, and which imports take it.
+
+With `--against DIRECTORY` these and the commands that only look are started there in turns, each in its own `.venv`.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,20 @@ SLIPWAY = [sys.executable, "-c", "from slipway.cli.main import main; main()"]
 
 PYTHON = "python -c pass"
 HELP = "slipway --help"
+LIST = "slipway list"
+SHOW = "slipway show web-1"
+PORTS = "slipway port list"
 RUN = "slipway run examples/smallest.yaml"
-COMMANDS = {PYTHON: [sys.executable, "-c", "pass"], HELP: [*SLIPWAY, "--help"], RUN: [*SLIPWAY, "run", str(EXAMPLE)]}
+COMMANDS = {
+    PYTHON: [sys.executable, "-c", "pass"],
+    HELP: [*SLIPWAY, "--help"],
+    LIST: [*SLIPWAY, "list"],
+    SHOW: [*SLIPWAY, "show", "web-1"],
+    PORTS: [*SLIPWAY, "port", "list"],
+    RUN: [*SLIPWAY, "run", str(EXAMPLE)],
+}
+LOOKING = (LIST, SHOW, PORTS)
+"""On a state in which the smallest file was run."""
 TARGETS = {HELP: 0.2, RUN: 1.0}
 
 
@@ -29,22 +44,51 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="how often each is started (default 10)")
     parser.add_argument("--imports", type=int, default=10, help="how many of the slowest imports to show (default 10)")
     parser.add_argument("--directory", type=Path, default=TMPFS, help=f"where the state is kept (default {TMPFS})")
+    parser.add_argument("--against", type=Path, help="another checkout: its CPU is compared, command by command")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
     results: dict[str, Any] = {"seconds": _times(options), "imports": {}}
+    if options.against is not None:
+        results["ratios"] = _ratios(options)
     for name in TARGETS:
         results["imports"][name] = _imports(COMMANDS[name], options)
     tell(results, _text(results), as_json=options.json)
 
 
 def _times(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    times: dict[str, list[Timing]] = {name: [] for name in COMMANDS}
+    times: dict[str, list[Timing]] = {name: [] for name in (PYTHON, HELP, RUN)}
     for _ in range(options.rounds + 1):
-        for name, command in COMMANDS.items():
+        for name in times:
             cpu, wall = _children_cpu(), time.perf_counter()
-            _start(command, options.directory)
+            _start(COMMANDS[name], options.directory)
             times[name].append(Timing(_children_cpu() - cpu, time.perf_counter() - wall))
     return {name: {what: median_ms(mine[1:], what) / 1000 for what in ("cpu", "wall")} for name, mine in times.items()}
+
+
+def _ratios(options: argparse.Namespace) -> dict[str, float]:
+    """The least CPU of each command here, to that of the other checkout; they take turns."""
+    other = str(options.against / ".venv" / "bin" / "python")
+    ratios: dict[str, float] = {}
+    for name in (HELP, *LOOKING, RUN):
+        least = {sys.executable: float("inf"), other: float("inf")}
+        for _ in range(options.rounds):
+            for python in least:
+                least[python] = min(least[python], _cpu([python, *COMMANDS[name][1:]], options, name in LOOKING))
+        ratios[name] = least[sys.executable] / least[other]
+    return ratios
+
+
+def _cpu(command: list[str], options: argparse.Namespace, looking: bool) -> float:
+    # `python -c` looks for modules where it is started.
+    checkout = Path(command[0]).parents[2]
+    with scratch(options.directory) as state:
+        environment = {**as_installed(), "SLIPWAY_STATE": str(state)}
+        if looking:
+            made = [command[0], *COMMANDS[RUN][1:]]
+            subprocess.run(made, env=environment, cwd=checkout, capture_output=True, check=True)
+        cpu = _children_cpu()
+        subprocess.run(command, env=environment, cwd=checkout, capture_output=True, check=True)
+        return _children_cpu() - cpu
 
 
 def _children_cpu() -> float:
@@ -82,6 +126,8 @@ def _imports(command: list[str], options: argparse.Namespace) -> dict[str, float
 def _text(results: dict[str, Any]) -> str:
     rows = [[name, *seconds.values(), TARGETS.get(name, "-")] for name, seconds in results["seconds"].items()]
     parts = [table(["seconds", "CPU", "wall", "wall, target"], rows)]
+    if "ratios" in results:
+        parts.append(table(["CPU to the other checkout", "ratio"], list(results["ratios"].items())))
     for name, packages in results["imports"].items():
         parts.append(table([f"imports of {name}", "ms"], list(packages.items())))
     return "\n\n".join(parts)
