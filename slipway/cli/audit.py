@@ -30,14 +30,25 @@ def command(options: Options) -> int:
     """
     from msgspec.structs import asdict
 
+    from slipway.cli.advice import after_audit, write_advice
     from slipway.cli.failures import Code
     from slipway.cli.output import coloured, print_json, table, without_owner, write
 
     with orchestrator(options) as slipway:
         findings = slipway.audit()
-        names = {instance.id: instance.name for instance in slipway.list()}
+        known = {instance.id: instance for instance in slipway.list()}
+    names = {instance.id: instance.name for instance in known.values()}
     if options.json:
-        print_json([{**asdict(f), "instance": names.get(f.instance_id or "")} for f in findings])
+        print_json(
+            [
+                {
+                    **asdict(one),
+                    "instance": names.get(one.instance_id or ""),
+                    "next": [options.command(*words) for words, _ in after_audit([one], known)],
+                }
+                for one in findings
+            ]
+        )
     elif not findings:
         say("no differences")
     else:
@@ -52,6 +63,7 @@ def command(options: Options) -> int:
             for f in findings
         ]
         write(table(("DIFFERENCE", "KIND", "HOST", "INSTANCE", "DETAIL"), rows, folded=("DETAIL",)))
+        write_advice(options, list(after_audit(findings, known)))
     return Code.DIFFERENT if findings else Code.DONE
 
 

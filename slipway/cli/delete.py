@@ -40,7 +40,7 @@ def command(options: Options, names: tuple[str, ...], project: str | None, timeo
     from slipway.cli.progress import progress_for
     from slipway.cli.summary import conclude
 
-    stop = Stop()
+    stop = Stop(options.command("resume"))
     with orchestrator(options, sleep=stop.sleep) as slipway:
         # All are looked up before the first is deleted: a mistyped name deletes nothing.
         found = list({one.id: one for one in (slipway.show(name, project=project).instance for name in names)}.values())

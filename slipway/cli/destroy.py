@@ -33,7 +33,7 @@ def command(options: Options, file: Path) -> int:
 
     run_file = load(file)
     again = ("destroy", str(file))
-    stop = Stop()
+    stop = Stop(options.command("resume"))
     with orchestrator(options, run_file, sleep=stop.sleep) as slipway:
         names = {one.name for one in slipway.list(project=run_file.project) if one.stack == run_file.name}
         progress = progress_for(options, names | {entry.request.name for entry in run_file.instances})

@@ -21,15 +21,17 @@ TICK = 0.1
 """Seconds between two redraws of a live display."""
 
 FINISHING = "finishing the running steps; Ctrl-C again to stop at once"
-_AT_ONCE = b"\nslipway: stopped at once; 'slipway resume' goes on from what is on record\n"
+_AT_ONCE = "\nslipway: stopped at once; '{}' goes on from what is on record\n"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Stop:
     """Whether the user wants no further step; call it to ask."""
 
-    def __init__(self) -> None:
+    def __init__(self, resume: str = "slipway resume") -> None:
+        """`resume`: the command that goes on with what is stopped at once."""
         self._wanted = threading.Event()
+        self.resume = resume
 
     def __call__(self) -> bool:
         """Whether to stop."""
@@ -69,7 +71,7 @@ def heeding(stop: Stop) -> Iterator[None]:
 
     def first(number: int, _frame: FrameType | None) -> None:
         if stop():
-            _end_at_once()
+            _end_at_once(stop.resume)
         stop.want()
 
     # What the parent had ignored (nohup, a shell's background job) stays ignored.
@@ -82,9 +84,9 @@ def heeding(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _end_at_once() -> None:
+def _end_at_once(resume: str) -> None:
     """Leave as a crash would: no lock is taken and no buffer is flushed, what is on record is enough."""
     if sys.stdout.isatty():
         os.write(1, _SHOW_CURSOR)
-    os.write(2, _AT_ONCE)
+    os.write(2, _AT_ONCE.format(resume).encode(errors="backslashreplace"))
     os._exit(130)

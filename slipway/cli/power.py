@@ -43,7 +43,7 @@ def change_power(verb: str, options: Options, names: tuple[str, ...], project: s
     from slipway.cli.progress import progress_for
     from slipway.cli.summary import conclude
 
-    stop = Stop()
+    stop = Stop(options.command("resume"))
     with orchestrator(options, sleep=stop.sleep) as slipway:
         # All are looked up before the first is touched: a mistyped name changes nothing.
         found = list({one.id: one for one in (slipway.show(name, project=project).instance for name in names)}.values())

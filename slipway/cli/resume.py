@@ -24,7 +24,7 @@ def command(options: Options) -> int:
     from slipway.cli.progress import progress_for
     from slipway.cli.summary import conclude
 
-    stop = Stop()
+    stop = Stop(options.command("resume"))
     with orchestrator(options, sleep=stop.sleep) as slipway:
         progress = progress_for(options, {i.name for i in slipway.list() if i.task_state is not None})
 

@@ -72,7 +72,7 @@ def command(
         faults += run_file.faults
     elif run_file.faults:
         say(f"slipway: the faults of {file} do not go off without --allow-faults", err=True)
-    stop = Stop()
+    stop = Stop(options.command("resume"))
     with orchestrator(options, run_file, sleep=stop.sleep, faults=faults, new=True) as slipway:
         at_rest = {i.name for i in slipway.list(project=run_file.project) if i.task_state is None}
         names = {entry.request.name for entry in run_file.instances}

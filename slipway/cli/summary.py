@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from slipway.cli.advice import after, write_advice
 from slipway.cli.events import Progress
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
@@ -30,7 +31,6 @@ from slipway.stacks.changes import Changes
 
 if TYPE_CHECKING:
     from slipway.cli.output import Cell
-    from slipway.model.record import Instance
 
 _MOST_LINES = 20
 _WORST_FIRST = (Code.INTERRUPTED, Code.STUCK, Code.FAILED, Code.UNEXPECTED)
@@ -71,7 +71,7 @@ def conclude(
     done = changes is not None and bool(changes.created or changes.changed or changes.removed)
     if nothing and not done and all(one.status is Status.UNCHANGED for one in ended):
         say(nothing)
-    _write_advice(list(_advice(ended, options, again, replace)))
+    write_advice(options, list(after(ended, again=again, replace=replace)))
     return code
 
 
@@ -151,42 +151,3 @@ def _failure(one: Ended, options: Options, progress: Progress) -> Iterator[tuple
             yield "", effect_text(effect)
     for effect in one.stuck:
         yield "stuck", f"{effect_text(effect)}: {without_owner(effect.error, effect.instance_id)}"
-
-
-def _advice(
-    ended: Sequence[Ended], options: Options, again: Sequence[str], replace: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    """Commands to type next, and what each does."""
-    unfinished = [one for one in ended if one.status in (Status.INTERRUPTED, Status.BUSY)]
-    if unfinished:
-        yield options.command(*again), "go on where this stopped"
-    if any(one.instance for one in unfinished) and again[0] != "resume":
-        yield options.command("resume"), "only finish what was begun"
-    unchanged = [one for one in ended if one.status is Status.FAILED and one.instance and not _given_up(one.instance)]
-    if unchanged:
-        yield options.command(*again), "try again, once the cause is mended"
-    failed = [one.instance for one in ended if one.status is Status.FAILED and one.instance]
-    failed = [instance for instance in failed if _given_up(instance)]
-    if not failed:
-        return
-    project = () if failed[0].project == "default" else ("--project", failed[0].project)
-    names = [instance.name for instance in failed if instance.project == failed[0].project]
-    stuck = any(one.stuck for one in ended)
-    purpose = "try again to undo what is stuck, once its cause is mended" if stuck else "delete what failed"
-    yield options.command("delete", *names, *project), purpose
-    if replace:
-        yield options.command(*replace), "delete what failed and build it anew"
-    yield options.command("show", names[0], *project), "see all that is on record about it"
-
-
-def _given_up(instance: Instance) -> bool:
-    """Not one that could only not be stopped or started."""
-    return instance.vm_state == "ERROR"
-
-
-def _write_advice(advice: Sequence[tuple[str, str]]) -> None:
-    if advice:
-        write("", "Next:")
-    for command, purpose in advice:
-        say(f"  {command}")
-        write(coloured(f"      {purpose}", "undone"))

@@ -26,7 +26,7 @@ def command(options: Options) -> int:
     from slipway.cli.interrupt import Stop, heeding
     from slipway.cli.output import print_json
 
-    stop = Stop()
+    stop = Stop(options.command("resume"))
 
     def tell(event: Event) -> None:
         try:

@@ -7,12 +7,14 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import ENDED, Claim, PowerState
 from slipway.model.record import Effect, EffectState, Instance
+from slipway.operations import words
 from slipway.operations.refresh import outdated
 from slipway.operations.taking import may_be_taken
 from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of
@@ -138,7 +140,7 @@ def _expected(record: _Record) -> tuple[dict[Thing, Effect], list[Finding]]:
                 expected[thing] = effect
         except RecordDamaged as error:
             kind, host = place_of(effect)
-            text = f"{effect.key}: {error}"
+            text = f"the row of {words.noun(effect.kind, str(effect.slot))} is damaged: {error}"
             damaged.append(Finding(Difference.DAMAGED, kind, effect.key, host, effect.instance_id, text))
     return expected, damaged
 
@@ -161,12 +163,12 @@ def _effects(
         if effect.state is not EffectState.DONE or effect.instance_id in moving or skipped:
             continue
         if thing not in held:
-            yield _finding(Difference.MISSING, thing, f"{effect.key} is done, and it is not there", effect.instance_id)
-        elif wrong := _wrong(held[thing], record.instances[effect.instance_id]):
-            yield _finding(Difference.DIFFERENT, thing, f"{effect.key} is done, and {wrong}", effect.instance_id)
+            yield _finding(Difference.MISSING, thing, words.missing(thing), effect.instance_id)
+        elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
+            yield _finding(Difference.DIFFERENT, thing, wrong, effect.instance_id)
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
-            yield _finding(Difference.ORPHANED, thing, "it bears our tag and is not on record", thing.instance_id)
+            yield _finding(Difference.ORPHANED, thing, words.orphaned(thing), thing.instance_id)
 
 
 def _unreachable(one: Silence) -> Finding:
@@ -189,15 +191,13 @@ def _outdated(
     for thing, effect in expected.items():
         there = thing in held and effect.state is EffectState.DONE and effect.instance_id not in moving
         if there and thing.host is not None and (thing.kind, thing.host, thing.name) in told:
-            detail = f"{effect.key} is done, and it is not by what its port and network say now"
-            yield _finding(Difference.DIFFERENT, thing, detail, effect.instance_id)
+            yield _finding(Difference.DIFFERENT, thing, words.outdated(thing), effect.instance_id)
 
 
-def _wrong(said: Held, instance: Instance) -> str:
+def _wrong(thing: Thing, said: Held, instance: Instance) -> str:
     """What is wrong with a thing of an instance at rest, by what its driver says of it."""
     right = _RIGHT.get(instance.vm_state, (PowerState.RUNNING,))
-    does = "" if said.state is None or said.state in right else f"the domain is {said.state}"
-    return "; ".join(filter(None, (does, said.fault)))
+    return words.different(thing, replace(said, state=None) if said.state in right else said, instance)
 
 
 _RIGHT: Mapping[str, tuple[PowerState, ...]] = {VmState.STOPPED: ENDED, VmState.PAUSED: (PowerState.PAUSED,)}
@@ -209,9 +209,10 @@ def _finding(difference: Difference, thing: Thing, detail: str, instance_id: str
 
 
 def _stuck(record: _Record) -> Iterator[Finding]:
+    known = {effect.key: effect for effect in record.effects}
     for effect in record.effects:
         if effect.state is EffectState.STUCK:
-            text = f"{effect.key}: {effect.error}"
+            text = words.stuck(effect, known)
             yield Finding(Difference.STUCK, effect.kind, effect.key, effect.host, effect.instance_id, text)
 
 
@@ -225,7 +226,7 @@ def _counters(record: _Record) -> Iterator[Finding]:
         counted = {"vcpus": usage.vcpus_used, "memory": usage.memory_used, "disk": usage.disk_used}
         for what, value in counted.items():
             if value != total[what]:
-                detail = f"{what} counted as {value}, the claims' sum is {total[what]}"
+                detail = words.counter(what, value, total[what])
                 yield Finding(Difference.DIFFERENT, "counter", what, usage.host.name, None, detail)
 
 
@@ -233,8 +234,8 @@ def _claims(record: _Record, moving: set[str]) -> Iterator[Finding]:
     expected = {(e.instance_id, e.host) for e in record.effects if e.kind == "claim"}
     there = {(claim.instance_id, claim.host) for claim in record.claims}
     for difference, pairs, detail in (
-        (Difference.MISSING, expected - there, "on record as done, and not claimed"),
-        (Difference.ORPHANED, there - expected, "claimed, and not on record"),
+        (Difference.MISSING, expected - there, "the instance is on the host, and nothing is claimed for it"),
+        (Difference.ORPHANED, there - expected, "something is claimed for an instance that has not claimed it"),
     ):
         for instance_id, host in pairs:
             if instance_id not in moving:

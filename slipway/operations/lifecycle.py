@@ -22,7 +22,7 @@ from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
 from slipway.states import effects, hosts, instances
 from slipway.states.lease import Lease
-from slipway.states.machines import GOALS, Move, State, VmState, check_known
+from slipway.states.machines import GOALS, Move, State, VmState, check_known, possible
 from slipway.states.store import Transaction
 
 Listener = Callable[[Event], None]
@@ -255,7 +255,8 @@ class Builder:
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values={"worker": worker})
         except errors.UnexpectedState as error:
-            raise errors.UnexpectedState(f"instance {instance.name}: {error}") from error
+            text = f"instance {instance.name} is {state.vm_state}, where no {wish} is possible"
+            raise errors.UnexpectedState(f"{text}, but {' and '.join(possible(state))}") from error
         return replace(instance, vm_state=to.vm_state, task_state=to.task_state, worker=worker)
 
     # --- deleting -------------------------------------------------------------------------------------------------

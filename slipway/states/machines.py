@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -197,9 +198,14 @@ def _machine() -> Machine:
 _KNOWN = frozenset(state for t in TRANSITIONS for state in (*t.sources, t.target))
 
 
+def is_known(state: State) -> bool:
+    """Whether the table has it."""
+    return state in _KNOWN
+
+
 def check_known(state: State, whose: str) -> None:
     """Raise `UnknownState` for one of which nobody knows what may come next."""
-    if state not in _KNOWN:
+    if not is_known(state):
         raise UnknownState(
             f"instance {whose} is {state}, which is no state that this Slipway knows: upgrade it if a newer one wrote "
             "that, or put right vm_state and task_state of its row"
@@ -215,6 +221,11 @@ def target(event: Move, source: State) -> State:
         raise UnexpectedState(f"'{event}' may not come in {source}, only in {allowed}")
     vm_state, _, task_state = str(found[0].dest).partition("/")
     return State(vm_state, None if task_state == "-" else task_state)
+
+
+def possible(state: State) -> Sequence[str]:
+    """What a user may ask for in this state: the names of the commands."""
+    return [move.value for move in (Move.STOP, Move.START, Move.REBOOT, Move.DELETE) if may(move, state)]
 
 
 def may(event: Move, source: State) -> bool:

@@ -143,7 +143,9 @@ def test_only_what_is_built_can_be_stopped(tmp_path: Path) -> None:
     place = Place(tmp_path / "state", ", simulate: {fail: [spawn]}")
     with place.open() as orchestrator:
         for verb in VERBS:
-            with pytest.raises(errors.UnexpectedState, match=f"instance web-1: '{verb}' may not come in ERROR/-"):
+            with pytest.raises(
+                errors.UnexpectedState, match=f"instance web-1 is ERROR, where no {verb} is possible, but delete"
+            ):
                 getattr(orchestrator, verb)("web-1")
         with pytest.raises(errors.InstanceNotFound, match="no instance web-2"):
             orchestrator.stop("web-2")
@@ -298,7 +300,7 @@ def test_a_stopped_domain_that_somebody_started_is_told(place: Place) -> None:
         place.set_domain("running")
         (finding,) = orchestrator.audit()
         assert finding.difference is Difference.DIFFERENT
-        assert "the domain is running" in finding.detail
+        assert "its domain runs" in finding.detail
         assert orchestrator.start("web-1").vm_state == "ACTIVE"
         assert orchestrator.audit() == ()
 

@@ -271,9 +271,7 @@ def test_audit_finds_what_vanished_and_what_is_orphaned(slipway: Call, tmp_path:
     domain.unlink()
     done = slipway("audit")
     assert done.exit_code == 5
-    assert re.search(
-        r"^missing +domain +node-1 +web +spawn/0/1/node-1 is done, and it is not", done.stdout, re.MULTILINE
-    )
+    assert re.search(r"^missing +domain +node-1 +web +its domain is not there on node-1", done.stdout, re.MULTILINE)
     (finding,) = in_json(slipway("audit", "--output", "json"))
     assert finding.items() >= {"difference": "missing", "kind": "domain", "host": "node-1", "instance": "web"}.items()
 

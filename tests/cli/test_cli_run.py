@@ -130,7 +130,8 @@ def test_something_stuck_is_4_and_told_with_its_error(slipway: Call, run_file: F
     assert "port 0" not in done.stdout
     audited = slipway("audit")
     assert audited.exit_code == 5
-    assert re.search(r"^stuck +disk +node-1 +web +disks/0/1/node-1: DiskError", audited.stdout, re.MULTILINE)
+    told = r"^stuck +disk +node-1 +web +its disk 0 could not be taken back: DiskError"
+    assert re.search(told, audited.stdout, re.MULTILINE)
 
 
 def test_a_failure_in_json(slipway: Call, run_file: FileWriter) -> None:

@@ -1,0 +1,145 @@
+"""What to type next: the one place that decides it, from the state in which an instance or a thing is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from slipway.cli.options import Options
+from slipway.cli.say import say, shown
+from slipway.states.machines import Move, State, is_known, may
+
+if TYPE_CHECKING:
+    from slipway.model.record import Instance
+    from slipway.operations.audit import Finding
+    from slipway.operations.batch import Ended
+
+Advice: TypeAlias = tuple[tuple[str, ...], str]
+"""The words of a command after `slipway`, and what it does."""
+
+_WANTED = {"power_off": Move.STOP, "power_on": Move.START, "reboot": Move.REBOOT}
+"""What was to be done, by the step in which it failed."""
+
+
+def write_advice(options: Options, advice: Sequence[Advice]) -> None:
+    """Write the commands, each once, on the same state and database as this one."""
+    from slipway.cli.output import coloured, write
+
+    if advice:
+        write("", "Next:")
+    for words, purpose in dict.fromkeys(advice):
+        say(f"  {shown(options.command(*words))}")
+        write(coloured(f"      {purpose}", "undone"))
+
+
+def project_of(instance: Instance) -> tuple[str, ...]:
+    """The option by which a name is this instance's, whatever other projects have."""
+    return ("--project", instance.project)
+
+
+def _name(instance: Instance) -> str:
+    """Its name, or its id where the name cannot be typed."""
+    return instance.name if shown(instance.name) == instance.name else instance.id
+
+
+# --- after a command ----------------------------------------------------------------------------------------------
+
+
+def after(ended: Sequence[Ended], *, again: Sequence[str], replace: Sequence[str]) -> Iterator[Advice]:
+    """What to type after a command ended so.
+
+    `again`: the command that goes on with what is unfinished; `replace`: the one that builds anew what failed.
+    """
+    from slipway.operations.batch import Status
+
+    unfinished = [one for one in ended if one.status in (Status.INTERRUPTED, Status.BUSY) and _can_go_on(one)]
+    if unfinished:
+        yield tuple(again), "go on where this stopped"
+    if any(one.instance for one in unfinished) and again[0] != "resume":
+        yield ("resume",), "only finish what was begun"
+    failed = [one for one in ended if one.status is Status.FAILED]
+    yield from _power_once_more([one.instance for one in failed if one.instance], again)
+    given_up = [one.instance for one in failed if one.instance and one.instance.vm_state == "ERROR"]
+    if not given_up:
+        return
+    stuck = any(one.stuck for one in failed)
+    purpose = "try again to undo what is stuck, once its cause is mended" if stuck else "delete what failed"
+    yield from _in_projects("delete", given_up, purpose)
+    if replace:
+        yield tuple(replace), "delete what failed and build it anew"
+    yield ("show", _name(given_up[0]), *project_of(given_up[0])), "see all that is on record about it"
+
+
+def _can_go_on(one: Ended) -> bool:
+    return one.instance is None or is_known(State(one.instance.vm_state, one.instance.task_state))
+
+
+def _power_once_more(failed: Sequence[Instance], again: Sequence[str]) -> Iterator[Advice]:
+    """A stop, start or reboot that failed, as far as the state in which it left the instance allows it."""
+    force = ("--force",) if "--force" in again else ()
+    groups: dict[Move, list[Instance]] = {}
+    for instance in failed:
+        wanted = _WANTED.get(instance.fault.step if instance.fault else "")
+        state = State(instance.vm_state, instance.task_state)
+        # What a reboot has only stopped is to be started.
+        for move in (wanted, Move.START) if wanted is not None else ():
+            if move is not None and may(move, state):
+                groups.setdefault(move, []).append(instance)
+                break
+    for move, instances in groups.items():
+        words = (move.value, *(() if move is Move.START else force))
+        yield from _in_projects(words, instances, "try again, once the cause is mended")
+
+
+def _in_projects(words: str | tuple[str, ...], instances: Sequence[Instance], purpose: str) -> Iterator[Advice]:
+    """A command for several instances, one for each project."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for instance in instances:
+        names.setdefault(project_of(instance), []).append(_name(instance))
+    first = (words,) if isinstance(words, str) else words
+    for project, those in names.items():
+        yield (*first, *those, *project), purpose
+
+
+# --- after an audit -----------------------------------------------------------------------------------------------
+
+_WIRED = ("vif", "filter", "dhcp", "dhcp-port")
+
+
+def after_audit(findings: Sequence[Finding], instances: Mapping[str, Instance]) -> Iterator[Advice]:
+    """What mends what was found, where a command does; `instances` by their ids."""
+    of_instances: dict[str, list[Advice]] = {}
+    # A port that an instance misses is found as nobody's as well.
+    missed = {finding.name for finding in findings if finding.instance_id in instances}
+    for finding in findings:
+        if (instance := instances.get(finding.instance_id or "")) is not None:
+            of_instances.setdefault(instance.id, []).extend(_of_instance(finding, instance))
+        elif finding.name not in missed:
+            yield from _of_nobody(finding)
+    for advice in of_instances.values():
+        # Nothing else is of use where only a new one will do.
+        yield from sorted(advice, key=lambda one: one[0][0] != "delete")[:1]
+
+
+def _of_instance(finding: Finding, instance: Instance) -> Iterator[Advice]:
+    name, state = (_name(instance), *project_of(instance)), State(instance.vm_state, instance.task_state)
+    wired = finding.kind in _WIRED and finding.difference in ("missing", "different")
+    if finding.kind == "domain" and finding.difference == "different":
+        yield ("start", *name), "have it run, and on record as what it is"
+    elif wired and may(Move.REBOOT, state):
+        yield ("reboot", *name), "make anew what its host has lost"
+    elif wired and may(Move.START, state):
+        yield ("start", *name), "start it, which makes anew what its host has lost"
+    elif finding.difference == "stuck":
+        yield ("delete", *name), "try again to take back what is stuck, once its cause is mended"
+    elif finding.difference == "missing":
+        yield ("delete", *name), "delete it: what is gone comes back only with a new one"
+    elif finding.difference == "damaged":
+        yield ("delete", *name), "delete it: nobody can go on with what cannot be read"
+
+
+def _of_nobody(finding: Finding) -> Iterator[Advice]:
+    if finding.difference == "orphaned" and finding.kind in ("port", "dhcp-port"):
+        yield ("port", "delete", finding.name), "delete the port, which is nobody's"
+    elif finding.difference == "orphaned" and finding.kind == "binding":
+        yield ("port", "update", finding.name, "--host", ""), "unbind the port, which no instance has"
