@@ -19,8 +19,10 @@ from slipway.operations.refresh import outdated
 from slipway.operations.taking import may_be_taken
 from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of
 from slipway.states import effects, hosts, instances
+from slipway.states.history import history_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State, VmState
+from slipway.states.store import Transaction
 
 
 class Difference(StrEnum):
@@ -93,8 +95,16 @@ def _read(tools: Tools) -> _Record:
         known = {instance.id: instance for instance in instances.listed(tx)}
         standing, usages, claims = effects.standing(tx), hosts.usages(tx), hosts.all_claims(tx)
         busy = (instance for instance in known.values() if not State(instance.vm_state, instance.task_state).at_rest)
-        left = {instance.id for instance in busy if may_be_taken(tx, instance, tools)}
+        left = {i.id for i in busy if may_be_taken(tx, i, tools) and not _just_marked(tx, i, tools)}
         return _Record(known, standing, usages, claims, hosts.damaged(tx), left)
+
+
+def _just_marked(tx: Transaction, instance: Instance, tools: Tools) -> bool:
+    """Whether it may be that somebody who deletes it is about to take it: what is at rest is marked before that."""
+    if instance.worker is not None or not State(instance.vm_state, instance.task_state).deleting:
+        return False
+    age = tools.clock() - history_of(tx, instance.id)[-1].at
+    return age.total_seconds() < tools.settings.takeover_grace
 
 
 def _moment(record: _Record, instance_id: str) -> tuple[str, str | None, int] | None:

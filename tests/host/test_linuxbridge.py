@@ -211,6 +211,41 @@ def test_an_uplink_that_cannot_be(plain: Links, netns: str, tmp_path: Path, make
     assert set(links(netns)) == {"lo", NIC, "far"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "most"), [("flat", 1400), ("vlan", 1400), ("vxlan", 1350)], ids=["flat", "vlan", "vxlan"]
+)
+def test_packets_that_the_nic_would_lose_are_refused(
+    plain: Links, netns: str, make_vif: Callable[..., Vif], kind: str, most: int
+) -> None:
+    before = set(links(netns))
+    ip(netns, "link", "set", NIC, "mtu", "1400")
+    vif = replace(make_vif(), network_type=kind, segmentation_id=None if kind == "flat" else 77, mtu=most + 1)
+    with pytest.raises(WiringError, match=f"has MTU {most + 1}.* {NIC} "):
+        plain.plug("one", vif)
+    plain.unplug(vif.devname)
+    assert set(links(netns)) == before
+    assert "master" not in links(netns)[NIC]
+    if kind != "vlan":
+        plain.plug("one", replace(vif, mtu=most))
+        plain.unplug(vif.devname)
+        assert set(links(netns)) == before
+
+
+@pytest.mark.parametrize("mtu", [1280, 1500, 9000])
+def test_a_bridge_keeps_its_mtu(plain: Links, netns: str, make_vif: Callable[..., Vif], mtu: int) -> None:
+    """By itself it has the least of its links', whoever puts one in."""
+    vif = replace(make_vif(), mtu=mtu)
+    plain.plug("one", vif)
+    ip(netns, "link", "set", "far", "mtu", "1000")
+    ip(netns, "link", "set", "far", "master", vif.bridge)
+    assert links(netns)[vif.bridge]["mtu"] == mtu
+    ip(netns, "link", "set", vif.bridge, "mtu", "1111")
+    plain.plug("one", vif)
+    assert links(netns)[vif.bridge]["mtu"] == mtu
+    ip(netns, "link", "set", "far", "nomaster")
+    plain.unplug(vif.devname)
+
+
 def test_what_is_wrong_with_a_tap_is_said_and_plug_mends_it(
     plain: Links, netns: str, make_vif: Callable[..., Vif]
 ) -> None:

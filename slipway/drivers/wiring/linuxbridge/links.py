@@ -138,7 +138,9 @@ def _bridge(kernel: Kernel, vif: Vif, uplink: str | None) -> Link:
     """The bridge, with its uplink on record before it is made. As Neutron's bridge agent: no STP, no delay."""
     bridge = kernel.find(vif.bridge)
     if bridge is None:
-        bridge = kernel.make(vif.bridge, "bridge", br_stp_state=0, br_forward_delay=0, **_mtu(vif))
+        # With another MTU at first: the kernel keeps only one that is set later, and is not what it was.
+        other = {"mtu": vif.mtu + 1} if vif.mtu > 0 else {}
+        bridge = kernel.make(vif.bridge, "bridge", br_stp_state=0, br_forward_delay=0, **other)
     if bridge.owner is None or bridge.kind != "bridge":
         raise WiringError(f"{vif.bridge} exists already and is not ours")
     before = _uplink_of(bridge)
@@ -147,6 +149,8 @@ def _bridge(kernel: Kernel, vif: Vif, uplink: str | None) -> Link:
     if not bridge.owner or before != uplink:
         keep_host_away(vif.bridge)
         kernel.tag(bridge, f"bridge:{uplink or ''}")
+    if vif.mtu > 0 and bridge.mtu != vif.mtu:
+        kernel.set(bridge, mtu=vif.mtu)
     return bridge
 
 

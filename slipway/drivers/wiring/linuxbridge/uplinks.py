@@ -43,7 +43,7 @@ def add_uplink(kernel: Kernel, host: Host, vif: Vif, name: str, bridge: Link) ->
     if not nic.up:
         raise WiringError(f"physical_nic {nic.name} is down; set it up: ip link set {nic.name} up")
     if vif.network_type == "flat":
-        _take(kernel, nic, bridge)
+        _take(kernel, nic, bridge, vif)
         return
     link = kernel.find(name)
     if link is None:
@@ -70,9 +70,10 @@ def remove_uplink(kernel: Kernel, name: str, bridge: Link) -> None:
         kernel.set(link, master=0)
 
 
-def _take(kernel: Kernel, nic: Link, bridge: Link) -> None:
+def _take(kernel: Kernel, nic: Link, bridge: Link, vif: Vif) -> None:
     if nic.master == bridge.index:
         return
+    _check_mtu(nic, vif)
     if nic.master is not None:
         raise WiringError(f"physical_nic {nic.name} is in another bridge already")
     if kernel.has_address(nic):
@@ -80,9 +81,14 @@ def _take(kernel: Kernel, nic: Link, bridge: Link) -> None:
     kernel.set(nic, master=bridge.index)
 
 
-def _make_vlan(kernel: Kernel, nic: Link, vif: Vif, name: str) -> Link:
+def _check_mtu(nic: Link, vif: Vif) -> None:
+    """Raises `WiringError` where packets of the network would be too long for the NIC, and lost without a word."""
     if vif.mtu > nic.mtu:
         raise WiringError(f"network {vif.network_name} has MTU {vif.mtu}, physical_nic {nic.name} only {nic.mtu}")
+
+
+def _make_vlan(kernel: Kernel, nic: Link, vif: Vif, name: str) -> Link:
+    _check_mtu(nic, vif)
     return kernel.make(name, "vlan", link=nic.index, vlan_id=vif.segmentation_id)
 
 
