@@ -510,16 +510,6 @@ class Orchestrator:
 
         return read_log(find_log(instance, compute), lines, wait if follow else None)
 
-    def backup(self, copy: str | Path, *, overwrite: bool = False) -> None:
-        """Copy the record as it is at one moment, by SQLite's own means; safe while it is worked with.
-
-        The copy is this user's alone, and may bear secrets of builds under way. `slipway restore` puts it back.
-        Raises `FileExistsError` unless `overwrite`, `DatabaseUnavailable` where the record is not a file of SQLite.
-        """
-        from slipway.states import backup
-
-        backup.back_up(backup.path_of(self._store.url), Path(copy), overwrite=overwrite)
-
     def audit(self) -> tuple[Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
         from slipway.operations import audit as auditing

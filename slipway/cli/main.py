@@ -30,8 +30,6 @@ COMMANDS = {
     "delete": "Delete instances.",
     "destroy": "Take back the stack that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
-    "backup": "Copy the record, also while it is worked with.",
-    "restore": "Put a copy of the record back.",
     "audit": "Compare the record with what is there.",
     "drill": "Fail every effect of a run file; see what leaks.",
     "host": "This machine: check what it can do.",

@@ -135,11 +135,6 @@ def may_be_written(path: str) -> bool:
     return os.access(path, os.W_OK) and (beside or os.access(os.path.dirname(path), os.W_OK | os.X_OK))
 
 
-def quoted(path: str) -> str:
-    """A path as it stands in a URI."""
-    return quote(os.path.abspath(path))
-
-
 def uri_for_reading(path: str) -> str:
     """The URI by which SQLite reads a database that may not be written.
 
