@@ -124,7 +124,9 @@ def after_audit(findings: Sequence[Finding], instances: Mapping[str, Instance]) 
 def _of_instance(finding: Finding, instance: Instance) -> Iterator[Advice]:
     name, state = (_name(instance), *project_of(instance)), State(instance.vm_state, instance.task_state)
     wired = finding.kind in _WIRED and finding.difference in ("missing", "different")
-    if finding.kind == "domain" and finding.difference == "different":
+    if finding.difference == "unfinished":
+        yield ("resume",), "finish what was begun"
+    elif finding.kind == "domain" and finding.state is not None:
         yield ("start", *name), "have it run, and on record as what it is"
     elif wired and may(Move.REBOOT, state):
         yield ("reboot", *name), "make anew what its host has lost"

@@ -45,7 +45,10 @@ class Difference(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One difference: of which kind of thing, which one, on which host, of whose instance, and in words."""
+    """One difference: of which kind of thing, which one, on which host, of whose instance, and in words.
+
+    `state` is what a domain does that does something else than its instance's state says.
+    """
 
     difference: Difference
     kind: str
@@ -53,6 +56,7 @@ class Finding(Struct, frozen=True):
     host: str | None
     instance_id: str | None
     detail: str
+    state: PowerState | None = None
 
 
 class _Record(Struct, frozen=True):
@@ -174,8 +178,11 @@ def _effects(
             continue
         if thing not in held:
             yield _finding(Difference.MISSING, thing, words.missing(thing), effect.instance_id)
-        elif wrong := _wrong(thing, held[thing], record.instances[effect.instance_id]):
-            yield _finding(Difference.DIFFERENT, thing, wrong, effect.instance_id)
+            continue
+        instance = record.instances[effect.instance_id]
+        said = _unlike(held[thing], instance)
+        if wrong := words.different(thing, said, instance):
+            yield replace(_finding(Difference.DIFFERENT, thing, wrong, instance.id), state=said.state)
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
             yield _finding(Difference.ORPHANED, thing, words.orphaned(thing), thing.instance_id)
@@ -204,10 +211,10 @@ def _outdated(
             yield _finding(Difference.DIFFERENT, thing, words.outdated(thing), effect.instance_id)
 
 
-def _wrong(thing: Thing, said: Held, instance: Instance) -> str:
-    """What is wrong with a thing of an instance at rest, by what its driver says of it."""
+def _unlike(said: Held, instance: Instance) -> Held:
+    """What a driver says of a thing of an instance at rest, but for what is as it should be."""
     right = _RIGHT.get(instance.vm_state, (PowerState.RUNNING,))
-    return words.different(thing, replace(said, state=None) if said.state in right else said, instance)
+    return replace(said, state=None) if said.state in right else said
 
 
 _RIGHT: Mapping[str, tuple[PowerState, ...]] = {VmState.STOPPED: ENDED, VmState.PAUSED: (PowerState.PAUSED,)}

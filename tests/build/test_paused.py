@@ -41,13 +41,13 @@ def test_the_record_follows_a_pause_and_its_end(place: Place) -> None:
     place.set_domain("paused")
     with place.open() as orchestrator:
         (finding,) = orchestrator.audit()
-        assert "the domain is paused" in finding.detail
+        assert "its domain is paused" in finding.detail
         told = watch(orchestrator, lambda: state(orchestrator) == "PAUSED/-")
         assert [(event.type, event.vm_state) for event in told.events[1:]] == [("state", "PAUSED")]
         assert orchestrator.audit() == ()
         assert orchestrator.network.list_ports()[0].status == "ACTIVE"
         place.set_domain("running")
-        assert "the domain is running" in orchestrator.audit()[0].detail
+        assert "its domain runs" in orchestrator.audit()[0].detail
         watch(orchestrator, lambda: state(orchestrator) == "ACTIVE/-")
         place.set_domain("paused")
         watch(orchestrator, lambda: state(orchestrator) == "PAUSED/-")

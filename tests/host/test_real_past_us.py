@@ -94,7 +94,7 @@ def test_a_domain_that_is_suspended(machines: Machines) -> None:
     with built(machines) as (orchestrator, instance):
         virsh(uri, instance, lambda domain: domain.suspend())
         (told,) = found(orchestrator)
-        assert "the domain is paused" in told
+        assert "its domain is paused" in told
         assert orchestrator.start("one").vm_state == "ACTIVE"
         assert found(orchestrator) == []
         until(lambda: "slipway" in machines.console(instance).lower(), "the guest's marker")
