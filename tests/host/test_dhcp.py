@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside
-from slipway.errors import WiringError
+from slipway.errors import InvalidInput, WiringError
 from slipway.model.machine import Vif
 from slipway.model.network import DhcpOption, FixedIp, HostRoute, Port, Subnet
 from slipway.model.request import Host
@@ -200,7 +200,7 @@ def test_options_of_the_port(world: World) -> None:
 def test_hostile_options_are_refused(world: World, name: str, value: str) -> None:
     first = world.serve(world.vif(1))
     before = world.configuration(), world.processes()
-    with pytest.raises(WiringError, match=f"node-1: DHCP of network {world.network}: "):
+    with pytest.raises(InvalidInput, match=r"^extra_dhcp_opts: "):
         world.serve(world.vif(2, DhcpOption(name, value)))
     assert (world.configuration(), world.processes()) == before
     assert world.served() == (first.port_id,)
