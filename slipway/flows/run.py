@@ -102,7 +102,8 @@ class Run:
     @property
     def host_name(self) -> str | None:
         """The name of this attempt's host, None before one was chosen."""
-        return self.placement.hosts[self.ledger.attempt - 1] if self.placement else None
+        placement = self._placement or self.placement
+        return placement.hosts[self.ledger.attempt - 1] if placement else None
 
     @property
     def host(self) -> Host | None:

@@ -132,32 +132,31 @@ class Ledger:
         effect = self._planned(intent)
         if effect.state is EffectState.DONE and effect.result is not None:
             return codec.decode(effect.result, result_type)
-        with self._under_way(intent.timeout):
+        until = self._begin_call(intent.timeout)
+        try:
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
             else:
                 self.hold()
             if durability is Durability.LOCAL:
-                with self._stepping() as tx:
+                with self._writing(stepping=True) as tx:
                     result = call(effect, tx)
                     self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=True))
                 return result
             result = call(effect, None)
+        finally:
+            self._calls.remove(until)
         if durability is not Durability.PURE:
-            with self._stepping() as tx:
+            with self._writing(stepping=True) as tx:
                 new = durability is Durability.RECORDED
                 self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=new))
         return result
 
-    @contextmanager
-    def _under_way(self, seconds: float) -> Iterator[None]:
-        """While a call is made that is to be back after so many seconds."""
+    def _begin_call(self, seconds: float) -> float:
+        """Have it that a call is under way, to be back after so many seconds; gives by when, for its end."""
         until = self._monotonic() + seconds
         self._calls.append(until)
-        try:
-            yield
-        finally:
-            self._calls.remove(until)
+        return until
 
     def hold(self, seconds: float = 0.0) -> None:
         """Have the lease cover the calls under way and `seconds` from now on, in a commit only where it does not yet.
@@ -179,7 +178,7 @@ class Ledger:
 
     def enter(self, event: Move) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
-        with self._stepping() as tx:
+        with self._writing(stepping=True) as tx:
             self._advance(tx, event)
 
     def _planned(self, intent: Intent) -> Effect:
@@ -202,7 +201,7 @@ class Ledger:
         )
 
     def _intend(self, effect: Effect, intent: Intent) -> None:
-        with self._stepping() as tx:
+        with self._writing(stepping=True) as tx:
             self._enter_phase(tx, intent.enters)
             self._write_new(tx, effect)
         self._keep(effect)
@@ -256,17 +255,12 @@ class Ledger:
         }
 
     @contextmanager
-    def _stepping(self) -> Iterator[Transaction]:
-        """A transaction of a step, which may enter a phase."""
-        before = self.state
-        with self._writing() as tx:
-            yield tx
-        if self.state != before:
-            self.moved()
+    def _writing(self, *, stepping: bool = False) -> Iterator[Transaction]:
+        """A transaction that may move the instance; where it is not committed, nothing is remembered of it here.
 
-    @contextmanager
-    def _writing(self) -> Iterator[Transaction]:
-        """A transaction that may move the instance; where it is not committed, nothing is remembered of it here."""
+        `stepping`: it is a step's, which may enter a phase; that is told after the commit.
+        """
+        before = self.state
         with self._lock:
             state, known, held = self.state, dict(self._effects), self._held
             committed: list[bool] = []
@@ -279,6 +273,8 @@ class Ledger:
                 if not committed:
                     self.state, self._effects, self._held = state, known, held
                 raise
+        if stepping and self.state != before:
+            self.moved()
 
     def _keep(self, effect: Effect) -> None:
         with self._lock:
@@ -304,7 +300,8 @@ class Ledger:
         try:
             if held_by is not None:
                 return self._write_undone(effect, EffectState.STUCK, f"held by {held_by.key}", held_by.key)
-            with self._under_way(self._step_timeout):
+            until = self._begin_call(self._step_timeout)
+            try:
                 self.hold()
                 if durability is Durability.LOCAL:
                     with self._writing() as tx:
@@ -314,6 +311,8 @@ class Ledger:
                     return undone
                 if durability is Durability.FOREIGN:
                     call(effect, None)
+            finally:
+                self._calls.remove(until)
             return self._write_undone(effect, EffectState.UNDONE, None, None)
         except (StaleWorker, StoreError):
             raise
