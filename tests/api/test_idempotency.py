@@ -24,6 +24,7 @@ from slipway import (
     Simulation,
     errors,
 )
+from tests.waiting import PATIENCE
 
 HOST = Host("node-1", vcpus=64, memory=64 * GiB, disk=500 * GiB)
 WEB = InstanceRequest(
@@ -94,11 +95,11 @@ def test_who_comes_second_gets_what_the_first_one_built(slipway: Orchestrator) -
     def slowly(event: Event) -> None:
         if event.step == "spawn":
             begun.set()
-            assert go_on.wait(60)
+            assert go_on.wait(PATIENCE)
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(slipway.create, WEB, on_event=slowly)
-        assert begun.wait(60)
+        assert begun.wait(PATIENCE)
         for timeout in (0, 0.1):
             with pytest.raises(errors.InstanceBusy, match="still being built"):
                 slipway.create(WEB, timeout=timeout)
@@ -115,12 +116,12 @@ def test_who_comes_while_it_is_deleted_is_told_so(slipway: Orchestrator) -> None
 
     def slowly(event: Event) -> None:
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE)
 
     slipway.create(WEB)
     with ThreadPoolExecutor(2) as threads:
         gone = threads.submit(slipway.delete, "web", on_event=slowly)
-        assert begun.wait(60)
+        assert begun.wait(PATIENCE)
         second = threads.submit(slipway.create, WEB)
         go_on.set()
         with pytest.raises(errors.InstanceDeleted):

@@ -21,6 +21,7 @@ from slipway import Orchestrator
 from slipway.cli.main import main
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, crashed
+from tests.waiting import PATIENCE
 
 Call = Callable[..., Result]
 FileWriter = Callable[..., str]
@@ -170,7 +171,7 @@ def test_after_it_was_interrupted(
     while "NETWORKING" not in heard:
         heard += process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[0]
+    said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130
     assert try_all(said, state, tmp_path) == [f"run {file}", "resume"]
 

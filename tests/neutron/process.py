@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 OLDER = os.environ.get("NEUTRON")
 """The version of an older Neutron that is to be tested against: `NEUTRON=25.2.3 bash tests/run tests/neutron`."""
 PYTHON = Path(__file__).parents[2] / (f".venv-neutron-{OLDER}" if OLDER else ".venv-neutron") / "bin" / "python"
@@ -74,7 +76,7 @@ class Wire:
 
                 def ask() -> Answer:
                     try:
-                        with urllib.request.urlopen(request, timeout=60) as answer:
+                        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                             return answer.status, answer.read()
                     except urllib.error.HTTPError as error:
                         return error.code, error.read()

@@ -17,6 +17,7 @@ from slipway.operations.audit import Difference
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from tests.neutron.process import VIF_TYPE, Neutron
+from tests.waiting import PATIENCE
 
 RUN_FILE = """
 schema: 1
@@ -56,7 +57,7 @@ class Place:
 
     def slipway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("slipway")), "--state", str(self.directory / "state"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
     def differences(self) -> list[dict[str, Any]]:
         """What audit finds; other tests' ports are not ours."""
@@ -74,7 +75,7 @@ class Place:
         headers = {"X-Project-Id": self.project, "X-User-Id": "test", "X-Roles": "admin"}
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(f"{self.endpoint}/v2.0/{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             said: dict[str, Any] = json.load(answer)
             return said
 
@@ -263,7 +264,7 @@ def test_settings_that_make_no_sense(tmp_path: Path, settings: str, said: str) -
     file = tmp_path / "run.yaml"
     file.write_text(f"schema: 1\nsettings: {settings}\n")
     command = [str(Path(sys.executable).with_name("slipway")), "--state", str(tmp_path / "state"), "run", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode not in (0, -6), done.stdout
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
