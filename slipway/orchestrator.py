@@ -173,6 +173,11 @@ class Orchestrator:
             if usage.host.name in names:
                 self._drivers.check_here(usage.host)
 
+    def _check_world(self, file: RunFile) -> None:
+        from slipway.operations.unrecorded import check_world
+
+        check_world(file.hosts, self._tools)
+
     def _settings_on_record(self) -> Settings:
         with self._store.read() as tx:
             return installation.settings(tx) or Settings()
@@ -191,6 +196,27 @@ class Orchestrator:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close."""
         self.close()
+
+    def backup(self, path: str | Path, *, force: bool = False) -> None:
+        """Copy the whole record to a file, as it is at one moment, whoever works on it meanwhile; `slipway restore`
+        puts it back.
+
+        The file has mode 0600: of builds that are going on it has the user data. Raises `BackupRefused` where there is
+        such a file already, unless `force` is given, and for another database than a file of SQLite's.
+        """
+        from slipway.operations.backup import back_up
+
+        back_up(self._store, Path(path), force=force)
+
+    @property
+    def began_beside(self) -> tuple[str, ...]:
+        """Where this began a new record: which directories with an earlier one's machines are in the state directory.
+
+        Nothing is built there until they are on record or gone, see `run`.
+        """
+        from slipway.operations.unrecorded import left_in
+
+        return left_in(self._state) if self._store.is_new else ()
 
     def close(self) -> None:
         """Close the database."""
@@ -213,7 +239,8 @@ class Orchestrator:
         step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
         Raises `InvalidRequest`, `InvalidFile` for its workflow, `UnknownDriver`, and `HostElsewhere` for a host of the
         file that belongs to another place, before anything is on record, and what the network service refuses; where a
-        host cannot follow what the file adds `on_event` is told.
+        host cannot follow what the file adds `on_event` is told. Raises `WorldUnrecorded` where something is to be
+        built and machines that are ours are there and not on record, as after an older database was put back.
         """
         from slipway.flows.loader import absolute, known_workflows
         from slipway.operations.batch import run_in_order
@@ -231,8 +258,12 @@ class Orchestrator:
             _definition(workflow)
         for host in file.hosts:
             self._drivers.on(host)
-        with self._store.write() as tx:
+        with self._store.read() as tx:
             self._check_here(tx, {host.name for host in file.hosts})
+            there = instances.names(tx, file.project)
+        if replace_failed or any(entry.request.name not in there for entry in file.instances):
+            self._check_world(file)
+        with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
         changes = bring_about(file, self._store, self._drivers)
         if changes.created:

@@ -31,6 +31,8 @@ COMMANDS = {
     "destroy": "Take back the stack that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
+    "backup": "Copy the record to a file, while it is worked on.",
+    "restore": "Put a backup of the record back.",
     "drill": "Fail every effect of a run file; see what leaks.",
     "host": "This machine: check what it can do.",
     "network": "Networks: list, show, create, delete.",

@@ -195,4 +195,10 @@ def orchestrator(
             text = f"the state directory {state} cannot be used: {error.strerror or error}; name another with --state"
             raise DatabaseUnavailable(text) from error
         with made:
+            if new and (left := made.began_beside):
+                say(
+                    f"slipway: a new record was begun, but {state} has machines of an earlier one "
+                    f"({', '.join(left)}); if that was lost: {options.command('restore', 'FILE')}",
+                    err=True,
+                )
             yield made

@@ -42,7 +42,7 @@ def command(options: Options, name: str, project: str | None) -> None:
 def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
     from slipway.cli.output import effect_json, instance_json
     from slipway.cli.timeline import entry_json, timeline
-    from slipway.states.instances import to_keep
+    from slipway.states.secrets import to_keep
 
     return {
         **instance_json(details.instance),

@@ -93,6 +93,10 @@ class RecordDamaged(AbortBuild):
     """One row of the record cannot be read; the others can."""
 
 
+class BackupRefused(SlipwayError):
+    """The record was not backed up, or a backup not put back; nothing was changed."""
+
+
 class UnexpectedState(SlipwayError):
     """A row was not in the state that the caller expected; names both."""
 
@@ -180,6 +184,10 @@ class HostNotFound(SlipwayError):
 
 class HostInUse(SlipwayError):
     """Instances are on the host."""
+
+
+class WorldUnrecorded(SlipwayError):
+    """Machines that are ours are there and not on record, so that nothing is built beside them."""
 
 
 class HostElsewhere(SlipwayError):

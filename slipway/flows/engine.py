@@ -24,6 +24,7 @@ from slipway.model.request import GRACEFUL, Shutdown
 from slipway.states import instances
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move
+from slipway.states.secrets import bears_secrets
 
 
 class _Flow(Struct, frozen=True):
@@ -103,7 +104,7 @@ class Engine:
         finally:
             self._here.building = self.building_here - {instance.id}
             self._leave(run)
-        if instances.bears_secrets(instance.request):
+        if bears_secrets(instance.request):
             tools.store.scrub()
         with self.tools.store.read() as tx:
             return instances.get(tx, instance.id)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from slipway.flows.scheduler import size
 from slipway.model.request import InstanceRequest
-from slipway.states.instances import to_keep
+from slipway.states.secrets import to_keep
 
 _SIZES = {"memory", "disk", "min_disk", "min_memory", "size"}
 _NAMES = {"user_data_sha256": "user_data"}

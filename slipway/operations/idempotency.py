@@ -5,8 +5,8 @@ from __future__ import annotations
 from slipway import errors
 from slipway.model.record import Instance
 from slipway.model.request import InstanceRequest
-from slipway.states.instances import to_keep
 from slipway.states.machines import VmState
+from slipway.states.secrets import to_keep
 
 
 def check_same(earlier: Instance, request: InstanceRequest) -> None:

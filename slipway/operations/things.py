@@ -108,15 +108,17 @@ def missing_disks(instance_id: str, done: Sequence[Effect], disk: DiskDriver) ->
 
 
 def ask_all(
-    instances: Container[str], known: Sequence[Host], drivers: Drivers
+    instances: Container[str], known: Sequence[Host], drivers: Drivers, *, only: Container[str] | None = None
 ) -> tuple[dict[Thing, Held], list[Silence]]:
     """What every driver holds, each with its state or what is wrong with it, and who could not be asked.
 
-    `instances`: the ids of those on record. Raises a `StoreError`.
+    `instances`: the ids of those on record. `only`: the kinds that are asked for. Raises a `StoreError`.
     """
     things: dict[Thing, Held] = {}
     silent: list[Silence] = []
     for kinds, host, answer in _questions(instances, known, drivers):
+        if only is not None and not any(kind in only for kind in kinds):
+            continue
         try:
             things.update(answer)
         except StoreError:

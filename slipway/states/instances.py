@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
-from msgspec.structs import replace
 from sqlalchemy.exc import IntegrityError
 
 from slipway import errors
-from slipway.model.record import Fault, Instance, Stack
-from slipway.model.request import Flavor, Image, InstanceRequest
+from slipway.model.record import Instance, Stack
+from slipway.model.request import InstanceRequest
 from slipway.states import codec, machines
+from slipway.states.instance_rows import COLUMNS, instance_of
 from slipway.states.machines import Move, State
 from slipway.states.schema import history, instances
+from slipway.states.secrets import secrets_of, to_keep
 from slipway.states.store import Transaction
 
-_COLUMNS = [c for c in instances.c if c.name not in ("idempotency_key", "group_name", "deleted_at", "outcome")]
-_BY_ID = sa.select(*_COLUMNS).where(instances.c.id == sa.bindparam("id"))
+_BY_ID = sa.select(*COLUMNS).where(instances.c.id == sa.bindparam("id"))
 _STATE = (
     sa.select(instances.c.vm_state, instances.c.task_state, instances.c.generation)
     .where(instances.c.id == sa.bindparam("id"))
@@ -38,107 +36,8 @@ _MOVE = (
     )
     .values(vm_state=sa.bindparam("to_vm_state"), task_state=sa.bindparam("to_task_state"))
 )
-_UNREAD = "unread"
 _NEW = instances.insert()
 _REMEMBER = history.insert()
-
-
-class _Secrets(msgspec.Struct, frozen=True):
-    """What of a request is on record only while the instance is built; the files' contents in their order."""
-
-    user_data: str | None
-    files: tuple[str | None, ...]
-
-
-def to_keep(request: InstanceRequest) -> InstanceRequest:
-    """The request as it is kept for good: with digests in place of its user data and its files' contents."""
-    if request.user_data is not None:
-        request = replace(request, user_data=None, user_data_sha256=_digest(request.user_data))
-    files = tuple(
-        file if file.content is None else replace(file, content=None, sha256=_digest(file.content))
-        for file in request.files
-    )
-    return replace(request, files=files) if files else request
-
-
-def bears_secrets(request: InstanceRequest) -> bool:
-    """Whether there is something in it that is on record only while the instance is built."""
-    return request.user_data is not None or any(file.content is not None for file in request.files)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _secrets(request: InstanceRequest) -> str | None:
-    """What `to_keep` leaves out, None where that is nothing."""
-    if request.user_data is None and not request.files:
-        return None
-    return codec.encode(_Secrets(request.user_data, tuple(file.content for file in request.files))).decode()
-
-
-def _with_secrets(request: InstanceRequest, text: str) -> InstanceRequest:
-    secrets = codec.decode(text.encode(), _Secrets)
-    if len(secrets.files) != len(request.files):
-        raise errors.RecordDamaged(f"it has {len(request.files)} files, and the contents of {len(secrets.files)}")
-    files = (replace(file, content=content) for file, content in zip(request.files, secrets.files, strict=True))
-    return replace(request, user_data=secrets.user_data, files=tuple(files))
-
-
-def _instance(row: Any) -> Instance:
-    """The instance; what of its row cannot be read is its `damage`, so that it hides no other row."""
-    try:
-        return _whole(row)
-    except errors.RecordDamaged as error:
-        return _damaged(row, f"its row is damaged: {error}")
-
-
-def _whole(row: Any) -> Instance:
-    request = codec.decode(row.request, InstanceRequest)
-    return Instance(
-        id=row.id,
-        name=row.name,
-        project=row.project,
-        vm_state=row.vm_state,
-        task_state=row.task_state,
-        generation=row.generation,
-        request=request if row.user_data is None else _with_secrets(request, row.user_data),
-        host=row.host,
-        fault=codec.decode(row.fault, Fault) if row.fault else None,
-        attempt=row.attempt,
-        created_at=row.created_at,
-        workflow=row.workflow,
-        launched_at=row.launched_at,
-        addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
-        access_ipv4=row.access_ipv4,
-        access_ipv6=row.access_ipv6,
-        worker=row.worker,
-        stack=row.stack,
-    )
-
-
-def _damaged(row: Any, damage: str) -> Instance:
-    """What the columns say by themselves."""
-    return Instance(
-        id=row.id,
-        name=row.name,
-        project=row.project,
-        vm_state=row.vm_state,
-        task_state=row.task_state,
-        generation=row.generation,
-        request=InstanceRequest(
-            name=row.name, project=row.project, flavor=Flavor(_UNREAD, 0, 0, 0), image=Image(_UNREAD)
-        ),
-        host=row.host,
-        fault=Fault(errors.RecordDamaged.__name__, damage, "", row.created_at),
-        attempt=row.attempt,
-        created_at=row.created_at,
-        workflow=row.workflow,
-        launched_at=row.launched_at,
-        stack=row.stack,
-        damage=damage,
-        worker=row.worker,
-    )
 
 
 def create(
@@ -169,7 +68,7 @@ def create(
             "worker": worker,
             "workflow": workflow,
             "request": codec.encode(to_keep(request)),
-            "user_data": _secrets(request),
+            "user_data": secrets_of(request),
             "group_name": request.group.name if request.group else None,
             "stack": stack,
             "attempt": 1,
@@ -207,12 +106,12 @@ def get(tx: Transaction, instance_id: str) -> Instance:
     row = tx.execute(_BY_ID, {"id": instance_id}).one_or_none()
     if row is None:
         raise errors.InstanceNotFound(f"no instance {instance_id} is on record")
-    return _instance(row)
+    return instance_of(row)
 
 
 def find(tx: Transaction, name: str, project: str | None = None) -> Instance | None:
     """The instance of that name (or id) that is not deleted, or None. Without a project the name must be unique."""
-    live = sa.select(*_COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
+    live = sa.select(*COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
     if project is not None:
         live = live.where(instances.c.project == project)
     rows = tx.execute(live.where(instances.c.name == name)).all()
@@ -220,42 +119,55 @@ def find(tx: Transaction, name: str, project: str | None = None) -> Instance | N
     if len(rows) > 1:
         found = ", ".join(f"{row.id} in project {row.project}" for row in rows)
         raise errors.InstanceNotFound(f"several instances are called {name}: {found}; name one by its id")
-    return _instance(rows[0]) if rows else None
+    return instance_of(rows[0]) if rows else None
 
 
 def find_by_key(tx: Transaction, request: InstanceRequest) -> Instance | None:
     """The instance that was requested before with the request's idempotency key, deleted or not; None without one."""
     if request.idempotency_key is None:
         return None
-    query = sa.select(*_COLUMNS).where(
+    query = sa.select(*COLUMNS).where(
         instances.c.project == request.project, instances.c.idempotency_key == request.idempotency_key
     )
     row = tx.execute(query).one_or_none()
-    return _instance(row) if row else None
+    return instance_of(row) if row else None
 
 
 def listed(tx: Transaction, *, project: str | None = None) -> Sequence[Instance]:
     """All instances that are not deleted, by project and name."""
-    query = sa.select(*_COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
+    query = sa.select(*COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
     if project is not None:
         query = query.where(instances.c.project == project)
-    return [_instance(row) for row in tx.execute(query.order_by(instances.c.project, instances.c.name))]
+    return [instance_of(row) for row in tx.execute(query.order_by(instances.c.project, instances.c.name))]
 
 
 def of_stack(tx: Transaction, stack: Stack) -> Sequence[Instance]:
     """The stack's instances that are not deleted, newest first."""
-    query = sa.select(*_COLUMNS).where(
+    query = sa.select(*COLUMNS).where(
         instances.c.vm_state != machines.VmState.DELETED,
         instances.c.project == stack.project,
         instances.c.stack == stack.name,
     )
-    return [_instance(row) for row in tx.execute(query.order_by(instances.c.created_at.desc(), instances.c.id))]
+    return [instance_of(row) for row in tx.execute(query.order_by(instances.c.created_at.desc(), instances.c.id))]
+
+
+def names(tx: Transaction, project: str) -> frozenset[str]:
+    """The names of the project's instances that are not deleted."""
+    live = sa.select(instances.c.name).where(
+        instances.c.project == project, instances.c.vm_state != machines.VmState.DELETED
+    )
+    return frozenset(tx.scalars(live))
+
+
+def any_ever(tx: Transaction) -> bool:
+    """Whether any instance was ever on record."""
+    return tx.execute(sa.select(instances.c.id).limit(1)).first() is not None
 
 
 def unfinished(tx: Transaction) -> Sequence[Instance]:
     """The instances with something going on, oldest first."""
-    rows = tx.execute(sa.select(*_COLUMNS).where(instances.c.task_state.is_not(None)))
-    return sorted((_instance(row) for row in rows), key=lambda instance: instance.created_at)
+    rows = tx.execute(sa.select(*COLUMNS).where(instances.c.task_state.is_not(None)))
+    return sorted((instance_of(row) for row in rows), key=lambda instance: instance.created_at)
 
 
 def worker_of(tx: Transaction, instance_id: str) -> str | None:

@@ -43,7 +43,7 @@ class Store:
     turns into a write fails at once with "database is locked" beside a second writer. Its file is this user's alone;
     one that may not be written is read.
 
-    `installation` is the id that the record got when it was made; it never changes.
+    `installation` is the id that the record got when it was made; it never changes. `is_new`: this store made it.
 
     Raises `DatabaseUnavailable`, `DatabaseUnsafe`, `DatabaseReadOnly`, `DatabaseFull`, `DatabaseDamaged`,
     `DatabaseTooNew` when it cannot be used.
@@ -52,6 +52,7 @@ class Store:
     def __init__(self, url: str, *, synchronous: str = "FULL", make: bool = True) -> None:
         """`make` false: one that is not there is `DatabaseUnavailable`."""
         self.url = url
+        self.is_new = False
         self._make = make
         self._here = threading.local()
         self._lock = threading.Lock()
@@ -115,6 +116,7 @@ class Store:
             with self.write() as tx:
                 metadata.create_all(tx)
                 if not tx.execute(_ABOUT).all():
+                    self.is_new = True
                     tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION, installation=str(uuid.uuid4())))
                 made = tx.execute(_ABOUT).all()
         if len(made) != 1 or not isinstance(made[0].schema_version, int) or made[0].schema_version < 1:

@@ -1,0 +1,71 @@
+"""How the row of an instance is read: whole, or as far as it can be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway import errors
+from slipway.model.record import Fault, Instance
+from slipway.model.request import Flavor, Image, InstanceRequest
+from slipway.states import codec
+from slipway.states.schema import instances
+from slipway.states.secrets import with_secrets
+
+COLUMNS = [c for c in instances.c if c.name not in ("idempotency_key", "group_name", "deleted_at", "outcome")]
+_UNREAD = "unread"
+
+
+def instance_of(row: Any) -> Instance:
+    """The instance; what of its row cannot be read is its `damage`, so that it hides no other row."""
+    try:
+        return _whole(row)
+    except errors.RecordDamaged as error:
+        return _damaged(row, f"its row is damaged: {error}")
+
+
+def _whole(row: Any) -> Instance:
+    request = codec.decode(row.request, InstanceRequest)
+    return Instance(
+        id=row.id,
+        name=row.name,
+        project=row.project,
+        vm_state=row.vm_state,
+        task_state=row.task_state,
+        generation=row.generation,
+        request=request if row.user_data is None else with_secrets(request, row.user_data),
+        host=row.host,
+        fault=codec.decode(row.fault, Fault) if row.fault else None,
+        attempt=row.attempt,
+        created_at=row.created_at,
+        workflow=row.workflow,
+        launched_at=row.launched_at,
+        addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
+        access_ipv4=row.access_ipv4,
+        access_ipv6=row.access_ipv6,
+        worker=row.worker,
+        stack=row.stack,
+    )
+
+
+def _damaged(row: Any, damage: str) -> Instance:
+    """What the columns say by themselves."""
+    return Instance(
+        id=row.id,
+        name=row.name,
+        project=row.project,
+        vm_state=row.vm_state,
+        task_state=row.task_state,
+        generation=row.generation,
+        request=InstanceRequest(
+            name=row.name, project=row.project, flavor=Flavor(_UNREAD, 0, 0, 0), image=Image(_UNREAD)
+        ),
+        host=row.host,
+        fault=Fault(errors.RecordDamaged.__name__, damage, "", row.created_at),
+        attempt=row.attempt,
+        created_at=row.created_at,
+        workflow=row.workflow,
+        launched_at=row.launched_at,
+        stack=row.stack,
+        damage=damage,
+        worker=row.worker,
+    )
