@@ -32,6 +32,13 @@ class WiringFiles:
         """Make the tap, or make it again."""
         self._put("taps", vif.devname, instance_id=instance_id, bridge=vif.bridge)
 
+    def refresh_tap(self, vif: Vif) -> None:
+        """Do nothing: no more is kept of a tap than that it is there."""
+
+    def tap_is_current(self, vif: Vif) -> bool:
+        """Always: no more is kept of a tap than that it is there."""
+        return True
+
     def unplug(self, instance_id: str, devname: str) -> None:
         """Delete the tap. Absent: nothing happens."""
         self._remove("taps", devname)

@@ -51,7 +51,7 @@ class Behind(Struct, frozen=True):
 
 
 def refresh(store: Store, drivers: Drivers) -> tuple[Behind, ...]:
-    """Replace every filter and DHCP entry that is there by what the network says now; none is made that is not there.
+    """Have all taps, filters and DHCP entries that are there be as the network says now; none is made that is not.
 
     So it is safe beside builds and deletes. Each is tried, whatever becomes of the others. Raises a `StoreError`.
     """
@@ -69,7 +69,7 @@ def refresh(store: Store, drivers: Drivers) -> tuple[Behind, ...]:
 
 
 def outdated(store: Store, drivers: Drivers) -> Iterator[tuple[str, str, str]]:
-    """What is there and not as the network says now: `filter` or `dhcp`, the host, the port's id. Changes nothing.
+    """What is there and not as the network says now: the kind, the host, the port's id or the tap. Changes nothing.
 
     Of what cannot be asked nothing is said.
     """
@@ -151,7 +151,7 @@ class _Follower(Protocol):
         """Have it say what the network says now."""
 
     def outdated(self) -> Sequence[str]:
-        """The ports of which it says something else."""
+        """Of which it says something else: the tap, or the ports."""
 
 
 def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator[_Follower]:
@@ -160,7 +160,7 @@ def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator
     if not (wired := may_be_wired(store, drivers)):
         return
     with store.read() as tx:
-        standing = effects.standing(tx, kinds=(FilterPort.kind, ServeDhcp.kind))
+        standing = effects.standing(tx, kinds=(Plug.kind, FilterPort.kind, ServeDhcp.kind))
     done = [effect for effect in standing if effect.state is EffectState.DONE]
     for host in wired:
         here = [effect for effect in done if effect.host == host.name]
@@ -171,17 +171,19 @@ def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator
         except SlipwayError as error:
             behind.append(Behind(host.name, None, error))
             continue
-        for vif in _filtered(here):
+        for vif in _vifs(here, Plug.kind):
+            yield _Tap(host.name, wiring, drivers.network, vif)
+        for vif in _vifs(here, FilterPort.kind):
             yield _Filter(host.name, wiring, drivers.network, vif)
         for network_id, vifs in _served(here).items():
             yield _Server(host.name, wiring, drivers.network, network_id, vifs)
 
 
-def _filtered(done: Sequence[Effect]) -> Iterator[Vif]:
+def _vifs(done: Sequence[Effect], kind: str) -> Iterator[Vif]:
     for effect in done:
         # A row that cannot be read is named by an audit.
         with suppress(RecordDamaged):
-            if effect.kind == FilterPort.kind:
+            if effect.kind == kind:
                 yield arguments_of(effect).vif
 
 
@@ -193,6 +195,27 @@ def _served(done: Sequence[Effect]) -> Mapping[str, Sequence[Vif]]:
             if effect.kind == ServeDhcp.kind and (service := arguments_of(effect).service).server is not None:
                 served.setdefault(service.vif.network_id, []).append(service.vif)
     return served
+
+
+class _Tap(Struct, frozen=True):
+    host: str
+    wiring: WiringDriver
+    network: NetworkDriver
+    vif: Vif
+    kind: ClassVar[str] = Plug.kind
+
+    @property
+    def network_id(self) -> str:
+        return self.vif.network_id
+
+    def refresh(self) -> None:
+        self.wiring.refresh_tap(self._now())
+
+    def outdated(self) -> Sequence[str]:
+        return () if self.wiring.tap_is_current(self._now()) else (self.vif.devname,)
+
+    def _now(self) -> Vif:
+        return replace(self.vif, mtu=self.network.show_network(ADMIN, self.network_id).mtu)
 
 
 class _Filter(Struct, frozen=True):
@@ -255,6 +278,7 @@ def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet], home: Network) -> V
     return replace(
         vif,
         mac_address=port.mac_address,
+        mtu=home.mtu,
         fixed_ips=port.fixed_ips,
         subnets=tuple(subnet for subnet in subnets if any(ip.subnet_id == subnet.id for ip in port.fixed_ips)),
         port_security_enabled=port.port_security_enabled,

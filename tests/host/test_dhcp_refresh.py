@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -287,6 +288,39 @@ def test_an_option_from_before_there_was_a_server_fails_its_own_build_alone(plac
     for name in ("three", "four"):
         place.slipway.delete(name)
     network.delete_port(odd.id)
+
+
+def test_an_option_that_is_refused_keeps_no_other_port_of_its_network_from_a_change(place: Place) -> None:
+    """It may be on record from before it was looked at, or dnsmasq be another one by now."""
+    network, other = place.slipway.network, place.port("other")
+    unasked = Networks(network._driver, Context("default", is_admin=True))
+    unasked.update_port(other.id, extra_dhcp_opts=[{"opt_name": "no-such", "opt_value": "1"}])
+    network.update_port(place.port().id, fixed_ips=[{"ip_address": "10.9.0.99"}])
+    network.update_subnet(place.subnet(), dns_nameservers=["9.9.9.9"])
+    told = place.guest.ask()
+    assert (told["ip"], told["dns"]) == ("10.9.0.99", "9.9.9.9")
+    assert [(one.kind, one.name) for one in place.slipway.audit()] == [("dhcp", other.id)]
+    network.update_port(other.id, extra_dhcp_opts=[{"opt_name": "no-such", "opt_value": None}])
+
+
+@pytest.mark.parametrize("mtu", [1300, 1400])
+def test_a_networks_mtu_that_changes_is_that_of_its_taps(place: Place, netns: str, mtu: int) -> None:
+    def mtus() -> set[int]:
+        links = json.loads(NetworkHost(netns).ip("-json", "link"))
+        return {link["mtu"] for link in links if link["ifname"].startswith(("tap", "brq"))}
+
+    place.slipway.network.update_network(place.network_id, mtu=1350)
+    place.slipway.network.update_network(place.network_id, mtu=mtu)
+    assert mtus() == {mtu}
+    assert place.guest.ask("26")["mtu"] == str(mtu)
+    assert place.slipway.audit() == ()
+    Networks(place.slipway.network._driver, Context("default", is_admin=True)).update_network(
+        place.network_id, mtu=1500
+    )
+    assert {one.kind for one in place.slipway.audit()} == {"vif", "dhcp"}
+    place.slipway.reboot("one", force=True)
+    place.slipway.reboot("two", force=True)
+    assert mtus() == {1500}
 
 
 def test_what_a_host_did_not_hear_of_is_found_and_made_up_for(place: Place) -> None:

@@ -226,7 +226,7 @@ def change_dhcp(place: Place) -> None:
 VXLAN = "type: vxlan, segmentation_id: 77"
 
 DAMAGES: dict[str, tuple[Callable[[Place], None], str, dict[str, str]]] = {
-    "tap deleted": (delete_tap, "type: local", {"vif": "it is not there"}),
+    "tap deleted": (delete_tap, "type: local", {"vif": "is not there"}),
     "tap out of its bridge": (at_links("set {tap} nomaster"), "type: local", {"vif": "not in its bridge {bridge}"}),
     "tap down": (at_links("set {tap} down"), "type: local", {"vif": "it is down"}),
     "bridge down": (at_links("set {bridge} down"), "type: local", {"vif": "its bridge {bridge} is down"}),
@@ -240,7 +240,7 @@ DAMAGES: dict[str, tuple[Callable[[Place], None], str, dict[str, str]]] = {
     "VXLAN deleted": (at_links("del {vxlan}"), VXLAN, {"vif": "{bridge}'s uplink vxlan-77 is gone"}),
     "VXLAN taken out": (at_links("set {vxlan} nomaster"), VXLAN, {"vif": "{bridge}'s uplink vxlan-77 is not in it"}),
     "VXLAN down": (at_links("set {vxlan} down"), VXLAN, {"vif": "{bridge}'s uplink vxlan-77 is down"}),
-    "rules flushed": (flush_rules, "type: local", {"filter": "it is not there"}),
+    "rules flushed": (flush_rules, "type: local", {"filter": "is not there"}),
     "a port's rules flushed": (
         nft("flush chain {table} ingress-{port}"),
         "type: local",
@@ -261,7 +261,7 @@ DAMAGES: dict[str, tuple[Callable[[Place], None], str, dict[str, str]]] = {
         "type: local",
         {"filter": "other rules than were applied: bridge chain check-ingress"},
     ),
-    "DHCP server and supervisor killed": (end_dhcp, "type: local", {"dhcp": "it is not there"}),
+    "DHCP server and supervisor killed": (end_dhcp, "type: local", {"dhcp": "is not there"}),
     "DHCP server's address gone": (
         at_server("address", "flush", "dev", "{link}"),
         "type: local",
@@ -272,7 +272,7 @@ DAMAGES: dict[str, tuple[Callable[[Place], None], str, dict[str, str]]] = {
         "type: local",
         {"dhcp": "is down"},
     ),
-    "DHCP server out of the bridge": (at_links("set {server} nomaster"), "type: local", {"dhcp": "it is not there"}),
+    "DHCP server out of the bridge": (at_links("set {server} nomaster"), "type: local", {"dhcp": "is not there"}),
     "DHCP configuration changed": (change_dhcp, "type: local", {"dhcp": "by another configuration than it was told"}),
 }
 
@@ -364,7 +364,8 @@ def test_libvirtd_killed_during_the_wait(real_hosts: tuple[RealHost, RealHost], 
             assert ended.instance is not None
             assert ended.instance.fault is not None
             assert (ended.instance.fault.type, ended.instance.fault.step) == ("HypervisorUnavailable", "wait")
-            held = {"domain", "definition", "disk", "claim", "port", "binding", "vif", "filter", "dhcp-port", "dhcp"}
+            held = {"domain", "definition", "disk", "seed", "claim"}
+            held |= {"port", "binding", "vif", "filter", "dhcp-port", "dhcp"}
             assert {effect.kind for effect in ended.stuck} == held
             assert len([link for link in host.links() if link.startswith("tap")]) == 2, "the guest's and the server's"
             host.libvirtd.restart()

@@ -21,6 +21,12 @@ class WiringDriver(Protocol):
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Make the VIF's tap and put it into its network's bridge, which is made if it is not there."""
 
+    def refresh_tap(self, vif: Vif) -> None:
+        """Have the VIF's tap, where there is one, and what it leads to be as `vif` says: of its network's MTU."""
+
+    def tap_is_current(self, vif: Vif) -> bool:
+        """Whether the VIF's tap is as `vif` says; so where there is none."""
+
     def unplug(self, instance_id: str, devname: str) -> None:
         """Delete the tap, and the bridge when nothing else is in it. Absent: nothing happens."""
 

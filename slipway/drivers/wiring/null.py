@@ -22,6 +22,13 @@ class NullWiring:
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Do nothing."""
 
+    def refresh_tap(self, vif: Vif) -> None:
+        """Do nothing: there are no taps."""
+
+    def tap_is_current(self, vif: Vif) -> bool:
+        """Always: there are no taps."""
+        return True
+
     def unplug(self, instance_id: str, devname: str) -> None:
         """Do nothing."""
 

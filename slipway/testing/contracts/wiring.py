@@ -86,9 +86,19 @@ class WiringContract:
         assert list(make_driver().outdated_dhcp([other], server)) == ([vif.port_id] if kept else [])
         moved = replace(server, fixed_ips=(replace(vif.fixed_ips[0], ip_address="10.0.0.3"),))
         assert list(make_driver().outdated_dhcp([vif], moved)) == ([vif.port_id] if kept else [])
+        narrow = replace(vif, mtu=1300)
+        assert make_driver().tap_is_current(vif)
+        assert make_driver().tap_is_current(narrow) is not kept
+        driver.refresh_tap(narrow)
+        assert make_driver().tap_is_current(narrow)
+        driver.release_leases(vif.network_id, vif.port_id)
+        assert list(driver.list_dhcp()) == found(driver, vif.port_id)
         driver.withdraw_dhcp(vif.network_id, vif.port_id)
         driver.remove_filter(vif.port_id)
         driver.unplug(INSTANCE, vif.devname)
+        driver.refresh_tap(vif)
+        driver.release_leases(vif.network_id, vif.port_id)
+        assert everything(driver) == []
 
     def test_a_port_is_served_once_and_withdrawn_once(self, driver: WiringDriver, make_driver: Make, vif: Vif) -> None:
         server, other = server_of(vif), beside(vif, 6)

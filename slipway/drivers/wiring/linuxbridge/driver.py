@@ -33,6 +33,14 @@ class LinuxBridgeWiring:
         """Make the VIF's tap, its bridge and the bridge's uplink where they are not."""
         self._links.plug(instance_id, vif)
 
+    def refresh_tap(self, vif: Vif) -> None:
+        """Give the VIF's tap and what it leads to the network's MTU. Absent: nothing happens."""
+        self._links.refresh(vif)
+
+    def tap_is_current(self, vif: Vif) -> bool:
+        """Whether the VIF's tap has the network's MTU."""
+        return self._links.is_current(vif)
+
     def unplug(self, instance_id: str, devname: str) -> None:
         """Delete the instance's tap, and the bridge when nothing else is in it. Absent: nothing happens."""
         self._links.unplug(devname, instance_id)

@@ -14,7 +14,7 @@ from pathlib import Path
 from slipway.drivers.files import locked, make_directories
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_away, kernel_of
 from slipway.drivers.wiring.linuxbridge.namespace import exists
-from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, remove_uplink, uplink_name
+from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, check_mtu, remove_uplink, uplink_name
 from slipway.errors import WiringError
 from slipway.model.machine import Vif, Wired
 from slipway.model.request import Host
@@ -48,6 +48,33 @@ class Links:
                 kernel.set(bridge, state="up")
             if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
                 kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
+
+    def refresh(self, vif: Vif) -> None:
+        """Give the VIF's tap, where there is one, its bridge and what of its uplink is ours the network's MTU.
+
+        Raises `WiringError` where the physical NIC is too small for that.
+        """
+        with self._alone(f"{vif.devname} cannot have MTU {vif.mtu}") as kernel:
+            tap = kernel.find(vif.devname)
+            if tap is None or not _is_tap(tap) or vif.mtu <= 0:
+                return
+            assert tap.owner
+            name = uplink_name(self._host, vif)
+            if name is not None:
+                check_mtu(kernel, self._host, vif)
+            uplink = kernel.find(name) if name is not None and vif.network_type == "vxlan" else None
+            for link in (uplink, kernel.find(tap.owner[-1]), tap):
+                if link is not None and link.owner is not None and link.mtu != vif.mtu:
+                    kernel.set(link, mtu=vif.mtu)
+
+    def is_current(self, vif: Vif) -> bool:
+        """Whether the VIF's tap has the network's MTU; also where there is none."""
+        if not exists(self._host.netns):
+            return True
+        what = f"{vif.devname} cannot be looked at"
+        with kernel_of(self._host.name, self._host.netns, self._installation, what) as kernel:
+            tap = kernel.find(vif.devname)
+            return tap is None or not _is_tap(tap) or vif.mtu in (0, tap.mtu)
 
     def unplug(self, devname: str, instance_id: str | None = None) -> None:
         """Delete the tap, and the bridge with its uplink when nothing else is in it.

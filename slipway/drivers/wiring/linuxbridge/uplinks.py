@@ -9,6 +9,7 @@ from slipway.model.request import Host
 
 _VXLAN_GROUP, _VXLAN_PORT = "224.0.0.1", 8472
 """Those of Neutron's bridge agent."""
+_VXLAN_HEADERS = 50
 _NAME_MAX = 15
 
 
@@ -42,10 +43,12 @@ def add_uplink(kernel: Kernel, host: Host, vif: Vif, name: str, bridge: Link) ->
         raise WiringError(f"network {vif.network_name}: there is no physical_nic {host.physical_nic}")
     if not nic.up:
         raise WiringError(f"physical_nic {nic.name} is down; set it up: ip link set {nic.name} up")
+    link = nic if vif.network_type == "flat" else kernel.find(name)
+    if link is None or link.master != bridge.index:
+        check_mtu(kernel, host, vif)
     if vif.network_type == "flat":
-        _take(kernel, nic, bridge, vif)
+        _take(kernel, nic, bridge)
         return
-    link = kernel.find(name)
     if link is None:
         link = _make_vlan(kernel, nic, vif, name) if vif.network_type == "vlan" else _make_vxlan(kernel, nic, vif, name)
     if link.owner is None:
@@ -70,10 +73,9 @@ def remove_uplink(kernel: Kernel, name: str, bridge: Link) -> None:
         kernel.set(link, master=0)
 
 
-def _take(kernel: Kernel, nic: Link, bridge: Link, vif: Vif) -> None:
+def _take(kernel: Kernel, nic: Link, bridge: Link) -> None:
     if nic.master == bridge.index:
         return
-    _check_mtu(nic, vif)
     if nic.master is not None:
         raise WiringError(f"physical_nic {nic.name} is in another bridge already")
     if kernel.has_address(nic):
@@ -81,23 +83,22 @@ def _take(kernel: Kernel, nic: Link, bridge: Link, vif: Vif) -> None:
     kernel.set(nic, master=bridge.index)
 
 
-def _check_mtu(nic: Link, vif: Vif) -> None:
+def check_mtu(kernel: Kernel, host: Host, vif: Vif) -> None:
     """Raises `WiringError` where packets of the network would be too long for the NIC, and lost without a word."""
-    if vif.mtu > nic.mtu:
-        raise WiringError(f"network {vif.network_name} has MTU {vif.mtu}, physical_nic {nic.name} only {nic.mtu}")
+    nic = kernel.find(host.physical_nic or "")
+    over = _VXLAN_HEADERS if vif.network_type == "vxlan" else 0
+    if nic is not None and vif.mtu + over > nic.mtu:
+        longer = f"its packets, {over} bytes longer in a VXLAN, are too long for" if over else "that is too much for"
+        raise WiringError(
+            f"network {vif.network_name} has MTU {vif.mtu}: {longer} physical_nic {nic.name} with {nic.mtu}"
+        )
 
 
 def _make_vlan(kernel: Kernel, nic: Link, vif: Vif, name: str) -> Link:
-    _check_mtu(nic, vif)
     return kernel.make(name, "vlan", link=nic.index, vlan_id=vif.segmentation_id)
 
 
 def _make_vxlan(kernel: Kernel, nic: Link, vif: Vif, name: str) -> Link:
-    if vif.mtu + 50 > nic.mtu:
-        raise WiringError(
-            f"network {vif.network_name} has MTU {vif.mtu}: its packets, 50 bytes longer in a VXLAN, are too long for "
-            f"physical_nic {nic.name} with {nic.mtu}"
-        )
     return kernel.make(
         name,
         "vxlan",

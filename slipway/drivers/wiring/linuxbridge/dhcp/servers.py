@@ -62,15 +62,19 @@ class DhcpServers:
     def refresh(self, vifs: Sequence[Vif], server: Port) -> None:
         """Replace the entries that there are of these ports, all at once, and say at which addresses the server is now.
 
-        Where that changes nothing nothing is done, so what is broken is no obstacle. Raises `WiringError`.
+        Where that changes nothing nothing is done, so what is broken is no obstacle. Raises `WiringError`; where that
+        is for a port's options, all the others have changed.
         """
         with self._translated(server.network_id), self._held(server.network_id, make=False) as directory:
             before = None if directory is None else _read(directory)
             if directory is None or before is None or before.server.id != server.id:
                 return
-            served = before.refreshed(vifs, server)
+            acceptable, refused = _acceptable(before, vifs)
+            served = before.refreshed(acceptable, server)
             if served != before or not self._is_told(directory, served):
                 self._bring(directory, before, served)
+            if refused:
+                raise WiringError("; ".join(refused))
 
     def outdated(self, vifs: Sequence[Vif], server: Port) -> Sequence[str]:
         """Those of these ports that are served by something else than they and the server's port say now."""
@@ -241,6 +245,21 @@ class DhcpServers:
         if self._host.netns is None:
             return f"qdhcp-{network_id}"
         return f"qdhcp-{network_id}-{hashlib.sha256(self._host.name.encode()).hexdigest()[:8]}"
+
+
+def _acceptable(before: Served, vifs: Sequence[Vif]) -> tuple[Sequence[Vif], Sequence[str]]:
+    """The VIFs, each with the options that it had before where dnsmasq refuses those that it has now; and why."""
+    found, refused = [], []
+    for vif in vifs:
+        old = before.find(vif.port_id)
+        if old is not None and vif.dhcp_options not in ((), old.dhcp_options):
+            try:
+                check_options(vif.dhcp_options)
+            except InvalidInput as error:
+                refused.append(f"port {vif.port_id}: {error}")
+                vif = msgspec.structs.replace(vif, dhcp_options=old.dhcp_options)
+        found.append(vif)
+    return found, refused
 
 
 def check_options(options: Sequence[DhcpOption]) -> None:
