@@ -144,3 +144,16 @@ def test_every_defect_has_a_test_that_exists() -> None:
         assert tests or "matrix:" in row or "none:" in row, row
         for file, function in tests:
             assert f"def {function}(" in (ROOT / file).read_text(), f"{file}::{function}"
+
+
+def test_every_fault_that_use_has_shown_has_a_test_that_exists() -> None:
+    text = (ROOT / "docs/faults.md").read_text()
+    rows = [
+        line for line in text.splitlines() if line.startswith("|") and not line.startswith(("| situation", "| ---"))
+    ]
+    assert len(rows) > 40
+    for row in rows:
+        tests = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", row)
+        assert tests, row
+        for file, function in tests:
+            assert f"def {function}(" in (ROOT / file).read_text() or not function, f"{file}::{function}"
