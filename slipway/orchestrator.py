@@ -260,8 +260,8 @@ class Orchestrator:
             self._drivers.on(host)
         with self._store.read() as tx:
             self._check_here(tx, {host.name for host in file.hosts})
-            there = instances.names(tx, file.project)
-        if replace_failed or any(entry.request.name not in there for entry in file.instances):
+            there = instances.all_there(tx, file.project, (entry.request.name for entry in file.instances))
+        if replace_failed or not there:
             self._check_world(file)
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)

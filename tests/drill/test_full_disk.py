@@ -44,7 +44,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no right to mount a tmpfs: {error}")
     yield place
-    subprocess.run([str(UMOUNT), str(place)], check=True)
+    subprocess.run([str(UMOUNT), "--lazy", str(place)], check=True)
 
 
 def until_full(slipway: Orchestrator) -> None:

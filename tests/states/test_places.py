@@ -168,7 +168,7 @@ def built(tmp_path: Path) -> Iterator[Path]:
     with Orchestrator(place / "state") as slipway:
         slipway.run(FILE)
     yield place
-    subprocess.run([str(UMOUNT), str(place)], check=True)
+    subprocess.run([str(UMOUNT), "--lazy", str(place)], check=True)
 
 
 def look(state: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_read_only_state_is_looked_at_while_a_build_goes_on_elsewhere(built: P
                 assert [one.vm_state for one in looking.list()] == ["ACTIVE"]
         look(view / "state")
     finally:
-        subprocess.run([str(UMOUNT), str(view)], check=True)
+        subprocess.run([str(UMOUNT), "--lazy", str(view)], check=True)
 
 
 def test_a_log_that_cannot_be_read_is_said(built: Path, tmp_path: Path) -> None:
