@@ -56,6 +56,9 @@ def test_the_host_is_as_before(
     text = host.file(guest, f", disks: [{{volume: {volume}, format: raw}}]")
     faults = points(text, tmp_path / "seen", mode)
     assert {fault.call for fault in faults} == LOOKING | DOING | UNDOING
+    if mode in (Mode.CRASH_BEFORE, Mode.CRASH_AFTER):
+        # Nothing is begun at a look: there would be nothing to go on with.
+        faults = [fault for fault in faults if fault.call not in LOOKING]
     cases = [[fault] for fault in faults]
     cases += [[fault, THE_LAST_FAILS] for fault in faults if fault.call in UNDOING]
     drilled = killed if mode in (Mode.CRASH_BEFORE, Mode.CRASH_AFTER) else failed
