@@ -15,9 +15,6 @@ from slipway import errors
 from slipway.flows.branches import Branches
 from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
-
-if TYPE_CHECKING:
-    from slipway.flows.effect_task import Seat
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Instance, Scope
 from slipway.model.request import GRACEFUL, Shutdown
@@ -25,6 +22,9 @@ from slipway.states import instances
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move
 from slipway.states.secrets import bears_secrets
+
+if TYPE_CHECKING:
+    from slipway.flows.effect_task import Seat
 
 
 class _Flow(Struct, frozen=True):

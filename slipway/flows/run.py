@@ -15,6 +15,7 @@ from slipway.flows.branches import Branches
 from slipway.flows.retries import with_retries
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.catalog import BY_KIND
+from slipway.listeners import tell
 from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
 from slipway.model.request import Host
@@ -162,10 +163,7 @@ class Run:
             **more,
         )
         log.info("%s", type_, extra={"build": self.instance.id, "step": step, "slot": slot, "detail": message})
-        try:
-            self._notify(event)
-        except Exception:
-            log.exception("a listener failed at %s", type_)
+        tell(self._notify, event, type_)
 
     # --- when a step fails ----------------------------------------------------------------------------------------
 

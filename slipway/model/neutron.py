@@ -27,6 +27,7 @@ ANY_PROTOCOL = ("any", "hopopt", "ip")
 """Names of protocol 0, which in a rule is any."""
 
 PROTOCOLS_WITH_PORTS = ("dccp", "sctp", "tcp", "udp", "udplite")
+IPV6_PROTOCOLS = ("icmpv6", *(name for name in PROTOCOLS if name.startswith("ipv6-")))
 
 FIXED_IP_KEYS = ("subnet_id", "ip_address")
 """What an entry of `fixed_ips` may have. Neutron passes over all others, and gives another address than was meant."""

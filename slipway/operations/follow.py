@@ -9,6 +9,7 @@ from contextlib import suppress
 from slipway.drivers.registry import Drivers
 from slipway.errors import InstanceNotFound, WiringError
 from slipway.flows.tasks.base import Tools
+from slipway.listeners import tell
 from slipway.model.network import DhcpOption, Network, Port, Subnet
 from slipway.model.neutron import ADMIN
 from slipway.model.record import Event
@@ -49,7 +50,8 @@ def follow(changed: object, tools: Tools, notify: Callable[[Event], None]) -> No
     network = changed.id if isinstance(changed, Network) else network
     for one in behind:
         if network in (None, one.network_id) or one.network_id is None:
-            _tell(notify, Event("host.behind", tools.clock(), "", "", host=one.host, message=one.text))
+            event = Event("host.behind", tools.clock(), "", "", host=one.host, message=one.text)
+            tell(notify, event, event.type)
 
 
 def _set_wired(changed: object, tools: Tools) -> None:
@@ -62,10 +64,3 @@ def _set_wired(changed: object, tools: Tools) -> None:
         with suppress(InstanceNotFound), tools.store.write() as tx:
             if instances.get(tx, device).vm_state in (VmState.ACTIVE, VmState.PAUSED):
                 network.set_wired(device, up=True, tx=tx)
-
-
-def _tell(notify: Callable[[Event], None], event: Event) -> None:
-    try:
-        notify(event)
-    except Exception:
-        log.exception("a listener failed at %s", event.type)

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from slipway import errors
 from slipway.drivers.compute.base import DomainEvent, Hearing
 from slipway.flows.tasks.base import Tools
+from slipway.listeners import tell
 from slipway.model.record import Event, Instance
 from slipway.model.request import Host
 from slipway.operations.settle import settle
@@ -133,8 +134,4 @@ class Watch:
         )
 
     def _tell(self, event: Event) -> None:
-        """A listener that fails is logged and ends nothing."""
-        try:
-            self._notify(event)
-        except Exception:
-            log.exception("a listener failed at %s", event.type)
+        tell(self._notify, event, event.type)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from slipway.model.formats import parse_cidr, parse_ports, parse_protocol
-from slipway.model.neutron import PROTOCOLS, PROTOCOLS_WITH_PORTS
+from slipway.model.neutron import IPV6_PROTOCOLS, PROTOCOLS, PROTOCOLS_WITH_PORTS
 from slipway.runfile.entries import RuleEntry, SecurityGroupEntry
 from slipway.yamlfile.document import Document, NodePath
 
 _WITH_PORTS = {str(PROTOCOLS[name]) for name in PROTOCOLS_WITH_PORTS}
-_IPV6_ONLY = {str(number) for name, number in PROTOCOLS.items() if name.startswith("ipv6-")}
+_IPV6_ONLY = {str(PROTOCOLS[name]) for name in IPV6_PROTOCOLS}
 
 
 def check_security_groups(document: Document) -> None:

@@ -25,30 +25,24 @@ def instance_of(row: Any) -> Instance:
 
 def _whole(row: Any) -> Instance:
     request = codec.decode(row.request, InstanceRequest)
-    return Instance(
-        id=row.id,
-        name=row.name,
-        project=row.project,
-        vm_state=row.vm_state,
-        task_state=row.task_state,
-        generation=row.generation,
-        request=request if row.user_data is None else with_secrets(request, row.user_data),
-        host=row.host,
+    return _made(
+        row,
+        request if row.user_data is None else with_secrets(request, row.user_data),
         fault=codec.decode(row.fault, Fault) if row.fault else None,
-        attempt=row.attempt,
-        created_at=row.created_at,
-        workflow=row.workflow,
-        launched_at=row.launched_at,
         addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
         access_ipv4=row.access_ipv4,
         access_ipv6=row.access_ipv6,
-        worker=row.worker,
-        stack=row.stack,
     )
 
 
 def _damaged(row: Any, damage: str) -> Instance:
     """What the columns say by themselves."""
+    unread = InstanceRequest(name=row.name, project=row.project, flavor=Flavor(_UNREAD, 0, 0, 0), image=Image(_UNREAD))
+    fault = Fault(errors.RecordDamaged.__name__, damage, "", row.created_at)
+    return _made(row, unread, fault=fault, damage=damage)
+
+
+def _made(row: Any, request: InstanceRequest, **decoded: Any) -> Instance:
     return Instance(
         id=row.id,
         name=row.name,
@@ -56,16 +50,13 @@ def _damaged(row: Any, damage: str) -> Instance:
         vm_state=row.vm_state,
         task_state=row.task_state,
         generation=row.generation,
-        request=InstanceRequest(
-            name=row.name, project=row.project, flavor=Flavor(_UNREAD, 0, 0, 0), image=Image(_UNREAD)
-        ),
+        request=request,
         host=row.host,
-        fault=Fault(errors.RecordDamaged.__name__, damage, "", row.created_at),
         attempt=row.attempt,
         created_at=row.created_at,
         workflow=row.workflow,
         launched_at=row.launched_at,
-        stack=row.stack,
-        damage=damage,
         worker=row.worker,
+        stack=row.stack,
+        **decoded,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,11 +9,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from slipway.drivers.network.embedded.common.tables import TABLES
+from slipway.listeners import tell
 from slipway.model.network import Network, Port, Subnet
 from slipway.states.schema import metadata
 from slipway.states.store import Store, Transaction
-
-log = logging.getLogger(__name__)
 
 
 class NetworkEvent(Struct, frozen=True):
@@ -82,14 +80,7 @@ class Transactions:
         if on_event is None:
             return
         event = NetworkEvent(kind, self._clock(), resource)
-
-        def told() -> None:
-            try:
-                on_event(event)
-            except Exception:
-                log.exception("a listener failed at %s", kind)
-
-        self._store.after_commit(tx, told)
+        self._store.after_commit(tx, lambda: tell(on_event, event, kind))
 
     def after(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called when the transaction was committed."""

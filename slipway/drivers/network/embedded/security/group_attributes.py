@@ -13,7 +13,7 @@ from typing import Any
 from slipway import errors
 from slipway.drivers.network.embedded.common import checks
 from slipway.drivers.network.embedded.common.resource import REQUIRED, Attribute, Resource
-from slipway.model.neutron import ANY_PROTOCOL, PROTOCOLS
+from slipway.model.neutron import ANY_PROTOCOL, IPV6_PROTOCOLS, PROTOCOLS, PROTOCOLS_WITH_PORTS
 
 _description = Attribute(checks.text(), "")
 _project = Attribute(checks.text(), put=False, none_is_unset=True)
@@ -32,12 +32,9 @@ SECURITY_GROUP = Resource(
     read_only=("id", "rules", "created_at"),
 )
 
-_WITH_PORTS = ("dccp", "sctp", "tcp", "udp", "udplite", "33", "132", "6", "17", "136")
+_WITH_PORTS = {*PROTOCOLS_WITH_PORTS, *(str(PROTOCOLS[name]) for name in PROTOCOLS_WITH_PORTS)}
 _ICMP = ("icmp", "icmpv6", "ipv6-icmp", "1", "58")
-_IPV6 = (
-    *("icmpv6", "ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route"),
-    *("41", "43", "44", "58", "59", "60"),
-)
+_IPV6 = {*IPV6_PROTOCOLS, *(str(PROTOCOLS[name]) for name in IPV6_PROTOCOLS)}
 _NAMES = sorted({*ANY_PROTOCOL, *PROTOCOLS})
 
 
