@@ -9,6 +9,7 @@ An error of none of these classes (a driver's bug, say) reschedules, as in Nova.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from slipway.texts import masked
@@ -266,6 +267,15 @@ class InvalidDomainXml(AbortBuild):
 
 class WorldTooNew(SlipwayError):
     """The simulator's world was written by a newer Slipway."""
+
+
+class RunWaits(SlipwayError):
+    """A step waits for a time or for somebody, and is done again when the run goes on; nothing holds it meanwhile."""
+
+    def __init__(self, message: str, until: datetime | None = None) -> None:
+        """`message` says what for, to a person. `until`: when the run goes on by itself, None: when it is told to."""
+        super().__init__(message)
+        self.until = until
 
 
 class StepTimeout(RescheduleBuild):

@@ -13,7 +13,7 @@ from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.branches import Branches
 from slipway.flows.retries import with_retries
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.listeners import tell
 from slipway.model.machine import Placement
@@ -68,6 +68,7 @@ class Run:
         self.ledger = ledger
         self.tools = tools
         self.fault = instance.fault
+        self._info = RunInfo(instance.id, instance.workflow, instance.project)
         self.outcome: Outcome | None = None
         self.halted: Exception | None = None
         self.branches: Branches | None = None
@@ -130,10 +131,12 @@ class Run:
         if self.outcome is not None:
             raise errors.AttemptEnded(f"build of {self.instance.name}: another step has failed")
 
-    def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> Work:
+    def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> BuildWork:
         """What a task is given for one effect."""
         deadline = self.tools.monotonic() + timeout
-        return Work(effect, self.instance, self.tools, host, deadline, tx, self._check_waiting)
+        return BuildWork(
+            effect, self._info, self.tools, deadline, tx, self._check_waiting, instance=self.instance, host=host
+        )
 
     def _check_waiting(self) -> None:
         self.check_going_on()

@@ -17,7 +17,7 @@ from slipway.drill.things import look
 from slipway.flows.effect_task import EffectTask, Seat, resolve
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.run import Run
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.catalog import CATALOG
 from slipway.model.record import Instance
 from slipway.runfile import loads
@@ -88,7 +88,7 @@ class OfABuild(AnyTaskContract):
         return {name: resolve(value, run, item) for name, value in step.arguments}
 
     @pytest.fixture
-    def work(self, run: Run, task: Task, arguments: Mapping[str, Any]) -> Work:
+    def work(self, run: Run, task: Task, arguments: Mapping[str, Any]) -> BuildWork:
         host = run.host or FILE.hosts[0]
         return run.work(effect_of(task, arguments, run.instance, host, run.tools), host, 120.0)
 

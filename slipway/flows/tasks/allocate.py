@@ -1,4 +1,4 @@
-"""Work out which ports an instance needs."""
+"""BuildWork out which ports an instance needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from slipway import errors
-from slipway.flows.tasks.base import Tools, Work
+from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
 from slipway.model.hostname import host_name
 from slipway.model.machine import Allocation, PortRequest, VifRequirements
@@ -23,12 +23,13 @@ class AllocateNetwork(NetworkTask):
 
     name = "allocate-network"
     kind = "allocation"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A result only, whatever the driver."""
         return Durability.RECORDED
 
-    def do(self, work: Work, requirements: VifRequirements) -> Allocation:
+    def do(self, work: BuildWork, requirements: VifRequirements) -> Allocation:
         """Raises the `AbortBuild` that Nova names: `NetworkAmbiguous`, `PortInUse`, `FixedIpAlreadyInUse`, others."""
         request = work.instance.request
         groups = _security_groups(work) if request.security_groups else None
@@ -43,7 +44,7 @@ class AllocateNetwork(NetworkTask):
         )
 
 
-def _only_network(work: Work) -> tuple[NetworkRequest, ...]:
+def _only_network(work: BuildWork) -> tuple[NetworkRequest, ...]:
     """What is meant when nothing was asked for (P2): the one network that the project may use, or none.
 
     Another project's external network can be seen, but is not for instances (Nova).
@@ -58,7 +59,7 @@ def _only_network(work: Work) -> tuple[NetworkRequest, ...]:
     return tuple(NetworkRequest(network=network.id) for network in networks)
 
 
-def _security_groups(work: Work) -> tuple[str, ...]:
+def _security_groups(work: BuildWork) -> tuple[str, ...]:
     """The ids of the groups, each named by name or id."""
     known = work.tools.drivers.network.list_security_groups(work.context)
     found: list[str] = []
@@ -73,7 +74,7 @@ def _security_groups(work: Work) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _network(work: Work, wanted: str) -> Network:
+def _network(work: BuildWork, wanted: str) -> Network:
     """The network by name or id, seen with the user's eyes: an own one before a shared one of that name."""
     driver = work.tools.drivers.network
     named = driver.list_networks(work.context, name=wanted)
@@ -87,7 +88,7 @@ def _network(work: Work, wanted: str) -> Network:
     return network
 
 
-def _port_to_make(work: Work, nic: NetworkRequest, groups: tuple[str, ...] | None) -> PortRequest:
+def _port_to_make(work: BuildWork, nic: NetworkRequest, groups: tuple[str, ...] | None) -> PortRequest:
     driver = work.tools.drivers.network
     assert nic.network is not None
     network = _network(work, nic.network)
@@ -101,7 +102,7 @@ def _port_to_make(work: Work, nic: NetworkRequest, groups: tuple[str, ...] | Non
     return PortRequest(network, tuple(subnets), nic.fixed_ip, security_groups=groups)
 
 
-def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wanted: str) -> None:
+def _check_fixed_ip(work: BuildWork, network: Network, subnets: Sequence[Subnet], wanted: str) -> None:
     """A look before anything is made; the database's constraint decides when two ask at once."""
     address = ipaddress.ip_address(wanted)
     if not any(address in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
@@ -111,7 +112,7 @@ def _check_fixed_ip(work: Work, network: Network, subnets: Sequence[Subnet], wan
         raise errors.FixedIpAlreadyInUse(f"fixed IP {wanted} of network {network.name} is already in use")
 
 
-def _port_brought_along(work: Work, wanted: str, requirements: VifRequirements) -> PortRequest:
+def _port_brought_along(work: BuildWork, wanted: str, requirements: VifRequirements) -> PortRequest:
     """A port made beforehand (P3): it must be the project's, free, and fit the hypervisor and the host name."""
     driver, instance = work.tools.drivers.network, work.instance
     seen = driver.list_ports(work.context, name=wanted)

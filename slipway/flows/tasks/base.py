@@ -38,21 +38,35 @@ class Tools(Struct, frozen=True):
     sleep: Callable[[float], None]
 
 
-class Work(Struct, frozen=True):
-    """One effect to be done or undone, with all that a task may use for it.
+class RunInfo(Struct, frozen=True):
+    """The run that a step belongs to. `name` is its workflow's."""
 
-    `tx` is open where the effect is in our own database, and None elsewhere. `host` is None before one was chosen.
+    id: str
+    name: str
+    project: str
+
+
+class Work(Struct, frozen=True):
+    """One effect to be done or undone, with all that a task may use for it, in whatever kind of run.
+
+    `tx` is open where the effect is in our own database, and None elsewhere.
     `deadline` is by the tools' monotonic clock. A task that waits calls `check` now and then, which raises where it is
     not to go on: the instance is being deleted, say. That ends the wait, and is not the task's to handle.
     """
 
     effect: Effect
-    instance: Instance
+    run: RunInfo
     tools: Tools
-    host: Host | None
     deadline: float
     tx: Transaction | None = None
     check: Callable[[], None] = lambda: None
+
+
+class BuildWork(Work, frozen=True, kw_only=True):
+    """What a task is given in the build of an instance; `host` is None before one was chosen."""
+
+    instance: Instance
+    host: Host | None
 
     @property
     def on_host(self) -> HostDrivers:
@@ -91,6 +105,9 @@ class Task(ABC):
     """The phase that begins with this step's first commit."""
     leads_to: ClassVar[Move | None] = None
     """The phase that begins when this step is done, in the same commit."""
+
+    in_build_only: ClassVar[bool] = False
+    """Whether it takes a `BuildWork`: it can be a step of an instance's build and of no other run."""
 
     do: Callable[..., Any]
     undo: Callable[..., None] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slipway.errors import ComputeResourcesUnavailable, GroupAffinityViolation
 from slipway.flows import scheduler
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Claim, Placement
 from slipway.model.record import Scope
 from slipway.model.request import Host
@@ -21,6 +21,7 @@ class ClaimHost(Task):
 
     name = "claim"
     kind = "claim"
+    in_build_only = True
     scope = Scope.HOST
     leads_to = Move.NETWORK
 
@@ -28,7 +29,7 @@ class ClaimHost(Task):
         """Claims are rows of our own."""
         return Durability.LOCAL
 
-    def do(self, work: Work, placement: Placement) -> Claim:
+    def do(self, work: BuildWork, placement: Placement) -> Claim:
         """Raises `ComputeResourcesUnavailable`, `GroupAffinityViolation`."""
         assert work.tx is not None
         instance, host = work.instance, placement.hosts[work.effect.attempt - 1]
@@ -46,7 +47,7 @@ class ClaimHost(Task):
                 raise GroupAffinityViolation(f"host {host} will not do for {instance.name}: {refusal}")
         return claim
 
-    def undo(self, work: Work, result: Claim | None) -> None:
+    def undo(self, work: BuildWork, result: Claim | None) -> None:
         """Release it."""
         assert work.tx is not None
         assert work.effect.host is not None

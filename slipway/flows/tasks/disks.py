@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Disk, DiskRequest, DiskRole, Vif
 from slipway.model.record import Scope
 from slipway.model.request import Host, Volume
@@ -21,12 +21,13 @@ class MapDisks(Task):
 
     name = "map-disks"
     kind = "mapping"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A function of the request alone."""
         return Durability.PURE
 
-    def do(self, work: Work) -> tuple[DiskRequest, ...]:
+    def do(self, work: BuildWork) -> tuple[DiskRequest, ...]:
         """The disks in the order of their slots."""
         request, owner = work.instance.request, work.instance.id
         root = [request.flavor.disk] if request.flavor.disk else []
@@ -55,13 +56,14 @@ class CreateDisk(DiskTask):
 
     name = "create-disk"
     kind = "disk"
+    in_build_only = True
     enters = Move.MAP_DISKS
 
-    def do(self, work: Work, request: DiskRequest) -> Disk:
+    def do(self, work: BuildWork, request: DiskRequest) -> Disk:
         """Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`."""
         return work.on_host.disk.create_disk(request)
 
-    def undo(self, work: Work, result: Disk | None) -> None:
+    def undo(self, work: BuildWork, result: Disk | None) -> None:
         """Delete it, or give the volume back."""
         work.on_host.disk.delete_disk(work.instance.id, work.effect.slot)
 
@@ -76,12 +78,13 @@ class MapSeed(Task):
 
     name = "map-seed"
     kind = "seed-mapping"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A function of what other steps found."""
         return Durability.PURE
 
-    def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> tuple[DiskRequest, ...]:
+    def do(self, work: BuildWork, vifs: tuple[Vif, ...], disks: tuple[Disk, ...]) -> tuple[DiskRequest, ...]:
         """The seed, as yet without its content, or nothing."""
         if not work.on_host.disk.keeps_seeds and not needs_seed(work.instance, vifs):
             return ()
@@ -93,11 +96,12 @@ class CreateSeed(DiskTask):
 
     name = "create-seed"
     kind = "seed"
+    in_build_only = True
 
-    def do(self, work: Work, request: DiskRequest, vifs: tuple[Vif, ...]) -> Disk:
+    def do(self, work: BuildWork, request: DiskRequest, vifs: tuple[Vif, ...]) -> Disk:
         """Raises `DiskError`."""
         return work.on_host.disk.create_disk(replace(request, seed=make_seed(work.instance, vifs)))
 
-    def undo(self, work: Work, result: Disk | None, request: DiskRequest) -> None:
+    def undo(self, work: BuildWork, result: Disk | None, request: DiskRequest) -> None:
         """Delete it."""
         work.on_host.disk.delete_disk(work.instance.id, request.slot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import ComputeError, StepTimeout
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Disk, Domain, PowerState, Vif
 from slipway.model.record import Scope
 from slipway.model.request import Host
@@ -27,9 +27,10 @@ class BuildXml(ComputeTask):
 
     name = "build-xml"
     kind = "definition"
+    in_build_only = True
     enters = Move.SPAWN
 
-    def do(self, work: Work, vifs: tuple[Vif, ...], disks: tuple[Disk, ...], seed: tuple[Disk, ...]) -> Domain:
+    def do(self, work: BuildWork, vifs: tuple[Vif, ...], disks: tuple[Disk, ...], seed: tuple[Disk, ...]) -> Domain:
         """Raises an `AbortBuild` when a name cannot stand in XML."""
         assert work.host is not None
         instance, flavor = work.instance, work.instance.request.flavor
@@ -38,7 +39,7 @@ class BuildXml(ComputeTask):
         work.on_host.compute.write_definition(instance.id, xml)
         return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
 
-    def undo(self, work: Work, result: Domain | None) -> None:
+    def undo(self, work: BuildWork, result: Domain | None) -> None:
         """Delete the file."""
         work.on_host.compute.delete_definition(work.instance.id)
 
@@ -48,13 +49,14 @@ class Spawn(ComputeTask):
 
     name = "spawn"
     kind = "domain"
+    in_build_only = True
     uses = frozenset({"claim", "port", "binding", "disk", "seed", "definition", "vif", "filter", "dhcp-port", "dhcp"})
 
-    def do(self, work: Work, definition: Domain) -> None:
+    def do(self, work: BuildWork, definition: Domain) -> None:
         """Raises `ComputeError` and its subclasses."""
         work.on_host.compute.spawn(definition)
 
-    def undo(self, work: Work, result: None) -> None:
+    def undo(self, work: BuildWork, result: None) -> None:
         """Destroy and undefine it."""
         work.on_host.compute.destroy(work.instance.id)
 
@@ -64,12 +66,13 @@ class Wait(ComputeTask):
 
     name = "wait"
     kind = "running"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A look at the hypervisor, that a resume repeats."""
         return Durability.PURE
 
-    def do(self, work: Work) -> None:
+    def do(self, work: BuildWork) -> None:
         """Raises `ComputeError` when the domain ended, `StepTimeout` when it does not run before the deadline."""
         tools = work.tools
         while (state := work.on_host.compute.power_state(work.instance.id)) is not PowerState.RUNNING:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Vif
 from slipway.model.request import Host
 from slipway.states import hosts, instances
@@ -22,13 +22,14 @@ class Finish(Task):
 
     name = "finish"
     kind = "launch"
+    in_build_only = True
     leads_to = Move.FINISH
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """Rows of our own."""
         return Durability.LOCAL
 
-    def do(self, work: Work, vifs: tuple[Vif, ...]) -> tuple[str, ...]:
+    def do(self, work: BuildWork, vifs: tuple[Vif, ...]) -> tuple[str, ...]:
         """Gives all addresses, in the order of the NICs. The ports are ACTIVE as well, where they are our own rows."""
         assert work.tx is not None
         if work.host is not None:

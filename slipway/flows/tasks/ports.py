@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway import errors
-from slipway.flows.tasks.base import Work
+from slipway.flows.tasks.base import BuildWork
 from slipway.flows.tasks.requirements import NetworkTask, check_free, check_mac
 from slipway.model.hostname import dns_name
 from slipway.model.machine import Nic, PortRequest, Vif, VifRequirements
@@ -24,12 +24,13 @@ class CreatePort(NetworkTask):
 
     name = "create-port"
     kind = "port"
+    in_build_only = True
 
     def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
         """A port stays on a reschedule, unless its MAC is one that this host dictates."""
         return Scope.INSTANCE if arguments["requirements"].macs is None else Scope.HOST
 
-    def do(self, work: Work, request: PortRequest, requirements: VifRequirements) -> Nic:
+    def do(self, work: BuildWork, request: PortRequest, requirements: VifRequirements) -> Nic:
         """Raises `NoMoreFixedIps`, `FixedIpAlreadyInUse`, `PortLimitExceeded`, `PortNotFree`, or the service's."""
         network = work.tools.drivers.network
         if request.port_id is not None:
@@ -59,7 +60,7 @@ class CreatePort(NetworkTask):
         _check_ours(work, port)
         return Nic(port, request)
 
-    def undo(self, work: Work, result: Nic | None, request: PortRequest) -> None:
+    def undo(self, work: BuildWork, result: Nic | None, request: PortRequest) -> None:
         """Delete the port that was made, give back the one brought along; unless it is not the instance's any more."""
         network = work.tools.drivers.network
         if request.port_id is None:
@@ -77,11 +78,12 @@ class BindPort(NetworkTask):
 
     name = "bind-port"
     kind = "binding"
+    in_build_only = True
     scope = Scope.HOST
     uses = frozenset({"port"})
     per_slot = True
 
-    def do(self, work: Work, nic: Nic) -> Vif:
+    def do(self, work: BuildWork, nic: Nic) -> Vif:
         """Raises `PortBindingFailed`; a MAC in use is `PortInUse`, as Nova names it."""
         assert work.host is not None
         network = work.tools.drivers.network
@@ -108,7 +110,7 @@ class BindPort(NetworkTask):
             )
         return _vif(port, nic.request)
 
-    def undo(self, work: Work, result: Vif | None, nic: Nic) -> None:
+    def undo(self, work: BuildWork, result: Vif | None, nic: Nic) -> None:
         """Unbind it, as far as it still is as we bound it; its addresses and MAC stay.
 
         Gone, never bound, or somebody else's or another host's by now: nothing to do.
@@ -129,7 +131,7 @@ class BindPort(NetworkTask):
             work.tools.drivers.network.update_port(work.admin, port.id, unchanged=port, tx=work.tx, **cleared)
 
 
-def _vpn(work: Work, port_id: str) -> dict[str, Any]:
+def _vpn(work: BuildWork, port_id: str) -> dict[str, Any]:
     """What says in the port's binding that its instance is a VPN's end, where its image is for that (N6).
 
     Only an administrator sees the rest of the profile, which stays.
@@ -146,7 +148,7 @@ def _kind_of(network: Network) -> str:
     return f"network {network.name} is {network.provider_network_type or 'of no type'}{on}"
 
 
-def _check_ours(work: Work, port: Port) -> None:
+def _check_ours(work: BuildWork, port: Port) -> None:
     """Raise `PortInUse` for a port that was the instance's and was taken from it."""
     if port.device_id != work.instance.id:
         raise errors.PortInUse(
@@ -155,20 +157,20 @@ def _check_ours(work: Work, port: Port) -> None:
         )
 
 
-def _found(work: Work, port_id: str) -> Port | None:
+def _found(work: BuildWork, port_id: str) -> Port | None:
     try:
         return work.tools.drivers.network.show_port(work.admin, port_id, tx=work.tx)
     except errors.PortNotFound:
         return None
 
 
-def _owned(work: Work, port_id: str) -> Port | None:
+def _owned(work: BuildWork, port_id: str) -> Port | None:
     """The port if it is there and bears the instance's id; others must not be touched."""
     port = _found(work, port_id)
     return port if port is not None and port.device_id == work.instance.id else None
 
 
-def _free_mac(work: Work, home: Network, macs: Sequence[str] | None) -> str | None:
+def _free_mac(work: BuildWork, home: Network, macs: Sequence[str] | None) -> str | None:
     """One of the hypervisor's MACs that neither the instance nor the network has yet; None where any will do.
 
     A port that was made before its reply was lost keeps the one that it has.

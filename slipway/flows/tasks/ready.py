@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.drivers.files import put_aside
 from slipway.errors import ComputeError, StepTimeout, UnsupportedHardware
-from slipway.flows.tasks.base import Tools, Work
+from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.model.machine import PowerState, Vif
 from slipway.model.record import Instance
@@ -28,6 +28,7 @@ class WaitReady(ComputeTask):
 
     name = "wait-ready"
     kind = "ready"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """Looks at the guest, which a resume repeats."""
@@ -37,7 +38,7 @@ class WaitReady(ComputeTask):
         """Until the last sign's time is over."""
         return min(given, max((one.within for one in instance.request.wait_for), default=0.0) + _LOOK)
 
-    def do(self, work: Work, vifs: tuple[Vif, ...]) -> None:
+    def do(self, work: BuildWork, vifs: tuple[Vif, ...]) -> None:
         """Raises `StepTimeout` for the sign that did not come, `ComputeError` when the domain ended meanwhile.
 
         `UnsupportedHardware`: the host has no wiring by which the sign could be seen.
@@ -54,7 +55,7 @@ class WaitReady(ComputeTask):
                 work.check()
                 tools.sleep(tools.settings.poll_interval)
 
-    def _check_runs(self, work: Work) -> None:
+    def _check_runs(self, work: BuildWork) -> None:
         state = work.on_host.compute.power_state(work.instance.id)
         if state in (PowerState.CRASHED, PowerState.SHUTDOWN):
             raise ComputeError(f"the domain of {work.instance.name} is {state}, it did not become ready")
@@ -65,7 +66,7 @@ def _named(readiness: Readiness) -> str:
     return named.get(readiness.sign, f"text {readiness.text!r} in the console log")
 
 
-def _seen(work: Work, readiness: Readiness, vifs: tuple[Vif, ...]) -> bool:
+def _seen(work: BuildWork, readiness: Readiness, vifs: tuple[Vif, ...]) -> bool:
     if readiness.sign is Sign.MARKER:
         return _says(work, readiness.text.encode())
     wiring = work.on_host.wiring
@@ -77,7 +78,7 @@ def _seen(work: Work, readiness: Readiness, vifs: tuple[Vif, ...]) -> bool:
     return wiring.answers(vifs[0], vifs[0].fixed_ips[0].ip_address, port=_SSH if readiness.sign is Sign.SSH else None)
 
 
-def _says(work: Work, text: bytes) -> bool:
+def _says(work: BuildWork, text: bytes) -> bool:
     log = work.on_host.compute.console_log(work.instance.id)
     if log is None:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway import errors
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import VifRequirements
 from slipway.model.network import Port
 from slipway.model.request import Host
@@ -31,12 +31,13 @@ class RequireVifs(Task):
 
     name = "vif-requirements"
     kind = "requirements"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A look at the hypervisor, that a resume repeats."""
         return Durability.PURE
 
-    def do(self, work: Work) -> VifRequirements:
+    def do(self, work: BuildWork) -> VifRequirements:
         """Raises `ComputeError`."""
         compute = work.on_host.compute
         macs = compute.macs_for_instance(work.instance.id)
@@ -44,7 +45,7 @@ class RequireVifs(Task):
         return VifRequirements(None if macs is None else tuple(sorted(macs)), options)
 
 
-def check_free(work: Work, port: Port) -> None:
+def check_free(work: BuildWork, port: Port) -> None:
     """Raise `PortInUse` for a port that another instance has."""
     if port.device_id not in ("", work.instance.id):
         raise errors.PortInUse(f"port {port.name or port.id} is in use by {port.device_id}")

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from slipway.drivers.registry import Drivers
 from slipway.errors import HostElsewhere
 from slipway.flows import scheduler
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Placement
 from slipway.model.request import Host
 from slipway.states import hosts
@@ -24,13 +24,14 @@ class Schedule(Task):
 
     name = "schedule"
     kind = "placement"
+    in_build_only = True
     leads_to = Move.CLAIM
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A result only; reading the hosts and recording the choice are two transactions."""
         return Durability.RECORDED
 
-    def do(self, work: Work) -> Placement:
+    def do(self, work: BuildWork) -> Placement:
         """The hosts to try, best first, at most `max_attempts` of them. Raises `NoValidHost` with every refusal."""
         request, settings = work.instance.request, work.tools.settings
         scheduler.check_request(request)

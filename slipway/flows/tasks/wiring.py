@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from slipway.drivers.network.base import NetworkDriver
 from slipway.errors import PortNotFound
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.requirements import NetworkTask
 from slipway.model.machine import DhcpService, Vif
 from slipway.model.network import Context, Port, SecurityGroupRule, Subnet
@@ -40,6 +40,7 @@ class Plug(Task):
 
     name = "plug"
     kind = "vif"
+    in_build_only = True
     scope = Scope.HOST
     uses = frozenset({"port", "binding"})
     per_slot = True
@@ -48,11 +49,11 @@ class Plug(Task):
         """As the driver says."""
         return Durability.LOCAL if host and tools.drivers.on(host).wiring.local else Durability.FOREIGN
 
-    def do(self, work: Work, vif: Vif) -> None:
+    def do(self, work: BuildWork, vif: Vif) -> None:
         """Raises `WiringError`."""
         work.on_host.wiring.plug(work.instance.id, vif)
 
-    def undo(self, work: Work, result: None, vif: Vif) -> None:
+    def undo(self, work: BuildWork, result: None, vif: Vif) -> None:
         """Unplug it."""
         work.on_host.wiring.unplug(work.instance.id, vif.devname)
 
@@ -62,16 +63,17 @@ class FilterPort(WiringTask):
 
     name = "filter-port"
     kind = "filter"
+    in_build_only = True
     uses = frozenset({"port", "binding"})
 
-    def do(self, work: Work, vif: Vif) -> None:
+    def do(self, work: BuildWork, vif: Vif) -> None:
         """Raises `WiringError`."""
         if not has_wiring(work.tools, work.host):
             return
         rules = rules_of(work.tools.drivers.network, work.admin, vif)
         work.on_host.wiring.apply_filter(work.instance.id, vif, rules)
 
-    def undo(self, work: Work, result: None, vif: Vif) -> None:
+    def undo(self, work: BuildWork, result: None, vif: Vif) -> None:
         """Remove it."""
         work.on_host.wiring.remove_filter(vif.port_id)
 
@@ -87,6 +89,7 @@ class CreateDhcpPort(NetworkTask):
 
     name = "create-dhcp-port"
     kind = "dhcp-port"
+    in_build_only = True
     scope = Scope.HOST
     per_slot = True
 
@@ -94,7 +97,7 @@ class CreateDhcpPort(NetworkTask):
         """As the network driver says, where there is a server."""
         return super().durability(tools, host) if _needs_server(tools, host) else Durability.PURE
 
-    def do(self, work: Work, vif: Vif) -> DhcpService:
+    def do(self, work: BuildWork, vif: Vif) -> DhcpService:
         """Raises what the network service does."""
         if not _needs_server(work.tools, work.host):
             return DhcpService(vif, None)
@@ -115,7 +118,7 @@ class CreateDhcpPort(NetworkTask):
         # It may be there since before there was a subnet.
         return DhcpService(vif, with_addresses(network, work.admin, server, subnets, tx=work.tx))
 
-    def undo(self, work: Work, result: DhcpService | None, vif: Vif) -> None:
+    def undo(self, work: BuildWork, result: DhcpService | None, vif: Vif) -> None:
         """Delete it, unless another instance that has a NIC on the network and this host is to be served still."""
         host, network = work.effect.host, work.tools.drivers.network
         assert host is not None
@@ -132,7 +135,7 @@ class CreateDhcpPort(NetworkTask):
         if not any(self._is_served(work, other, host, vif.network_id) for other in others):
             network.delete_port(work.admin, server.id, tx=work.tx)
 
-    def _is_served(self, work: Work, instance_id: str, host: str, network_id: str) -> bool:
+    def _is_served(self, work: BuildWork, instance_id: str, host: str, network_id: str) -> bool:
         """By what is on record: bound to the host a port is for some steps more."""
         with work.tools.store.read() if work.tx is None else nullcontext(work.tx) as tx:
             recorded = effects_of(tx, instance_id)
@@ -189,19 +192,20 @@ class ServeDhcp(WiringTask):
 
     name = "serve-dhcp"
     kind = "dhcp"
+    in_build_only = True
     uses = frozenset({"port", "binding", "dhcp-port"})
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """The server is outside our database."""
         return Durability.FOREIGN if _needs_server(tools, host) else Durability.PURE
 
-    def do(self, work: Work, service: DhcpService) -> None:
+    def do(self, work: BuildWork, service: DhcpService) -> None:
         """Raises `WiringError`."""
         if service.server is not None:
             work.on_host.wiring.serve_dhcp(work.instance.id, service.vif, service.server)
             set_serving(work.tools.drivers.network, service.server)
 
-    def undo(self, work: Work, result: None, service: DhcpService) -> None:
+    def undo(self, work: BuildWork, result: None, service: DhcpService) -> None:
         """Release the lease and withdraw the entry."""
         if service.server is not None:
             work.on_host.wiring.withdraw_dhcp(service.vif.network_id, service.vif.port_id)

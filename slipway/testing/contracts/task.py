@@ -16,7 +16,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
 from slipway.flows.tasks.checks import faults_of
 from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Host
@@ -41,7 +41,7 @@ class Given(Struct, frozen=True):
     """A task with what it is done with."""
 
     task: Task
-    work: Work
+    work: BuildWork
     arguments: Mapping[str, Any]
 
     @property
@@ -70,7 +70,7 @@ class Given(Struct, frozen=True):
         kept = {name: getattr(recorded, name) for name in recorded.__struct_fields__}
         self._call(lambda work: undo(work, result, **kept))
 
-    def _call(self, call: Callable[[Work], Any]) -> Any:
+    def _call(self, call: Callable[[BuildWork], Any]) -> Any:
         if self.durability is not Durability.LOCAL:
             return call(self.work)
         with self.work.tools.store.write() as tx:
@@ -123,12 +123,14 @@ class AnyTaskContract:
             )
 
     @pytest.fixture
-    def work(self, tools: Tools, instance: Instance, host: Host, task: Task, arguments: Mapping[str, Any]) -> Work:
+    def work(self, tools: Tools, instance: Instance, host: Host, task: Task, arguments: Mapping[str, Any]) -> BuildWork:
         """The effect that is done, and what the task may use for it."""
-        return Work(effect_of(task, arguments, instance, host, tools), instance, tools, host, tools.monotonic() + 3600)
+        effect = effect_of(task, arguments, instance, host, tools)
+        run = RunInfo(instance.id, instance.workflow, instance.project)
+        return BuildWork(effect, run, tools, tools.monotonic() + 3600, instance=instance, host=host)
 
     @pytest.fixture
-    def given(self, task: Task, work: Work, arguments: Mapping[str, Any]) -> Given:
+    def given(self, task: Task, work: BuildWork, arguments: Mapping[str, Any]) -> Given:
         """All of it."""
         return Given(task, work, arguments)
 

@@ -7,7 +7,7 @@ import os
 import uuid
 from pathlib import Path
 
-from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.request import Host
 from slipway.states.ledger import Durability
 
@@ -17,22 +17,23 @@ class RecordName(Task):
 
     name = "record-name"
     kind = "dns-record"
+    in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """The zone is elsewhere."""
         return Durability.FOREIGN
 
-    def record_id(self, work: Work) -> str:
+    def record_id(self, work: BuildWork) -> str:
         """A new one: after a crash nobody knows it."""
         return uuid.uuid4().hex
 
-    def do(self, work: Work) -> str:
+    def do(self, work: BuildWork) -> str:
         """Gives the record's id."""
         found = self.record_id(work)
         _file(found).write_text(json.dumps({"name": work.instance.name, "instance": work.instance.id}))
         return found
 
-    def undo(self, work: Work, result: str | None) -> None:
+    def undo(self, work: BuildWork, result: str | None) -> None:
         """Delete the record, if its id is known."""
         if result is not None:
             _file(result).unlink(missing_ok=True)
@@ -44,11 +45,11 @@ class RecordNameByKey(RecordName):
     name = "record-name-by-key"
     kind = "dns-record-by-key"
 
-    def record_id(self, work: Work) -> str:
+    def record_id(self, work: BuildWork) -> str:
         """The same for this effect whenever it is asked for."""
         return work.effect.key.replace("/", "-")
 
-    def undo(self, work: Work, result: str | None) -> None:
+    def undo(self, work: BuildWork, result: str | None) -> None:
         """Delete the record, whether or not an answer ever came."""
         _file(self.record_id(work)).unlink(missing_ok=True)
 
