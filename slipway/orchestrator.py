@@ -160,12 +160,12 @@ class Orchestrator:
 
     @_Once
     def _builder(self) -> Builder:
-        from slipway.flows.engine import Engine
+        from slipway.flows.conductor import Conductor
         from slipway.operations.lifecycle import Builder
         from slipway.operations.power import change_power
 
-        engine = Engine(_definition, self._tools, change_power, executor=self._executor)
-        return Builder(engine, self._tools, rng=self._rng)
+        conductor = Conductor(_definition, self._tools, change_power, executor=self._executor)
+        return Builder(conductor, self._tools, rng=self._rng)
 
     def _check_here(self, tx: Transaction, names: Collection[str]) -> None:
         """Raise `HostElsewhere` for any of these hosts that is on record and belongs to another place."""

@@ -234,7 +234,7 @@ class Run:
         self._tried.add(effect.key)
         try:
             after = self._undo(effect, task)
-        except Exception as error:  # noqa: BLE001 - a revert never raises; the engine reports it and stops
+        except Exception as error:  # noqa: BLE001 - a revert never raises; the conductor reports it and stops
             self.halted = error
             return
         if after.state is EffectState.STUCK:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.flows.engine import Engine
+from slipway.flows.conductor import Conductor
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
@@ -32,11 +32,11 @@ _MOST_TRIES = 100
 
 
 class Builder:
-    """Takes instances into this process's hands and has the engine bring them to rest."""
+    """Takes instances into this process's hands and has the conductor bring them to rest."""
 
-    def __init__(self, engine: Engine, tools: Tools, *, rng: random.Random) -> None:
+    def __init__(self, conductor: Conductor, tools: Tools, *, rng: random.Random) -> None:
         """`rng` draws the ids of new instances."""
-        self._engine = engine
+        self._conductor = conductor
         self._tools = tools
         self._rng = rng
         self._dropped: set[tuple[str, int]] = set()
@@ -81,7 +81,7 @@ class Builder:
             instance = self._get(instance.id)
             if _at_rest(instance):
                 break
-            here = instance.id in self._engine.building_here
+            here = instance.id in self._conductor.building_here
             if here or (timeout is not None and self._tools.monotonic() - began >= timeout):
                 raise errors.InstanceBusy(f"instance {instance.name} is still being built: {who_is_at(instance)}")
             self._tools.sleep(self._tools.settings.poll_interval)
@@ -178,7 +178,7 @@ class Builder:
     ) -> Ended:
         began = self._tools.monotonic()
         try:
-            rested = self._engine.build(instance, notify=notify, stopping=stopping, new=new)
+            rested = self._conductor.build(instance, notify=notify, stopping=stopping, new=new)
         except errors.BuildInterrupted as stop:
             self._drop(instance, stop)
             with self._tools.store.read() as tx:
@@ -203,9 +203,9 @@ class Builder:
     def _to_rest(
         self, instance: Instance, notify: Listener, *, new: bool = False, shutdown: Shutdown = GRACEFUL
     ) -> Instance:
-        """Have the engine bring it to rest; what stops it is an ordinary error to our caller."""
+        """Have the conductor bring it to rest; what stops it is an ordinary error to our caller."""
         try:
-            return self._engine.build(instance, notify=notify, new=new, shutdown=shutdown)
+            return self._conductor.build(instance, notify=notify, new=new, shutdown=shutdown)
         except errors.BuildInterrupted as stop:
             self._drop(instance, stop)
             raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
@@ -269,7 +269,7 @@ class Builder:
         """
         check_seconds("the time-out", timeout)
         instance = self._mark_deleting(name, project)
-        if instance.id in self._engine.building_here:
+        if instance.id in self._conductor.building_here:
             return self._get(instance.id)
         began = self._tools.monotonic()
         while True:

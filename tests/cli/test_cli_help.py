@@ -84,7 +84,7 @@ def test_a_command_that_only_looks_loads_what_builds_need_nowhere(
     loaded = modules_after(*words, "--state", state)
     assert "slipway.states.store" in loaded
     heavy = {"taskflow", "networkx", "transitions", "lxml", "jsonschema", "yaml", "psutil"}
-    assert not {*heavy, "slipway.runfile", "slipway.flows.engine", "slipway.operations.lifecycle"} & loaded
+    assert not {*heavy, "slipway.runfile", "slipway.flows.conductor", "slipway.operations.lifecycle"} & loaded
 
 
 def test_validate_loads_neither_taskflow_nor_sqlalchemy(run_file: Callable[..., str]) -> None:

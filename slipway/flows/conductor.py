@@ -35,7 +35,7 @@ class _Flow(Struct, frozen=True):
     branches: Branches | None
 
 
-class Engine:
+class Conductor:
     """Builds and deletes instances that its caller holds. Starts no thread; uses its flows again."""
 
     def __init__(
