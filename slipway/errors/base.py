@@ -171,6 +171,10 @@ class InstanceDeleted(SlipwayError):
     """The instance of this idempotency key has been deleted; the key makes no second one."""
 
 
+class InvalidArguments(AbortBuild):
+    """What a workflow passes to a task is not what the task takes; nothing was done."""
+
+
 class UnknownTask(SlipwayError):
     """No task of this name, or of this kind of effect, is installed."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -140,11 +141,19 @@ class Definition(Struct, frozen=True):
 
 
 class TaskSignature(Struct, frozen=True):
-    """What a task takes: the arguments that it needs, and those that it does without. `refused`: why it has no use."""
+    """What a task takes: the arguments that it needs, and those that it does without. `refused`: why it has no use.
+
+    `types`: of each argument the annotation, `result`: that of what it gives; both as Python has them, `Any` where
+    nothing is said. `irreversible`: it has an effect and no undo, so that a workflow gives it a `revert`.
+    """
 
     inputs: frozenset[str]
     optional: frozenset[str] = frozenset()
     refused: str = ""
+    types: Mapping[str, Any] = {}
+    result: Any = Any
+    in_build_only: bool = False
+    irreversible: bool = False
 
 
 def references_in(value: Value) -> tuple[Reference, ...]:

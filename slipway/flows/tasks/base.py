@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, ClassVar, get_type_hints
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.definition import TaskSignature
+from slipway.flows.tasks.arguments import accept
 from slipway.model.network import Context
 from slipway.model.record import Effect, Instance, Scope
 from slipway.model.request import Host
@@ -52,6 +53,8 @@ class Work(Struct, frozen=True):
     `tx` is open where the effect is in our own database, and None elsewhere.
     `deadline` is by the tools' monotonic clock. A task that waits calls `check` now and then, which raises where it is
     not to go on: the instance is being deleted, say. That ends the wait, and is not the task's to handle.
+    `tell` has whoever listens to the run hear something. `approved`: somebody has said that the run may go on from the
+    pause which the task asked for.
     """
 
     effect: Effect
@@ -60,6 +63,8 @@ class Work(Struct, frozen=True):
     deadline: float
     tx: Transaction | None = None
     check: Callable[[], None] = lambda: None
+    tell: Callable[[str], None] = lambda _message: None
+    approved: bool = False
 
 
 class BuildWork(Work, frozen=True, kw_only=True):
@@ -89,7 +94,8 @@ class BuildWork(Work, frozen=True, kw_only=True):
 class Task(ABC):
     """One kind of step. A subclass says in `do` what it does and in `undo` how that is taken back.
 
-    The arguments of `do` after `work` are what a workflow passes in `with`. `undo` names those of them that it needs,
+    The arguments of `do` after `work` are what a workflow passes in `with`; those with a default may be left out, and
+    an underscore at the end of a name is not a part of it (`for_` is `for`). `undo` names those of them that it needs,
     and just they are recorded, by their annotations; it gets the result as well, or None where none was recorded. It
     must do nothing when there is nothing to undo, since the effect may never have happened.
     """
@@ -108,6 +114,8 @@ class Task(ABC):
 
     in_build_only: ClassVar[bool] = False
     """Whether it takes a `BuildWork`: it can be a step of an instance's build and of no other run."""
+    irreversible: ClassVar[bool] = False
+    """Whether it has an effect that it cannot take back itself: a workflow says by `revert` what does."""
 
     do: Callable[..., Any]
     undo: Callable[..., None] | None = None
@@ -150,7 +158,34 @@ class Task(ABC):
         """What `do` gives."""
         return get_type_hints(type(self).do)["return"]
 
-    @property
+    @cached_property
     def signature(self) -> TaskSignature:
-        """What a workflow passes to the task."""
-        return TaskSignature(frozenset(list(signature(type(self).do).parameters)[2:]))
+        """What a workflow passes to the task, and gets from it."""
+        hints = get_type_hints(type(self).do, include_extras=True)
+        taken = list(signature(type(self).do).parameters.values())[2:]
+        return TaskSignature(
+            frozenset(_said(one.name) for one in taken if one.default is Parameter.empty),
+            frozenset(_said(one.name) for one in taken if one.default is not Parameter.empty),
+            types={_said(one.name): hints.get(one.name, Any) for one in taken},
+            result=hints.get("return", Any),
+            in_build_only=self.in_build_only,
+            irreversible=self.irreversible,
+        )
+
+    def accept(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What a workflow passes, as `do` takes it: by its parameters, each of its type.
+
+        Raises `InvalidArguments` for what does not fit.
+        """
+        takes = self.signature
+        return {self._parameters[name]: value for name, value in accept(self.name, given, takes).items()}
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, str]:
+        """The parameter of `do` that each argument of a workflow is."""
+        return {_said(name): name for name in list(signature(type(self).do).parameters)[2:]}
+
+
+def _said(parameter: str) -> str:
+    """The name that a workflow has for it, which may be a keyword of Python's."""
+    return parameter.removesuffix("_")
