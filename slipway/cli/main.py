@@ -26,6 +26,7 @@ COMMANDS = {
     "start": "Start instances that are stopped.",
     "reboot": "Stop instances and start them again.",
     "console": "Show what a guest wrote to its console.",
+    "graph": "Draw a workflow, what became of it, or the states.",
     "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",
     "destroy": "Take back the stack that a run file brought about.",
