@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from slipway.cli.options import Options
 from slipway.cli.say import say, shown
-from slipway.states.machines import Move, State, is_known, may
+from slipway.states.machines import TABLE, Move, State, is_known
 
 if TYPE_CHECKING:
     from slipway.model.record import Instance
@@ -83,7 +83,7 @@ def _power_once_more(failed: Sequence[Instance], again: Sequence[str]) -> Iterat
         state = State(instance.vm_state, instance.task_state)
         # What a reboot has only stopped is to be started.
         for move in (wanted, Move.START) if wanted is not None else ():
-            if move is not None and may(move, state):
+            if move is not None and TABLE.may(move, state):
                 groups.setdefault(move, []).append(instance)
                 break
     for move, instances in groups.items():
@@ -128,9 +128,9 @@ def _of_instance(finding: Finding, instance: Instance) -> Iterator[Advice]:
         yield ("resume",), "finish what was begun"
     elif finding.kind == "domain" and finding.state is not None:
         yield ("start", *name), "have it run, and on record as what it is"
-    elif wired and may(Move.REBOOT, state):
+    elif wired and TABLE.may(Move.REBOOT, state):
         yield ("reboot", *name), "make anew what its host has lost"
-    elif wired and may(Move.START, state):
+    elif wired and TABLE.may(Move.START, state):
         yield ("start", *name), "start it, which makes anew what its host has lost"
     elif finding.difference == "stuck":
         yield ("delete", *name), "try again to take back what is stuck, once its cause is mended"

@@ -19,6 +19,7 @@ from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Instance, Scope
 from slipway.model.request import GRACEFUL, Shutdown
 from slipway.states import instances
+from slipway.states.instance_owner import InstanceOwner
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move
 from slipway.states.secrets import bears_secrets
@@ -78,7 +79,7 @@ class Conductor:
         tools = self.tools
         ledger = Ledger(
             tools.store,
-            instance,
+            InstanceOwner(instance),
             clock=tools.clock,
             monotonic=tools.monotonic,
             step_timeout=tools.settings.step_timeout,

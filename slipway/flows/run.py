@@ -57,7 +57,7 @@ class Run:
     def __init__(
         self,
         instance: Instance,
-        ledger: Ledger,
+        ledger: Ledger[State, Move],
         tools: Tools,
         *,
         notify: Callable[[Event], None],
@@ -242,7 +242,7 @@ class Run:
         else:
             self.tell("step.undo", step=effect.step, slot=effect.slot)
 
-    def supersede(self, intent: Intent) -> None:
+    def supersede(self, intent: Intent[Move]) -> None:
         """Take back what the same step made for the instance where it is to be this host's own, as a port whose MAC
         the host dictates. Raises `UndoFailed`: the two must not stand beside each other."""
         key = self.ledger.key(intent)
@@ -310,7 +310,7 @@ class Run:
         with self.tools.store.read() as tx:
             instance = instances.get(tx, effect.instance_id)
             outcome = instances.outcome_of(tx, effect.instance_id)
-            state = next(one.state for one in effects.effects_of(tx, effect.instance_id) if one.key == effect.key)
+            state = next(one.state for one in effects.effects_of(tx, effect.owner_id) if one.key == effect.key)
         if state in (EffectState.UNDONE, EffectState.STUCK):
             return state is EffectState.UNDONE
         if outcome == Outcome.RESCHEDULE:

@@ -76,7 +76,10 @@ class Scope(StrEnum):
 
 
 class Effect(Struct, frozen=True):
-    """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded."""
+    """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded.
+
+    It is of an instance, or of a run that has none: then `instance_id` is empty.
+    """
 
     key: str
     instance_id: str
@@ -94,6 +97,12 @@ class Effect(Struct, frozen=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     undone_at: datetime | None = None
+    run_id: str | None = None
+
+    @property
+    def owner_id(self) -> str:
+        """Of whose ledger it is a row."""
+        return self.instance_id or self.run_id or ""
 
 
 class HistoryEntry(Struct, frozen=True):

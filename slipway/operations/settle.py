@@ -11,7 +11,7 @@ from slipway.model.machine import PowerState
 from slipway.model.record import Instance
 from slipway.states import hosts, instances
 from slipway.states.history import last_change
-from slipway.states.machines import Move, State, may
+from slipway.states.machines import TABLE, Move, State
 from slipway.states.store import Transaction
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def settle(tools: Tools, instance_id: str, *, asked: bool = False) -> tuple[Inst
     if not state.at_rest:
         return None
     moves = {*_FOLLOWS.values(), *((Move.STARTED,) if asked else ())}
-    if host is None or not any(may(move, state) for move in moves):
+    if host is None or not any(TABLE.may(move, state) for move in moves):
         return instance, ""
     try:
         with within(tools.settings.step_timeout):
@@ -48,9 +48,9 @@ def settle(tools: Tools, instance_id: str, *, asked: bool = False) -> tuple[Inst
     except DomainNotFound:
         seen = None
     move = _FOLLOWS[seen]
-    if asked and move is not Move.HALTED and may(Move.STARTED, state):
+    if asked and move is not Move.HALTED and TABLE.may(Move.STARTED, state):
         move = Move.STARTED
-    return _follow(tools, instance, change, move, seen) if may(move, state) else (instance, "")
+    return _follow(tools, instance, change, move, seen) if TABLE.may(move, state) else (instance, "")
 
 
 def _follow(

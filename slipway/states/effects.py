@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from slipway.model.record import Effect, EffectState, Scope
 from slipway.states import machines
@@ -16,36 +17,56 @@ from slipway.states.store import Transaction
 _OWN = effects.c.key.between(
     sa.bindparam("id", type_=sa.String).concat("/"), sa.bindparam("id", type_=sa.String).concat("0")
 )
-"""The rows whose keys begin with an instance's id and a slash; `0` is the character after the slash."""
-
-
-def _held(*, going_on: bool) -> sa.ColumnElement[bool]:
-    """That the instance is still ours, and, where we are to go on, not being deleted; true until the commit."""
-    ours = sa.select(sa.literal(1)).where(
-        instances.c.id == sa.bindparam("b_instance"), instances.c.generation == sa.bindparam("b_generation")
-    )
-    if going_on:
-        ours = ours.where(instances.c.task_state.is_distinct_from(machines.TaskState.DELETING.value))
-    return sa.exists(ours.with_for_update(read=True))
-
-
-def _update(*columns: str, going_on: bool) -> sa.Update:
-    row = effects.update().where(effects.c.key == sa.bindparam("b_key"), _held(going_on=going_on))
-    return row.values({column: sa.bindparam(column) for column in columns})
-
-
+"""The rows whose keys begin with an owner's id and a slash; `0` is the character after the slash."""
+_OF_OWNER = sa.select(effects).where(_OWN).order_by(effects.c.seq)
 _COLUMNS = [column for column in effects.c if column.name not in ("seq", "error", "held_by", "undone_at")]
-# Each names the row by `b_key`, and the worker that may write it by `b_instance` and `b_generation`.
-INSERT = effects.insert().from_select(
-    [column.name for column in _COLUMNS],
-    sa.select(*(sa.bindparam(c.name, type_=c.type) for c in _COLUMNS)).where(_held(going_on=True)),
-)
-AGAIN = _update(
-    *("state", "args", "generation", "deadline", "started_at", "result", "error", "held_by", "undone_at"), going_on=True
-)
-DONE = _update("state", "result", "finished_at", "deadline", going_on=False)
-UNDONE = _update("state", "error", "held_by", "undone_at", "deadline", going_on=False)
-_OF_INSTANCE = sa.select(effects).where(_OWN).order_by(effects.c.seq)
+
+
+class Guarded(Struct, frozen=True):
+    """The statements by which the effects of one kind of owner are written, if they are still the worker's.
+
+    Each names the row by `b_key`, and the worker that may write it by `b_owner` and `b_generation`. What is to be done
+    is written (`insert`, `again`) where the owner is to go on, or `anyway`, at its end.
+    """
+
+    insert: sa.Executable
+    insert_anyway: sa.Executable
+    again: sa.Executable
+    again_anyway: sa.Executable
+    done: sa.Executable
+    undone: sa.Executable
+
+
+def guarded(owners: sa.Table, going_on: sa.ColumnElement[bool]) -> Guarded:
+    """The statements for owners of that table; `going_on` is true of one that has work before it."""
+
+    def held(*, going: bool) -> sa.ColumnElement[bool]:
+        """That the owner is still ours, and, where we are to go on, to be gone on with; true until the commit."""
+        ours = sa.select(sa.literal(1)).where(
+            owners.c.id == sa.bindparam("b_owner"), owners.c.generation == sa.bindparam("b_generation")
+        )
+        return sa.exists((ours.where(going_on) if going else ours).with_for_update(read=True))
+
+    def update(*columns: str, going: bool) -> sa.Update:
+        row = effects.update().where(effects.c.key == sa.bindparam("b_key"), held(going=going))
+        return row.values({column: sa.bindparam(column) for column in columns})
+
+    def insert(*, going: bool) -> sa.Insert:
+        values = sa.select(*(sa.bindparam(c.name, type_=c.type) for c in _COLUMNS)).where(held(going=going))
+        return effects.insert().from_select([column.name for column in _COLUMNS], values)
+
+    return Guarded(
+        insert=insert(going=True),
+        insert_anyway=insert(going=False),
+        again=update(*_AGAIN, going=True),
+        again_anyway=update(*_AGAIN, going=False),
+        done=update("state", "result", "finished_at", "deadline", going=False),
+        undone=update("state", "error", "held_by", "undone_at", "deadline", going=False),
+    )
+
+
+_AGAIN = ("state", "args", "generation", "deadline", "started_at", "result", "error", "held_by", "undone_at")
+"""What is written where an effect that was undone is to be had again."""
 
 
 def _effect(row: Any) -> Effect:
@@ -58,7 +79,8 @@ def _effect(row: Any) -> Effect:
         scope = Scope.HOST if row.host else Scope.INSTANCE
     return Effect(
         key=row.key,
-        instance_id=row.instance_id,
+        instance_id=row.instance_id or "",
+        run_id=row.run_id,
         attempt=row.attempt,
         step=row.step,
         slot=row.slot,
@@ -76,9 +98,9 @@ def _effect(row: Any) -> Effect:
     )
 
 
-def effects_of(tx: Transaction, instance_id: str) -> Sequence[Effect]:
-    """The instance's effects, oldest first."""
-    return [_effect(row) for row in tx.execute(_OF_INSTANCE, {"id": instance_id})]
+def effects_of(tx: Transaction, owner_id: str) -> Sequence[Effect]:
+    """The effects of an instance, or of a run, oldest first."""
+    return [_effect(row) for row in tx.execute(_OF_OWNER, {"id": owner_id})]
 
 
 def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence[Effect]:
@@ -92,7 +114,7 @@ def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence
     return [_effect(row) for row in tx.execute(wanted)]
 
 
-def last_deadline(tx: Transaction, instance_id: str) -> datetime | None:
+def last_deadline(tx: Transaction, owner_id: str) -> datetime | None:
     """Until when the effects' worker has the instance by what it wrote with them."""
-    found: datetime | None = tx.scalar(sa.select(sa.func.max(effects.c.deadline)).where(_OWN), {"id": instance_id})
+    found: datetime | None = tx.scalar(sa.select(sa.func.max(effects.c.deadline)).where(_OWN), {"id": owner_id})
     return found

@@ -276,7 +276,7 @@ def advance(
 
     Raises `UnexpectedState` (with both states), `StaleWorker`, or `InstanceDeleting` when the row is not as expected.
     """
-    to = machines.target(event, source)
+    to = machines.TABLE.target(event, source)
     values = values or {}
     moved = tx.execute(
         _move_with(tuple(values)),

@@ -1,9 +1,9 @@
 """The ledger: what was done is on record before it is done, and `perform` and `undo` are the only ways to an effect.
 
-A `Ledger` is one build in the hands of one worker. Every write of its carries the worker's generation, so that a
-worker that was replaced is refused (`StaleWorker`); no transaction is open while anything outside our database is
-called. Every row that is written bears until when nobody else may take the build, and no call is begun that may outlast
-what was written last.
+A `Ledger` is one instance, or one run, in the hands of one worker. Every write of its carries the worker's generation,
+so that a worker that was replaced is refused (`StaleWorker`); no transaction is open while anything outside our
+database is called. Every row that is written bears until when nobody else may take the owner, and no call is begun that
+may outlast what was written last.
 """
 
 from __future__ import annotations
@@ -14,21 +14,75 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
-from slipway.model.record import Effect, EffectState, Fault, Instance, Scope
-from slipway.states import codec, effects, instances, machines
+from slipway.model.record import Effect, EffectState, Fault, Scope
+from slipway.states import codec, effects
 from slipway.states.lease import Lease
-from slipway.states.machines import Move, State
 from slipway.states.store import Store, Transaction
 from slipway.texts import named
 
 R = TypeVar("R")
+S = TypeVar("S")
+M = TypeVar("M")
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class Owner(Protocol[S, M_contra]):
+    """Whose ledger it is: the row that says who works on it, and that goes from state (`S`) to state by moves (`M`)."""
+
+    @property
+    def id(self) -> str:
+        """What the keys of its effects begin with."""
+
+    @property
+    def names(self) -> tuple[str | None, str | None]:
+        """The ids of its instance and of its run, as its effects bear them."""
+
+    @property
+    def generation(self) -> int:
+        """Which worker's it is: each that takes it over counts one more."""
+
+    @property
+    def worker(self) -> str | None:
+        """The text of that worker's lease."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt is under way."""
+
+    @property
+    def state(self) -> S:
+        """Where it stood when it was read."""
+
+    @property
+    def guarded(self) -> effects.Guarded:
+        """The statements that write its effects."""
+
+    def fence(self, tx: Transaction, *, going_on: bool) -> None:
+        """Raise `StaleWorker` where it is another's and, if `going_on`, why nothing more is to be done."""
+
+    def hold(self, tx: Transaction, lease: str) -> None:
+        """Write the worker's lease anew. Raises `StaleWorker`."""
+
+    def now(self, tx: Transaction) -> S:
+        """Where it stands by the record."""
+
+    def may(self, move: M_contra, state: S) -> bool:
+        """Whether a move may come in a state."""
+
+    def advance(
+        self, tx: Transaction, state: S, move: M_contra, at: datetime, *, detail: str, values: dict[str, Any] | None
+    ) -> S:
+        """Move it, by compare-and-swap; gives where to."""
+
+    def decide(self, tx: Transaction, outcome: str) -> None:
+        """Record what is to become of it."""
 
 
 class Durability(Enum):
@@ -44,7 +98,7 @@ class Durability(Enum):
     """It has no effect and can be repeated: nothing is written."""
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, Generic[M], frozen=True):
     """What is about to be done: the row to be. `args` is all that its undo will need."""
 
     step: str
@@ -54,17 +108,19 @@ class Intent(Struct, frozen=True):
     host: str | None
     args: bytes
     timeout: float
-    enters: Move | None = None
-    leads_to: Move | None = None
+    enters: M | None = None
+    leads_to: M | None = None
+    anyway: bool = False
+    """It is to be done at the end as well, whatever came of the rest."""
 
 
-class Ledger:
-    """The effects of one instance, held by one worker; may be used by several threads of it."""
+class Ledger(Generic[S, M]):
+    """The effects of one owner, held by one worker; may be used by several threads of it."""
 
     def __init__(
         self,
         store: Store,
-        instance: Instance,
+        owner: Owner[S, M],
         *,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
@@ -72,7 +128,7 @@ class Ledger:
         grace: float = 60.0,
         known: bool = True,
     ) -> None:
-        """`known` False spares the look-up for an instance that was just made.
+        """`known` False spares the look-up for an owner that was just made.
 
         The lease covers `step_timeout` seconds from each commit on, and others give it `grace` seconds more: half of
         them are for what is between a commit and the next call.
@@ -82,26 +138,27 @@ class Ledger:
         self._monotonic = monotonic
         self._step_timeout = step_timeout
         self._grace = grace
-        self._lease = Lease.read(instance.worker) or Lease.begun(0.0, clock=clock, monotonic=monotonic)
+        self._lease = Lease.read(owner.worker) or Lease.begun(0.0, clock=clock, monotonic=monotonic)
         self._held = self._lease.until - self._lease.ahead
         """Until when the lease on record is, by the monotonic clock."""
         self._calls: list[float] = []
         """By when the calls that are under way are to be back."""
         self._lock = threading.RLock()
-        self.instance_id = instance.id
-        self.generation = instance.generation
-        self.attempt = instance.attempt
-        self.state = State(instance.vm_state, instance.task_state)
+        self.owner = owner
+        self._instance_id, self._run_id = owner.names
+        self.generation = owner.generation
+        self.attempt = owner.attempt
+        self.state = owner.state
         self.moved: Callable[[], None] = lambda: None
         """Called after each commit by which a step entered a phase."""
         self._effects: dict[str, Effect] = {}
         if known:
             with store.read() as tx:
-                self._effects = {e.key: e for e in effects.effects_of(tx, instance.id)}
+                self._effects = {e.key: e for e in effects.effects_of(tx, owner.id)}
 
-    def key(self, intent: Intent) -> str:
+    def key(self, intent: Intent[M]) -> str:
         """The effect's key: from its owner and slot, and from attempt and host as well where it belongs to a host."""
-        key = f"{self.instance_id}/{intent.step}/{intent.slot}"
+        key = f"{self.owner.id}/{intent.step}/{intent.slot}"
         return key if intent.scope is Scope.INSTANCE else f"{key}/{self.attempt}/{intent.host}"
 
     def effects(self, step: str | None = None) -> Sequence[Effect]:
@@ -117,7 +174,7 @@ class Ledger:
 
     def perform(
         self,
-        intent: Intent,
+        intent: Intent[M],
         durability: Durability,
         call: Callable[[Effect, Transaction | None], R],
         result_type: type[R],
@@ -168,7 +225,7 @@ class Ledger:
             return
         with self._lock, self._store.write() as tx:
             lease = replace(self._lease, until=self._lease.ahead + until)
-            instances.hold(tx, self.instance_id, self.generation, lease.text())
+            self.owner.hold(tx, lease.text())
         self._lease, self._held = lease, until
 
     def _renewed(self) -> datetime:
@@ -176,19 +233,20 @@ class Ledger:
         self._held = max([self._monotonic() + self._step_timeout, *self._calls])
         return self._lease.time(self._held)
 
-    def enter(self, event: Move) -> None:
+    def enter(self, event: M) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
         with self._writing(stepping=True) as tx:
             self._advance(tx, event)
 
-    def _planned(self, intent: Intent) -> Effect:
+    def _planned(self, intent: Intent[M]) -> Effect:
         key = self.key(intent)
         known = self._effects.get(key)
         if known is not None and known.state is not EffectState.UNDONE:
             return known
         return Effect(
             key=key,
-            instance_id=self.instance_id,
+            instance_id=self._instance_id or "",
+            run_id=self._run_id,
             attempt=self.attempt,
             step=intent.step,
             slot=intent.slot,
@@ -200,45 +258,47 @@ class Ledger:
             started_at=self._clock(),
         )
 
-    def _intend(self, effect: Effect, intent: Intent) -> None:
+    def _intend(self, effect: Effect, intent: Intent[M]) -> None:
         with self._writing(stepping=True) as tx:
             self._enter_phase(tx, intent.enters)
-            self._write_new(tx, effect)
+            self._write_new(tx, effect, anyway=intent.anyway)
         self._keep(effect)
 
-    def _write_new(self, tx: Transaction, effect: Effect) -> None:
-        statement = effects.AGAIN if effect.key in self._effects else effects.INSERT
+    def _write_new(self, tx: Transaction, effect: Effect, *, anyway: bool) -> None:
+        of = self.owner.guarded
+        again, insert = (of.again_anyway, of.insert_anyway) if anyway else (of.again, of.insert)
         cleared = {"error": None, "held_by": None, "undone_at": None}
         row = {"b_key": effect.key, **cleared, **self._row(effect)}
-        self._write(tx, statement, row, going_on=True)
+        self._write(tx, again if effect.key in self._effects else insert, row, going_on=not anyway)
 
     def _write_done(
-        self, tx: Transaction, effect: Effect, intent: Intent, result: bytes, columns: dict[str, Any], *, new: bool
+        self, tx: Transaction, effect: Effect, intent: Intent[M], result: bytes, columns: dict[str, Any], *, new: bool
     ) -> Effect:
         now = self._clock()
         done = replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
         if new:
             self._enter_phase(tx, intent.enters)
-            self._write_new(tx, done)
+            self._write_new(tx, done, anyway=intent.anyway)
         else:
             # What was done is recorded even when a delete came meanwhile: its undo needs the result.
             values = {"state": done.state, "result": result, "finished_at": now, "deadline": self._renewed()}
-            self._write(tx, effects.DONE, {"b_key": effect.key, **values}, going_on=False)
+            self._write(tx, self.owner.guarded.done, {"b_key": effect.key, **values}, going_on=False)
         if intent.leads_to is not None:
             self._advance(tx, intent.leads_to, values=columns)
         return done
 
     def _write(self, tx: Transaction, statement: sa.Executable, values: dict[str, Any], *, going_on: bool) -> None:
-        """Write a row if the build is still ours; the statement itself sees to it. Raises what `fence` raises."""
-        held = {"b_instance": self.instance_id, "b_generation": self.generation}
+        """Write a row if the owner is still ours; the statement itself sees to it. Raises what `fence` raises."""
+        held = {"b_owner": self.owner.id, "b_generation": self.generation}
         if tx.execute(statement, {**values, **held}).rowcount != 1:
-            instances.fence(tx, self.instance_id, self.generation, going_on=going_on)
+            self.owner.fence(tx, going_on=going_on)
             raise UnexpectedState(f"the ledger's row {values['b_key']} is not as expected")
 
     def _row(self, effect: Effect) -> dict[str, Any]:
         return {
             "key": effect.key,
-            "instance_id": effect.instance_id,
+            "instance_id": self._instance_id,
+            "run_id": self._run_id,
             "attempt": effect.attempt,
             "step": effect.step,
             "slot": effect.slot,
@@ -256,7 +316,7 @@ class Ledger:
 
     @contextmanager
     def _writing(self, *, stepping: bool = False) -> Iterator[Transaction]:
-        """A transaction that may move the instance; where it is not committed, nothing is remembered of it here.
+        """A transaction that may move the owner; where it is not committed, nothing is remembered of it here.
 
         `stepping`: it is a step's, which may enter a phase; that is told after the commit.
         """
@@ -330,33 +390,32 @@ class Ledger:
     ) -> Effect:
         now = self._clock()
         values = {"state": state, "error": error, "held_by": held_by, "undone_at": now, "deadline": self._renewed()}
-        self._write(tx, effects.UNDONE, {"b_key": effect.key, **values}, going_on=False)
+        self._write(tx, self.owner.guarded.undone, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
     def check(self) -> None:
         """Raise `StaleWorker` or `InstanceDeleting` where this worker must do nothing more."""
         with self._store.read() as tx:
-            instances.fence(tx, self.instance_id, self.generation, going_on=True)
+            self.owner.fence(tx, going_on=True)
 
     def refresh(self) -> None:
-        """See the instance's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
+        """See the owner's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
         with self._lock, self._store.read() as tx:
-            instances.fence(tx, self.instance_id, self.generation, going_on=False)
-            row = instances.get(tx, self.instance_id)
-            self.state = State(row.vm_state, row.task_state)
+            self.owner.fence(tx, going_on=False)
+            self.state = self.owner.now(tx)
 
-    # --- the instance's state -------------------------------------------------------------------------------------
+    # --- the owner's state ----------------------------------------------------------------------------------------
 
     def conclude(
         self,
-        event: Move,
+        event: M,
         *,
         detail: str = "",
         values: dict[str, Any] | None = None,
         fault: Fault | None = None,
         also: Callable[[Transaction], None] | None = None,
     ) -> None:
-        """Move the instance, with the columns and rows (`also`) that go with it, in a commit of its own."""
+        """Move the owner, with the columns and rows (`also`) that go with it, in a commit of its own."""
         if fault is not None:
             values = {**(values or {}), "fault": codec.encode(fault)}
         with self._writing() as tx:
@@ -365,24 +424,15 @@ class Ledger:
             self._advance(tx, event, detail=detail, values=values)
 
     def decide(self, outcome: str) -> None:
-        """Record what is to become of the instance without moving it (a delete has moved it already)."""
+        """Record what is to become of the owner without moving it (a delete has moved it already)."""
         with self._store.write() as tx:
-            instances.fence(tx, self.instance_id, self.generation, going_on=False)
-            instances.decide(tx, self.instance_id, outcome)
+            self.owner.fence(tx, going_on=False)
+            self.owner.decide(tx, outcome)
 
-    def _enter_phase(self, tx: Transaction, event: Move | None) -> None:
+    def _enter_phase(self, tx: Transaction, event: M | None) -> None:
         """Enter a phase where a step begins one; a later item of the same step finds it entered."""
-        if event is not None and machines.may(event, self.state):
+        if event is not None and self.owner.may(event, self.state):
             self._advance(tx, event)
 
-    def _advance(self, tx: Transaction, event: Move, *, detail: str = "", values: dict[str, Any] | None = None) -> None:
-        self.state = instances.advance(
-            tx,
-            self.instance_id,
-            self.generation,
-            self.state,
-            event,
-            self._clock(),
-            detail=detail,
-            values=values,
-        )
+    def _advance(self, tx: Transaction, event: M, *, detail: str = "", values: dict[str, Any] | None = None) -> None:
+        self.state = self.owner.advance(tx, self.state, event, self._clock(), detail=detail, values=values)

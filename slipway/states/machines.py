@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from msgspec import Struct
-
-from slipway.errors import UnexpectedState, UnknownState
-
-if TYPE_CHECKING:
-    from transitions import Machine
+from slipway.errors import UnknownState
+from slipway.states.table import Table, Transition
 
 
 class VmState(StrEnum):
@@ -100,15 +95,6 @@ class Move(StrEnum):
     DELETE_FAILED = "delete_failed"
 
 
-class Transition(Struct, frozen=True):
-    """One row of the table: in which states an event may come, where it leads, and why."""
-
-    event: Move
-    sources: tuple[State, ...]
-    target: State
-    why: str
-
-
 def _building(task_state: TaskState) -> State:
     return State(VmState.BUILDING, task_state)
 
@@ -145,7 +131,7 @@ def _deleting(vm_state: VmState) -> State:
 
 DELETING = tuple(_deleting(vm) for vm in VmState if vm is not VmState.DELETED)
 
-TRANSITIONS = (
+TRANSITIONS: tuple[Transition[State, Move], ...] = (
     Transition(Move.CLAIM, (PHASES[0],), PHASES[1], "a host was chosen: take what the flavor needs from it"),
     Transition(Move.NETWORK, (PHASES[1],), PHASES[2], "the claim holds: ports may be made"),
     Transition(Move.MAP_DISKS, (PHASES[2],), PHASES[3], "disks begin, whether or not the ports are all made"),
@@ -186,14 +172,7 @@ GOALS = {Move.STOP: STOPPED, Move.START: ACTIVE}
 """In which state there is nothing to do for a request. A reboot always does something."""
 
 
-@cache
-def _machine() -> Machine:
-    from transitions import Machine
-
-    states = sorted({str(s) for t in TRANSITIONS for s in (*t.sources, t.target)})
-    table: list[Any] = [[t.event.value, [str(s) for s in t.sources], str(t.target)] for t in TRANSITIONS]
-    return Machine(model=None, states=states, transitions=table, initial=str(INITIAL), auto_transitions=False)
-
+TABLE = Table(TRANSITIONS, INITIAL)
 
 _KNOWN = frozenset(state for t in TRANSITIONS for state in (*t.sources, t.target))
 
@@ -212,22 +191,6 @@ def check_known(state: State, whose: str) -> None:
         )
 
 
-@cache
-def target(event: Move, source: State) -> State:
-    """Where `event` leads from `source`. Raises `UnexpectedState` when it may not come there."""
-    found = _machine().events[event.value].transitions.get(str(source))
-    if not found:
-        allowed = ", ".join(str(s) for t in TRANSITIONS if t.event is event for s in t.sources)
-        raise UnexpectedState(f"'{event}' may not come in {source}, only in {allowed}")
-    vm_state, _, task_state = str(found[0].dest).partition("/")
-    return State(vm_state, None if task_state == "-" else task_state)
-
-
 def possible(state: State) -> Sequence[str]:
     """What a user may ask for in this state: the names of the commands."""
-    return [move.value for move in (Move.STOP, Move.START, Move.REBOOT, Move.DELETE) if may(move, state)]
-
-
-def may(event: Move, source: State) -> bool:
-    """Whether `event` may come in `source`."""
-    return any(t.event is event and source in t.sources for t in TRANSITIONS)
+    return [move.value for move in (Move.STOP, Move.START, Move.REBOOT, Move.DELETE) if TABLE.may(move, state)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -133,13 +133,51 @@ claims = sa.Table(
     sa.Column("disk", sa.BigInteger, nullable=False),
 )
 
+workflow_texts = sa.Table(
+    "workflow_texts",
+    metadata,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("texts", Encoded, nullable=False),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("workflow", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("digest", sa.ForeignKey("workflow_texts.digest"), nullable=False),
+    sa.Column("project", sa.String, nullable=False),
+    sa.Column("parent_id", sa.ForeignKey("runs.id"), index=True),
+    sa.Column("parent_step", sa.String),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("outcome", sa.String),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("worker", sa.String),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("inputs", Encoded, nullable=False),
+    sa.Column("secrets", sa.Text),
+    sa.Column("outputs", Encoded),
+    sa.Column("fault", Encoded),
+    sa.Column("wake_at", UtcTime),
+    sa.Column("waits_for", sa.String),
+    sa.Column("idempotency_key", sa.String),
+    sa.Column("request_digest", sa.String),
+    sa.Column("asked_by", sa.String, nullable=False, server_default=""),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime),
+)
+sa.Index("runs_idempotency", runs.c.project, runs.c.idempotency_key, unique=True)
+partial_index("runs_unfinished", runs.c.id, where=runs.c.ended_at.is_(None))
+
 effects = sa.Table(
     "effects",
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    # Begins with the instance's id, so that its index, sorted by bytes, finds an instance's effects as well.
+    # Begins with its owner's id, an instance's or a run's: so its index, sorted by bytes, finds an owner's effects too.
     sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False, unique=True),
-    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False),
+    sa.Column("instance_id", sa.ForeignKey("instances.id")),
+    sa.Column("run_id", sa.ForeignKey("runs.id")),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("step", sa.String, nullable=False),
     sa.Column("slot", sa.Integer, nullable=False),

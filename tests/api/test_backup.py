@@ -22,6 +22,7 @@ from slipway.runfile import RunFile, loads
 from slipway.states.schema import SCHEMA_VERSION
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
+from tests.older import forget_runs
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILE = """
@@ -308,6 +309,7 @@ def test_another_installations_record_is_put_back_on_purpose_only(state: Path, t
 
 
 def test_an_older_schema_is_put_back_and_brought_up_to_date(state: Path, tmp_path: Path) -> None:
+    forget_runs(tmp_path / "one.db")
     sql(tmp_path / "one.db", "ALTER TABLE hosts DROP COLUMN place")
     sql(tmp_path / "one.db", "UPDATE meta SET schema_version = 2")
     put_back(tmp_path / "one.db", url_of(state), now=NOW)

@@ -24,6 +24,7 @@ from slipway.runfile import loads
 from slipway.settings import Settings
 from slipway.stacks.apply import bring_about
 from slipway.states import instances
+from slipway.states.instance_owner import InstanceOwner
 from slipway.states.lease import Lease
 from slipway.states.ledger import Ledger
 from slipway.states.store import Store
@@ -71,7 +72,7 @@ class OfABuild(AnyTaskContract):
 
     @pytest.fixture
     def run(self, tools: Tools, instance: Instance, task: Task) -> Run:
-        ledger = Ledger(tools.store, instance, clock=tools.clock, monotonic=tools.monotonic)
+        ledger = Ledger(tools.store, InstanceOwner(instance), clock=tools.clock, monotonic=tools.monotonic)
         run = Run(instance, ledger, tools, notify=lambda _event: None, stopping=lambda: False)
         seat = Seat(branching=False)
         seat.run = run

@@ -25,6 +25,7 @@ from slipway.states import stacks
 from slipway.states.stacks import Kind
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
+from tests.older import forget_runs
 
 HOST = "vcpus: 8, memory: 16GiB, disk: 100GiB"
 FILE = """
@@ -312,6 +313,8 @@ def test_a_record_without_stacks_is_brought_up_to_date(tmp_path: Path) -> None:
         slipway.run(file())
     with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
         wanted = schema(db)
+    forget_runs(tmp_path / "slipway.db")
+    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
         db.executescript(
             "ALTER TABLE instances DROP COLUMN stack; DROP TABLE stack_members; ALTER TABLE hosts DROP COLUMN place; "
             "UPDATE meta SET schema_version = 1"

@@ -14,6 +14,7 @@ from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import instances
 from slipway.states.effects import effects_of
+from slipway.states.instance_owner import BuildLedger, InstanceOwner
 from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.machines import Move, State
 from slipway.states.store import Store
@@ -40,11 +41,11 @@ def instance(store: Store) -> Instance:
 
 
 @pytest.fixture
-def ledger(store: Store, instance: Instance) -> Ledger:
-    return Ledger(store, instance, clock=clock)
+def ledger(store: Store, instance: Instance) -> BuildLedger:
+    return Ledger(store, InstanceOwner(instance), clock=clock)
 
 
-def intent(step: str = "disks", slot: int = 0, **more: Any) -> Intent:
+def intent(step: str = "disks", slot: int = 0, **more: Any) -> Intent[Move]:
     values: dict[str, Any] = {"kind": "disk", "scope": Scope.HOST, "host": "node-1", "args": b"{}", "timeout": 10.0}
     return Intent(step, slot, **(values | more))
 
@@ -54,7 +55,7 @@ def rows(store: Store) -> list[tuple[str, EffectState]]:
         return [(effect.key, effect.state) for effect in effects_of(tx, "id-1")]
 
 
-def test_a_foreign_effect_is_on_record_before_it_is_done(store: Store, ledger: Ledger) -> None:
+def test_a_foreign_effect_is_on_record_before_it_is_done(store: Store, ledger: BuildLedger) -> None:
     seen: list[Any] = []
 
     def call(_effect: Effect, tx: Any) -> tuple[int, ...]:
@@ -74,22 +75,24 @@ def test_what_is_done_is_not_done_again_and_comes_back_as_it_was(store: Store, i
         return (NOW,)
 
     for _ in range(2):
-        again = Ledger(store, instance, clock=clock)
+        again = Ledger(store, InstanceOwner(instance), clock=clock)
         assert again.perform(intent(), Durability.FOREIGN, call, tuple[datetime, ...]) == (NOW,)
     assert calls == [1]
 
 
-def test_what_is_intended_is_done_again(store: Store, instance: Instance, ledger: Ledger) -> None:
+def test_what_is_intended_is_done_again(store: Store, instance: Instance, ledger: BuildLedger) -> None:
     def fails(_effect: Effect, _tx: Any) -> None:
         raise errors.DiskError("no")
 
     with pytest.raises(errors.DiskError):
         ledger.perform(intent(), Durability.FOREIGN, fails, type(None))
-    Ledger(store, instance, clock=clock).perform(intent(), Durability.FOREIGN, lambda _e, _t: None, type(None))
+    Ledger(store, InstanceOwner(instance), clock=clock).perform(
+        intent(), Durability.FOREIGN, lambda _e, _t: None, type(None)
+    )
     assert rows(store) == [("id-1/disks/0/1/node-1", EffectState.DONE)]
 
 
-def test_a_local_effect_and_its_row_are_one_commit(store: Store, ledger: Ledger) -> None:
+def test_a_local_effect_and_its_row_are_one_commit(store: Store, ledger: BuildLedger) -> None:
     def fails(_effect: Effect, tx: Any) -> None:
         instances.leave(tx, "id-1", 1)
         raise errors.ComputeResourcesUnavailable("full")
@@ -101,7 +104,7 @@ def test_a_local_effect_and_its_row_are_one_commit(store: Store, ledger: Ledger)
         assert instances.worker_of(tx, "id-1") == "w"
 
 
-def test_an_error_after_the_commit_leaves_the_effect_to_be_undone(store: Store, ledger: Ledger) -> None:
+def test_an_error_after_the_commit_leaves_the_effect_to_be_undone(store: Store, ledger: BuildLedger) -> None:
     def call(_effect: Effect, tx: Any) -> None:
         def postcommit() -> None:
             raise errors.NetworkError("postcommit")
@@ -114,13 +117,13 @@ def test_an_error_after_the_commit_leaves_the_effect_to_be_undone(store: Store, 
     assert [effect.state for effect in ledger.effects()] == [EffectState.DONE]
 
 
-def test_keys_come_from_owner_and_slot_and_from_the_host_where_it_is_the_hosts(ledger: Ledger) -> None:
+def test_keys_come_from_owner_and_slot_and_from_the_host_where_it_is_the_hosts(ledger: BuildLedger) -> None:
     assert ledger.key(intent()) == "id-1/disks/0/1/node-1"
     assert ledger.key(intent("ports", 2, scope=Scope.INSTANCE, host=None)) == "id-1/ports/2"
 
 
 def test_a_worker_that_was_replaced_is_refused_in_doing_and_undoing(
-    store: Store, instance: Instance, ledger: Ledger
+    store: Store, instance: Instance, ledger: BuildLedger
 ) -> None:
     ledger.perform(intent(), Durability.FOREIGN, lambda _e, _t: None, type(None))
     with store.write() as tx:
@@ -150,7 +153,7 @@ def test_a_taken_over_instance_cannot_be_taken_over_from_an_old_look(store: Stor
 
 
 def test_a_delete_is_seen_at_the_next_effect_and_what_is_under_way_is_still_recorded(
-    store: Store, ledger: Ledger
+    store: Store, ledger: BuildLedger
 ) -> None:
     def call(_effect: Effect, _tx: Any) -> int:
         with store.write() as tx:
@@ -166,7 +169,7 @@ def test_a_delete_is_seen_at_the_next_effect_and_what_is_under_way_is_still_reco
         ledger.conclude(Move.FAIL)
 
 
-def test_undoing_twice_does_it_once(ledger: Ledger) -> None:
+def test_undoing_twice_does_it_once(ledger: BuildLedger) -> None:
     ledger.perform(intent(), Durability.FOREIGN, lambda _e, _t: None, type(None))
     calls: list[str] = []
     for _ in range(2):
@@ -175,7 +178,9 @@ def test_undoing_twice_does_it_once(ledger: Ledger) -> None:
     assert calls == ["id-1/disks/0/1/node-1"]
 
 
-def test_what_cannot_be_undone_is_stuck_with_its_error_and_can_be_tried_again(store: Store, ledger: Ledger) -> None:
+def test_what_cannot_be_undone_is_stuck_with_its_error_and_can_be_tried_again(
+    store: Store, ledger: BuildLedger
+) -> None:
     ledger.perform(intent(), Durability.FOREIGN, lambda _e, _t: None, type(None))
     (effect,) = ledger.effects()
 
@@ -189,7 +194,7 @@ def test_what_cannot_be_undone_is_stuck_with_its_error_and_can_be_tried_again(st
     assert ledger.stuck() == []
 
 
-def test_what_a_stuck_effect_uses_is_held_and_not_touched(ledger: Ledger) -> None:
+def test_what_a_stuck_effect_uses_is_held_and_not_touched(ledger: BuildLedger) -> None:
     for slot in (0, 1):
         ledger.perform(intent(slot=slot), Durability.FOREIGN, lambda _e, _t: None, type(None))
     newer, older = ledger.effects()

@@ -8,7 +8,14 @@ import sqlalchemy as sa
 import slipway.drivers.network.embedded.common.tables  # noqa: F401 - its tables are among them
 from slipway.states.schema import metadata
 
-PARTIAL = {"instances_name", "instances_busy", "instances_group", "networks_segment", "security_groups_default"}
+PARTIAL = {
+    "instances_name",
+    "instances_busy",
+    "instances_group",
+    "networks_segment",
+    "security_groups_default",
+    "runs_unfinished",
+}
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "postgresql://"])

@@ -23,6 +23,7 @@ from slipway.model.request import Host
 from slipway.orchestrator import default_drivers
 from slipway.settings import Settings
 from slipway.states import codec, hosts, instances
+from slipway.states.instance_owner import InstanceOwner
 from slipway.states.lease import Lease
 from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.sqlitefile import make_state
@@ -239,6 +240,6 @@ def effect_of(
     kept = codec.encode({name: arguments[name] for name in task.arguments_type.__struct_fields__})
     step, slot = (like.step, like.slot) if like else (task.name, 0)
     on = host.name if scope is Scope.HOST else None
-    ledger = Ledger(tools.store, instance, clock=tools.clock, monotonic=tools.monotonic)
+    ledger = Ledger(tools.store, InstanceOwner(instance), clock=tools.clock, monotonic=tools.monotonic)
     key = ledger.key(Intent(step, slot, task.kind, scope, on, kept, 60.0))
     return Effect(key, instance.id, ledger.attempt, step, slot, task.kind, scope, on, EffectState.INTENDED, kept)

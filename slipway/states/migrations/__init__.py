@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from importlib import import_module
 
 import sqlalchemy as sa
 
 from slipway.states.schema import SCHEMA_VERSION, meta, metadata
 
-_CHANGES: Mapping[int, Sequence[str]] = {
-    2: ("ALTER TABLE instances ADD COLUMN stack VARCHAR",),
-    3: ("ALTER TABLE hosts ADD COLUMN place {binary}",),
+_CHANGES: Mapping[int, str] = {
+    2: "slipway.states.migrations.v2_stacks",
+    3: "slipway.states.migrations.v3_places",
+    4: "slipway.states.migrations.v4_runs",
 }
-"""What each version changed at tables that there were."""
+"""What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 
 
 def upgrade(tx: sa.Connection) -> None:
@@ -20,9 +22,9 @@ def upgrade(tx: sa.Connection) -> None:
     found = tx.scalar(sa.select(meta.c.schema_version))
     if found is None or found >= SCHEMA_VERSION:
         return
-    binary = sa.LargeBinary().compile(tx.dialect)
-    for version in range(found + 1, SCHEMA_VERSION + 1):
-        for statement in _CHANGES.get(version, ()):
-            tx.exec_driver_sql(statement.format(binary=binary))
     metadata.create_all(tx)
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        if version in _CHANGES:
+            change: Callable[[sa.Connection], None] = import_module(_CHANGES[version]).upgrade
+            change(tx)
     tx.execute(meta.update().values(schema_version=SCHEMA_VERSION))

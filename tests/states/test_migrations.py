@@ -1,0 +1,84 @@
+"""Records of earlier versions, with instances in every state, brought up to date and gone on with.
+
+`records/` has what those versions left when they were killed; `N` of `schemaN` is the schema's number.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.orchestrator import Orchestrator
+from slipway.states.schema import SCHEMA_VERSION
+from slipway.states.worker import this_worker
+
+RECORDS = Path(__file__).parent / "records"
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=["schema1", "schema3"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A state directory as that version left it."""
+    made = tmp_path / "state"
+    made.mkdir()
+    places = {"@STATE@": str(made), "@DIR@": str(tmp_path), "@MACHINE@": this_worker().machine}
+    places |= {f"{name[:-1]}HEX@": text.encode().hex().upper() for name, text in places.items()}
+
+    def placed(text: str) -> str:
+        for name, value in places.items():
+            text = text.replace(name, value)
+        return text
+
+    for name, text in json.loads(placed((RECORDS / f"{request.param}.world.json").read_text())).items():
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(text)
+    with closing(sqlite3.connect(made / "slipway.db")) as db:
+        db.executescript(placed((RECORDS / f"{request.param}.sql").read_text()))
+    return made
+
+
+def tables(path: Path) -> Mapping[str, Sequence[Any]]:
+    """What each table and index is, but for the order of the columns, which a migration adds at the end."""
+    found: dict[str, Sequence[Any]] = {}
+    with closing(sqlite3.connect(path)) as db:
+        for kind, name in db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"):
+            columns = sorted(column[1:] for column in db.execute(f"PRAGMA {kind}_info('{name}')"))
+            keys = sorted(key[2:] for key in db.execute(f"PRAGMA foreign_key_list('{name}')"))
+            unique = sorted(index[2:] for index in db.execute(f"PRAGMA index_list('{name}')"))
+            found[name] = [columns, keys, unique]
+    return found
+
+
+def test_an_older_record_becomes_as_a_new_one_is(state: Path, tmp_path: Path) -> None:
+    with Orchestrator(state, clock=lambda: LATER) as slipway:
+        assert len(slipway.list()) == 6
+        assert slipway.network is not None
+    with Orchestrator(tmp_path / "new") as slipway:
+        assert slipway.network is not None
+    assert tables(state / "slipway.db") == tables(tmp_path / "new/slipway.db")
+    with closing(sqlite3.connect(state / "slipway.db")) as db:
+        assert db.execute("SELECT schema_version FROM meta").fetchall() == [(SCHEMA_VERSION,)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_what_an_older_version_left_unfinished_is_finished(state: Path) -> None:
+    with Orchestrator(state, clock=lambda: LATER) as slipway:
+        before = {instance.name: instance.vm_state for instance in slipway.list()}
+        resting = {"active": "ACTIVE", "stopped": "STOPPED", "failed": "ERROR"}
+        assert before == {**resting, "building": "BUILDING", "powering": "ACTIVE", "deleting": "ACTIVE"}
+        ended = {one.name: one.status for one in slipway.resume()}
+        assert ended == {"building": "resumed", "powering": "resumed", "deleting": "deleted"}
+        after = {instance.name: instance.vm_state for instance in slipway.list()}
+        assert after == {**resting, "building": "ACTIVE", "powering": "STOPPED"}
+        assert slipway.audit() == ()
+        for name in after:
+            assert slipway.delete(name).vm_state == "DELETED"
+        assert slipway.audit() == ()
