@@ -541,6 +541,13 @@ class Orchestrator:
 
         return read_log(find_log(instance, compute), lines, wait if follow else None)
 
+    def misfits(self) -> tuple[str, ...]:
+        """Values on record of types that Slipway never writes, each with its place: for who meets an error of Python's
+        own, which somebody's hand in the database may be the cause of."""
+        from slipway.states.inspection import misfits
+
+        return tuple(misfits(self._store))
+
     def audit(self) -> tuple[Finding, ...]:
         """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
         from slipway.operations import audit as auditing

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import IntEnum
 
 import click
 
 from slipway.cli.say import say, shown
-from slipway.errors import BuildInterrupted, InvalidFile, InvalidRequest, SlipwayError
+from slipway.errors import BuildInterrupted, DatabaseDamaged, InvalidFile, InvalidRequest, SlipwayError
+from slipway.texts import named
 
 
 class Code(IntEnum):
@@ -41,6 +43,7 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         if not isinstance(error, BrokenPipeError):
             say(f"slipway: the output cannot be written: {error.strerror}", err=True)
         return Code.UNEXPECTED
+    error = _explained(error)
     if _verbose(argv) and not isinstance(error, (click.ClickException, click.Abort)):
         import traceback
 
@@ -54,6 +57,22 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
     if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
         return Code.INTERRUPTED
     return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile, InvalidRequest)) else Code.UNEXPECTED
+
+
+misfits: Callable[[], tuple[str, ...]] = tuple
+"""What in the record of this command is there by somebody's hand alone."""
+
+
+def _explained(error: BaseException) -> BaseException:
+    """An error that nobody has thought of, as what it comes from, where that is in the record."""
+    known = (click.ClickException, click.Abort, SlipwayError, BuildInterrupted, KeyboardInterrupt, OSError)
+    if not isinstance(error, known):
+        with suppress(SlipwayError):
+            if found := misfits():
+                explained = DatabaseDamaged(f"the record was changed by hand: {found[0]} ({named(error)})")
+                explained.__cause__ = error
+                return explained
+    return error
 
 
 def _described(error: BaseException) -> dict[str, object]:

@@ -123,9 +123,11 @@ class Conductor:
         if run.ledger.state.deleting:
             run.outcome = Outcome.DELETE
             run.tell("instance.delete.start")
+        elif not run.ledger.state.building:
+            return
         elif outcome is not None:
             run.outcome = _outcome(outcome)
-        elif run.ledger.state.building and run.instance.damage:
+        elif run.instance.damage:
             run.failed("record", errors.RecordDamaged(run.instance.damage))
 
     # --- forward --------------------------------------------------------------------------------------------------

@@ -27,7 +27,10 @@ class UtcTime(sa.TypeDecorator[datetime]):
         """The datetime again; what is none, in a row that was damaged, is the year 1970, and hides no other row."""
         if value is None:
             return None
-        return datetime.fromtimestamp(value / 1_000_000 if isinstance(value, int) else 0, UTC)
+        try:
+            return datetime.fromtimestamp(value / 1_000_000, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(0, UTC)
 
 
 class Encoded(sa.LargeBinary):
@@ -35,7 +38,13 @@ class Encoded(sa.LargeBinary):
 
     def result_processor(self, dialect: Any, coltype: object) -> Any:
         """The bytes of what the database gives."""
-        return lambda value: value.encode() if isinstance(value, str) else None if value is None else bytes(value)
+        return _as_bytes
+
+
+def _as_bytes(value: Any) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    return bytes(value) if isinstance(value, memoryview) else str(value).encode()
 
 
 def partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool], unique: bool = False) -> None:

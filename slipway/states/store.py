@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -92,6 +93,8 @@ class Store:
 
         @event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: object) -> None:
+            # A text that is no UTF-8, put there by hand, hides no other row.
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")

@@ -39,7 +39,8 @@ class Definitions:
         """The XML that is kept; None where there is none."""
         with self._translated():
             try:
-                return Path(self._path(instance_id)).read_text()
+                # What is no UTF-8 is no XML of ours: whoever parses it says so.
+                return Path(self._path(instance_id)).read_text(encoding="utf-8", errors="replace")
             except FileNotFoundError:
                 return None
 

@@ -35,6 +35,11 @@ def shape_of(xml: str) -> Shape:
     )
 
 
+def unreadable(error: ValueError) -> str:
+    """In words, of a domain of which the XML that was kept has no shape."""
+    return f"the file with its XML is damaged: {error}"
+
+
 def differences(defined: Shape, found: Shape) -> Iterator[str]:
     """In which way the domain that was found is otherwise, in words. QEMU gives memory in whole MiB."""
     if found.vcpus != defined.vcpus:

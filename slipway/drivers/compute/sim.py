@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
-from slipway.drivers.compute.shape import Shape, differences, shape_of
+from slipway.drivers.compute.shape import Shape, differences, shape_of, unreadable
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
@@ -134,7 +134,10 @@ class SimCompute:
         if kept is None:
             return ""
         found = Shape(domain.vcpus, domain.memory, frozenset(domain.macs), frozenset(domain.disks))
-        return "; ".join(differences(shape_of(kept), found))
+        try:
+            return "; ".join(differences(shape_of(kept), found))
+        except ValueError as error:
+            return unreadable(error)
 
     def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
         """Hear at once, and nothing ever: a simulated domain does nothing by itself."""

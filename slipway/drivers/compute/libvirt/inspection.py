@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import libvirt
 from lxml import etree
 
-from slipway.drivers.compute.shape import differences, shape_of
+from slipway.drivers.compute.shape import differences, shape_of, unreadable
 
 _FILES = ("kernel", "initrd", "loader")
 """What a domain's start reads besides its disks."""
@@ -20,12 +20,16 @@ def faults(domain: libvirt.virDomain, definition: str | None) -> Iterator[str]:
     What is to hold at its next start counts as well as what holds now. Raises libvirt's errors.
     """
     if definition is not None:
-        defined = shape_of(definition)
-        found = dict.fromkeys(differences(defined, shape_of(domain.XMLDesc(0))))
-        if domain.isActive() and domain.isPersistent():
-            later = differences(defined, shape_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
-            found |= dict.fromkeys(f"{text}, from its next start" for text in later if text not in found)
-        yield from found
+        try:
+            defined = shape_of(definition)
+        except ValueError as error:
+            yield unreadable(error)
+        else:
+            found = dict.fromkeys(differences(defined, shape_of(domain.XMLDesc(0))))
+            if domain.isActive() and domain.isPersistent():
+                later = differences(defined, shape_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
+                found |= dict.fromkeys(f"{text}, from its next start" for text in later if text not in found)
+            yield from found
     yield from obstacles(domain)
 
 

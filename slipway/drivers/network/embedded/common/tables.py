@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
+from slipway.errors import RecordDamaged
 from slipway.states.schema import UtcTime, metadata, partial_index
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
@@ -28,7 +29,14 @@ class Address(sa.TypeDecorator[IpAddress]):
 
     def process_result_value(self, value: str | None, _dialect: Any) -> IpAddress | None:
         """The address again."""
-        return None if value is None else from_hex(value)
+        try:
+            return None if value is None else from_hex(value)
+        except (ValueError, TypeError) as error:
+            raise _damaged("an address", value) from error
+
+
+def _damaged(what: str, value: object) -> RecordDamaged:
+    return RecordDamaged(f"the network service has {value!r} on record where {what} should be: put right that row")
 
 
 def from_hex(digits: str) -> IpAddress:
@@ -48,7 +56,13 @@ class Json(sa.TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, _dialect: Any) -> Any:
         """The value again; nothing was stored for an empty one."""
-        return msgspec.json.decode(value) if value else None
+        try:
+            found = msgspec.json.decode(value) if value else None
+        except (msgspec.MsgspecError, TypeError) as error:
+            raise _damaged("JSON", value) from error
+        if not isinstance(found, (list, dict, type(None))):
+            raise _damaged("a list or an object", value)
+        return found
 
 
 networks = sa.Table(
