@@ -213,6 +213,24 @@ class ComputeContract:
         driver.destroy(domain.instance_id)
         assert names() == set()
 
+    def test_what_runs_can_be_started_again_and_needs_no_resume(self, make_driver: Make, plant: Plant) -> None:
+        """A driver that can be asked for more, such as a pause, has tests of its own for what comes of it."""
+        domain, driver = make_domain(), make_driver()
+        plant(domain.instance_id, "not-ours")
+        for question in (driver.obstacles, driver.resume):
+            with pytest.raises(DomainNotFound):
+                question(domain.instance_id)
+        ours = make_domain("web-2")
+        driver.spawn(ours)
+        driver.resume(ours.instance_id)
+        assert driver.power_state(ours.instance_id) is PowerState.RUNNING
+        assert [info.fault for info in driver.list_domains()] == [""]
+        assert list(driver.obstacles(ours.instance_id)) == []
+        driver.stop(ours.instance_id, force=True)
+        driver.resume(ours.instance_id)
+        assert driver.power_state(ours.instance_id) is PowerState.SHUTDOWN
+        assert list(driver.obstacles(ours.instance_id)) == []
+
     def test_stop_and_start_of_none_or_of_what_is_not_ours(self, make_driver: Make, plant: Plant) -> None:
         domain, driver = make_domain(), make_driver()
         still_runs = plant(domain.instance_id, "not-ours")
