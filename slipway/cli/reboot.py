@@ -17,6 +17,6 @@ from slipway.cli.options import Options, common_options, example
 def command(options: Options, names: tuple[str, ...], project: str | None, force: bool, timeout: float | None) -> int:
     """Reboot the instances called NAME (or with this id): stop each as `slipway stop` does, and start it.
 
-    One whose domain ended by itself is started.
+    One whose domain ended by itself is started. A guest that could not be started again is not stopped.
     """
     return power.change_power("reboot", options, names, project, force=force, timeout=timeout)

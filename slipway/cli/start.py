@@ -14,8 +14,8 @@ from slipway.cli.options import Options, common_options, example
 @common_options()
 @click.pass_obj
 def command(options: Options, names: tuple[str, ...], project: str | None) -> int:
-    """Start the instances called NAME (or with this id) that are STOPPED. One that is ACTIVE is left as it is.
+    """Start the instances called NAME (or with this id) that are STOPPED, and have those that are PAUSED go on.
 
-    A domain that ended by itself, as `slipway audit` tells, is started by `slipway reboot`: its instance is ACTIVE.
+    One that is ACTIVE is left as it is, unless its domain has ended by itself. What a start needs and is gone is said.
     """
     return power.change_power("start", options, names, project)

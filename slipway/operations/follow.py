@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from slipway.drivers.registry import Drivers
-from slipway.errors import InstanceNotFound, WiringError
+from slipway.errors import InstanceNotFound, InvalidInput, SlipwayError
 from slipway.flows.tasks.base import Tools
 from slipway.listeners import tell
 from slipway.model.network import DhcpOption, Network, Port, Subnet
@@ -29,7 +29,9 @@ def check_dhcp_options(options: Sequence[DhcpOption], store: Store, drivers: Dri
     for host in may_be_wired(store, drivers):
         try:
             drivers.on(host).wiring.check_dhcp_options(options)
-        except WiringError:
+        except InvalidInput:
+            raise
+        except SlipwayError:
             log.info("host %s could not be asked for DHCP options", host.name, exc_info=True)
 
 

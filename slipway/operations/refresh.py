@@ -79,7 +79,7 @@ def outdated(store: Store, drivers: Drivers) -> Iterator[tuple[str, str, str]]:
                 yield follower.kind, follower.host, port_id
         except PortNotFound:
             continue
-        except SlipwayError:
+        except Exception:
             log.info("network %s on host %s", follower.network_id, follower.host, exc_info=True)
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from slipway.cli.main import main
 from slipway.errors import BadRequest
 from slipway.model.network import Context, Port
 from slipway.model.record import Event
@@ -416,6 +418,10 @@ instances:
                 network_id=slipway.network.create_network(name="else").id, ip_version=4, cidr="10.7.0.0/24"
             )
             assert told == []
+            words = ["subnet", "update", subnet.id, "--dns-nameserver", "9.9.9.9", "--state", str(tmp_path / "state")]
+            done = CliRunner().invoke(main, words)
+            assert done.exit_code == 0, done.output
+            assert f"slipway: warning: the change is on record, and host {lost} could not follow it: " in done.stderr
             (port,) = slipway.network.list_ports(device_id=slipway.show("second").instance.id)
             with client(netns, f"brq{port.network_id}"[:14], port.mac_address, tmp_path) as guest:
                 assert guest.ask()["dns"] == "9.9.9.9"
