@@ -43,7 +43,6 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         if not isinstance(error, BrokenPipeError):
             say(f"slipway: the output cannot be written: {error.strerror}", err=True)
         return Code.UNEXPECTED
-    error = _explained(error)
     if _verbose(argv) and not isinstance(error, (click.ClickException, click.Abort)):
         import traceback
 
@@ -59,20 +58,14 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
     return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile, InvalidRequest)) else Code.UNEXPECTED
 
 
-misfits: Callable[[], tuple[str, ...]] = tuple
-"""What in the record of this command is there by somebody's hand alone."""
-
-
-def _explained(error: BaseException) -> BaseException:
-    """An error that nobody has thought of, as what it comes from, where that is in the record."""
-    known = (click.ClickException, click.Abort, SlipwayError, BuildInterrupted, KeyboardInterrupt, OSError)
-    if not isinstance(error, known):
-        with suppress(SlipwayError):
-            if found := misfits():
-                explained = DatabaseDamaged(f"the record was changed by hand: {found[0]} ({named(error)})")
-                explained.__cause__ = error
-                return explained
-    return error
+def explained(error: Exception, misfits: Callable[[], Sequence[str]]) -> Exception:
+    """An error that nobody has thought of, as what it comes from, where that is a value in the record."""
+    if isinstance(error, (click.ClickException, click.Abort, click.exceptions.Exit, SlipwayError, OSError)):
+        return error
+    found: Sequence[str] = ()
+    with suppress(SlipwayError):
+        found = misfits()
+    return DatabaseDamaged(f"the record was changed by hand: {found[0]} ({named(error)})") if found else error
 
 
 def _described(error: BaseException) -> dict[str, object]:

@@ -74,6 +74,18 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry it out; an error that nobody has thought of is told as what it comes from, where that is known."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from slipway.cli.failures import explained
+
+            found = explained(error, ctx.ensure_object(Options).misfits)
+            if found is error:
+                raise
+            raise found from error
+
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
         """Run a command and leave with its exit code; an error is one line, or JSON where that was asked for."""
         argv = list(sys.argv[1:] if args is None else args)

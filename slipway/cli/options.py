@@ -52,6 +52,8 @@ class Options:
     output: str = "text"
     verbose: bool = False
     typed: dict[str, str] = field(default_factory=dict)
+    misfits: Callable[[], tuple[str, ...]] = tuple
+    """What somebody's hand has put into the record that the command works on."""
 
     @property
     def json(self) -> bool:
@@ -166,7 +168,6 @@ def orchestrator(
     `faults` go off in it. Directory and database must be there, but for a command that may be a user's first (`new`).
     Raises a `StoreError` when they cannot be used.
     """
-    from slipway.cli import failures
     from slipway.cli.logs import logging_to_stderr
     from slipway.errors import DatabaseUnavailable
     from slipway.orchestrator import Orchestrator
@@ -195,7 +196,7 @@ def orchestrator(
         except OSError as error:
             text = f"the state directory {state} cannot be used: {error.strerror or error}; name another with --state"
             raise DatabaseUnavailable(text) from error
-        failures.misfits = made.misfits
+        options.misfits = made.misfits
         with made:
             if new and (left := made.began_beside):
                 say(

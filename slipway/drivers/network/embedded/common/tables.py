@@ -32,10 +32,11 @@ class Address(sa.TypeDecorator[IpAddress]):
         try:
             return None if value is None else from_hex(value)
         except (ValueError, TypeError) as error:
-            raise _damaged("an address", value) from error
+            raise damaged("an address", value) from error
 
 
-def _damaged(what: str, value: object) -> RecordDamaged:
+def damaged(what: str, value: object) -> RecordDamaged:
+    """The error of a value that none of Slipway's writes, put there by hand."""
     return RecordDamaged(f"the network service has {value!r} on record where {what} should be: put right that row")
 
 
@@ -59,9 +60,9 @@ class Json(sa.TypeDecorator[Any]):
         try:
             found = msgspec.json.decode(value) if value else None
         except (msgspec.MsgspecError, TypeError) as error:
-            raise _damaged("JSON", value) from error
+            raise damaged("JSON", value) from error
         if not isinstance(found, (list, dict, type(None))):
-            raise _damaged("a list or an object", value)
+            raise damaged("a list or an object", value)
         return found
 
 

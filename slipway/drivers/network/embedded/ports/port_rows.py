@@ -12,6 +12,7 @@ from slipway.drivers.network.embedded.addressing.fixed_ips import Taken
 from slipway.drivers.network.embedded.common.listing import IS_ADMIN, IS_VIEWER, usable
 from slipway.drivers.network.embedded.common.tables import (
     allocations,
+    damaged,
     from_hex,
     networks,
     port_security_groups,
@@ -113,14 +114,20 @@ def with_subnets(rows: Sequence[Any]) -> Sequence[Any]:
 def taken(row: sa.Row[Any]) -> list[Taken]:
     """The row's addresses, in their order."""
     parts = (item.split("-", 2) for item in (row.addresses or "").split())
-    found = [Taken(subnet_id, from_hex(digits), int(position)) for position, digits, subnet_id in parts]
+    try:
+        found = [Taken(subnet_id, from_hex(digits), int(position)) for position, digits, subnet_id in parts]
+    except ValueError as error:
+        raise damaged("addresses (position-address-subnet)", row.addresses) from error
     return sorted(found, key=lambda each: each.position)
 
 
 def groups_of(row: sa.Row[Any]) -> tuple[str, ...]:
     """The row's security groups, in their order."""
     parts = [item.partition("-") for item in (row.groups or "").split()]
-    return tuple(group for position, _, group in sorted(parts, key=lambda part: int(part[0])))
+    try:
+        return tuple(group for position, _, group in sorted(parts, key=lambda part: int(part[0])))
+    except ValueError as error:
+        raise damaged("security groups (position-group)", row.groups) from error
 
 
 def from_row(row: sa.Row[Any]) -> Port:

@@ -19,6 +19,7 @@ from slipway.drivers.network.embedded.common.tables import (
     IpAddress,
     allocation_pools,
     allocations,
+    damaged,
     free_ranges,
     from_hex,
     networks,
@@ -58,8 +59,11 @@ Resting: TypeAlias = Mapping[IpAddress, int]
 
 
 def _pools(text: str | None) -> list[Range]:
-    parts = sorted((item.split("-") for item in (text or "").split()), key=lambda part: int(part[2]))
-    return [Range(from_hex(first), from_hex(last)) for first, last, _ in parts]
+    try:
+        parts = sorted((item.split("-") for item in (text or "").split()), key=lambda part: int(part[2]))
+        return [Range(from_hex(first), from_hex(last)) for first, last, _ in parts]
+    except (ValueError, IndexError) as error:
+        raise damaged("pools (first-last-position)", text) from error
 
 
 def _subnet(row: sa.Row[Any]) -> Subnet:
