@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
@@ -31,7 +31,7 @@ from slipway.states.details import Details, details_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import Move, VmState
 from slipway.states.sqlitefile import make_state
-from slipway.states.store import Store, Transaction
+from slipway.states.store import Store
 from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
@@ -167,12 +167,6 @@ class Orchestrator:
         conductor = Conductor(_definition, self._tools, change_power, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng)
 
-    def _check_here(self, tx: Transaction, names: Collection[str]) -> None:
-        """Raise `HostElsewhere` for any of these hosts that is on record and belongs to another place."""
-        for usage in hosts.usages(tx):
-            if usage.host.name in names:
-                self._drivers.check_here(usage.host)
-
     def _check_world(self, file: RunFile) -> None:
         from slipway.operations.unrecorded import check_world
 
@@ -245,6 +239,7 @@ class Orchestrator:
         from slipway.flows.loader import absolute, known_workflows
         from slipway.operations.batch import run_in_order
         from slipway.operations.follow import follow
+        from slipway.operations.hosts import check_here
         from slipway.runfile.consistency import check_file
         from slipway.runfile.entries import DEFAULT_WORKFLOW
         from slipway.stacks.apply import bring_about
@@ -259,7 +254,7 @@ class Orchestrator:
         for host in file.hosts:
             self._drivers.on(host)
         with self._store.read() as tx:
-            self._check_here(tx, {host.name for host in file.hosts})
+            check_here(tx, (host.name for host in file.hosts), self._drivers)
             there = instances.all_there(tx, file.project, (entry.request.name for entry in file.instances))
         if replace_failed or not there:
             self._check_world(file)
@@ -411,6 +406,7 @@ class Orchestrator:
         has left the file goes.
         """
         from slipway.operations.batch import GONE, run_in_order
+        from slipway.operations.hosts import check_here
         from slipway.runfile.consistency import check_file
         from slipway.stacks.changes import Changes
         from slipway.stacks.takeback import take_back
@@ -420,7 +416,7 @@ class Orchestrator:
             found = instances.of_stack(tx, file.stack)
             for instance in found:
                 self._builder.check_here(tx, instance)
-            self._check_here(tx, stacks.members(tx, file.stack, stacks.Kind.HOST))
+            check_here(tx, stacks.members(tx, file.stack, stacks.Kind.HOST), self._drivers)
         built = [instance.name for instance in found]
         named = [entry.request.name for entry in reversed(file.instances)]
         left_the_file = [name for name in built if name not in named]

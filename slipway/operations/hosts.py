@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from slipway import errors
@@ -22,7 +22,7 @@ def add_host(host: Host, store: Store, drivers: Drivers) -> None:
     drivers.on(host)
     here = drivers.settle()
     with store.write() as tx:
-        _check_here(tx, host.name, drivers)
+        check_here(tx, [host.name], drivers)
         hosts.save(tx, host, here)
 
 
@@ -41,7 +41,7 @@ def remove_host(name: str, store: Store, drivers: Drivers) -> None:
     with store.write() as tx:
         if not hosts.there(tx, name):
             raise errors.HostNotFound(f"no host {name} is on record")
-        _check_here(tx, name, drivers)
+        check_here(tx, [name], drivers)
         count = sum(claim.host == name for claim in hosts.all_claims(tx))
         if count:
             raise errors.HostInUse(f"host {name} has {count} instance{'s' if count > 1 else ''}: delete them first")
@@ -49,6 +49,8 @@ def remove_host(name: str, store: Store, drivers: Drivers) -> None:
         stacks.drop(tx, stacks.Kind.HOST, name)
 
 
-def _check_here(tx: Transaction, name: str, drivers: Drivers) -> None:
-    with suppress(errors.ComputeResourcesUnavailable, errors.RecordDamaged):
-        drivers.check_here(hosts.get(tx, name))
+def check_here(tx: Transaction, names: Iterable[str], drivers: Drivers) -> None:
+    """Raise `HostElsewhere` for any of these hosts that is on record and belongs to another place."""
+    for name in names:
+        with suppress(errors.ComputeResourcesUnavailable, errors.RecordDamaged):
+            drivers.check_here(hosts.get(tx, name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -16,11 +15,12 @@ from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
 from slipway.operations.differences import differences
+from slipway.operations.hosts import check_here
 from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
-from slipway.states import effects, hosts, instances
+from slipway.states import effects, instances
 from slipway.states.lease import Lease
 from slipway.states.machines import GOALS, Move, State, VmState, check_known, possible
 from slipway.states.store import Transaction
@@ -169,9 +169,7 @@ class Builder:
     def check_here(self, tx: Transaction, instance: Instance) -> None:
         """Raise `HostElsewhere` where something of the instance is on a host on which nothing may be done from here."""
         standing = (effect for effect in effects.effects_of(tx, instance.id) if effect.state is not EffectState.UNDONE)
-        for name in {effect.host for effect in standing if effect.host}:
-            with suppress(errors.ComputeResourcesUnavailable, errors.RecordDamaged):
-                self._tools.drivers.check_here(hosts.get(tx, name))
+        check_here(tx, {effect.host for effect in standing if effect.host}, self._tools.drivers)
 
     def _work(
         self, instance: Instance, status: Status, notify: Listener, stopping: Callable[[], bool], *, new: bool = False

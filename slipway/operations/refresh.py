@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import ClassVar, Protocol
+from functools import cache, partial
+from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -162,6 +163,7 @@ def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator
     with store.read() as tx:
         standing = effects.standing(tx, kinds=(Plug.kind, FilterPort.kind, ServeDhcp.kind))
     done = [effect for effect in standing if effect.state is EffectState.DONE]
+    home_of: _HomeOf = cache(partial(drivers.network.show_network, ADMIN))
     for host in wired:
         here = [effect for effect in done if effect.host == host.name]
         if not here:
@@ -172,11 +174,11 @@ def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator
             behind.append(Behind(host.name, None, error))
             continue
         for vif in _vifs(here, Plug.kind):
-            yield _Tap(host.name, wiring, drivers.network, vif)
+            yield _Tap(host.name, wiring, home_of, vif)
         for vif in _vifs(here, FilterPort.kind):
-            yield _Filter(host.name, wiring, drivers.network, vif)
+            yield _Filter(host.name, wiring, home_of, drivers.network, vif)
         for network_id, vifs in _served(here).items():
-            yield _Server(host.name, wiring, drivers.network, network_id, vifs)
+            yield _Server(host.name, wiring, home_of, drivers.network, network_id, vifs)
 
 
 def _vifs(done: Sequence[Effect], kind: str) -> Iterator[Vif]:
@@ -197,10 +199,14 @@ def _served(done: Sequence[Effect]) -> Mapping[str, Sequence[Vif]]:
     return served
 
 
+_HomeOf: TypeAlias = Callable[[str], Network]
+"""The network with this id, which the service is asked for once a pass."""
+
+
 class _Tap(Struct, frozen=True):
     host: str
     wiring: WiringDriver
-    network: NetworkDriver
+    home_of: _HomeOf
     vif: Vif
     kind: ClassVar[str] = Plug.kind
 
@@ -215,12 +221,13 @@ class _Tap(Struct, frozen=True):
         return () if self.wiring.tap_is_current(self._now()) else (self.vif.devname,)
 
     def _now(self) -> Vif:
-        return replace(self.vif, mtu=self.network.show_network(ADMIN, self.network_id).mtu)
+        return replace(self.vif, mtu=self.home_of(self.network_id).mtu)
 
 
 class _Filter(Struct, frozen=True):
     host: str
     wiring: WiringDriver
+    home_of: _HomeOf
     network: NetworkDriver
     vif: Vif
     kind: ClassVar[str] = FilterPort.kind
@@ -237,13 +244,14 @@ class _Filter(Struct, frozen=True):
 
     def _now(self) -> tuple[Vif, Sequence[SecurityGroupRule]]:
         port = self.network.show_port(ADMIN, self.vif.port_id)
-        now = _as_now(self.vif, port, self.vif.subnets, self.network.show_network(ADMIN, self.network_id))
+        now = _as_now(self.vif, port, self.vif.subnets, self.home_of(self.network_id))
         return now, rules_of(self.network, Context(port.project_id, is_admin=True), now)
 
 
 class _Server(Struct, frozen=True):
     host: str
     wiring: WiringDriver
+    home_of: _HomeOf
     network: NetworkDriver
     network_id: str
     vifs: Sequence[Vif]
@@ -269,7 +277,7 @@ class _Server(Struct, frozen=True):
         return self.network.find_port(ADMIN, server_key(self.network_id, self.host))
 
     def _now(self, subnets: Sequence[Subnet]) -> Sequence[Vif]:
-        home = self.network.show_network(ADMIN, self.network_id)
+        home = self.home_of(self.network_id)
         ports = {port.id: port for port in self.network.list_ports(ADMIN, network_id=self.network_id)}
         return [_as_now(vif, ports[vif.port_id], subnets, home) for vif in self.vifs if vif.port_id in ports]
 
