@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import slipway
+from tests.running import run_pytest
 
 GUIDE = Path(__file__).parents[2] / "docs" / "writing-tasks-and-drivers.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
@@ -32,17 +31,6 @@ def package(tmp_path: Path) -> Path:
     points = [f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in of.items()) for group, of in groups]
     (info / "entry_points.txt").write_text("\n".join(points))
     return tmp_path
-
-
-def run_pytest(directory: Path, *words: str) -> tuple[int, str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{directory}:{Path(slipway.__file__).parents[1]}",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "slipway.pytest_plugin", "-p", "no:cacheprovider", *words]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_the_guides_tests_pass(package: Path) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import slipway
+from tests.running import run_pytest
 
 EXAMPLE = Path(__file__).with_name("example")
 POINTS = """
@@ -31,20 +28,6 @@ def project(tmp_path: Path) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dnstask\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(POINTS)
     return directory
-
-
-def run_pytest(directory: Path, *words: str) -> tuple[int, str]:
-    """The exit code and the output of a pytest in that directory."""
-    root = str(Path(slipway.__file__).parents[1])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{directory}:{root}",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "slipway.pytest_plugin", "-p", "no:cacheprovider", *words]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_the_leak_of_a_users_task_is_found(project: Path) -> None:

@@ -22,6 +22,7 @@ from slipway import errors
 from slipway.drivers.network.embedded.addressing.addresses import eui64
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.model.network import Context, Network, Port, Subnet
+from slipway.model.neutron import ADMIN
 from slipway.settings import Settings
 from slipway.states.schema import hosts
 from slipway.states.store import Store, Transaction
@@ -172,10 +173,10 @@ class Case:
         for name, known in self.names.items():
             if known == group_id:
                 return f"${name}"
-        return self.driver.show_security_group(Context("", is_admin=True), group_id, tx=self.tx).name
+        return self.driver.show_security_group(ADMIN, group_id, tx=self.tx).name
 
     def _address(self, subnet_id: str, text: str, port: Port, asked: list[Any]) -> dict[str, Any]:
-        subnet: Subnet = self.driver.show_subnet(Context("", is_admin=True), subnet_id, tx=self.tx)
+        subnet: Subnet = self.driver.show_subnet(ADMIN, subnet_id, tx=self.tx)
         ip = ipaddress.ip_address(text)
         pools = [(ipaddress.ip_address(pool.start), ipaddress.ip_address(pool.end)) for pool in subnet.allocation_pools]
         how = "requested" if any(each and ipaddress.ip_address(each) == ip for each in asked) else "auto"

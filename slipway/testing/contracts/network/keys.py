@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from slipway.drivers.network.base import NetworkDriver
-from slipway.model.network import Context, Network, Subnet
+from slipway.model.network import Network, Subnet
+from slipway.model.neutron import ADMIN
 from slipway.testing.contracts.network.service import HOSTS, NOBODY, Service, ServiceContract
 from slipway.testing.contracts.samples import PATIENCE
 
@@ -53,7 +54,7 @@ class KeysContract(ServiceContract):
     ) -> None:
         """As audit does."""
         port = driver.create_port(service.user, network_id=network.id)
-        assert port.id in {each.id for each in driver.list_ports(Context("", is_admin=True))}
+        assert port.id in {each.id for each in driver.list_ports(ADMIN)}
 
     # --- keys -------------------------------------------------------------------------------------------------------
 
