@@ -77,9 +77,10 @@ def meaning(rule: _Rule) -> tuple[object, ...]:
 
 def eui64(cidr: str, mac: str) -> IPv6Address:
     """The SLAAC address of a MAC in an IPv6 network: its prefix and the EUI-64 interface id (RFC 4291, appendix A)."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return IPv6Network(cidr).network_address + int.from_bytes(interface, "big")
+    # TaskFlow has loaded it where something is built; what only looks at the record does without.
+    from netaddr import EUI
+
+    return IPv6Address(int(EUI(mac).ipv6(int(IPv6Network(cidr).network_address))))
 
 
 def tap_name(port_id: str) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Literal
 
 from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort
 from slipway.model.network import SecurityGroupRule
-from slipway.model.neutron import protocol_number
+from slipway.model.neutron import eui64, protocol_number
 
 MARK = 0x40000000
 """The bit of a packet's mark that says, between two of our hooks, that it answers something."""
@@ -170,7 +170,7 @@ def _sources(port: FilteredPort) -> Iterator[str]:
     for mac in macs:
         networks = [network for of, network in sources if of == mac]
         v4 = _addresses(networks, 4)
-        v6 = _addresses([*networks, IPv6Network(_link_local(mac))], 6)
+        v6 = _addresses([*networks, IPv6Network(eui64("fe80::/64", mac))], 6)
         # Sender 0.0.0.0: asking whether an address is free (RFC 5227).
         yield f"ether saddr {mac} arp saddr ether {mac} arp operation request arp saddr ip 0.0.0.0 accept"
         if v4:
@@ -182,12 +182,6 @@ def _sources(port: FilteredPort) -> Iterator[str]:
     yield "ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept"
     yield "ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { 131, 135, 143 } accept"
     yield "drop"
-
-
-def _link_local(mac: str) -> IPv6Address:
-    octets = bytes.fromhex(mac.replace(":", ""))
-    host = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
-    return IPv6Address(bytes.fromhex("fe80000000000000") + host)
 
 
 def _rule(rule: SecurityGroupRule) -> str:
