@@ -175,6 +175,34 @@ class InvalidArguments(AbortBuild):
     """What a workflow passes to a task is not what the task takes; nothing was done."""
 
 
+class ConditionFailed(AbortBuild):
+    """What a workflow asserts does not hold; the text is the workflow's message."""
+
+
+class UnexpectedAnswer(AbortBuild):
+    """A server answered a request otherwise than the workflow expects."""
+
+
+class ServerUnavailable(TransientError):
+    """A server cannot be reached, or says that it cannot answer now."""
+
+
+class CommandFailed(AbortBuild):
+    """A command could not be started, or ended otherwise than with 0; the text has the end of what it said."""
+
+
+class CommandsNotAllowed(AbortBuild):
+    """A workflow runs a command, and whoever runs the workflow has not allowed that."""
+
+
+class InstanceFailed(AbortBuild):
+    """What a workflow asked for of an instance ended with a fault; the text is the fault."""
+
+
+class RunFailed(AbortBuild):
+    """A run that a workflow waited for did not succeed."""
+
+
 class UnknownTask(SlipwayError):
     """No task of this name, or of this kind of effect, is installed."""
 

@@ -44,7 +44,9 @@ instances: {web-1: {flavor: small, image: tiny, networks: [a], user_data: "#clou
 DEFINITION = load_definition(
     find_definition("build-instance"), {name: task.signature for name, task in CATALOG.items()}
 )
-OURS = {name: task for name, task in CATALOG.items() if type(task).__module__.startswith("slipway.")}
+OURS = {
+    name: task for name, task in CATALOG.items() if type(task).__module__.startswith("slipway.") and task.in_build_only
+}
 VOLATILE = {"status"}
 """Of a port, which tells of the instance and of the network's DHCP server, and goes with the port."""
 

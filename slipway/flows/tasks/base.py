@@ -26,9 +26,10 @@ from slipway.states.store import Store, Transaction
 
 
 class Tools(Struct, frozen=True):
-    """What the steps of all builds share, passed in so that nothing is global.
+    """What the steps of all builds and runs share, passed in so that nothing is global.
 
     What `clock` says is written down and nothing more; deadlines and durations go by `monotonic`, in seconds.
+    `allow_commands`: whether workflows may run commands on this machine.
     """
 
     store: Store
@@ -37,6 +38,7 @@ class Tools(Struct, frozen=True):
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
+    allow_commands: bool = False
 
 
 class RunInfo(Struct, frozen=True):

@@ -12,13 +12,17 @@ from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.checks import faults_of
 from slipway.flows.tasks.claim import ClaimHost
+from slipway.flows.tasks.command import Command
 from slipway.flows.tasks.disks import CreateDisk, CreateSeed, MapDisks, MapSeed
 from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
+from slipway.flows.tasks.flowcontrol import Assert, Log, Pause, Set, Sleep
+from slipway.flows.tasks.http import Http
 from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.ready import WaitReady
 from slipway.flows.tasks.requirements import RequireVifs
 from slipway.flows.tasks.schedule import Schedule
+from slipway.flows.tasks.waiting import WaitFor
 from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
 from slipway.model.record import Effect
 from slipway.texts import named
@@ -43,6 +47,14 @@ _ALL: tuple[type[Task], ...] = (
     Wait,
     WaitReady,
     Finish,
+    Http,
+    Command,
+    WaitFor,
+    Pause,
+    Sleep,
+    Assert,
+    Log,
+    Set,
 )
 
 

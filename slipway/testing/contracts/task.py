@@ -1,6 +1,7 @@
 """What every task guarantees, as `slipway.flows.tasks.base` says it.
 
-A task with an undo is put to the test by `TaskContract`, one that needs none by `NoUndoContract`.
+A task with an undo is put to the test by `TaskContract`, one that needs none by `NoUndoContract`, and one whose effect
+only another step takes back, which is `irreversible`, by `IrreversibleContract`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
+from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools, Work
 from slipway.flows.tasks.checks import faults_of
 from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Host
@@ -42,24 +43,30 @@ class Given(Struct, frozen=True):
     """A task with what it is done with."""
 
     task: Task
-    work: BuildWork
+    work: Work
     arguments: Mapping[str, Any]
 
     @property
     def durability(self) -> Durability:
-        """As the task says for this host."""
-        return self.task.durability(self.work.tools, self.work.host)
+        """As the task says for this host, or without one."""
+        host = self.work.host if isinstance(self.work, BuildWork) else None
+        return self.task.durability(self.work.tools, host)
+
+    @property
+    def accepted(self) -> Mapping[str, Any]:
+        """The arguments as `do` takes them. Those of a build's step are records of earlier steps already."""
+        return self.arguments if self.task.in_build_only else self.task.accept(self.arguments)
 
     def do(self) -> Any:
         """Do it, as the ledger would."""
-        return self._call(lambda work: self.task.do(work, **self.arguments))
+        return self._call(lambda work: self.task.do(work, **self.accepted))
 
     def do_and_die(self) -> Any:
         """Do it in a process that dies before that is on record; the rows of a task that is local go as well."""
         if self.durability is not Durability.LOCAL:
             return self.do()
         with suppress(_DiedError), self.work.tools.store.write() as tx:
-            result = self.task.do(replace(self.work, tx=tx), **self.arguments)
+            result = self.task.do(replace(self.work, tx=tx), **self.accepted)
             raise _DiedError
         return result
 
@@ -71,7 +78,7 @@ class Given(Struct, frozen=True):
         kept = {name: getattr(recorded, name) for name in recorded.__struct_fields__}
         self._call(lambda work: undo(work, result, **kept))
 
-    def _call(self, call: Callable[[BuildWork], Any]) -> Any:
+    def _call(self, call: Callable[[Work], Any]) -> Any:
         if self.durability is not Durability.LOCAL:
             return call(self.work)
         with self.work.tools.store.write() as tx:
@@ -79,10 +86,10 @@ class Given(Struct, frozen=True):
 
 
 class AnyTaskContract:
-    """What holds of both kinds of task. A subclass overrides the fixtures `task` and, where it takes any, `arguments`.
+    """What holds of all kinds of task. A subclass overrides the fixtures `task` and, where it takes any, `arguments`.
 
-    By default the task is done for an instance that is on record and is being built on a simulated host; whoever needs
-    more overrides `tools`, `instance`, `host`, or `work` as a whole.
+    By default a task of a build is done for an instance that is on record and is being built on a simulated host, and
+    another one in a run of a workflow; whoever needs more overrides `tools`, `instance`, `host`, or `work` as a whole.
     """
 
     @pytest.fixture
@@ -124,14 +131,20 @@ class AnyTaskContract:
             )
 
     @pytest.fixture
-    def work(self, tools: Tools, instance: Instance, host: Host, task: Task, arguments: Mapping[str, Any]) -> BuildWork:
+    def work(self, request: pytest.FixtureRequest, tools: Tools, task: Task, arguments: Mapping[str, Any]) -> Work:
         """The effect that is done, and what the task may use for it."""
+        deadline = tools.monotonic() + 3600
+        if not task.in_build_only:
+            run = RunInfo("7c9e6679-7425-40de-944b-e07fc1f90ae7", "mine", "demo")
+            return Work(effect_of_run(task, arguments, run, at=tools.clock()), run, tools, deadline)
+        instance: Instance = request.getfixturevalue("instance")
+        host: Host = request.getfixturevalue("host")
         effect = effect_of(task, arguments, instance, host, tools)
         run = RunInfo(instance.id, instance.workflow, instance.project)
-        return BuildWork(effect, run, tools, tools.monotonic() + 3600, instance=instance, host=host)
+        return BuildWork(effect, run, tools, deadline, instance=instance, host=host)
 
     @pytest.fixture
-    def given(self, task: Task, work: BuildWork, arguments: Mapping[str, Any]) -> Given:
+    def given(self, task: Task, work: Work, arguments: Mapping[str, Any]) -> Given:
         """All of it."""
         return Given(task, work, arguments)
 
@@ -145,15 +158,17 @@ class AnyTaskContract:
 
     def test_the_arguments_of_undo_survive_the_record(self, given: Given) -> None:
         kept = given.task.arguments_of(given.work.effect)
-        assert {name: getattr(kept, name) for name in kept.__struct_fields__} == {
-            name: given.arguments[name] for name in kept.__struct_fields__
-        }
+        names = kept.__struct_fields__
+        assert {name: getattr(kept, name) for name in names} == {name: given.accepted[name] for name in names}
 
     def test_its_key_is_the_same_whenever_it_is_asked_for(self, given: Given) -> None:
         """Before it is done and afterwards: its scope and host follow from its arguments."""
         before, work = given.work.effect, given.work
-        assert work.host is not None
         given.do()
+        if not isinstance(work, BuildWork):
+            assert given.task.scope_of(given.accepted) is before.scope
+            return
+        assert work.host is not None
         assert effect_of(given.task, given.arguments, work.instance, work.host, work.tools, like=before) == before
 
 
@@ -162,10 +177,35 @@ class NoUndoContract(AnyTaskContract):
 
     def test_it_says_that_and_why_it_needs_no_undo(self, task: Task) -> None:
         assert task.undo is None
-        assert "needs no undo" in " ".join((type(task).__doc__ or "").lower().split())
+        assert not task.irreversible
+        assert "needs no undo" in _words(task)
 
     def test_doing_it_again_gives_the_same(self, given: Given) -> None:
         assert given.do() == given.do()
+
+
+class IrreversibleContract(AnyTaskContract):
+    """A task with an effect and no undo: another step takes it back. A subclass overrides `holdings` as well."""
+
+    @pytest.fixture
+    def holdings(self) -> Holdings:
+        """As in `TaskContract`."""
+        raise NotImplementedError(f"{type(self).__name__}: override the fixture holdings")
+
+    def test_it_says_that_it_has_no_undo(self, given: Given) -> None:
+        assert given.task.undo is None
+        assert given.task.irreversible
+        assert "no undo" in _words(given.task)
+        assert given.durability is Durability.FOREIGN
+
+    def test_doing_it_twice_is_doing_it_once(self, given: Given, holdings: Holdings) -> None:
+        """As after a crash, or when an answer was lost."""
+        before = holdings()
+        first = given.do()
+        left = holdings()
+        assert left != before, "the task had no effect that the fixture holdings tells of"
+        assert given.do() == first
+        assert holdings() == left
 
 
 class TaskContract(AnyTaskContract):
@@ -243,3 +283,15 @@ def effect_of(
     ledger = Ledger(tools.store, InstanceOwner(instance), clock=tools.clock, monotonic=tools.monotonic)
     key = ledger.key(Intent(step, slot, task.kind, scope, on, kept, 60.0))
     return Effect(key, instance.id, ledger.attempt, step, slot, task.kind, scope, on, EffectState.INTENDED, kept)
+
+
+def effect_of_run(task: Task, arguments: Mapping[str, Any], run: RunInfo, *, at: datetime) -> Effect:
+    """The row of the ledger with which a run does the task, begun `at`."""
+    accepted = task.accept(arguments)
+    kept = codec.encode({name: accepted[name] for name in task.arguments_type.__struct_fields__})
+    key, scope = f"{run.id}/{task.name}/0", task.scope_of(accepted)
+    return Effect(key, run.id, 1, task.name, 0, task.kind, scope, None, EffectState.INTENDED, kept, started_at=at)
+
+
+def _words(task: Task) -> str:
+    return " ".join((type(task).__doc__ or "").lower().split())

@@ -1,0 +1,164 @@
+"""Send a request to an HTTP server. The library for it is loaded when the first one is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from slipway.checks.urls import url_mistake
+from slipway.drivers.deadline import in_time
+from slipway.errors import InvalidArguments, ServerUnavailable, StepTimeout, UnexpectedAnswer
+from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.model.request import Host
+from slipway.states.ledger import Durability
+from slipway.texts import masked_url, named
+from slipway.yamlfile.mistakes import quoted
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_BYTES = 1 << 20
+"""How much of an answer is kept."""
+
+_SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+_METHOD = re.compile(r"[A-Za-z]{1,20}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_TOO_MANY_REQUESTS = 429
+
+
+class HttpResponse(Struct, frozen=True):
+    """An answer. `headers` by their names in small letters; `json` where the answer is JSON, `text` where it is not.
+
+    `cut`: there was more of it than is kept, 1 MiB, and what is kept is in `text`.
+    """
+
+    status: int
+    headers: Mapping[str, str] = {}
+    text: str = ""
+    json: Any = None
+    cut: bool = False
+
+
+class Http(Task):
+    """Send an HTTP request and get the answer.
+
+    Requests that change something bear the header `Idempotency-Key` with the effect's key, which is the same when the
+    request is sent again after a crash. Redirects are not followed.
+    Has no undo of its own: what takes a request back is another one, which the step's `revert` says.
+    """
+
+    name = "http"
+    kind = "http-request"
+    irreversible = True
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """What it changes is another's."""
+        return Durability.FOREIGN
+
+    def do(
+        self,
+        work: Work,
+        url: str,
+        method: str = "GET",
+        headers: Mapping[str, str] = {},
+        json: Any = None,
+        body: str | None = None,
+        expect: tuple[int, ...] | int | None = None,
+    ) -> HttpResponse:
+        """`expect`: the status codes that are no failure, without it those from 200 to 299.
+
+        Raises `UnexpectedAnswer` for another one, but `ServerUnavailable`, which is tried again where the workflow says
+        so, for 429 and 5xx and where nobody answers; `StepTimeout` at the step's deadline. It is not ended by anything
+        else: a request that nobody waits for could come after the one that takes it back.
+        """
+        method = method.upper()
+        _check(url, method, headers, json, body)
+        if method not in _SAFE and not any(name.lower() == "idempotency-key" for name in headers):
+            headers = {**headers, "Idempotency-Key": work.effect.key}
+        what = f"{method} {masked_url(url)}"
+        answer = send(what, work.deadline - work.tools.monotonic(), method, url, headers, json, body)
+        expected = expect if isinstance(expect, tuple) else (expect,) if expect is not None else range(200, 300)
+        if answer.status in expected:
+            return answer
+        text = f"{what} answered {answer.status}{_phrase(answer.status)}"
+        if answer.status == _TOO_MANY_REQUESTS or answer.status >= 500:
+            raise ServerUnavailable(text)
+        raise UnexpectedAnswer(text)
+
+
+def _check(url: str, method: str, headers: Mapping[str, str], json: Any, body: str | None) -> None:
+    """Raise `InvalidArguments` for what is no request."""
+    is_http = url.partition("://")[0].lower() in ("http", "https")
+    if wrong := url_mistake(url) if is_http else "must be an http or https URL":
+        raise InvalidArguments(f"http: url {wrong}")
+    if not _METHOD.fullmatch(method):
+        raise InvalidArguments("http: method must be one of HTTP's, such as GET or PUT")
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise InvalidArguments(f"http: header {quoted(name)} has signs that no header may have")
+    if json is not None and body is not None:
+        raise InvalidArguments("http: json and body exclude each other")
+
+
+def send(
+    what: str, seconds: float, method: str, url: str, headers: Mapping[str, str], json: Any = None, body: Any = None
+) -> HttpResponse:
+    """The answer to a request, which messages call `what`, whatever its status.
+
+    Raises `ServerUnavailable`, `UnexpectedAnswer` for what is no HTTP, `StepTimeout` after so many seconds: the library
+    bounds each wait for a part, but not a server that sends a part now and then.
+    """
+    import httpx
+
+    def call() -> HttpResponse:
+        # An answer that grows when it is unpacked could be of any size.
+        given = {"Accept-Encoding": "identity", **headers}
+        content = {"content": body} if json is None else {"json": json}
+        with httpx.Client(timeout=seconds) as client, client.stream(method, url, headers=given, **content) as response:
+            return _kept(response)
+
+    try:
+        if seconds > 0:
+            return in_time(call, seconds, name="slipway-http")
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise InvalidArguments(f"http: url is none that can be used: {error}") from error
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise StepTimeout(f"{what}: no answer within {seconds:.3g} s") from error
+    except httpx.TransportError as error:
+        raise ServerUnavailable(f"{what}: {named(error)}") from error
+    except httpx.HTTPError as error:
+        raise UnexpectedAnswer(f"{what}: {named(error)}") from error
+    raise StepTimeout(f"{what}: the time of the step is over")
+
+
+def _kept(response: httpx.Response) -> HttpResponse:
+    """What is kept of an answer, as much of it as is read."""
+    content = bytearray()
+    for part in response.iter_bytes():
+        content += part
+        if len(content) > MOST_BYTES:
+            break
+    cut = len(content) > MOST_BYTES
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not cut and (kind == "application/json" or kind.endswith("+json")):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return HttpResponse(response.status_code, headers, json=msgspec.json.decode(content))
+    try:
+        text = content[:MOST_BYTES].decode(response.charset_encoding or "utf-8", "replace")
+    except LookupError:
+        text = content[:MOST_BYTES].decode("utf-8", "replace")
+    return HttpResponse(response.status_code, headers, text, cut=cut)
+
+
+def _phrase(status: int) -> str:
+    with suppress(ValueError):
+        return f" ({HTTPStatus(status).phrase})"
+    return ""
