@@ -201,6 +201,22 @@ def test_a_route_to_everywhere_is_the_default_route(make_instance: MakeInstance,
     assert nic["routes"] == [{"to": "0.0.0.0/0", "via": "10.1.0.9"}]
 
 
+def test_a_next_hop_outside_the_subnet_is_on_the_link(make_instance: MakeInstance) -> None:
+    far = HostRoute("10.9.0.0/16", "192.0.2.9")
+    on = replace(STATIC, gateway_ip="192.0.2.1", host_routes=(*STATIC.host_routes, far))
+    nic = nics(make_instance(), vif(0, (on, "10.1.0.5")))["eth0"]
+    assert nic["routes"] == [
+        {"to": "172.16.0.0/12", "via": "10.1.0.9"},
+        {"to": "10.9.0.0/16", "via": "192.0.2.9", "on-link": True},
+        {"to": "0.0.0.0/0", "via": "192.0.2.1", "on-link": True},
+    ]
+    nic = nics(make_instance(), vif(0, (replace(STATIC6, gateway_ip="fd00::1"), "2001:db8::5")))["eth0"]
+    assert (nic["routes"], "gateway6" in nic) == ([{"to": "::/0", "via": "fd00::1", "on-link": True}], False)
+    # A link-local one is on every link.
+    nic = nics(make_instance(), vif(0, (replace(STATIC6, gateway_ip="fe80::1"), "2001:db8::5")))["eth0"]
+    assert (nic["gateway6"], "routes" in nic) == ("fe80::1", False)
+
+
 # --- user data and files --------------------------------------------------------------------------------------------
 
 JUST_FILES = {"write_files": [{"path": "/etc/motd", "content": "hällo\n", "permissions": "0600"}]}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from msgspec.structs import replace
 
 from examples.real.guest import unpack
 from slipway.drivers.disk.network_config import network_config
@@ -130,3 +132,15 @@ def test_a_route_to_everywhere(render: Render) -> None:
     ):
         assert words in said[renderer]
         assert "/64,2001" not in said[renderer]
+
+
+def test_a_gateway_outside_the_subnet(render: Render) -> None:
+    off = replace(STATIC, gateway_ip="192.0.2.1"), replace(EVERYWHERE, gateway_ip="fd00::1", host_routes=())
+    said = render(vif(0, (off[0], "10.1.0.5"), (off[1], "2001:db8:1::5")))
+    # The others drop `on-link`; none of them may fail over it.
+    netplan = yaml.safe_load(said["netplan"])["network"]["ethernets"]["eth0"]
+    assert {"to": "0.0.0.0/0", "via": "192.0.2.1", "on-link": True} in netplan["routes"]
+    assert {"to": "::/0", "via": "fd00::1", "on-link": True} in netplan["routes"]
+    assert not {"gateway4", "gateway6"} & set(netplan)
+    for renderer in said:
+        assert "192.0.2.1" in said[renderer]

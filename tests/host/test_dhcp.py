@@ -143,6 +143,30 @@ def test_a_guest_gets_what_the_record_says(world: World) -> None:
     assert world.served() == (vif.port_id,)
 
 
+def test_a_route_to_everywhere_is_the_one_default_route(world: World) -> None:
+    routes = (HostRoute("10.1.0.0/16", "10.9.0.7"), HostRoute("0.0.0.0/0", "10.9.0.8"))
+    world.subnets = (subnet(world.network, host_routes=routes),)
+    with world.client(world.serve(world.vif(1))) as guest:
+        told = guest.ask("121")
+    assert told["router"] == "10.9.0.8"
+    assert told["staticroutes"] == "10.1.0.0/16 10.9.0.7 0.0.0.0/0 10.9.0.8"
+
+
+def test_a_next_hop_outside_the_subnet_is_on_the_link(world: World) -> None:
+    routes = tuple(HostRoute(f"10.{number}.255.0/32", f"198.51.100.{number + 100}") for number in range(10, 30))
+    world.subnets = (subnet(world.network, gateway_ip="192.0.2.1", host_routes=routes),)
+    with world.client(world.serve(world.vif(1))) as guest:
+        told = guest.ask("121")
+    assert told["router"] == "192.0.2.1"
+    words = told["staticroutes"].split()
+    assert list(zip(words[::2], words[1::2], strict=True)) == [
+        ("192.0.2.1/32", "0.0.0.0"),
+        *((f"{route.nexthop}/32", "0.0.0.0") for route in routes[:5]),
+        *((route.destination, route.nexthop) for route in routes),
+        ("0.0.0.0/0", "192.0.2.1"),
+    ]
+
+
 def test_without_a_gateway_no_router_is_named(world: World) -> None:
     world.subnets = (subnet(world.network, gateway_ip=None),)
     vif = world.serve(world.vif(1))

@@ -18,6 +18,7 @@ from msgspec import Struct
 from slipway.model.machine import Vif
 from slipway.model.network import Subnet
 from slipway.model.neutron import AUTO_ADDRESS_MODES, eui64
+from slipway.model.routes import is_off_link, other_routes, way_out
 
 _SLAAC = {"slaac": "ipv6_slaac", "dhcpv6-stateless": "ipv6_dhcpv6-stateless"}
 """cloud-init's words for how an address comes about that is made from the MAC."""
@@ -36,7 +37,8 @@ class _Way(Struct, frozen=True):
     """How the guest comes by one of its addresses, and what it is told with it.
 
     `slaac` is cloud-init's word where the guest makes the address itself; `address`, with its prefix length, is one
-    that it is told. `gateway`: where its default route leads, if it is to have one by this.
+    that it is told. `gateway`: where its default route leads, if it is to have one by this. `off_link`: which of these
+    next hops are not in the subnet.
     """
 
     version: int
@@ -46,6 +48,7 @@ class _Way(Struct, frozen=True):
     address: str = ""
     gateway: str | None = None
     routes: tuple[tuple[str, str], ...] = ()
+    off_link: frozenset[str] = frozenset()
     servers: tuple[str, ...] = ()
 
 
@@ -64,9 +67,7 @@ def _ways(vif: Vif, routed: set[int]) -> Sequence[_Way]:
 
 def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> _Way:
     version, mode, servers = subnet.ip_version, subnet.ipv6_address_mode, subnet.dns_nameservers
-    # A route to everywhere is the default route, and more wanted than the gateway.
-    everywhere = (route.nexthop for route in subnet.host_routes if ip_network(route.destination).prefixlen == 0)
-    gateway = next(everywhere, subnet.gateway_ip)
+    gateway = way_out(subnet)
     if version in routed:
         gateway = None
     elif gateway is not None:
@@ -78,12 +79,14 @@ def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> _Way:
     if version == 6 and mode in AUTO_ADDRESS_MODES:
         own = ip_address(address) == eui64(subnet.cidr, vif.mac_address)
         return _Way(6, advertised=True, slaac=_SLAAC[mode] if own else "", servers=servers)
-    routes = tuple((route.destination, route.nexthop) for route in subnet.host_routes)
+    routes = tuple((route.destination, route.nexthop) for route in other_routes(subnet))
+    hops = {nexthop for _, nexthop in routes} | ({gateway} if gateway is not None else set())
     return _Way(
         version,
         address=f"{address}/{ip_network(subnet.cidr).prefixlen}",
         gateway=gateway,
-        routes=tuple(route for route in routes if ip_network(route[0]).prefixlen),
+        routes=routes,
+        off_link=frozenset(hop for hop in hops if is_off_link(subnet, hop)),
         servers=servers,
     )
 
@@ -97,11 +100,15 @@ def _ethernet(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
             nic["dhcp4" if way.version == 4 else "dhcp6"] = True
         if way.advertised:
             nic |= {"dhcp6": nic.get("dhcp6", False), "accept-ra": True}
-    routes = [{"to": to, "via": via} for way in ways for to, via in way.routes]
+    routes = [_route(way, to, via) for way in ways for to, via in way.routes]
     for way in ways:
-        if way.gateway is not None and way.version == 4:
-            routes.append({"to": "0.0.0.0/0", "via": way.gateway})
-        elif way.gateway is not None:
+        if way.gateway is None:
+            continue
+        if way.version == 4:
+            routes.append(_route(way, "0.0.0.0/0", way.gateway))
+        elif way.gateway in way.off_link:
+            routes.append(_route(way, "::/0", way.gateway))
+        else:
             # Of a route to ::/0 cloud-init 22.4 makes one to ::/64, wherever it does not write for netplan.
             nic["gateway6"] = way.gateway
     servers = list(dict.fromkeys(server for way in ways for server in way.servers))
@@ -111,6 +118,10 @@ def _ethernet(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
         "nameservers": {"addresses": servers} if servers else None,
     }
     return nic | {key: value for key, value in said.items() if value}
+
+
+def _route(way: _Way, to: str, via: str) -> dict[str, Any]:
+    return {"to": to, "via": via} | ({"on-link": True} if via in way.off_link else {})
 
 
 def _physical(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:

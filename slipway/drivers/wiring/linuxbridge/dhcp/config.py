@@ -20,12 +20,17 @@ from slipway.drivers.dhcp_options import check_form
 from slipway.errors import WiringError
 from slipway.model.machine import Lease, Vif
 from slipway.model.network import DhcpOption, Port, Subnet
+from slipway.model.routes import is_off_link, other_routes, way_out
 
 LEASE_SECONDS = 86400
 """Neutron's dhcp_lease_duration."""
 
 _LONGEST_LINE = 1000
 """dnsmasq reads 1024 bytes at a time and would take the rest of a longer line for a line of its own."""
+
+_MOST_OFF_LINK = 6
+"""How many next hops outside their subnet are said to be on the link: with 20 routes more would not go into an option's
+255 octets, nor into a line."""
 
 _IPV6_MTU = 1280
 """The least that IPv6 takes."""
@@ -181,15 +186,18 @@ def _subnet(subnet: Subnet, mtu: int) -> Iterator[str]:
         return
     yield f"dhcp-range=set:{tag},{first},static,{network.netmask},{LEASE_SECONDS}s"
     # Without a value: dnsmasq would otherwise name itself.
-    gateway = ip_address(subnet.gateway_ip).compressed if subnet.gateway_ip else None
+    gateway = way_out(subnet)
     yield f"{lead},option:router{f',{gateway}' if gateway else ''}"
     if names:
         yield f"{lead},option:dns-server,{','.join(names)}"
     yield f"{lead},option:mtu,{mtu}"
-    routes = [(ip_network(route.destination), ip_address(route.nexthop)) for route in subnet.host_routes]
-    if routes and gateway and not any(destination.prefixlen == 0 for destination, _ in routes):
+    routes = [(route.destination, route.nexthop) for route in other_routes(subnet)]
+    hops = dict.fromkeys([*([gateway] if gateway else ()), *(nexthop for _, nexthop in routes)])
+    # RFC 3442: a next hop of 0.0.0.0 is the link itself.
+    routes = [(f"{hop}/32", "0.0.0.0") for hop in hops if is_off_link(subnet, hop)][:_MOST_OFF_LINK] + routes
+    if routes and gateway:
         # RFC 3442: a client that is given routes ignores the router.
-        routes.append((ip_network("0.0.0.0/0"), ip_address(gateway)))
+        routes.append(("0.0.0.0/0", gateway))
     if routes:
         text = ",".join(f"{destination},{nexthop}" for destination, nexthop in routes)
         yield f"{lead},option:classless-static-route,{text}"
