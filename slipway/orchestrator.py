@@ -37,7 +37,7 @@ from slipway.states.urls import sqlite_url
 if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.definition import Definition
-    from slipway.flows.tasks.base import Tools
+    from slipway.flows.tasks.base import InstanceVerbs, Tools
     from slipway.networks import Networks
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
@@ -95,6 +95,7 @@ class Orchestrator:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
         executor: Executor | None = None,
+        allow_commands: bool = False,
     ) -> None:
         """`state`: the directory that holds everything of this machine; `db`: an SQLAlchemy URL, default a file in it.
 
@@ -105,7 +106,7 @@ class Orchestrator:
         `project`: on whose behalf `network` is called by default. `on_network_event` is told of every change of
         networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
         a host could not follow such a change (`host.behind`). `workflow`: a name that is known, or a path, by which is
-        built what a run file says no other one for.
+        built what a run file says no other one for. `allow_commands`: workflows may run commands on this machine.
         Raises `InvalidRequest` for settings that make no sense or what is no project's name, and a `StoreError` when
         the database cannot be used.
         """
@@ -120,6 +121,7 @@ class Orchestrator:
         if db is None:
             make_state(state)
         self._executor = executor
+        self._allow_commands = allow_commands
         self._sleep = sleep
         self._store = store(db or sqlite_url(state / "slipway.db"))
         self._settings = settings or self._settings_on_record()
@@ -156,7 +158,28 @@ class Orchestrator:
     def _tools(self) -> Tools:
         from slipway.flows.tasks.base import Tools
 
-        return Tools(self._store, self._drivers, self._settings, self._clock, self._monotonic, self._sleep)
+        return Tools(
+            self._store,
+            self._drivers,
+            self._settings,
+            self._clock,
+            self._monotonic,
+            self._sleep,
+            allow_commands=self._allow_commands,
+            instances=self._verbs(),
+        )
+
+    def _verbs(self) -> InstanceVerbs:
+        from slipway.flows.loader import absolute
+        from slipway.operations.verbs import Verbs
+        from slipway.runfile.inline import make_inline_request
+
+        def workflow() -> str:
+            found = absolute(self._workflow)
+            _definition(found)
+            return found
+
+        return Verbs(lambda: self._builder, lambda: self._tools, make_inline_request, workflow)
 
     @_Once
     def _builder(self) -> Builder:

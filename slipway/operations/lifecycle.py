@@ -40,47 +40,58 @@ class Builder:
         self._tools = tools
         self._rng = rng
         self._dropped: set[tuple[str, int]] = set()
-        """What this process stopped at because the record could not be written: by id and generation, which are those
-        of one taking. Its name may be on it still."""
+        """What this process stopped at, as it was told to or because the record could not be written: by id and
+        generation, which are those of one taking. Its name may be on it still."""
 
     # --- bringing about -------------------------------------------------------------------------------------------
 
     def create(
-        self, request: InstanceRequest, notify: Listener, timeout: float | None = None, *, workflow: str
+        self,
+        request: InstanceRequest,
+        notify: Listener,
+        timeout: float | None = None,
+        *,
+        workflow: str,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> Instance:
         """Build one instance by the workflow, or give the one of an earlier request with the same idempotency key.
 
         That one is gone on with where its worker is gone, and waited for, at most `timeout` seconds, while it is built.
+        `stopping` true: no further step is begun, which is `NotFinished`.
         Raises `InstanceExists`, `IdempotencyKeyReused`, `InstanceDeleted`, `InstanceBusy`, `NotFinished`, and
         `ValueError` before anything is on record.
         """
         check_seconds("the time-out", timeout)
         try:
             with self._tools.store.write() as tx:
-                earlier = instances.find_by_key(tx, request)
+                earlier = instances.find_by_key(tx, request.project, request.idempotency_key)
                 new = self._enter(tx, request, workflow) if earlier is None else None
         except errors.InstanceExists:
             # On PostgreSQL another one with the same key may have come between.
             with self._tools.store.read() as tx:
-                earlier, new = instances.find_by_key(tx, request), None
+                earlier, new = instances.find_by_key(tx, request.project, request.idempotency_key), None
             if earlier is None:
                 raise
         if earlier is None:
             assert new is not None
-            return self._to_rest(new, notify, new=True)
+            return self._to_rest(new, notify, stopping, new=True)
         check_same(earlier, request)
-        return check_there(self._built(earlier, notify, timeout))
+        return check_there(self._built(earlier, notify, timeout, stopping))
 
-    def _built(self, instance: Instance, notify: Listener, timeout: float | None) -> Instance:
+    def _built(
+        self, instance: Instance, notify: Listener, timeout: float | None, stopping: Callable[[], bool]
+    ) -> Instance:
         """An instance that was begun before, once nobody builds or deletes it any more."""
         began = self._tools.monotonic()
         while (state := State(instance.vm_state, instance.task_state)).building or state.deleting:
             taken = self._take(instance.id)
             if taken is not None:
-                return self._to_rest(taken, notify)
+                return self._to_rest(taken, notify, stopping)
             instance = self._get(instance.id)
             if _at_rest(instance):
                 break
+            if stopping():
+                raise errors.NotFinished(f"instance {instance.name} is still being built, and not waited for any more")
             here = instance.id in self._conductor.building_here
             if here or (timeout is not None and self._tools.monotonic() - began >= timeout):
                 raise errors.InstanceBusy(f"instance {instance.name} is still being built: {who_is_at(instance)}")
@@ -199,17 +210,24 @@ class Builder:
         return undone, tuple(effect for effect in found if effect.state is EffectState.STUCK)
 
     def _to_rest(
-        self, instance: Instance, notify: Listener, *, new: bool = False, shutdown: Shutdown = GRACEFUL
+        self,
+        instance: Instance,
+        notify: Listener,
+        stopping: Callable[[], bool] = lambda: False,
+        *,
+        new: bool = False,
+        shutdown: Shutdown = GRACEFUL,
     ) -> Instance:
         """Have the conductor bring it to rest; what stops it is an ordinary error to our caller."""
         try:
-            return self._conductor.build(instance, notify=notify, new=new, shutdown=shutdown)
+            return self._conductor.build(instance, notify=notify, stopping=stopping, new=new, shutdown=shutdown)
         except errors.BuildInterrupted as stop:
             self._drop(instance, stop)
             raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
 
     def _drop(self, instance: Instance, stop: errors.BuildInterrupted) -> None:
-        if isinstance(stop.__cause__, errors.StoreError):
+        """Nobody here is at it any more, though the record says so: it was to stop, or the record cannot be written."""
+        if stop.__cause__ is None or isinstance(stop.__cause__, errors.StoreError):
             self._dropped.add((instance.id, instance.generation))
 
     # --- stopping and starting ------------------------------------------------------------------------------------

@@ -122,15 +122,23 @@ def find(tx: Transaction, name: str, project: str | None = None) -> Instance | N
     return instance_of(rows[0]) if rows else None
 
 
-def find_by_key(tx: Transaction, request: InstanceRequest) -> Instance | None:
-    """The instance that was requested before with the request's idempotency key, deleted or not; None without one."""
-    if request.idempotency_key is None:
+def find_by_key(tx: Transaction, project: str, key: str | None) -> Instance | None:
+    """The project's instance that was requested before with that idempotency key, deleted or not; None without one."""
+    if key is None:
         return None
-    query = sa.select(*COLUMNS).where(
-        instances.c.project == request.project, instances.c.idempotency_key == request.idempotency_key
-    )
+    query = sa.select(*COLUMNS).where(instances.c.project == project, instances.c.idempotency_key == key)
     row = tx.execute(query).one_or_none()
     return instance_of(row) if row else None
+
+
+def find_of_then(tx: Transaction, name: str, project: str, then: datetime) -> Instance | None:
+    """The project's instance of that name (or id), deleted or not, that was the last to be made up to a time."""
+    known = sa.select(*COLUMNS).where(instances.c.project == project, instances.c.created_at <= then)
+    newest = instances.c.created_at.desc()
+    for column in (instances.c.name, instances.c.id):
+        if row := tx.execute(known.where(column == name).order_by(newest).limit(1)).one_or_none():
+            return instance_of(row)
+    return None
 
 
 def listed(tx: Transaction, *, project: str | None = None) -> Sequence[Instance]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from inspect import Parameter, signature
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, Protocol, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -25,11 +25,48 @@ from slipway.states.machines import Move
 from slipway.states.store import Store, Transaction
 
 
+class InstanceVerbs(Protocol):
+    """What can be done to instances, as whoever types a command does it. Each call ends what it begins.
+
+    All raise what the Python API's verb does. `going_on` raises where the caller is not to wait any longer.
+    """
+
+    def build(
+        self, name: str, entry: Mapping[str, Any], *, project: str, key: str, going_on: Callable[[], None]
+    ) -> Instance:
+        """Build the instance that an entry says, as of a run file's `instances` but with the flavor and image in it.
+
+        The same `key` gives the same instance, until that is taken back; one that ended in ERROR is replaced.
+        """
+
+    def take_back(self, *, project: str, key: str, timeout: float) -> None:
+        """Delete the instance that was built with the key; nothing where there is none. Raises `UndoFailed`."""
+
+    def find(self, name: str, *, project: str, then: datetime) -> Instance:
+        """The instance of that name (or id) that was last made by `then`, also where it has been deleted since."""
+
+    def delete(self, instance_id: str, *, timeout: float) -> Instance:
+        """Delete it."""
+
+    def stop(self, instance_id: str, *, force: bool, timeout: float | None) -> Instance:
+        """Stop it."""
+
+    def start(self, instance_id: str) -> Instance:
+        """Start it."""
+
+    def power_changed(self, instance_id: str, since: datetime) -> bool:
+        """Whether a stop, start or reboot was begun since."""
+
+    def leases(self, instance_id: str) -> tuple[str, ...]:
+        """The addresses that its guest has got by DHCP."""
+
+
 class Tools(Struct, frozen=True):
     """What the steps of all builds and runs share, passed in so that nothing is global.
 
     What `clock` says is written down and nothing more; deadlines and durations go by `monotonic`, in seconds.
-    `allow_commands`: whether workflows may run commands on this machine.
+    `allow_commands`: whether workflows may run commands on this machine. `instances`: for those tasks that are a verb
+    themselves; None where nothing but builds is done.
     """
 
     store: Store
@@ -39,6 +76,7 @@ class Tools(Struct, frozen=True):
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
     allow_commands: bool = False
+    instances: InstanceVerbs | None = None
 
 
 class RunInfo(Struct, frozen=True):

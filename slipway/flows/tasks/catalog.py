@@ -18,6 +18,7 @@ from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
 from slipway.flows.tasks.flowcontrol import Assert, Log, Pause, Set, Sleep
 from slipway.flows.tasks.http import Http
+from slipway.flows.tasks.instances import BuildInstance, DeleteInstance, StartInstance, StopInstance
 from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.ready import WaitReady
 from slipway.flows.tasks.requirements import RequireVifs
@@ -47,6 +48,10 @@ _ALL: tuple[type[Task], ...] = (
     Wait,
     WaitReady,
     Finish,
+    BuildInstance,
+    DeleteInstance,
+    StopInstance,
+    StartInstance,
     Http,
     Command,
     WaitFor,

@@ -12,6 +12,7 @@ from slipway.errors import CommandFailed, InvalidArguments, ServerUnavailable, S
 from slipway.flows.tasks.arguments import Duration, seconds_of
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.http import send
+from slipway.flows.tasks.instances import verbs_of
 from slipway.model.request import Host
 from slipway.states.ledger import Durability
 from slipway.texts import masked_url
@@ -24,7 +25,7 @@ Look = Callable[[Work, str], str | None]
 
 
 class WaitFor(Task):
-    """Wait until something is seen: an open TCP port, an answer to a ping or to an HTTP request, a file.
+    """Wait until something is seen: an open TCP port, an answer to a ping or to an HTTP request, a file, a lease.
 
     Needs no undo: it only looks.
     """
@@ -43,14 +44,16 @@ class WaitFor(Task):
         ping: str | None = None,
         http: str | None = None,
         file: str | None = None,
+        lease: str | None = None,
         interval: Duration = "1s",
     ) -> str:
         """Exactly one of: `port`: "ADDRESS:PORT"; `ping`: an address; `http`: a URL that is answered with a status
-        below 400; `file`: a path. `interval`: between two looks. Gives what was seen, in words.
+        below 400; `file`: a path; `lease`: an instance of the run's project, by name or id, whose guest gets an address
+        by DHCP. `interval`: between two looks. Gives what was seen, in words; of a lease the address.
 
         Raises `StepTimeout` where it is not seen by the step's deadline.
         """
-        given = {"port": port, "ping": ping, "http": http, "file": file}
+        given = {"port": port, "ping": ping, "http": http, "file": file, "lease": lease}
         wanted = [(name, value) for name, value in given.items() if value is not None]
         if len(wanted) != 1:
             raise InvalidArguments(f"wait-for needs exactly one of {', '.join(given)}")
@@ -117,4 +120,10 @@ def _file(_work: Work, path: str) -> str | None:
     return f"{path} is there"
 
 
-_LOOKS: Mapping[str, Look] = {"port": _port, "ping": _ping, "http": _http, "file": _file}
+def _lease(work: Work, name: str) -> str | None:
+    verbs = verbs_of(work)
+    instance = verbs.find(name, project=work.run.project, then=work.tools.clock())
+    return next(iter(verbs.leases(instance.id)), None)
+
+
+_LOOKS: Mapping[str, Look] = {"port": _port, "ping": _ping, "http": _http, "file": _file, "lease": _lease}

@@ -290,7 +290,9 @@ def effect_of_run(task: Task, arguments: Mapping[str, Any], run: RunInfo, *, at:
     accepted = task.accept(arguments)
     kept = codec.encode({name: accepted[name] for name in task.arguments_type.__struct_fields__})
     key, scope = f"{run.id}/{task.name}/0", task.scope_of(accepted)
-    return Effect(key, run.id, 1, task.name, 0, task.kind, scope, None, EffectState.INTENDED, kept, started_at=at)
+    return Effect(
+        *(key, "", 1, task.name, 0, task.kind, scope, None, EffectState.INTENDED, kept), started_at=at, run_id=run.id
+    )
 
 
 def _words(task: Task) -> str:
