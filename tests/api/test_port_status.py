@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 
-from slipway import NetworkEvent, Orchestrator
+from slipway import NetworkEvent, Orchestrator, errors
+from slipway.drill.simulated import WiringFiles
+from slipway.drivers.network.embedded.driver import EmbeddedNetwork
+from slipway.drivers.registry import Drivers, HostDrivers
+from slipway.model.machine import Vif
 from slipway.model.network import Port
+from slipway.model.request import Host, NetworkRequest
 from slipway.orchestrator import BuildFailed
 from slipway.runfile import loads
+from slipway.settings import Settings
+from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
 
 FILE = loads(
@@ -26,6 +35,18 @@ images: {tiny: {path: ./tiny.qcow2, format: qcow2}}
 instances: {web: {flavor: small, image: tiny, networks: [{port: brought}, b]}}
 """,
     "status.yaml",
+)
+
+ONE = loads(
+    """
+schema: 1
+hosts: {node-1: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
+networks: {a: {subnets: {a4: {cidr: 10.0.0.0/24}}}, b: {subnets: {b4: {cidr: 10.1.0.0/24}}}}
+flavors: {small: {vcpus: 1, memory: 512MiB, disk: 2GiB}}
+images: {tiny: {path: ./tiny.qcow2, format: qcow2}}
+instances: {web: {flavor: small, image: tiny, networks: [a]}}
+""",
+    "one.yaml",
 )
 
 
@@ -118,3 +139,52 @@ def test_only_bound_ports_of_the_device_are_active(tmp_path: Path) -> None:
         assert slipway.network.show_port(bound.id).status == "DOWN"
         driver.set_wired("d", up=True)
         assert slipway.network.update_port(bound.id, binding_host_id="").status == "DOWN"
+
+
+# --- a DHCP server's port -------------------------------------------------------------------------------------------
+
+
+class Served(WiringFiles):
+    """Does something else before the first of an instance's NICs is served; all have their servers' ports by then."""
+
+    meanwhile: ClassVar[list[Callable[[], object]]] = []
+
+    def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        super().serve_dhcp(instance_id, vif, server)
+
+
+class WithServers(Drivers):
+    def make(self, host: Host) -> HostDrivers:
+        return replace(super().make(host), wiring=Served(host, self._state))
+
+
+@pytest.mark.parametrize("ends", [errors.AbortBuild("no"), None], ids=["the second fails", "the second is served"])
+def test_a_dhcp_servers_port_is_active_while_somebody_is_served(ends: Exception | None, tmp_path: Path) -> None:
+    def drivers(store: Store, settings: Settings, state: Path) -> Drivers:
+        return WithServers(EmbeddedNetwork(store, settings), state)
+
+    seen: list[str] = []
+    with Orchestrator(tmp_path, drivers=drivers) as slipway:
+        slipway.run(ONE)
+        (served,) = slipway.network.list_networks(name="a")
+
+        def server() -> str:
+            ports = slipway.network.list_ports(network_id=served.id, device_owner="network:dhcp")
+            return " ".join(port.status for port in ports)
+
+        def last_one_goes() -> None:
+            seen.append(server())
+            slipway.delete("web")
+            seen.append(server())
+            if ends:
+                raise ends
+
+        first = slipway.show("web").instance.request
+        Served.meanwhile.append(last_one_goes)
+        with suppress(BuildFailed):
+            slipway.create(replace(first, name="second", networks=(NetworkRequest("b"), NetworkRequest("a"))))
+        assert seen == ["ACTIVE", "DOWN"]
+        assert server() == ("" if ends else "ACTIVE")
+        assert slipway.audit() == ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+from msgspec.structs import replace
+
 from slipway.drivers.network.base import NetworkDriver
 from slipway.errors import PortNotFound
 from slipway.flows.tasks.base import BuildWork, Task, Tools
@@ -119,7 +121,10 @@ class CreateDhcpPort(NetworkTask):
         return DhcpService(vif, with_addresses(network, work.admin, server, subnets, tx=work.tx))
 
     def undo(self, work: BuildWork, result: DhcpService | None, vif: Vif) -> None:
-        """Delete it, unless another instance that has a NIC on the network and this host is to be served still."""
+        """Delete it, unless another instance that has a NIC on the network and this host is to be served still.
+
+        Where none is served by now, it is DOWN until one is.
+        """
         host, network = work.effect.host, work.tools.drivers.network
         assert host is not None
         server = network.find_port(work.admin, server_key(vif.network_id, host), tx=work.tx)
@@ -132,18 +137,25 @@ class CreateDhcpPort(NetworkTask):
             return
         ports = network.list_ports(work.admin, network_id=vif.network_id, tx=work.tx)
         others = {port.device_id for port in ports if port.binding_host_id == host} - {work.instance.id}
-        if not any(self._is_served(work, other, host, vif.network_id) for other in others):
+        standing: set[str] = set()
+        for other in others:
+            standing |= self._standing(work, other, host, vif.network_id)
+            if ServeDhcp.kind in standing:
+                return
+        if self.kind in standing:
+            network.set_wired(server.device_id, up=False, tx=work.tx)
+        else:
             network.delete_port(work.admin, server.id, tx=work.tx)
 
-    def _is_served(self, work: BuildWork, instance_id: str, host: str, network_id: str) -> bool:
-        """By what is on record: bound to the host a port is for some steps more."""
+    def _standing(self, work: BuildWork, instance_id: str, host: str, network_id: str) -> set[str]:
+        """Whether it is to be served, and is: by what is on record, for bound to the host a port is some steps more."""
         with work.tools.store.read() if work.tx is None else nullcontext(work.tx) as tx:
-            recorded = effects_of(tx, instance_id)
-        return any(
-            effect.state is not EffectState.UNDONE and self.arguments_of(effect).vif.network_id == network_id
-            for effect in recorded
-            if effect.kind == self.kind and effect.host == host
-        )
+            recorded = [effect for effect in effects_of(tx, instance_id) if effect.host == host]
+        there = [effect for effect in recorded if effect.state is not EffectState.UNDONE]
+        vifs = [(self.kind, self.arguments_of(effect).vif) for effect in there if effect.kind == self.kind]
+        serve = ServeDhcp()
+        vifs += [(serve.kind, serve.arguments_of(effect).service.vif) for effect in there if effect.kind == serve.kind]
+        return {kind for kind, vif in vifs if vif.network_id == network_id}
 
 
 def _needs_server(tools: Tools, host: Host | None) -> bool:
@@ -203,7 +215,8 @@ class ServeDhcp(WiringTask):
         """Raises `WiringError`."""
         if service.server is not None:
             work.on_host.wiring.serve_dhcp(work.instance.id, service.vif, service.server)
-            set_serving(work.tools.drivers.network, service.server)
+            # It was as `service` says some steps ago; its last neighbour may have gone since.
+            set_serving(work.tools.drivers.network, replace(service.server, status="DOWN"))
 
     def undo(self, work: BuildWork, result: None, service: DhcpService) -> None:
         """Release the lease and withdraw the entry."""
