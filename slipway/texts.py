@@ -26,6 +26,18 @@ _NO_UTF8 = re.compile(f"[{_SURROGATES}]")
 _NOT_JSON = re.compile(f"[\x7f-\x9f{_INVISIBLE}]")
 
 
+class Secret(str):
+    """A text that shows as `***` wherever it is shown as a value: in a record's repr, a list, a traceback.
+
+    Put into another text it is what it is, so that tasks can use it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return MASK
+
+
 def masked(text: str) -> str:
     """The text with `***` for what is secret in it: passwords and tokens of URLs, every value of their queries, and
     what stands after `password=` and its like."""

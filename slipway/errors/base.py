@@ -310,6 +310,10 @@ class RunWaits(SlipwayError):
         self.until = until
 
 
+class ExpressionFailed(AbortBuild):
+    """An expression of a workflow stands for nothing: what it names is not there, or does not fit."""
+
+
 class StepTimeout(RescheduleBuild):
     """A step was over its deadline."""
 

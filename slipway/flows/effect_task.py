@@ -9,7 +9,8 @@ from taskflow import task as taskflow_task
 
 from slipway import errors
 from slipway.drivers.deadline import within
-from slipway.flows.definition import Reference, Retry, StepDefinition, Value
+from slipway.flows import values
+from slipway.flows.definition import Retry, StepDefinition
 from slipway.flows.retries import with_retries
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Task
@@ -81,13 +82,16 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
     def _all(self, run: Run) -> Any:
         if self.step.for_each is None:
             return self._once(run, 0, None)
-        items = resolve(self.step.for_each, run, None)
+        items = values.items_of(self.step.for_each, self._scope(run), self.step.position)
         if not items and self.task.enters is not None:
             run.ledger.enter(self.task.enters)
-        return tuple(self._once(run, slot, item) for slot, item in enumerate(items))
+        return tuple(self._once(run, slot, item) for slot, (_, item) in enumerate(items))
+
+    def _scope(self, run: Run, index: int | None = None, item: Any = None) -> values.Scope:
+        return values.Scope(run.outputs, item=item, index=index, instance=run.instance)
 
     def _once(self, run: Run, slot: int, item: Any) -> Any:
-        given = {name: resolve(value, run, item) for name, value in self.step.arguments}
+        given = values.resolve_all(self.step.arguments, self._scope(run, slot, item), self.step.position)
         host = run.host
         task = self.task
         effect_host = host.name if host else None
@@ -145,19 +149,3 @@ def _waits(retry: Retry) -> dict[str, Any]:
     if retry.errors:
         waits["on"] = tuple(getattr(errors, name) for name in retry.errors)
     return waits
-
-
-def resolve(value: Value, run: Run, item: Any) -> Any:
-    """What a `with` argument stands for; a plain value stands for itself."""
-    if not isinstance(value, Reference):
-        return value
-    head, *rest = value.path
-    if head == "steps":
-        found, rest = run.outputs[rest[0]], rest[2:]
-    elif head == "inputs":
-        found, rest = run.instance, rest[1:]
-    else:
-        found = item
-    for part in rest:
-        found = found[int(part)] if part.isdigit() else getattr(found, part)
-    return found

@@ -11,14 +11,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.things import look
-from slipway.flows.effect_task import EffectTask, Seat, resolve
+from slipway.flows.effect_task import EffectTask, Seat
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.catalog import CATALOG
+from slipway.flows.values import Scope, resolve, resolve_all
 from slipway.model.record import Instance
 from slipway.runfile import loads
 from slipway.settings import Settings
@@ -87,8 +89,9 @@ class OfABuild(AnyTaskContract):
     @pytest.fixture
     def arguments(self, run: Run, task: Task) -> Mapping[str, Any]:
         step = next(step for step in DEFINITION.steps if step.uses == task.name)
-        item = resolve(step.for_each, run, None)[0] if step.for_each else None
-        return {name: resolve(value, run, item) for name, value in step.arguments}
+        scope = Scope(run.outputs, instance=run.instance)
+        item = resolve(step.for_each, scope)[0] if step.for_each else None
+        return resolve_all(step.arguments, replace(scope, item=item))
 
     @pytest.fixture
     def work(self, run: Run, task: Task, arguments: Mapping[str, Any]) -> BuildWork:
