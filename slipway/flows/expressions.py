@@ -217,3 +217,15 @@ def _why(message: str) -> str:
     if "SELECT to non-message" in text:
         return "what something is asked of is null, or no mapping"
     return text[:1].lower() + text[1:]
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the whole text matches a regular expression, in time that grows with its length alone (RE2).
+
+    Raises `ValueError` for what is no regular expression.
+    """
+    used: dict[tuple[str, ...], str] = {("inputs", "pattern"): f"^(?:{pattern})$", ("inputs", "text"): text}
+    try:
+        return bool(evaluate("inputs.text.matches(inputs.pattern)", used))
+    except ExpressionFailed as error:
+        raise ValueError(str(error).partition("}}: ")[2]) from error
