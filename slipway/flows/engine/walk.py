@@ -1,0 +1,100 @@
+"""The walk over a graph: which atom may be executed or reverted next, known from counts and never searched for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from taskflow import states
+
+from slipway.flows.engine.graph import Graph, Node
+
+_PASSED = (states.SUCCESS, states.IGNORE)
+_QUIET = (states.PENDING, states.REVERTED, states.IGNORE)
+_TO_EXECUTE = (states.PENDING, states.RETRYING)
+_TO_REVERT = (states.SUCCESS, states.FAILURE)
+
+
+class Walk:
+    """Counts for each node how many before it are not complete and how many after it are not clear.
+
+    A node is complete when it and all before it are done and to stay so, and clear when neither it nor anything after
+    it has an effect. A change of an atom's state is spread only as far as one of the two changes with it, so that all
+    changes of a run together cost what the graph has links.
+    """
+
+    def __init__(self, graph: Graph, detail: Callable[[str], Any]) -> None:
+        """`detail` gives an atom's state and intention by its name."""
+        self._graph = graph
+        self._detail = detail
+        self._queue: list[tuple[float, int, Node]] = []
+        self._numbers = count()
+
+    def begin(self) -> None:
+        """Count anew, from the states as they are."""
+        self._queue.clear()
+        for node in self._graph.nodes:
+            node.waits, node.blocks = len(node.before), len(node.after)
+            node.complete = node.clear = node.passed = node.quiet = node.queued = False
+            node.may_execute = node.may_revert = False
+        for node in self._graph.nodes:
+            self.look(node)
+
+    def look(self, node: Node) -> None:
+        """See how an atom is now."""
+        if node.is_atom:
+            detail = self._detail(node.name)
+            state, intention = detail.state, detail.intention
+            executing = intention == states.EXECUTE
+            node.passed = state in _PASSED and (executing or intention == states.IGNORE)
+            node.quiet = state in _QUIET
+            node.may_execute = executing and state in _TO_EXECUTE
+            node.may_revert = state in _TO_REVERT and intention in (states.REVERT, states.RETRY)
+        else:
+            node.passed = node.quiet = True
+        self._spread(node)
+
+    def _spread(self, node: Node) -> None:
+        waiting = deque((node,))
+        while waiting:
+            node = waiting.popleft()
+            complete = node.passed and not node.waits
+            if complete is not node.complete:
+                node.complete = complete
+                for other in node.after:
+                    other.waits += -1 if complete else 1
+                    if other.waits == (0 if complete else 1):
+                        waiting.append(other)
+            clear = node.quiet and not node.blocks
+            if clear is not node.clear:
+                node.clear = clear
+                for other in reversed(node.before):
+                    other.blocks += -1 if clear else 1
+                    if other.blocks == (0 if clear else 1):
+                        waiting.append(other)
+            if not node.queued and _is_ready(node):
+                node.queued = True
+                heappush(self._queue, (-node.priority, next(self._numbers), node))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to be done."""
+        while self._queue and not _is_ready(self._queue[0][2]):
+            self._pop()
+        return not self._queue
+
+    def take(self) -> Node | None:
+        """The next atom that may be executed or reverted, if any: of those ready now, that of the highest priority."""
+        return None if self.is_over else self._pop()
+
+    def _pop(self) -> Node:
+        node = heappop(self._queue)[2]
+        node.queued = False
+        return node
+
+
+def _is_ready(node: Node) -> bool:
+    return (node.may_execute and not node.waits) or (node.may_revert and not node.blocks)
