@@ -32,6 +32,10 @@ class Scenario(StrEnum):
     """All that the file brought about is taken back, networks and all; there is no neighbour on them."""
 
 
+GOING = (Scenario.DELETE, Scenario.DESTROY)
+"""The scenarios after which nothing of the instances is to be there."""
+
+
 CALL_MODES = (
     Mode.ERROR,
     Mode.LOST_REPLY,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from slipway.drill.cases import CRASHES, VARIANTS, Case, Scenario
+from slipway.drill.cases import CRASHES, GOING, VARIANTS, Case, Scenario
 from slipway.drill.explore import Stage
 from slipway.drill.problem import Problem
 from slipway.drill.things import Row, Things
 from slipway.flows.tasks.catalog import BY_KIND
+from slipway.states.machines import Move
 from slipway.testing import COMMIT, Mode
 
 
@@ -23,7 +24,7 @@ def broken_promises(case: Case, stage: Stage, rows: Mapping[str, Row], now: Thin
     if case.second or case.mode is Mode.MEANWHILE:
         # Two faults together, or two people, may end in every way that leaves nothing: the auditor alone judges.
         return
-    yield from _ends(case, stage, rows)
+    yield from _ends(case, stage, rows, now)
     if stage.scenario in (Scenario.PREPARE, Scenario.DELETE) or len(rows) != 1:
         return
     (row,) = rows.values()
@@ -31,11 +32,16 @@ def broken_promises(case: Case, stage: Stage, rows: Mapping[str, Row], now: Thin
     yield from _tries(case, stage, row, now)
 
 
-def _ends(case: Case, stage: Stage, rows: Mapping[str, Row]) -> Iterator[Problem]:
-    """A worker or a commit that is lost changes nothing of where a build ends: somebody goes on with it."""
+def _ends(case: Case, stage: Stage, rows: Mapping[str, Row], now: Things) -> Iterator[Problem]:
+    """A worker or a commit that is lost changes nothing of where a build ends: somebody goes on with it.
+
+    So it is with a delete that is on record; of one that was lost before it was, nobody knows.
+    """
     lost = case.mode in {*CRASHES, Mode.PAUSE} or case.point.call == COMMIT or case.variant == "exit"
     ends = {name: row["vm_state"] for name, row in rows.items()}
-    if lost and stage.scenario is not Scenario.DELETE and any(ends[name] != stage.ends[name] for name in ends):
+    begun = {entry["instance_id"] for entry in now.rows["history"] if entry["event"] == Move.DELETE}
+    asked = [name for name, row in rows.items() if stage.scenario not in GOING or row["id"] in begun]
+    if lost and any(ends[name] != stage.ends[name] for name in asked):
         yield Problem("A1", f"it ends {ends}, without the fault {dict(stage.ends)}")
 
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.drill.auditor import audit
 from slipway.drill.bench import Bench
-from slipway.drill.cases import CRASHES, Case, Scenario, cases_of, parse_fault
+from slipway.drill.cases import CRASHES, GOING, Case, Scenario, cases_of, parse_fault
 from slipway.drill.explore import Exploration, Stage, points_of
 from slipway.drill.meanwhile import NEIGHBOUR, do
 from slipway.drill.photos import Photo, photograph
@@ -128,10 +128,6 @@ class Runner:
             time.perf_counter() - began,
             tuple(self._bench.trace.lines),
         )
-
-
-_GOING = (Scenario.DELETE, Scenario.DESTROY)
-"""The scenarios after which nothing of the instances is to be there."""
 
 
 class _Run:
@@ -343,7 +339,7 @@ class _Run:
         bench.arm(*self.lasting)
         self._action()
         now = look(bench.state)
-        if self.stage.scenario not in _GOING and set(self.ends) == set(bench.names):
+        if self.stage.scenario not in GOING and set(self.ends) == set(bench.names):
             changed = _difference(before.fingerprint, now.fingerprint)
             if changed:
                 self._problem("A7", f"running it again changed {changed}")

@@ -79,7 +79,9 @@ def audit(tools: Tools) -> tuple[Finding, ...]:
     """
     store, drivers = tools.store, tools.drivers
     before = _read(tools)
-    held, unheard = ask_all(before.instances, [usage.host for usage in before.usages], drivers)
+    held, unheard = ask_all(
+        before.instances, [usage.host for usage in before.usages], drivers, seconds=tools.settings.step_timeout
+    )
     silent = [*_of_damaged_hosts(before), *map(_unreachable, unheard)]
     told = set(outdated(store, drivers))
     after = _read(tools)
@@ -98,15 +100,19 @@ def audit(tools: Tools) -> tuple[Finding, ...]:
 def unrecorded(tools: Tools, known: Sequence[Host]) -> tuple[Finding, ...]:
     """The machines, and their files, that are on these hosts, bear our tag and are not on record; by host and name.
 
-    A part of what `audit` finds, at a small part of its cost. Who cannot be asked is passed over.
+    A part of what `audit` finds, at a small part of its cost. Who cannot be asked, or not in 10 s, is passed over.
     """
     before = _read(tools, kinds=_MACHINES)
-    held, _ = ask_all((), known, tools.drivers, only=_MACHINES)
+    seconds = min(_LOOK, tools.settings.step_timeout)
+    held, _ = ask_all((), known, tools.drivers, seconds=seconds, only=_MACHINES)
     after = _read(tools, kinds=_MACHINES)
     moving, on_record = _moving(before, after), {*_expected(before)[0], *_expected(after)[0]}
     found = [thing for thing in held.keys() - on_record if thing.instance_id not in moving]
     return tuple(_orphaned(thing) for thing in sorted(found, key=lambda one: (one.host or "", one.kind, one.name)))
 
+
+_LOOK = 10.0
+"""Seconds that a host may take to be looked at before each run."""
 
 _MACHINES = ("domain", "definition", "disk", "seed")
 

@@ -60,11 +60,9 @@ def put_back(file: Path, url: str, *, now: datetime, force: bool = False) -> Res
     and has changed nothing then.
     """
     path = _path_of(url)
-    kept = f"{path}.{now:%Y%m%d-%H%M%S}"
+    kept = _free(f"{path}.{now:%Y%m%d-%H%M%S}")
     if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
         raise errors.BackupRefused(f"{file}: this is the database itself")
-    if os.path.lexists(kept):
-        raise errors.BackupRefused(f"{kept} is there already; try again in a second")
     with _opened(file) as backup:
         installation = _check_backup(backup, file)
         if os.path.exists(path):
@@ -83,6 +81,15 @@ def put_back(file: Path, url: str, *, now: datetime, force: bool = False) -> Res
         (count,) = backup.execute("SELECT count(*) FROM instances WHERE vm_state != 'DELETED'").fetchone()
         unfinished = backup.execute("SELECT name FROM instances WHERE task_state IS NOT NULL ORDER BY name").fetchall()
     return Restored(path, count, tuple(name for (name,) in unfinished), kept if os.path.exists(kept) else None)
+
+
+def _free(name: str) -> str:
+    """The name, with a number where several were kept in that second."""
+    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+    for one in names:
+        if not os.path.lexists(one):
+            return one
+    raise errors.BackupRefused(f"{name}: so many are there already")
 
 
 def _put_aside(path: str, kept: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
 
+from slipway.drivers.deadline import within
 from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
@@ -108,19 +110,28 @@ def missing_disks(instance_id: str, done: Sequence[Effect], disk: DiskDriver) ->
 
 
 def ask_all(
-    instances: Container[str], known: Sequence[Host], drivers: Drivers, *, only: Container[str] | None = None
+    instances: Container[str],
+    known: Sequence[Host],
+    drivers: Drivers,
+    *,
+    seconds: float,
+    only: Container[str] | None = None,
 ) -> tuple[dict[Thing, Held], list[Silence]]:
     """What every driver holds, each with its state or what is wrong with it, and who could not be asked.
 
-    `instances`: the ids of those on record. `only`: the kinds that are asked for. Raises a `StoreError`.
+    `instances`: the ids of those on record. `seconds`: for the answers of a host together. `only`: the kinds that are
+    asked for. Raises a `StoreError`.
     """
     things: dict[Thing, Held] = {}
     silent: list[Silence] = []
+    until: dict[str | None, float] = {}
     for kinds, host, answer in _questions(instances, known, drivers):
         if only is not None and not any(kind in only for kind in kinds):
             continue
+        now = time.monotonic()
         try:
-            things.update(answer)
+            with within(until.setdefault(host, now + seconds) - now):
+                things.update(answer)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is "cannot be asked", never "absent"

@@ -92,3 +92,13 @@ def test_an_audit_looks_at_the_rest(state: Path) -> None:
         (web,) = slipway.network.list_ports(device_id=slipway.show("web").instance.id)
         found = [finding for finding in slipway.audit() if finding.host == "sound"]
     assert [(finding.kind, finding.name) for finding in found] == [("dhcp", web.id)]
+
+
+def test_a_host_that_does_not_answer_holds_up_nobody(tmp_path: Path) -> None:
+    slow = "{vcpus: 8, memory: 8GiB, disk: 100GiB, simulate: {delay: 1h}}"
+    file = loads(f"schema: 1\nhosts: {{slow: {slow}}}", "slow.yaml")
+    with Orchestrator(tmp_path, settings=Settings(step_timeout=0.5)) as slipway:
+        slipway.run(file)
+        found = slipway.audit()
+    assert {finding.difference.value for finding in found} == {"unreachable"}
+    assert {"domain", "definition", "disk"} <= {finding.kind for finding in found}

@@ -175,7 +175,8 @@ def test_a_backup_is_put_back_and_what_was_there_is_kept(state: Path, tmp_path: 
         with pytest.raises(errors.WorldUnrecorded):
             slipway.run(file("one", "three"))
         assert slipway.audit() != ()
-    put_back(kept, url_of(state), now=NOW.replace(year=2027))
+    again = put_back(kept, url_of(state), now=NOW)
+    assert (again.kept, names(Path(f"{kept}-2"))) == (f"{kept}-2", ["one"])
     with Orchestrator(state) as slipway:
         assert slipway.audit() == ()
         assert [str(one.status) for one in slipway.run(file("one", "two", "three")).ended][-1] == "built"
