@@ -25,8 +25,9 @@ from slipway.model.machine import PowerState
 from slipway.model.network import Context
 from slipway.model.record import Effect, Event, Fault, Instance, Stack
 from slipway.model.request import GRACEFUL, Host, InstanceRequest, Shutdown
+from slipway.model.run import RunRecord
 from slipway.settings import Settings
-from slipway.states import hosts, installation, instances, stacks
+from slipway.states import hosts, installation, instances, runs, stacks
 from slipway.states.details import Details, details_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import Move, VmState
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
     from slipway.operations.lifecycle import Builder
+    from slipway.operations.runs import Runs
     from slipway.runfile import RunFile
     from slipway.stacks.changes import Changes, RunResult
 
@@ -166,9 +168,10 @@ class Orchestrator:
             self._monotonic,
             self._sleep,
             allow_commands=self._allow_commands,
-            instances=self._verbs(),
+            make_instances=lambda: self._verbs,
         )
 
+    @_Once
     def _verbs(self) -> InstanceVerbs:
         from slipway.flows.loader import absolute
         from slipway.operations.verbs import Verbs
@@ -189,6 +192,21 @@ class Orchestrator:
 
         conductor = Conductor(_definition, self._tools, change_power, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng)
+
+    @_Once
+    def runs(self) -> Runs:
+        """Runs of workflows: begun, gone on with, undone, and looked at."""
+        from slipway.flows.runs.conductor import RunConductor
+        from slipway.flows.tasks.catalog import CATALOG
+        from slipway.operations.runs import Runs
+
+        conductor = RunConductor(self._tools, CATALOG, executor=self._executor)
+        return Runs(self._tools, conductor, rng=self._rng, project=self._project)
+
+    def unfinished_runs(self) -> Sequence[RunRecord]:
+        """The runs of workflows that have not ended, oldest first."""
+        with self._store.read() as tx:
+            return runs.listed(tx, unfinished=True)
 
     def _check_world(self, file: RunFile) -> None:
         from slipway.operations.unrecorded import check_world

@@ -25,6 +25,7 @@ class Code(IntEnum):
     FAILED = 3
     STUCK = 4
     DIFFERENT = 5
+    WAITING = 6
     INTERRUPTED = 130
 
 

@@ -18,7 +18,8 @@ from slipway.cli.options import Options, common_options, example
 from slipway.errors import BuildInterrupted
 
 COMMANDS = {
-    "run": "Bring about what a run file says.",
+    "run": "Bring about what a run file says, or carry out a workflow.",
+    "runs": "Runs of workflows: list, show, approve, retry, cancel, undo.",
     "validate": "Check a run file and change nothing.",
     "list": "List the instances.",
     "show": "Show one instance with everything on record about it.",

@@ -19,6 +19,8 @@ from slipway.cli.say import say, shown
 from slipway.texts import masked_url
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from slipway.model.record import Event
     from slipway.orchestrator import Orchestrator
     from slipway.runfile import FaultEntry, RunFile
@@ -162,10 +164,13 @@ def orchestrator(
     sleep: Callable[[float], None] | None = None,
     faults: Sequence[FaultEntry] = (),
     new: bool = False,
+    allow_commands: bool = False,
+    executor: Executor | None = None,
 ) -> Iterator[Orchestrator]:
     """An orchestrator on the user's state directory and database, with a run file's settings, workflow and project.
 
-    `faults` go off in it. Directory and database must be there, but for a command that may be a user's first (`new`).
+    `faults` go off in it; `allow_commands`: steps of workflows may run commands. Directory and database must be there,
+    but for a command that may be a user's first (`new`).
     Raises a `StoreError` when they cannot be used.
     """
     from slipway.cli.logs import logging_to_stderr
@@ -178,6 +183,10 @@ def orchestrator(
     more: dict[str, Any] = {"on_event": _warn} | ({} if new else {"store": partial(Store, make=False)})
     if sleep is not None:
         more["sleep"] = sleep
+    if allow_commands:
+        more["allow_commands"] = True
+    if executor is not None:
+        more["executor"] = executor
     if file is not None:
         more |= {"settings": file.settings, "project": file.project}
     if project is not None:

@@ -1,11 +1,11 @@
-"""`slipway run`: bring about what a run file says."""
+"""`slipway run`: bring about what a run file says, or carry out a workflow."""
 
 from __future__ import annotations
 
 import os
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,7 @@ MOST_BUILDS = 8
         "slipway run demo.yaml --parallel 4",
         "slipway run demo.yaml --replace-failed",
         "slipway run demo.yaml --output json | jq .event",
+        "slipway run deploy.yaml --input zone=example.org --inputs more.yaml",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -43,9 +44,89 @@ MOST_BUILDS = 8
     help="Let the faults of another file go off (schema: 1, faults: [...]).",
 )
 @click.option("--replace-failed", is_flag=True, help="Delete instances in ERROR and build them anew.")
+@click.option("--input", "given", metavar="NAME=VALUE", multiple=True, help="A workflow's input; may be given often.")
+@click.option(
+    "--inputs",
+    "file_of_inputs",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A workflow's inputs, a YAML mapping; --input counts more.",
+)
+@click.option("--idempotency-key", metavar="KEY", help="A workflow is run once under this key.")
+@click.option("--project", metavar="PROJECT", help="Whose a workflow's run is. [default: default]")
+@click.option("--allow-commands", is_flag=True, help="Let steps of a workflow run commands on this machine.")
 @common_options()
 @click.pass_obj
 def command(
+    options: Options,
+    file: Path,
+    parallel: int | None,
+    fault_file: Path | None,
+    given: tuple[str, ...],
+    file_of_inputs: Path | None,
+    idempotency_key: str | None,
+    project: str | None,
+    *,
+    allow_faults: bool,
+    replace_failed: bool,
+    allow_commands: bool,
+) -> int:
+    """Bring the record in line with FILE and build what is missing; or carry out the workflow in FILE.
+
+    Running a run file again changes nothing. What failed before is left alone, unless --replace-failed is given.
+    A workflow is carried out anew each time, under an --idempotency-key once. Ctrl-C finishes the running steps;
+    `slipway resume` goes on.
+    """
+    if _is_workflow(file):
+        from slipway.cli.runworkflow import run_workflow
+
+        inputs = inputs_of(given, file_of_inputs)
+        return run_workflow(
+            options,
+            file,
+            inputs,
+            parallel=parallel,
+            key=idempotency_key,
+            project=project,
+            allow_commands=allow_commands,
+        )
+    if given or file_of_inputs or idempotency_key or project or allow_commands:
+        raise click.UsageError(f"{file} is no workflow: it takes no inputs, key, project or commands")
+    return _run_file(options, file, parallel, fault_file, allow_faults=allow_faults, replace_failed=replace_failed)
+
+
+def _is_workflow(file: Path) -> bool:
+    """Whether a file that can be read has steps; what is wrong with another one is said where it is read."""
+    from slipway.errors import InvalidFile
+    from slipway.yamlfile.document import parse, read_text
+
+    try:
+        text = read_text(file)
+        return "steps" in text and isinstance(value := parse(text, str(file)).value, dict) and "steps" in value
+    except InvalidFile:
+        return False
+
+
+def inputs_of(given: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+    """The inputs of a file and those of the command line, which count more."""
+    inputs: dict[str, Any] = {}
+    if file is not None:
+        from slipway.yamlfile.document import read
+
+        document = read(file)
+        if not isinstance(document.value, dict):
+            document.problem((), "inputs must be a mapping of names and values")
+        document.finish()
+        inputs.update(document.value)
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--input")
+        inputs[name] = value
+    return inputs
+
+
+def _run_file(
     options: Options,
     file: Path,
     parallel: int | None,
@@ -54,11 +135,6 @@ def command(
     allow_faults: bool,
     replace_failed: bool,
 ) -> int:
-    """Bring the record in line with FILE and build what is missing.
-
-    Running it again changes nothing. What failed before is left alone, unless --replace-failed is given. Ctrl-C
-    finishes the running steps; run it again to go on.
-    """
     from concurrent.futures import ThreadPoolExecutor
 
     from slipway.cli.interrupt import Stop, interruptible

@@ -114,6 +114,30 @@ class InstanceDeleting(SlipwayError):
     """The instance is being deleted: the build stops, undoes what it did, and is not rescheduled."""
 
 
+class RunNotFound(SlipwayError):
+    """No such run."""
+
+
+class RunExists(SlipwayError):
+    """A run was begun before with this idempotency key."""
+
+
+class RunBusy(SlipwayError):
+    """Another worker is going on with the run and did not end in time."""
+
+
+class RunCancelled(SlipwayError):
+    """The run is to be undone: no step of it is begun any more."""
+
+
+class RunRejected(SlipwayError):
+    """Somebody was asked whether a run may go on, and said no."""
+
+
+class RunRefused(SlipwayError):
+    """What is asked for cannot be done with this run as it stands."""
+
+
 class AttemptEnded(SlipwayError):
     """A step is not begun, since one of the other branch has failed: no error of its own."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from slipway.errors import InvalidRequest
 from slipway.flows.definition import Definition, Reference, Retry, StepDefinition, TaskSignature, Value
-from slipway.yamlfile.document import Document, NodePath, read
+from slipway.yamlfile.document import Document, NodePath, parse, read
 from slipway.yamlfile.fields import DEFAULTS, INPUT, MAX_STEPS, RETRY, STEP, WORKFLOW, check_errors, check_names, take
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 from slipway.yamlfile.units import parse_duration
@@ -47,6 +47,14 @@ def find_definition(workflow: str) -> Path:
 def load_definition(path: Path, catalog: Mapping[str, TaskSignature]) -> Definition:
     """Read a workflow whose steps use tasks of the catalog. Raises `InvalidFile` with all that is wrong with it."""
     document = read(path)
+    definition = _Loader(document, catalog).load()
+    document.finish()
+    return definition
+
+
+def loads_definition(text: str, name: str, catalog: Mapping[str, TaskSignature]) -> Definition:
+    """The same of a text; `name` is what problems call its file."""
+    document = parse(text, name)
     definition = _Loader(document, catalog).load()
     document.finish()
     return definition

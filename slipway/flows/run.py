@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.branches import Branches
-from slipway.flows.retries import with_retries
+from slipway.flows.retries import UNDO_RETRIES, with_retries
 from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.listeners import tell
@@ -27,9 +27,6 @@ from slipway.texts import named, said
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
-
-UNDO_RETRIES = 3
-"""How often an undo that failed in passing is tried again (Nova: three, on deallocation)."""
 
 
 _NO_FAILURE_OF_THE_HOST = (

@@ -125,6 +125,9 @@ class Event(Struct, frozen=True):
     `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
     `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,
     `host.heard` and `host.lost`. `host.behind`: a change of the networks is on record, and the host could not follow.
+
+    A run of a workflow, whose `run_id` it bears and whose workflow is its `name`, tells `run.start`, `run.state`,
+    `run.end`, the `step` ones, `step.skip` and `step.say`.
     """
 
     type: str
@@ -140,3 +143,4 @@ class Event(Struct, frozen=True):
     attempt: int = 1
     message: str = ""
     addresses: tuple[str, ...] = ()
+    run_id: str = ""

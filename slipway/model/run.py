@@ -33,6 +33,10 @@ class RunRecord(Struct, frozen=True):
     worker: str | None = None
     wake_at: datetime | None = None
     waits_for: str | None = None
+    waits_at: str | None = None
+    """The key of the effect that waits, where it is a step's own wait and no failure's."""
+    answer: str | None = None
+    """What somebody said to that."""
     parent_id: str | None = None
     parent_step: str | None = None
     idempotency_key: str | None = None

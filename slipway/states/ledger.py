@@ -151,6 +151,9 @@ class Ledger(Generic[S, M]):
         self.state = owner.state
         self.moved: Callable[[], None] = lambda: None
         """Called after each commit by which a step entered a phase."""
+        self.seal: Callable[[bytes], bytes] = _as_it_is
+        self.unseal: Callable[[bytes], bytes] = _as_it_is
+        """How results are put on record, and read from it, where there is something secret in them."""
         self._effects: dict[str, Effect] = {}
         if known:
             with store.read() as tx:
@@ -188,7 +191,7 @@ class Ledger(Generic[S, M]):
         """
         effect = self._planned(intent)
         if effect.state is EffectState.DONE and effect.result is not None:
-            return codec.decode(effect.result, result_type)
+            return codec.decode(self.unseal(effect.result), result_type)
         until = self._begin_call(intent.timeout)
         try:
             if durability is Durability.FOREIGN:
@@ -198,7 +201,7 @@ class Ledger(Generic[S, M]):
             if durability is Durability.LOCAL:
                 with self._writing(stepping=True) as tx:
                     result = call(effect, tx)
-                    self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=True))
+                    self._keep(self._write_done(tx, effect, intent, self._encoded(result), columns(result), new=True))
                 return result
             result = call(effect, None)
         finally:
@@ -206,8 +209,11 @@ class Ledger(Generic[S, M]):
         if durability is not Durability.PURE:
             with self._writing(stepping=True) as tx:
                 new = durability is Durability.RECORDED
-                self._keep(self._write_done(tx, effect, intent, codec.encode(result), columns(result), new=new))
+                self._keep(self._write_done(tx, effect, intent, self._encoded(result), columns(result), new=new))
         return result
+
+    def _encoded(self, result: Any) -> bytes:
+        return self.seal(codec.encode(result))
 
     def _begin_call(self, seconds: float) -> float:
         """Have it that a call is under way, to be back after so many seconds; gives by when, for its end."""
@@ -436,3 +442,7 @@ class Ledger(Generic[S, M]):
 
     def _advance(self, tx: Transaction, event: M, *, detail: str = "", values: dict[str, Any] | None = None) -> None:
         self.state = self.owner.advance(tx, self.state, event, self._clock(), detail=detail, values=values)
+
+
+def _as_it_is(data: bytes) -> bytes:
+    return data

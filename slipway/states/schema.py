@@ -170,6 +170,8 @@ runs = sa.Table(
     sa.Column("fault", Encoded),
     sa.Column("wake_at", UtcTime),
     sa.Column("waits_for", sa.String),
+    sa.Column("waits_at", sa.String),
+    sa.Column("answer", sa.String),
     sa.Column("idempotency_key", sa.String),
     sa.Column("request_digest", sa.String),
     sa.Column("asked_by", sa.String, nullable=False, server_default=""),

@@ -113,6 +113,11 @@ class Document:
 
 def read(path: Path) -> Document:
     """Read a file. Raises `InvalidFile`."""
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, at most a character more than may be in it. Raises `InvalidFile`."""
     document = Document(str(path))
     try:
         with path.open("rb") as file:
@@ -122,7 +127,7 @@ def read(path: Path) -> Document:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise document.fatal(Position(1, 1), "the file is UTF-16: save it as UTF-8")
     try:
-        return parse(content.decode(), str(path))
+        return content.decode()
     except UnicodeDecodeError as error:
         # A character of several bytes that was cut at the limit is not the mistake.
         if len(content) > MAX_SIZE:

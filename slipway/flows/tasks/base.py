@@ -65,8 +65,8 @@ class Tools(Struct, frozen=True):
     """What the steps of all builds and runs share, passed in so that nothing is global.
 
     What `clock` says is written down and nothing more; deadlines and durations go by `monotonic`, in seconds.
-    `allow_commands`: whether workflows may run commands on this machine. `instances`: for those tasks that are a verb
-    themselves; None where nothing but builds is done.
+    `allow_commands`: whether workflows may run commands on this machine. `make_instances`: for those tasks that are a
+    verb themselves; None where nothing but builds is done.
     """
 
     store: Store
@@ -76,7 +76,12 @@ class Tools(Struct, frozen=True):
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
     allow_commands: bool = False
-    instances: InstanceVerbs | None = None
+    make_instances: Callable[[], InstanceVerbs] | None = None
+
+    @property
+    def instances(self) -> InstanceVerbs | None:
+        """The verbs, loaded when they are first asked for."""
+        return self.make_instances() if self.make_instances else None
 
 
 class RunInfo(Struct, frozen=True):

@@ -1,0 +1,43 @@
+"""`slipway run` of a workflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from slipway.cli.interrupt import Stop, interruptible
+from slipway.cli.options import Options, orchestrator
+from slipway.cli.runtext import RunProgress, conclude
+
+
+def run_workflow(
+    options: Options,
+    file: Path,
+    inputs: Mapping[str, Any],
+    *,
+    parallel: int | None,
+    key: str | None,
+    project: str | None,
+    allow_commands: bool,
+) -> int:
+    """Carry it out to its end, or until somebody must say that it goes on; gives the exit code."""
+    stop = Stop(options.command("resume"))
+    progress = RunProgress(options)
+    threads = parallel or min(8, 2 * (os.cpu_count() or 1))
+    with (
+        ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as executor,
+        orchestrator(
+            options, sleep=stop.sleep, new=True, allow_commands=allow_commands, project=project, executor=executor
+        ) as slipway,
+        progress,
+    ):
+        run = interruptible(
+            lambda: slipway.runs.run(str(file), inputs, idempotency_key=key, on_event=progress, stopping=stop),
+            stop,
+            progress,
+        )
+    return conclude([run], options)

@@ -1,0 +1,134 @@
+"""Brings a run to rest: forward by its steps, back by its ledger, or on from a crash."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from slipway import errors
+from slipway.flows.definition import Definition
+from slipway.flows.runs.execution import Ending, Execution
+from slipway.flows.runs.sealing import Seal
+from slipway.flows.runs.step import Step
+from slipway.flows.runs.undoing import undo
+from slipway.flows.tasks.base import Task, Tools
+from slipway.flows.values import resolve_all
+from slipway.model.record import Event
+from slipway.model.run import RunRecord
+from slipway.states import codec, runs
+from slipway.states.ledger import Ledger
+from slipway.states.run_machine import RunMove, RunState
+from slipway.states.run_owner import RunOwner
+
+
+class RunConductor:
+    """Carries out runs that its caller holds. Starts no thread."""
+
+    def __init__(self, tools: Tools, catalog: Mapping[str, Task], *, executor: Executor | None = None) -> None:
+        """With an `executor` what is independent in a run is done side by side in it."""
+        self.tools = tools
+        self._catalog = catalog
+        self._executor = executor
+
+    def bring_to_rest(
+        self,
+        run: RunRecord,
+        definition: Definition,
+        inputs: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        notify: Callable[[Event], None] = lambda _event: None,
+        stopping: Callable[[], bool] = lambda: False,
+        new: bool = False,
+    ) -> RunRecord:
+        """Have the run at its end, or paused; gives it as it is then.
+
+        `inputs` and `secrets` among them as the workflow's types have them. `new`: nothing of it is on record but its
+        row. Raises `BuildInterrupted` when it was stopped before, or when the record could not be written: then it can
+        be gone on with, here or elsewhere.
+        """
+        tools = self.tools
+        ledger = Ledger(
+            tools.store,
+            RunOwner(run),
+            clock=tools.clock,
+            monotonic=tools.monotonic,
+            step_timeout=tools.settings.step_timeout,
+            grace=tools.settings.takeover_grace,
+            known=not new,
+        )
+        seal = Seal(secrets)
+        execution = Execution(
+            run, definition, inputs, ledger, tools, self._catalog, seal=seal, notify=notify, stopping=stopping
+        )
+        try:
+            execution.tell("run.start" if new else "run.state")
+            while ledger.state.at_work and not execution.paused:
+                if ledger.state is RunState.RUNNING:
+                    self._forward(execution)
+                else:
+                    self._back(execution)
+        except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as error:
+            raise errors.BuildInterrupted(str(error)) from error
+        except errors.BuildInterrupted:
+            if not execution.paused:
+                raise
+        finally:
+            self._leave(execution)
+        if ledger.state.has_ended and secrets:
+            tools.store.scrub()
+        with tools.store.read() as tx:
+            rested = runs.get(tx, run.id)
+        execution.tell("run.end" if ledger.state.has_ended else "run.state", message=rested.waits_for or "")
+        return rested
+
+    def _forward(self, execution: Execution) -> None:
+        try:
+            for step in execution.definition.steps:
+                Step(execution, step, executor=self._executor).carry_out()
+            self._finals(execution)
+            outputs = resolve_all(execution.definition.outputs, execution.scope())
+        except Exception as error:  # noqa: BLE001 - the run has the cause already, unless its outputs failed
+            execution.failed("outputs", error)
+            return
+        encoded = execution.seal.seal(codec.encode(outputs))
+        values = {"outputs": encoded, "secrets": None, "outcome": None}
+        try:
+            execution.ledger.conclude(RunMove.SUCCEED, values=values, fault=execution.fault)
+        except errors.RunCancelled:
+            execution.cancelled_meanwhile()
+
+    def _back(self, execution: Execution) -> None:
+        ledger = execution.ledger
+        execution.recall()
+        for effect in ledger.effects():
+            undo(execution, effect)
+        if execution.halted is not None:
+            raise execution.halted
+        self._finals(execution)
+        stuck = ledger.stuck()
+        if stuck:
+            text = f"{len(stuck)} effects could not be undone, the first is {stuck[0].key}: {stuck[0].error}"
+            execution.remember(stuck[0].step, errors.UndoFailed(text))
+            ledger.conclude(RunMove.LEFT_OVER, values={"worker": None}, fault=execution.fault)
+            return
+        move = RunMove.CANCELLED if execution.ending is Ending.CANCELLED else RunMove.FAILED
+        ledger.conclude(move, values={"secrets": None}, fault=execution.fault)
+
+    def _finals(self, execution: Execution) -> None:
+        """The steps at the end; one that fails keeps no other from being done, and changes nothing else."""
+        for step in execution.definition.finals:
+            try:
+                Step(execution, step, final=True).carry_out()
+            except Exception as error:  # noqa: BLE001 - whatever a task raises
+                execution.remember(step.id, error)
+                execution.tell("step.error", step.id, message=execution.named(error))
+
+    def _leave(self, execution: Execution) -> None:
+        """Let anybody go on at once with what is not at its end; where even that cannot be written, they must wait."""
+        ledger = execution.ledger
+        if ledger.state.at_work and not execution.paused:
+            with contextlib.suppress(errors.StoreError, errors.StaleWorker), self.tools.store.write() as tx:
+                runs.hold(tx, execution.run.id, ledger.generation, None)

@@ -1,0 +1,54 @@
+"""The step that takes another one back: `revert:` in a workflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from slipway import errors
+from slipway.flows.definition import Inverse, StepDefinition, references_in
+from slipway.flows.runs.execution import Execution
+from slipway.flows.values import resolve_all
+from slipway.model.record import Effect
+from slipway.states import codec
+
+
+class Item(Struct, frozen=True):
+    """Which item of a `for_each` an effect is of: all that its inverse needs besides what others gave."""
+
+    item: Any = None
+    index: int | str | None = None
+
+
+def invert(execution: Execution, step: StepDefinition, effect: Effect, _tx: Any) -> None:
+    """Carry out the step's inverse for one effect of it, whose own result is `result`."""
+    inverse = step.revert
+    assert inverse is not None
+    of = codec.decode(execution.seal.unseal(effect.args), Item)
+    result = None
+    if effect.result is not None:
+        result = execution.result_of(effect)
+    elif _needs_result(inverse):
+        try:
+            result = _again(execution, step, effect, of)
+        except errors.UnexpectedAnswer:
+            # It was asked for and refused: there is nothing to take back.
+            return
+    task = execution.catalog[inverse.uses]
+    scope = execution.scope(of.item, of.index, result)
+    given = task.accept(resolve_all(inverse.arguments, scope, step.position))
+    back = replace(effect, key=f"{effect.key}/revert")
+    task.do(execution.work(back, execution.tools.settings.step_timeout), **given)
+
+
+def _needs_result(inverse: Inverse) -> bool:
+    return any(ref.path[0] == "result" for _, value in inverse.arguments for ref in references_in(value))
+
+
+def _again(execution: Execution, step: StepDefinition, effect: Effect, of: Item) -> Any:
+    """What the step gave, where its answer was lost: done once more under the same key it gives the same."""
+    task = execution.catalog[step.uses]
+    given = task.accept(resolve_all(step.arguments, execution.scope(of.item, of.index), step.position))
+    return task.do(execution.work(effect, execution.tools.settings.step_timeout), **given)

@@ -1,0 +1,96 @@
+"""How what a run did is taken back: by its task's own undo, or by the step that its workflow gives as its inverse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from slipway import errors
+from slipway.drivers.deadline import within
+from slipway.flows.retries import UNDO_RETRIES, with_retries
+from slipway.flows.runs.execution import FAILED_STEP, Execution
+from slipway.flows.runs.inverse import invert
+from slipway.flows.tasks.base import Task
+from slipway.model.record import Effect, EffectState
+from slipway.states import codec
+from slipway.states.ledger import Durability
+
+Call = Callable[[Effect, Any], None]
+
+
+def undo(run: Execution, effect: Effect) -> None:
+    """Take one effect back; never raises. What failed once in this roll-back is not tried twice."""
+    if run.halted or effect.key in run.tried or effect.state is EffectState.UNDONE:
+        return
+    found = _inverse_of(run, effect)
+    if found is None:
+        return
+    run.tried.add(effect.key)
+    try:
+        after = run.ledger.undo(effect, *found, held_by=None)
+    except Exception as error:  # noqa: BLE001 - a revert never raises; the conductor reports it and stops
+        run.halted = error
+        return
+    stuck = f"stuck: {after.error}" if after.state is EffectState.STUCK else ""
+    run.tell("step.undo", effect.step, effect.slot, stuck)
+
+
+def undo_step(run: Execution, step: str) -> None:
+    """Take back what a step did that failed, for the run goes on. Raises `UndoFailed` where that is stuck."""
+    for effect in run.ledger.effects(step):
+        undo(run, effect)
+    if run.halted is not None:
+        raise run.halted
+    stuck = next((effect for effect in run.ledger.stuck() if effect.step == step), None)
+    if stuck is not None:
+        raise errors.UndoFailed(f"{stuck.key} could not be undone: {stuck.error}")
+
+
+def _inverse_of(run: Execution, effect: Effect) -> tuple[Durability, Call] | None:
+    """How an effect is taken back, and the call that does it; None where there is nothing to take back."""
+    if effect.kind == FAILED_STEP:
+        return Durability.PURE, _nothing
+    step, task = run.steps.get(effect.step), run.kinds.get(effect.kind)
+    if step is not None and step.revert is not None:
+        return Durability.FOREIGN, _guarded(run, partial(invert, run, step))
+    if task is None:
+        return Durability.FOREIGN, _no_task
+    if task.undo is None:
+        return None
+    return task.durability(run.tools, None), _guarded(run, partial(_undo_by, run, task))
+
+
+def _guarded(run: Execution, call: Call) -> Call:
+    """With retries, within a step's time, and with no secret in what it raises."""
+    seconds = run.tools.settings.step_timeout
+
+    def once(effect: Effect, tx: Any) -> None:
+        with within(seconds):
+            call(effect, tx)
+
+    def guarded(effect: Effect, tx: Any) -> None:
+        retries = 0 if tx is not None else UNDO_RETRIES
+        try:
+            with_retries(lambda: once(effect, tx), retries=retries, sleep=run.rest, step=effect.step)
+        except (errors.StaleWorker, errors.StoreError):
+            raise
+        except Exception as error:
+            raise errors.UndoFailed(run.named(error)) from error
+
+    return guarded
+
+
+def _undo_by(run: Execution, task: Task, effect: Effect, tx: Any) -> None:
+    assert task.undo is not None
+    arguments = codec.decode(run.seal.unseal(effect.args), task.arguments_type)
+    given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
+    task.undo(run.work(effect, run.tools.settings.step_timeout, tx), run.result_of(effect), **given)
+
+
+def _nothing(_effect: Effect, _tx: Any) -> None:
+    """There is but a row."""
+
+
+def _no_task(effect: Effect, _tx: Any) -> None:
+    raise errors.UnknownTask(f"no task undoes '{effect.kind}': is the package that brought it still installed?")

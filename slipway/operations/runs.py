@@ -1,0 +1,360 @@
+"""Runs of workflows: begun, gone on with, undone, and looked at, by whichever worker may."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from slipway import errors
+from slipway.flows.runs.conductor import RunConductor
+from slipway.flows.runs.execution import Ending
+from slipway.flows.tasks.base import Tools
+from slipway.flows.tasks.catalog import BY_KIND
+from slipway.model.record import Effect, EffectState, Event, Fault
+from slipway.model.run import RunRecord
+from slipway.operations.limits import check_seconds
+from slipway.operations.taking import run_may_be_taken, who_is_at_run
+from slipway.operations.workflows import Prepared, prepare, recalled
+from slipway.states import effects, runs
+from slipway.states.lease import Lease
+from slipway.states.run_machine import TABLE, RunMove, RunState
+from slipway.states.store import Transaction
+
+Listener = Callable[[Event], None]
+
+_MOST_TRIES = 20
+"""How often a run is looked at anew that others move meanwhile."""
+
+
+def _nobody(_event: Event) -> None:
+    """Listens to nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Runs:
+    """Every run is held by one worker at a time, as an instance is; what a crash left goes on with `resume`."""
+
+    def __init__(
+        self, tools: Tools, conductor: RunConductor, *, rng: random.Random, project: str = "default", asked_by: str = ""
+    ) -> None:
+        """`asked_by`: who is on record as having begun runs."""
+        self._tools = tools
+        self._conductor = conductor
+        self._rng = rng
+        self._project = project
+        self._asked_by = asked_by
+
+    # --- beginning ------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        workflow: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        project: str | None = None,
+        idempotency_key: str | None = None,
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunRecord:
+        """Carry out a workflow, by its path, to its end, or until somebody must say that it goes on.
+
+        It waits here where the run waits for a time; a failed run is given back, not raised. The same request with the
+        same idempotency key is the same run, which is gone on with. Raises `InvalidFile`, `InvalidRequest` for its
+        inputs, `IdempotencyKeyReused`; `BuildInterrupted` when it was stopped before: `resume` goes on.
+        """
+        run, new = self.begin(workflow, inputs, project=project, idempotency_key=idempotency_key)
+        if new:
+            run = self._work(run, on_event, stopping, new=True)
+        return self.wait(run.id, on_event=on_event, stopping=stopping)
+
+    def begin(
+        self,
+        workflow: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        project: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[RunRecord, bool]:
+        """Put a run on record, held by this process; whether it is new. See `run`."""
+        prepared = prepare(workflow, inputs or {})
+        project = project or self._project
+        digest = hashlib.sha256(prepared.digest.encode() + prepared.kept_inputs + prepared.secrets_digest).hexdigest()
+        with self._tools.store.write() as tx:
+            earlier = runs.find_by_key(tx, project, idempotency_key)
+            if earlier is not None:
+                if earlier.request_digest != digest:
+                    text = (
+                        f"idempotency key {idempotency_key} was used for another request, which made run {earlier.id}"
+                    )
+                    raise errors.IdempotencyKeyReused(f"{text}; take a new key")
+                return earlier, False
+            run = RunRecord(
+                id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
+                workflow=prepared.workflow,
+                name=prepared.definition.name,
+                digest=prepared.digest,
+                project=project,
+                state=RunState.RUNNING.value,
+                generation=1,
+                attempt=1,
+                inputs=prepared.kept_inputs,
+                created_at=self._tools.clock(),
+                worker=self._lease(),
+                idempotency_key=idempotency_key,
+                request_digest=digest,
+                asked_by=self._asked_by,
+                secrets=prepared.kept_secrets,
+            )
+            runs.keep_texts(tx, prepared.digest, prepared.texts)
+            runs.create(tx, run)
+        return run, True
+
+    def wait(
+        self,
+        run_id: str,
+        *,
+        timeout: float | None = None,
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunRecord:
+        """The run once it is at its end or waits for somebody. It is gone on with here where its worker is gone or its
+        time has come, and waited for otherwise, at most `timeout` seconds: then raises `RunBusy`."""
+        check_seconds("the time-out", timeout)
+        began = self._tools.monotonic()
+        while True:
+            run = self.get(run_id)
+            if RunState(run.state).has_ended or (run.state == RunState.PAUSED and run.wake_at is None):
+                return run
+            taken = self._take(run.id)
+            if taken is not None:
+                self._work(taken, on_event, stopping)
+                continue
+            if stopping():
+                raise errors.BuildInterrupted(f"run {run.id} is {run.state} and goes on with resume")
+            if timeout is not None and self._tools.monotonic() - began >= timeout:
+                raise errors.RunBusy(f"run {run.id} is {run.state}: {_why(run)}")
+            self._tools.sleep(self._tools.settings.poll_interval)
+
+    def resume(self, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> tuple[RunRecord, ...]:
+        """Go on with every run whose worker is gone, and with those whose time has come; gives how each stands then."""
+        with self._tools.store.read() as tx:
+            unfinished = [run.id for run in runs.listed(tx, unfinished=True) if run.parent_id is None]
+        rested = []
+        for run_id in unfinished:
+            if stopping():
+                break
+            taken = self._take(run_id)
+            if taken is not None:
+                rested.append(self._work(taken, on_event, stopping))
+        return tuple(rested)
+
+    # --- what a person says ---------------------------------------------------------------------------------------
+
+    def cancel(
+        self,
+        run_id: str,
+        *,
+        timeout: float | None = None,
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunRecord:
+        """Undo what a run did, and end it. A live worker does so at its next step, and is waited for.
+
+        Raises `RunRefused` for one that has ended, `RunBusy`.
+        """
+        values = {"outcome": Ending.CANCELLED.value, "wake_at": None, "waits_for": None, "waits_at": None}
+        self._move(run_id, RunMove.CANCEL, values, "has ended: there is nothing to cancel")
+        return self.wait(run_id, timeout=timeout, on_event=on_event, stopping=stopping)
+
+    def undo(self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> RunRecord:
+        """Take back what a run left standing that succeeded, or what was stuck. Raises `RunRefused` for another one."""
+        values = {"outcome": Ending.CANCELLED.value}
+        self._move(run_id, RunMove.UNDO, values, "left nothing standing: only what succeeded or is stuck is undone")
+        return self.wait(run_id, on_event=on_event, stopping=stopping)
+
+    def approve(self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> RunRecord:
+        """Have a run go on that waits for somebody's word. Raises `RunRefused` for one that does not."""
+        self._answer(run_id, RunMove.GO_ON, {"answer": "approved"})
+        return self.wait(run_id, on_event=on_event, stopping=stopping)
+
+    def reject(
+        self,
+        run_id: str,
+        reason: str = "",
+        *,
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunRecord:
+        """Have a run undone that waits for somebody's word. Raises `RunRefused` for one that does not."""
+        said = f"it was rejected: {reason}" if reason else "it was rejected"
+        fault = Fault(errors.RunRejected.__name__, said, "", self._tools.clock())
+        self._answer(run_id, RunMove.FAIL, {"outcome": Ending.FAILED.value, "answer": "rejected"}, fault)
+        return self.wait(run_id, on_event=on_event, stopping=stopping)
+
+    def retry(
+        self,
+        run_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        workflow: str | None = None,
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunRecord:
+        """Have a run go on that failed, from the step that failed, with corrected `inputs`, or text (a path).
+
+        Those inputs that are not given stay; secrets of a run that had ended are given anew. Raises `RunRefused` where
+        it has not failed, or where the new text has not the steps that are done.
+        """
+        run = self.get(run_id)
+        move, values = self._again(run)
+        changed = self._corrected(run, inputs or {}, workflow)
+        with self._tools.store.write() as tx:
+            if changed is not None:
+                runs.keep_texts(tx, changed.digest, changed.texts)
+                values |= {"digest": changed.digest, "inputs": changed.kept_inputs, "secrets": changed.kept_secrets}
+            runs.advance(tx, run.id, run.generation, RunState(run.state), move, values=values)
+        return self.wait(run_id, on_event=on_event, stopping=stopping)
+
+    def _again(self, run: RunRecord) -> tuple[RunMove, dict[str, Any]]:
+        state = RunState(run.state)
+        cleared = {"fault": None, "outcome": None, "waits_for": None, "waits_at": None, "answer": None}
+        if state is RunState.PAUSED and run.fault is not None:
+            return RunMove.GO_ON, cleared
+        if TABLE.may(RunMove.RETRY, state):
+            return RunMove.RETRY, {**cleared, "attempt": run.attempt + 1}
+        advice = {RunState.PAUSED: ": it waits for an approval", RunState.STUCK: ": undo it first"}.get(state, "")
+        raise errors.RunRefused(f"run {run.id} is {run.state}, and only what failed is tried again{advice}")
+
+    def _corrected(self, run: RunRecord, inputs: Mapping[str, Any], workflow: str | None) -> Prepared | None:
+        if not inputs and workflow is None and (run.secrets is not None or b"\\u0001" not in run.inputs):
+            return None
+        with self._tools.store.read() as tx:
+            done = [e for e in effects.effects_of(tx, run.id) if e.state is EffectState.DONE]
+            texts = runs.texts_of(tx, run.digest)
+        return recalled(run, texts).corrected(inputs, workflow, done)
+
+    def prune(self, *, older_than: float) -> Sequence[RunRecord]:
+        """Take runs off the record that ended more than so many seconds ago and have nothing standing; gives which."""
+        check_seconds("the age", older_than)
+        before = self._tools.clock() - timedelta(seconds=older_than)
+        with self._tools.store.write() as tx:
+            old = [run for run in runs.listed(tx) if self._is_over(tx, run, before)]
+            for run in reversed(old):
+                runs.forget(tx, run.id)
+            runs.forget_texts(tx)
+        return old
+
+    @staticmethod
+    def _is_over(tx: Transaction, run: RunRecord, before: datetime) -> bool:
+        if run.ended_at is None or run.ended_at >= before or run.parent_id is not None:
+            return False
+        undoable = (e for e in effects.effects_of(tx, run.id) if e.state is not EffectState.UNDONE)
+        return run.state != RunState.STUCK and not any(_has_undo(effect) for effect in undoable)
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def list(self, *, project: str | None = None, unfinished: bool = False) -> Sequence[RunRecord]:
+        """All runs, oldest first."""
+        with self._tools.store.read() as tx:
+            return runs.listed(tx, project=project, unfinished=unfinished)
+
+    def get(self, run_id: str) -> RunRecord:
+        """One run, by its id or the beginning of it. Raises `RunNotFound`."""
+        with self._tools.store.read() as tx:
+            return runs.get(tx, run_id)
+
+    def effects(self, run_id: str) -> Sequence[Effect]:
+        """What the steps of a run did, oldest first. Raises `RunNotFound`."""
+        with self._tools.store.read() as tx:
+            return effects.effects_of(tx, runs.get(tx, run_id).id)
+
+    # --- how it goes on -------------------------------------------------------------------------------------------
+
+    def _work(
+        self, run: RunRecord, on_event: Listener, stopping: Callable[[], bool], *, new: bool = False
+    ) -> RunRecord:
+        with self._tools.store.read() as tx:
+            texts = runs.texts_of(tx, run.digest)
+        known = recalled(run, texts)
+        return self._conductor.bring_to_rest(
+            run,
+            known.definition,
+            known.inputs,
+            known.secrets,
+            notify=on_event,
+            stopping=stopping,
+            new=new,
+        )
+
+    def _take(self, run_id: str) -> RunRecord | None:
+        """Become the worker of a run; None where nobody is to be at it now, or while another one is, or may be."""
+        with self._tools.store.write() as tx:
+            run = runs.get(tx, run_id)
+            state = RunState(run.state)
+            if state.has_ended or not run_may_be_taken(tx, run, self._tools):
+                return None
+            if state is RunState.PAUSED:
+                if run.wake_at is None or run.wake_at > self._tools.clock():
+                    return None
+                woken = {"wake_at": None, "waits_for": None}
+                state = runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, values=woken)
+            worker = self._lease()
+            generation = runs.take_over(tx, run, worker=worker)
+            return replace(runs.get(tx, run.id), generation=generation, worker=worker)
+
+    def _move(self, run_id: str, move: RunMove, values: Mapping[str, Any], refusal: str) -> None:
+        """Move a run whoever has it; its worker, if it lives, sees so at its next step."""
+        for _ in range(_MOST_TRIES):
+            with self._tools.store.write() as tx:
+                run = runs.get(tx, run_id)
+                state = RunState(run.state)
+                if move is RunMove.CANCEL and state is RunState.REVERTING:
+                    return
+                if not TABLE.may(move, state):
+                    raise errors.RunRefused(f"run {run.id} is {state} and {refusal}")
+                try:
+                    runs.advance(tx, run.id, run.generation, state, move, values=dict(values))
+                except (errors.UnexpectedState, errors.StaleWorker, errors.RunCancelled):
+                    continue
+                return
+        raise errors.RunBusy(f"run {run_id} was moved by others {_MOST_TRIES} times in a row")
+
+    def _answer(self, run_id: str, move: RunMove, values: dict[str, Any], fault: Fault | None = None) -> None:
+        with self._tools.store.write() as tx:
+            run = runs.get(tx, run_id)
+            if run.state != RunState.PAUSED or run.waits_at is None or run.wake_at is not None:
+                raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{_instead(run)}")
+            if fault is not None:
+                from slipway.states import codec
+
+                values = {**values, "fault": codec.encode(fault)}
+            runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, values={**values, "waits_for": None})
+
+    def _lease(self) -> str:
+        tools = self._tools
+        return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
+
+
+def _has_undo(effect: Effect) -> bool:
+    """Whether an effect that stands could be taken back, by its own task or, for all that is known here, by a step."""
+    task = BY_KIND.get(effect.kind)
+    return task is None or task.undo is not None or task.irreversible
+
+
+def _why(run: RunRecord) -> str:
+    return run.waits_for or who_is_at_run(run)
+
+
+def _instead(run: RunRecord) -> str:
+    if run.state != RunState.PAUSED:
+        return ""
+    return f": it goes on at {run.wake_at:%Y-%m-%d %H:%M:%S} UTC" if run.wake_at else ": a step failed, retry it"

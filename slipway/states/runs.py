@@ -1,0 +1,199 @@
+"""The rows of runs: made, read, taken over by a worker, and moved from state to state by `advance` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from slipway import errors
+from slipway.model.record import Fault
+from slipway.model.run import RunRecord
+from slipway.states import codec
+from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
+from slipway.states.schema import effects, runs, workflow_texts
+from slipway.states.store import Transaction
+
+_BY_ID = sa.select(runs).where(runs.c.id == sa.bindparam("id"))
+_STATE = sa.select(runs.c.state, runs.c.outcome, runs.c.generation).where(runs.c.id == sa.bindparam("id"))
+_MOVE = (
+    runs.update()
+    .where(
+        runs.c.id == sa.bindparam("b_id"),
+        runs.c.generation == sa.bindparam("b_generation"),
+        runs.c.state == sa.bindparam("b_state"),
+    )
+    .values(state=sa.bindparam("to_state"))
+)
+
+
+def keep_texts(tx: Transaction, digest: str, texts: bytes) -> None:
+    """Keep the texts of a workflow and of those that it uses, once."""
+    there = tx.scalar(sa.select(workflow_texts.c.digest).where(workflow_texts.c.digest == digest))
+    if there is None:
+        tx.execute(workflow_texts.insert(), {"digest": digest, "texts": texts})
+
+
+def texts_of(tx: Transaction, digest: str) -> bytes:
+    """The texts that were kept. Raises `RecordDamaged` where they are gone."""
+    found: bytes | None = tx.scalar(sa.select(workflow_texts.c.texts).where(workflow_texts.c.digest == digest))
+    if found is None:
+        raise errors.RecordDamaged(f"the text {digest} of a run's workflow is not on record")
+    return found
+
+
+def create(tx: Transaction, run: RunRecord) -> None:
+    """Put a new run on record. Raises `RunExists` for an idempotency key that its project has used."""
+    row = {name: getattr(run, name) for name in run.__struct_fields__}
+    try:
+        tx.execute(runs.insert(), {**row, "state": INITIAL.value, "fault": None})
+    except IntegrityError as error:
+        key = run.idempotency_key
+        raise errors.RunExists(f"project {run.project} has a run with the idempotency key {key}") from error
+
+
+def get(tx: Transaction, run_id: str) -> RunRecord:
+    """One run by its id, or by the beginning of it where that is one run's alone. Raises `RunNotFound`."""
+    row = tx.execute(_BY_ID, {"id": run_id}).one_or_none()
+    if row is None and run_id:
+        begins = runs.c.id.startswith(run_id, autoescape=True)
+        found = tx.execute(sa.select(runs).where(begins).limit(2)).all()
+        if len(found) > 1:
+            raise errors.RunNotFound(f"several runs' ids begin with {run_id}: write more of it")
+        row = found[0] if found else None
+    if row is None:
+        raise errors.RunNotFound(f"no run {run_id} is on record")
+    return _run(row)
+
+
+def find_by_key(tx: Transaction, project: str, key: str | None) -> RunRecord | None:
+    """The run that was begun before with this idempotency key; None without one."""
+    if key is None:
+        return None
+    row = tx.execute(sa.select(runs).where(runs.c.project == project, runs.c.idempotency_key == key)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def child_of(tx: Transaction, run_id: str, step: str) -> RunRecord | None:
+    """The run that a step of another one began; `step` has its slot, as `deploy/0`."""
+    row = tx.execute(sa.select(runs).where(runs.c.parent_id == run_id, runs.c.parent_step == step)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def children_of(tx: Transaction, run_id: str) -> Sequence[RunRecord]:
+    """The runs that the steps of one began, oldest first."""
+    rows = tx.execute(sa.select(runs).where(runs.c.parent_id == run_id).order_by(runs.c.created_at, runs.c.id))
+    return [_run(row) for row in rows]
+
+
+def listed(tx: Transaction, *, project: str | None = None, unfinished: bool = False) -> Sequence[RunRecord]:
+    """All runs, oldest first, those of a project or those that have not ended if wanted."""
+    query = sa.select(runs).order_by(runs.c.created_at, runs.c.id)
+    if project is not None:
+        query = query.where(runs.c.project == project)
+    if unfinished:
+        query = query.where(runs.c.ended_at.is_(None))
+    return [_run(row) for row in tx.execute(query)]
+
+
+def take_over(tx: Transaction, run: RunRecord, *, worker: str) -> int:
+    """Become the run's worker. Gives the new generation, which makes every write of the old one refused.
+
+    Raises `StaleWorker` when somebody else was quicker.
+    """
+    generation = run.generation + 1
+    taken = tx.execute(
+        runs.update()
+        .where(runs.c.id == run.id, runs.c.generation == run.generation)
+        .values(generation=generation, worker=worker)
+    )
+    if taken.rowcount != 1:
+        raise errors.StaleWorker(f"run {run.id}: another worker took it over first")
+    return generation
+
+
+def hold(tx: Transaction, run_id: str, generation: int, worker: str | None) -> None:
+    """Write the worker's lease anew, or (None) let anybody go on at once. Raises `StaleWorker`."""
+    held = runs.update().where(runs.c.id == run_id, runs.c.generation == generation).values(worker=worker)
+    if tx.execute(held).rowcount != 1:
+        fence(tx, run_id, generation, going_on=False)
+
+
+def fence(tx: Transaction, run_id: str, generation: int, *, going_on: bool) -> None:
+    """Refuse a worker that was replaced (`StaleWorker`) and, if it is `going_on`, one whose run is to be undone
+    (`RunCancelled`). The row is locked until the transaction ends."""
+    row = tx.execute(_STATE.with_for_update(), {"id": run_id}).one()
+    if row.generation != generation:
+        raise errors.StaleWorker(
+            f"run {run_id}: another worker took it over (generation {row.generation}, ours is {generation})"
+        )
+    if going_on and row.state != RunState.RUNNING:
+        raise errors.RunCancelled(f"run {run_id} is {row.state}: it does not go on")
+
+
+@cache
+def _move_with(columns: tuple[str, ...]) -> sa.Update:
+    """A statement that is always the same is compiled once."""
+    return _MOVE.values({name: sa.bindparam(f"new_{name}", type_=runs.c[name].type) for name in columns})
+
+
+def advance(
+    tx: Transaction,
+    run_id: str,
+    generation: int,
+    source: RunState,
+    move: RunMove,
+    *,
+    values: dict[str, Any] | None = None,
+) -> RunState:
+    """Move the run from `source` to where `move` leads, and write `values` with it; a compare-and-swap.
+
+    Raises `UnexpectedState` (with both states), `StaleWorker`, or `RunCancelled` when the row is not as expected.
+    """
+    to = TABLE.target(move, source)
+    values = values or {}
+    moved = tx.execute(
+        _move_with(tuple(values)),
+        {
+            **{f"new_{name}": value for name, value in values.items()},
+            "b_id": run_id,
+            "b_generation": generation,
+            "b_state": source.value,
+            "to_state": to.value,
+        },
+    )
+    if moved.rowcount != 1:
+        fence(tx, run_id, generation, going_on=source is RunState.RUNNING)
+        found = tx.execute(_STATE, {"id": run_id}).one().state
+        raise errors.UnexpectedState(f"run {run_id}: expected {source} for '{move}', found {found}")
+    return to
+
+
+def decide(tx: Transaction, run_id: str, outcome: str) -> None:
+    """Record what is to become of the run once all is undone."""
+    tx.execute(runs.update().where(runs.c.id == run_id).values(outcome=outcome))
+
+
+def rewrite(tx: Transaction, run_id: str, **values: Any) -> None:
+    """Write other columns than those of its state: corrected inputs, another text, a pause's end."""
+    tx.execute(runs.update().where(runs.c.id == run_id).values(**values))
+
+
+def forget(tx: Transaction, run_id: str) -> None:
+    """Take a run and its ledger off the record; its children are to be gone already."""
+    tx.execute(effects.delete().where(effects.c.run_id == run_id))
+    tx.execute(runs.delete().where(runs.c.id == run_id))
+
+
+def forget_texts(tx: Transaction) -> None:
+    """Take those texts off the record by which no run goes."""
+    tx.execute(workflow_texts.delete().where(workflow_texts.c.digest.not_in(sa.select(runs.c.digest))))
+
+
+def _run(row: Any) -> RunRecord:
+    columns = {name: getattr(row, name) for name in RunRecord.__struct_fields__}
+    columns["fault"] = codec.decode(row.fault, Fault) if row.fault else None
+    return RunRecord(**columns)
