@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault, Scope
 from slipway.states import codec, effects
+from slipway.states.known import Known
 from slipway.states.lease import Lease
 from slipway.states.store import Store, Transaction
 from slipway.texts import named
@@ -154,10 +155,10 @@ class Ledger(Generic[S, M]):
         self.seal: Callable[[bytes], bytes] = _as_it_is
         self.unseal: Callable[[bytes], bytes] = _as_it_is
         """How results are put on record, and read from it, where there is something secret in them."""
-        self._effects: dict[str, Effect] = {}
+        self._known = Known()
         if known:
             with store.read() as tx:
-                self._effects = {e.key: e for e in effects.effects_of(tx, owner.id)}
+                self._known = Known(effects.effects_of(tx, owner.id))
 
     def key(self, intent: Intent[M]) -> str:
         """The effect's key: from its owner and slot, and from attempt and host as well where it belongs to a host."""
@@ -167,7 +168,7 @@ class Ledger(Generic[S, M]):
     def effects(self, step: str | None = None) -> Sequence[Effect]:
         """The effects on record, newest first, of one step if wanted."""
         with self._lock:
-            return [e for e in reversed(self._effects.values()) if step is None or e.step == step]
+            return self._known.newest_first(step)
 
     def stuck(self) -> Sequence[Effect]:
         """What could not be undone, oldest first."""
@@ -246,7 +247,7 @@ class Ledger(Generic[S, M]):
 
     def _planned(self, intent: Intent[M]) -> Effect:
         key = self.key(intent)
-        known = self._effects.get(key)
+        known = self._known.get(key)
         if known is not None and known.state is not EffectState.UNDONE:
             return known
         return Effect(
@@ -275,7 +276,7 @@ class Ledger(Generic[S, M]):
         again, insert = (of.again_anyway, of.insert_anyway) if anyway else (of.again, of.insert)
         cleared = {"error": None, "held_by": None, "undone_at": None}
         row = {"b_key": effect.key, **cleared, **self._row(effect)}
-        self._write(tx, again if effect.key in self._effects else insert, row, going_on=not anyway)
+        self._write(tx, again if self._known.get(effect.key) else insert, row, going_on=not anyway)
 
     def _write_done(
         self, tx: Transaction, effect: Effect, intent: Intent[M], result: bytes, columns: dict[str, Any], *, new: bool
@@ -327,8 +328,8 @@ class Ledger(Generic[S, M]):
         `stepping`: it is a step's, which may enter a phase; that is told after the commit.
         """
         before = self.state
-        with self._lock:
-            state, known, held = self.state, dict(self._effects), self._held
+        with self._lock, self._known.trying():
+            state, held = self.state, self._held
             committed: list[bool] = []
             try:
                 with self._store.write() as tx:
@@ -337,14 +338,15 @@ class Ledger(Generic[S, M]):
             except BaseException:
                 # What is called after the commit (a network's postcommit) may fail as well: then it was committed.
                 if not committed:
-                    self.state, self._effects, self._held = state, known, held
+                    self.state, self._held = state, held
+                    self._known.take_back()
                 raise
         if stepping and self.state != before:
             self.moved()
 
     def _keep(self, effect: Effect) -> None:
         with self._lock:
-            self._effects[effect.key] = effect
+            self._known.put(effect)
 
     # --- undoing --------------------------------------------------------------------------------------------------
 
