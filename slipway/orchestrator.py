@@ -182,7 +182,7 @@ class Orchestrator:
             _definition(found)
             return found
 
-        return Verbs(lambda: self._builder, lambda: self._tools, make_inline_request, workflow)
+        return Verbs(self._builder, self._tools, make_inline_request, workflow)
 
     @_Once
     def _builder(self) -> Builder:

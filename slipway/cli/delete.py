@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, Seconds, common_options, example, orchestrator
+from slipway.cli.options import Options, Seconds, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
     from slipway.cli.events import Progress
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     type=Seconds(),
     help="How long to wait for the worker that is at an instance. [default: until it has ended or its lease passes]",
 )
+@tasks_option
 @common_options()
 @click.pass_obj
 def command(options: Options, names: tuple[str, ...], project: str | None, timeout: float | None) -> int:

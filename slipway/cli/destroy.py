@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
     from slipway.operations.batch import Ended
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("destroy", epilog=example("slipway destroy demo.yaml"))
 @click.argument("file", type=click.Path(path_type=Path))
+@tasks_option
 @common_options()
 @click.pass_obj
 def command(options: Options, file: Path) -> int:

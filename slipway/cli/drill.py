@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, all_is_loaded, common_options, example
+from slipway.cli.options import Options, all_is_loaded, common_options, example, tasks_option
 from slipway.cli.say import say
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--list", "only_list", is_flag=True, help="Name every run, and run none.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write a JUnit report.")
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page to look at.")
+@tasks_option
 @common_options()
 @click.pass_obj
 def command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
     from slipway.looks.drawing import Drawing
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the picture is written in.",
 )
+@tasks_option
 @common_options()
 @click.pass_obj
 def command(

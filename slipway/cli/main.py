@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "Bring about what a run file says, or carry out a workflow.",
     "runs": "Runs of workflows: list, show, approve, retry, cancel, undo.",
     "validate": "Check a run file and change nothing.",
+    "tasks": "What the steps of a workflow can use.",
     "list": "List the instances.",
     "show": "Show one instance with everything on record about it.",
     "stop": "Stop instances.",

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -47,13 +47,17 @@ VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
 
 @dataclass(slots=True)
 class Options:
-    """What was said before and after the command's name; the latter counts. `typed` is repeated in advice."""
+    """What was said before and after the command's name; the latter counts.
+
+    `typed` and `tasks` are repeated in advice.
+    """
 
     state: str | None = None
     db: str | None = None
     output: str = "text"
     verbose: bool = False
     typed: dict[str, str] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
     misfits: Callable[[], tuple[str, ...]] = tuple
     """What somebody's hand has put into the record that the command works on."""
 
@@ -65,7 +69,9 @@ class Options:
     def command(self, *words: str) -> str:
         """A command for the user to type, on the same state directory and database."""
         places = [word for name, value in self.typed.items() for word in (f"--{name}", masked_url(value))]
-        return shlex.join(["slipway", *words, *places])
+        takes = words[0] in TAKE_TASKS or " ".join(words[:2]) in TAKE_TASKS
+        modules = [word for spec in self.tasks for word in ("--tasks", spec)] if takes else []
+        return shlex.join(["slipway", *words, *modules, *places])
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -113,6 +119,30 @@ def common_options(*, environment: bool = False) -> Callable[[F], F]:
         return command
 
     return add
+
+
+TAKE_TASKS = (
+    *("run", "validate", "resume", "delete", "destroy", "drill", "graph", "tasks"),
+    *("runs cancel", "runs undo", "runs approve", "runs reject", "runs retry"),
+)
+"""The commands that have `--tasks`."""
+
+
+def tasks_option(command: F) -> F:
+    """The option of commands whose workflows may use tasks of one's own; they are loaded when the command begins."""
+
+    @wraps(command)
+    def loading(*args: Any, **given: Any) -> Any:
+        if specs := click.get_current_context().ensure_object(Options).tasks:
+            from slipway.flows.tasks.catalog import load_tasks
+
+            for spec in specs:
+                load_tasks(spec)
+        return command(*args, **given)
+
+    text = "Workflows may use the tasks of this module too: MODULE, FILE.py or MODULE:NAME. Repeatable."
+    option: Callable[[Any], F] = click.option("--tasks", metavar="MODULE", multiple=True, help=text, **_KEPT)
+    return option(loading)
 
 
 _KEPT: dict[str, Any] = {"expose_value": False, "callback": _keep}

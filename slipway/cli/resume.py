@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
     from slipway.cli.interrupt import Stop
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("resume", epilog=example("slipway resume"))
 @click.option("--allow-commands", is_flag=True, help="Let steps of workflows run commands on this machine.")
+@tasks_option
 @common_options()
 @click.pass_obj
 def command(options: Options, *, allow_commands: bool) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
     from slipway.cli.interrupt import Stop
@@ -102,6 +102,7 @@ def _carry_out(
 @command.command("cancel", epilog=example("slipway runs cancel 1c9e6679"))
 @RUN
 @ALLOW_COMMANDS
+@tasks_option
 @common_options()
 @click.pass_obj
 def cancel(options: Options, run: str, *, allow_commands: bool) -> int:
@@ -119,6 +120,7 @@ def cancel(options: Options, run: str, *, allow_commands: bool) -> int:
 @command.command("undo", epilog=example("slipway runs undo 1c9e6679"))
 @RUN
 @ALLOW_COMMANDS
+@tasks_option
 @common_options()
 @click.pass_obj
 def undo(options: Options, run: str, *, allow_commands: bool) -> int:
@@ -136,6 +138,7 @@ def undo(options: Options, run: str, *, allow_commands: bool) -> int:
 @command.command("approve", epilog=example("slipway runs approve 1c9e6679"))
 @RUN
 @ALLOW_COMMANDS
+@tasks_option
 @common_options()
 @click.pass_obj
 def approve(options: Options, run: str, *, allow_commands: bool) -> int:
@@ -151,6 +154,7 @@ def approve(options: Options, run: str, *, allow_commands: bool) -> int:
 @RUN
 @click.option("--reason", metavar="TEXT", default="", help="Why; it is on record as the run's fault.")
 @ALLOW_COMMANDS
+@tasks_option
 @common_options()
 @click.pass_obj
 def reject(options: Options, run: str, reason: str, *, allow_commands: bool) -> int:
@@ -176,6 +180,7 @@ def reject(options: Options, run: str, reason: str, *, allow_commands: bool) -> 
 @click.option("--inputs", "file_of_inputs", metavar="FILE", type=click.Path(path_type=Path), help="Those of a file.")
 @click.option("--file", "workflow", metavar="FILE", type=click.Path(), help="A corrected text of the workflow.")
 @ALLOW_COMMANDS
+@tasks_option
 @common_options()
 @click.pass_obj
 def retry(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, common_options, example, tasks_option
 from slipway.cli.say import say
 
 
 @click.command("validate", epilog=example("slipway validate demo.yaml", "slipway validate demo.yaml --output json"))
 @click.argument("file", type=click.Path(path_type=Path))
+@tasks_option
 @common_options()
 @click.pass_obj
 def command(options: Options, file: Path) -> None:

@@ -26,13 +26,13 @@ class Verbs:
 
     def __init__(
         self,
-        builder: Callable[[], Builder],
-        tools: Callable[[], Tools],
+        builder: Builder,
+        tools: Tools,
         request: Callable[..., InstanceRequest],
         workflow: Callable[[], str],
     ) -> None:
-        """`builder` and `tools` are had when they are needed: they have these verbs themselves. `request` makes a
-        request of a name and an entry; `workflow` gives the one by which instances are built, checked."""
+        """`request` makes a request of a name and an entry; `workflow` gives the one by which instances are built,
+        checked."""
         self._builder = builder
         self._tools = tools
         self._request = request
@@ -64,7 +64,7 @@ class Verbs:
             return False
 
         try:
-            built = self._builder().create(request, _nobody, workflow=workflow, stopping=stopping)
+            built = self._builder.create(request, _nobody, workflow=workflow, stopping=stopping)
         except errors.NotFinished:
             if halted:
                 raise halted[0] from None
@@ -84,7 +84,7 @@ class Verbs:
 
     def find(self, name: str, *, project: str, then: datetime) -> Instance:
         """See `InstanceVerbs`."""
-        with self._tools().store.read() as tx:
+        with self._tools.store.read() as tx:
             found = instances.find_of_then(tx, name, project, then)
         if found is None:
             raise errors.InstanceNotFound(f"no instance {name} in project {project}")
@@ -92,38 +92,38 @@ class Verbs:
 
     def delete(self, instance_id: str, *, timeout: float) -> Instance:
         """See `InstanceVerbs`."""
-        with self._tools().store.read() as tx:
+        with self._tools.store.read() as tx:
             found = instances.get(tx, instance_id)
         return found if found.vm_state == VmState.DELETED else self._gone(found, timeout)
 
     def stop(self, instance_id: str, *, force: bool, timeout: float | None) -> Instance:
         """See `InstanceVerbs`."""
-        return self._builder().change_power(Move.STOP, instance_id, None, _nobody, Shutdown(force, timeout))
+        return self._builder.change_power(Move.STOP, instance_id, None, _nobody, Shutdown(force, timeout))
 
     def start(self, instance_id: str) -> Instance:
         """See `InstanceVerbs`."""
-        return self._builder().change_power(Move.START, instance_id, None, _nobody, GRACEFUL)
+        return self._builder.change_power(Move.START, instance_id, None, _nobody, GRACEFUL)
 
     def power_changed(self, instance_id: str, since: datetime) -> bool:
         """See `InstanceVerbs`."""
-        with self._tools().store.read() as tx:
+        with self._tools.store.read() as tx:
             last = last_power_change(tx, instance_id)
         return last is not None and last >= since
 
     def leases(self, instance_id: str) -> tuple[str, ...]:
         """See `InstanceVerbs`."""
-        tools = self._tools()
+        tools = self._tools
         with tools.store.read() as tx:
             details = details_of(tx, instance_id, None)
         seen = see_addresses(details, tools.store, tools.drivers)
         return tuple(lease.ip_address for nic in seen.nics for lease in nic.leases or ())
 
     def _by_key(self, project: str, key: str) -> Instance | None:
-        with self._tools().store.read() as tx:
+        with self._tools.store.read() as tx:
             return instances.find_by_key(tx, project, key)
 
     def _gone(self, instance: Instance, timeout: float | None) -> Instance:
-        gone = self._builder().delete(instance.id, None, _nobody, timeout)
+        gone = self._builder.delete(instance.id, None, _nobody, timeout)
         if gone.vm_state == VmState.ERROR:
             raise errors.UndoFailed(f"instance {gone.name} cannot be deleted: {_fault(gone)}")
         return gone

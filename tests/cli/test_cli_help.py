@@ -32,7 +32,7 @@ HEAVY = {
 }
 """What must not be loaded before a command needs it."""
 
-COMMON = {"--state", "--db", "--output", "--verbose", "-v"}
+COMMON = {"--state", "--db", "--output", "--verbose", "-v", "--tasks"}
 
 _MODULES = """
 import sys

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from slipway import Orchestrator, errors
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.instances import BuildInstance, BuiltInstance, DeleteInstance, StartInstance, StopInstance
+from slipway.flows.tasks.waiting import WaitFor
 from slipway.model.machine import PowerState
 from slipway.model.record import Instance
 from slipway.runfile import loads
@@ -271,6 +272,14 @@ def test_one_that_was_made_since_by_that_name_is_another_one(do: Do, slipway: Or
 
     assert do(Again(), {"instance": "web-1"}) == first
     assert there(slipway) == {"web-1": "ACTIVE running"}
+
+
+def test_a_lease_that_does_not_come(do: Do) -> None:
+    """No DHCP server is on a simulated host."""
+    with pytest.raises(errors.StepTimeout, match=r"^wait-for lease web-1: not seen in time$"):
+        do(WaitFor(), {"lease": "web-1", "interval": "50ms"}, seconds=0.2)
+    with pytest.raises(errors.InstanceNotFound):
+        do(WaitFor(), {"lease": "web-2"})
 
 
 def test_what_never_was_cannot_be_deleted(do: Do) -> None:

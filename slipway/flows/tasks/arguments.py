@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,7 @@ from slipway.flows.definition import TaskSignature
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 from slipway.yamlfile.units import parse_duration
 
-Duration: TypeAlias = str | float
+Duration: TypeAlias = Annotated[str | float, msgspec.Meta(title="duration")]
 """A time as people write it ("30s", "2m"), or seconds."""
 
 _EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
