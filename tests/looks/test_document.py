@@ -19,7 +19,7 @@ COMMANDS = re.findall(r"^    (slipway .+)$", (ROOT / "docs" / "looking.md").read
 def state(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One in which the first example was built."""
     state = str(tmp_path_factory.mktemp("state"))
-    done = CliRunner().invoke(main, ["run", str(ROOT / "examples" / "demo.yaml"), "--state", state])
+    done = CliRunner().invoke(main, ["run", str(ROOT / "examples" / "three-tier.yaml"), "--state", state])
     assert done.exit_code == 0, done.output
     return state
 
