@@ -10,8 +10,8 @@ import click
 from slipway.cli.options import Options, Seconds, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
-    from slipway.cli.events import Progress
     from slipway.cli.interrupt import Stop
+    from slipway.cli.telling import Progress
     from slipway.model.record import Instance
     from slipway.operations.batch import Ended
     from slipway.orchestrator import Orchestrator

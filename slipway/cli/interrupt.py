@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from slipway.cli.events import Progress
+from slipway.cli.telling import Progress
 from slipway.errors import BuildInterrupted
 
 T = TypeVar("T")

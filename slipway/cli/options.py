@@ -179,7 +179,7 @@ def all_is_loaded() -> None:
 
 def _warn(event: Event) -> None:
     """Tell a person of a host that could not follow a change; standard output is for what was asked for."""
-    from slipway.cli.events import warning
+    from slipway.cli.telling import warning
 
     if (text := warning(event)) is not None:
         say(f"slipway: {shown(text)}", err=True)

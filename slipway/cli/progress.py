@@ -7,10 +7,10 @@ import sys
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from slipway.cli.events import BEGINNINGS, Progress, end_text, event_json, happened, warning
 from slipway.cli.options import Options
 from slipway.cli.output import print_json
 from slipway.cli.say import say, shown
+from slipway.cli.telling import BEGINNINGS, Progress, end_text, event_json, happened, warning
 from slipway.model.record import Event
 
 

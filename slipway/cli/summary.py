@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipway.cli.advice import after, write_advice
-from slipway.cli.events import Progress
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
 from slipway.cli.output import (
@@ -26,6 +25,7 @@ from slipway.cli.output import (
     write,
 )
 from slipway.cli.say import say
+from slipway.cli.telling import Progress
 from slipway.operations.batch import Ended, Status
 from slipway.stacks.changes import Changes
 

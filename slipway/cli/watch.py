@@ -21,10 +21,10 @@ def command(options: Options) -> int:
 
     An instance whose domain has ended by itself is STOPPED then, also when that was before.
     """
-    from slipway.cli.events import event_json
     from slipway.cli.failures import Code
     from slipway.cli.interrupt import Stop, heeding
     from slipway.cli.output import print_json
+    from slipway.cli.telling import event_json
 
     stop = Stop(options.command("resume"))
 
