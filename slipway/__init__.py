@@ -29,7 +29,17 @@ if TYPE_CHECKING:
         SecurityGroupRule,
         Subnet,
     )
-    from slipway.model.record import Effect, EffectState, Event, Fault, HistoryEntry, Instance, Scope, Stack
+    from slipway.model.record import (
+        Effect,
+        EffectState,
+        Event,
+        Fault,
+        HistoryEntry,
+        Instance,
+        RecordedEvent,
+        Scope,
+        Stack,
+    )
     from slipway.model.request import (
         Boot,
         CpuMode,
@@ -137,6 +147,7 @@ __all__ = [
     "Quota",
     "QuotaUse",
     "Readiness",
+    "RecordedEvent",
     "RunFile",
     "RunResult",
     "Scope",

@@ -23,11 +23,11 @@ from slipway.drivers.registry import Drivers, driver_class
 from slipway.model.limits import Name
 from slipway.model.machine import PowerState
 from slipway.model.network import Context
-from slipway.model.record import Effect, Event, Fault, Instance, Stack
+from slipway.model.record import Effect, Event, Fault, Instance, RecordedEvent, Stack
 from slipway.model.request import GRACEFUL, Host, InstanceRequest, Shutdown
 from slipway.model.run import RunRecord
 from slipway.settings import Settings
-from slipway.states import hosts, installation, instances, runs, stacks
+from slipway.states import hosts, installation, instances, outbox, runs, stacks
 from slipway.states.details import Details, details_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import Move, VmState
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Listener: TypeAlias = Callable[[Event], None]
+_PAGE = 500
+"""Events that are read in one transaction."""
 NetworkListener: TypeAlias = "Callable[[NetworkEvent], None]"
 
 
@@ -527,6 +529,35 @@ class Orchestrator:
         """One instance, by name or id, with everything on record about it. Raises `InstanceNotFound`."""
         with self._store.read() as tx:
             return details_of(tx, name, project)
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        instance_id: str | None = None,
+        run_id: str | None = None,
+        follow: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Iterator[RecordedEvent]:
+        """What is on record of moves and steps beyond the event of the number `after`, oldest first.
+
+        All, or those of an instance or a run. Who keeps the `seq` of the last one that was dealt with misses none and
+        sees none twice. With `follow` it goes on with what comes until `stopping` is true. Raises a `StoreError`, and
+        `ValueError` for a negative number.
+        """
+        from slipway.operations.limits import check_count
+
+        check_count("after", after)
+        while True:
+            with self._store.read() as tx:
+                page = outbox.after(tx, after, limit=_PAGE, instance_id=instance_id, run_id=run_id)
+            yield from page
+            after = page[-1].seq if page else after
+            if len(page) == _PAGE:
+                continue
+            if not follow or stopping():
+                return
+            self._sleep(self._settings.poll_interval)
 
     def stack_of(self, kind: str, id_: str) -> Stack | None:
         """The stack whose run made a "host" (by name), "network", "subnet", "port" or "security group" (by id).

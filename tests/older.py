@@ -10,12 +10,26 @@ from slipway.states.migrations.operations import operations
 
 
 def forget_runs(path: Path) -> None:
-    """Have the record as it was before there were runs (schema 3)."""
+    """Have the record as it was before there were runs (schema 3) and events (schema 5)."""
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as tx:
+        for statement in _NO_EVENTS:
+            tx.execute(sa.text(statement))
         with operations(tx).batch_alter_table("effects") as effects:
             effects.drop_column("run_id")
         tx.execute(sa.text("DROP TABLE runs"))
         tx.execute(sa.text("DROP TABLE workflow_texts"))
         tx.execute(sa.text("UPDATE meta SET schema_version = 3"))
     engine.dispose()
+
+
+_NO_EVENTS = (
+    "DROP TRIGGER effects_inserted",
+    "DROP TRIGGER effects_updated",
+    """CREATE TABLE history (
+        seq INTEGER PRIMARY KEY, instance_id VARCHAR NOT NULL, at BIGINT NOT NULL, event VARCHAR NOT NULL,
+        vm_state VARCHAR NOT NULL, task_state VARCHAR, detail VARCHAR DEFAULT '' NOT NULL)""",
+    """INSERT INTO history SELECT seq, instance_id, at, substr(type, 10), substr(state, 1, instr(state, '/') - 1),
+        nullif(substr(state, instr(state, '/') + 1), '-'), detail FROM events WHERE type LIKE 'instance.%'""",
+    "DROP TABLE events",
+)

@@ -28,6 +28,7 @@ COMMANDS = {
     "start": "Start instances that are stopped.",
     "reboot": "Stop instances and start them again.",
     "console": "Show what a guest wrote to its console.",
+    "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",
     "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",

@@ -261,10 +261,10 @@ class _Audit:
     def _first_errors(self) -> Iterator[Problem]:
         """The fault on record is the first failure of the history; one that another host made good is forgotten."""
         first: dict[str, str] = {}
-        for row in self.now.rows["history"]:
-            if row["event"] == "fail":
+        for row in self.now.rows["events"]:
+            if row["type"] == "instance.fail":
                 first.setdefault(row["instance_id"], row["detail"])
-            elif row["event"] == "finish":
+            elif row["type"] == "instance.finish":
                 first.pop(row["instance_id"], None)
         for instance in self.instances.values():
             if instance["id"] not in first:

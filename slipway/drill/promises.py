@@ -59,5 +59,7 @@ def _tries(case: Case, stage: Stage, row: Row, now: Things) -> Iterator[Problem]
     """An error that no host can help with is tried on no other (A3)."""
     if case.variant != "abort" or stage.base is not None or case.point.undoing:
         return
-    if any(entry["instance_id"] == row["id"] and entry["event"] == "reschedule" for entry in now.rows["history"]):
+    if any(
+        entry["instance_id"] == row["id"] and entry["type"] == "instance.reschedule" for entry in now.rows["events"]
+    ):
         yield Problem("A3", "an error that no host can help with was tried on another host")

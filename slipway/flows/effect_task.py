@@ -137,6 +137,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             retries=retry.max_attempts - 1 if retry else task.retries(run.tools.settings),
             sleep=run.rest,
             step=self.step.id,
+            tell=partial(run.tries_again, self.step.id, slot),
             **self._waits,
         )
         run.under_way.pop(self.step.id, None)

@@ -30,9 +30,11 @@ def with_retries(
     backoff: float = 2.0,
     max_delay: float = 30.0,
     shorter: Callable[[int], float] = lambda _attempt: 0.0,
+    tell: Callable[[Exception, float], None] = lambda _error, _seconds: None,
 ) -> T:
     """Call, and again at most `retries` times after an error of the classes `on`; the last one is raised as it was.
 
+    `tell` is told of each error after which it is tried again, and of how long the wait before that is.
     The waits are `delay` seconds, then `backoff` times the one before, at most `max_delay` (Nova: 1, 2, 4 ... 30 s).
     `shorter` says which part of itself the wait after an attempt is shorter.
     A negative number of retries counts as none, with a warning (Nova: `network_allocate_retries`).
@@ -45,7 +47,9 @@ def with_retries(
             return call()
         except on as error:
             log.warning("step %s, attempt %d of %d: %s", step, attempt, retries + 1, error)
-        sleep(wait * (1 - shorter(attempt)))
+            rest = wait * (1 - shorter(attempt))
+            tell(error, rest)
+        sleep(rest)
         wait = min(wait * backoff, max_delay)
     return call()
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from slipway import errors
@@ -22,6 +23,7 @@ from slipway.model.request import Host
 from slipway.states import codec, effects, hosts, instances
 from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.machines import Move, State
+from slipway.states.store import Transaction
 from slipway.texts import named, said
 
 log = logging.getLogger(__name__)
@@ -144,6 +146,10 @@ class Run:
         self.ledger.hold(seconds + self.tools.settings.step_timeout)
         self.tools.sleep(seconds)
 
+    def tries_again(self, step: str, slot: int, error: Exception, seconds: float) -> None:
+        """Have it on record that a step failed in passing. Raises `StaleWorker`, a `StoreError`."""
+        self.ledger.note("step.retry", step=step, slot=slot, detail=f"again in {seconds:g} s: {named(error)}")
+
     def tell(self, type_: str, *, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
         """Announce something. A listener that fails is logged and never fails the build."""
         state = self.ledger.state
@@ -181,20 +187,25 @@ class Run:
                 return
             wanted = self._decide(error)
             self.remember(step, error)
-            host = None if isinstance(error, _NO_FAILURE_OF_THE_HOST) else self.host_name
             try:
                 self.ledger.conclude(
                     Move.FAIL,
                     detail=f"{step}: {named(error)}",
                     values={"outcome": wanted},
                     fault=self.fault,
-                    also=(lambda tx: hosts.build_failed(tx, host)) if host else None,
+                    also=partial(self._failing, step, error),
                 )
             except errors.InstanceDeleting:
                 self.deleted_meanwhile()
                 return
             self.outcome = wanted
         self.tell("step.error", step=step, message=named(error))
+
+    def _failing(self, step: str, error: Exception, tx: Transaction) -> None:
+        """What is written beside the move to REVERTING."""
+        self.ledger.tell(tx, "step.error", step=step, detail=named(error))
+        if self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
+            hosts.build_failed(tx, self.host_name)
 
     def deleted_meanwhile(self) -> None:
         """Somebody deletes the instance: everything is to be undone, and nothing else counts."""

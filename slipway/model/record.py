@@ -115,6 +115,29 @@ class HistoryEntry(Struct, frozen=True):
     detail: str = ""
 
 
+class RecordedEvent(Struct, frozen=True):
+    """Something that is on record because what it tells of is: both are one commit. `seq` grows from one to the next.
+
+    `type` is `instance.MOVE` or `run.MOVE` (`state` is where it led, as `BUILDING/CLAIMING` or `ACTIVE/-`), or
+    `step.intended`, `step.done`, `step.undone`, `step.stuck`, `step.retry` or `step.error` (`detail` says why).
+    `name` and `project` are those that the instance or the run has by now.
+    """
+
+    seq: int
+    at: datetime
+    type: str
+    run_id: str | None = None
+    instance_id: str | None = None
+    step: str | None = None
+    slot: int | None = None
+    attempt: int | None = None
+    host: str | None = None
+    state: str | None = None
+    detail: str = ""
+    name: str | None = None
+    project: str | None = None
+
+
 class Event(Struct, frozen=True):
     """Something that `on_event` is told while it happens.
 

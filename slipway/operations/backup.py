@@ -184,7 +184,7 @@ def _check_whole(database: sqlite3.Connection, name: str) -> None:
 def _about(database: sqlite3.Connection) -> tuple[int, str] | None:
     """The schema's version and the installation's id; None where there is no record, or one of no meaning."""
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not {"meta", "hosts", "instances", "effects", "history"} <= tables:
+    if not {"meta", "hosts", "instances", "effects"} <= tables:
         return None
     made = database.execute("SELECT schema_version, installation FROM meta").fetchall()
     if len(made) != 1 or not isinstance(made[0][0], int) or made[0][0] < 1 or not isinstance(made[0][1], str):

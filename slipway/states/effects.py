@@ -53,7 +53,9 @@ def guarded(owners: sa.Table, going_on: sa.ColumnElement[bool]) -> Guarded:
 
     def insert(*, going: bool) -> sa.Insert:
         values = sa.select(*(sa.bindparam(c.name, type_=c.type) for c in _COLUMNS)).where(held(going=going))
-        return effects.insert().from_select([column.name for column in _COLUMNS], values)
+        made = effects.insert().from_select([column.name for column in _COLUMNS], values)
+        # Else PostgreSQL's drivers are not asked how many rows it made.
+        return made.execution_options(preserve_rowcount=True)
 
     return Guarded(
         insert=insert(going=True),
@@ -65,7 +67,10 @@ def guarded(owners: sa.Table, going_on: sa.ColumnElement[bool]) -> Guarded:
     )
 
 
-_AGAIN = ("state", "args", "generation", "deadline", "started_at", "result", "error", "held_by", "undone_at")
+_AGAIN = (
+    *("state", "args", "generation", "deadline", "started_at", "finished_at", "result"),
+    *("error", "held_by", "undone_at"),
+)
 """What is written where an effect that was undone is to be had again."""
 
 

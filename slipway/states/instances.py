@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from slipway import errors
 from slipway.model.record import Instance, Stack
 from slipway.model.request import InstanceRequest
-from slipway.states import codec, machines
+from slipway.states import codec, machines, outbox
+from slipway.states.history import INSTANCE
 from slipway.states.instance_rows import COLUMNS, instance_of
 from slipway.states.machines import Move, State
-from slipway.states.schema import history, instances
+from slipway.states.schema import instances
 from slipway.states.secrets import secrets_of, to_keep
 from slipway.states.store import Transaction
 
@@ -37,7 +38,6 @@ _MOVE = (
     .values(vm_state=sa.bindparam("to_vm_state"), task_state=sa.bindparam("to_task_state"))
 )
 _NEW = instances.insert()
-_REMEMBER = history.insert()
 
 
 def create(
@@ -309,14 +309,4 @@ def advance(
 
 
 def _remember(tx: Transaction, instance_id: str, at: datetime, event: str, state: State, detail: str) -> None:
-    tx.execute(
-        _REMEMBER,
-        {
-            "instance_id": instance_id,
-            "at": at,
-            "event": event,
-            "vm_state": state.vm_state,
-            "task_state": state.task_state,
-            "detail": detail,
-        },
-    )
+    outbox.tell(tx, f"{INSTANCE}{event}", at, instance_id=instance_id, state=str(state), detail=detail)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault, Scope
-from slipway.states import codec, effects
+from slipway.states import codec, effects, outbox
 from slipway.states.known import Known
 from slipway.states.lease import Lease
 from slipway.states.store import Store, Transaction
@@ -411,6 +411,19 @@ class Ledger(Generic[S, M]):
         with self._lock, self._store.read() as tx:
             self.owner.fence(tx, going_on=False)
             self.state = self.owner.now(tx)
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def tell(self, tx: Transaction, type_: str, *, step: str, slot: int | None = None, detail: str = "") -> None:
+        """Have an event of a step on record with what else `tx` commits."""
+        owner = {"run_id": self._run_id, "instance_id": self._instance_id, "attempt": self.attempt}
+        outbox.tell(tx, type_, self._clock(), **owner, step=step, slot=slot, detail=detail)
+
+    def note(self, type_: str, *, step: str, slot: int, detail: str) -> None:
+        """Have an event of a step on record in a commit of its own. Raises `StaleWorker`."""
+        with self._writing() as tx:
+            self.owner.fence(tx, going_on=False)
+            self.tell(tx, type_, step=step, slot=slot, detail=detail)
 
     # --- the owner's state ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -207,14 +207,22 @@ effects = sa.Table(
     sa.Column("undone_at", UtcTime),
 )
 
-history = sa.Table(
-    "history",
+events = sa.Table(
+    "events",
     metadata,
+    # Never given again, whatever is taken off the record: readers go on from the last one that they know.
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False, index=True),
     sa.Column("at", UtcTime, nullable=False),
-    sa.Column("event", sa.String, nullable=False),
-    sa.Column("vm_state", sa.String, nullable=False),
-    sa.Column("task_state", sa.String),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("run_id", sa.String),
+    sa.Column("instance_id", sa.String),
+    sa.Column("step", sa.String),
+    sa.Column("slot", sa.Integer),
+    sa.Column("attempt", sa.Integer),
+    sa.Column("host", sa.String),
+    sa.Column("state", sa.String),
     sa.Column("detail", sa.String, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
 )
+partial_index("events_instance", events.c.instance_id, where=events.c.instance_id.is_not(None))
+partial_index("events_run", events.c.run_id, where=events.c.run_id.is_not(None))

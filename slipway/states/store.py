@@ -21,6 +21,7 @@ from slipway import errors
 from slipway.states import sqlitefile
 from slipway.states.migrations import upgrade
 from slipway.states.schema import SCHEMA_VERSION, meta, metadata
+from slipway.states.triggers import make_triggers
 from slipway.states.urls import parsed_url
 from slipway.texts import masked_url
 
@@ -118,6 +119,7 @@ class Store:
         if made is None:
             with self.write() as tx:
                 metadata.create_all(tx)
+                make_triggers(tx)
                 if not tx.execute(_ABOUT).all():
                     self.is_new = True
                     tx.execute(meta.insert().values(schema_version=SCHEMA_VERSION, installation=str(uuid.uuid4())))

@@ -63,7 +63,7 @@ def hostile(slipway: Call, run_file: FileWriter, environment: dict[str, str]) ->
     )
     connection.execute("UPDATE instances SET fault = ? WHERE name = 'web'", (fault.encode(),))
     connection.execute("UPDATE effects SET error = ?, state = 'stuck' WHERE kind = 'disk'", (HOSTILE,))
-    connection.execute("UPDATE history SET detail = ?", (HOSTILE,))
+    connection.execute("UPDATE events SET detail = ?", (HOSTILE,))
     connection.execute("UPDATE instances SET name = ? WHERE name = 'gate'", (HOSTILE,))
     # Ours refuses such a name. Another network service may not.
     for table in ("networks", "subnets", "ports", "security_groups"):
@@ -221,7 +221,7 @@ def test_an_image_servers_answer_and_the_secrets_of_its_url(
     rows = {name: str(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in tables}
     connection.close()
     assert {name for name, text in rows.items() if SECRET in text} <= {"instances"}
-    assert SECRET not in rows["history"] + rows["effects"]
+    assert SECRET not in rows["events"] + rows["effects"]
 
 
 def test_a_files_secrets_in_its_mistakes_and_differences(secret_file: str, slipway: Call) -> None:

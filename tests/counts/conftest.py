@@ -86,6 +86,14 @@ class Record:
         elif event.type == "step.end":
             self._step = BETWEEN
 
+    def _on_statement(self, text: str) -> None:
+        """SQLite tells of a statement once more for each trigger that it sets off, and for each statement of that."""
+        said_again = text.startswith(("INSERT INTO effects", "UPDATE effects")) and self.told[-1:] == [
+            (self._step, text)
+        ]
+        if not said_again:
+            self.told.append((self._step, text))
+
     def _on_turn(self) -> int:
         self.turns += 1
         return 0
@@ -95,7 +103,7 @@ class Record:
 
         @sa.event.listens_for(store.engine, "connect")
         def _on_connect(connection: Any, _record: object) -> None:
-            connection.set_trace_callback(lambda text: self.told.append((self._step, text)))
+            connection.set_trace_callback(self._on_statement)
             connection.set_progress_handler(self._on_turn, 1)
 
         @sa.event.listens_for(store.engine, "before_cursor_execute")

@@ -16,7 +16,7 @@ GROWING = {
     "instances",
     "claims",
     "effects",
-    "history",
+    "events",
     "ports",
     "allocations",
     "port_security_groups",

@@ -22,6 +22,7 @@ from slipway import Orchestrator, RunFile
 from slipway.runfile import loads
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests.told import wrong_with
 
 TEXT = """
 schema: 1
@@ -173,7 +174,8 @@ def test_nothing_leaks_and_nothing_is_lost(
     for fault in site.points:
         if not site.killed(fault):
             wrong[str(fault)] = "did not fire"
-        problems = _recover(site, ends)
+        problems: list[object] = [*wrong_with(site.state / "slipway.db")]
+        problems += _recover(site, ends)
         if problems:
             wrong[str(fault)] = problems
     record_property("points", len(site.points))
@@ -191,6 +193,7 @@ def _recover(site: Site, ends: Counter[str]) -> list[object]:
         problems += [f"{i.name} is left {i.vm_state}/{i.task_state}" for i in orchestrator.list() if i.task_state]
         (ended,) = orchestrator.run(scenario.file).ended
         problems += orchestrator.audit()
+    problems += wrong_with(site.state / "slipway.db")
     assert ended.instance is not None
     ends[ended.instance.vm_state] += 1
     if ended.instance.vm_state != scenario.ends:

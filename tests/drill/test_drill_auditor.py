@@ -114,7 +114,7 @@ DIFFERENCES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "port brought along is renamed": ("A8", execute("UPDATE ports SET mac_address = '0' WHERE name = 'mine'")),
     "secret in a file": ("A10", write("world/node-1/log", SECRET)),
     "secret in the ledger": ("A10", execute(f"UPDATE effects SET error = 'x {SECRET} y' WHERE kind = 'disk'")),
-    "secret in the history": ("A10", execute(f"UPDATE history SET detail = '{SECRET}' WHERE event = 'claim'")),
+    "secret in the history": ("A10", execute(f"UPDATE events SET detail = '{SECRET}' WHERE type = 'instance.claim'")),
 }
 
 
@@ -135,7 +135,10 @@ def test_a_known_difference_is_found(name: str, built: Path, worlds: Worlds) -> 
 def test_the_first_error_is_compared_with_the_history(built: Path, worlds: Worlds) -> None:
     fault = json.dumps({"step": "spawn", "type": "CleanUpError", "message": "could not clean up"})
     sql(built, f"UPDATE instances SET vm_state = 'ERROR', fault = '{fault}' WHERE name = 'web-1'")
-    sql(built, "UPDATE history SET event = 'fail', detail = 'spawn: ComputeError: no' WHERE event = 'finish'")
+    sql(
+        built,
+        "UPDATE events SET type = 'instance.fail', detail = 'spawn: ComputeError: no' WHERE type = 'instance.finish'",
+    )
     found = [problem for problem in audit(look(built), look(worlds.ready)) if problem.invariant == "A6"]
     # The neighbour's row was changed as well, and is not ours to judge.
     assert len(found) == 1

@@ -69,6 +69,22 @@ def test_an_older_record_becomes_as_a_new_one_is(state: Path, tmp_path: Path) ->
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+def test_the_history_of_an_older_record_goes_on_as_events(state: Path) -> None:
+    with closing(sqlite3.connect(state / "slipway.db")) as db:
+        query = (
+            "SELECT seq, instance_id, 'instance.' || event, vm_state || '/' || coalesce(task_state, '-') FROM history"
+        )
+        before = db.execute(f"{query} ORDER BY seq").fetchall()
+    with Orchestrator(state, clock=lambda: LATER) as slipway:
+        assert [(e.seq, e.instance_id, e.type, e.state) for e in slipway.events()] == before
+        assert [entry.event for entry in slipway.show("active").history] == [
+            *("create", "claim", "network", "map_disks", "spawn", "finish")
+        ]
+        slipway.resume()
+        new = list(slipway.events(after=before[-1][0]))
+    assert {"step.undone", "step.done"} <= {event.type for event in new}
+
+
 def test_what_an_older_version_left_unfinished_is_finished(state: Path) -> None:
     with Orchestrator(state, clock=lambda: LATER) as slipway:
         before = {instance.name: instance.vm_state for instance in slipway.list()}

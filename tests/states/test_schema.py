@@ -15,6 +15,8 @@ PARTIAL = {
     "networks_segment",
     "security_groups_default",
     "runs_unfinished",
+    "events_instance",
+    "events_run",
 }
 
 

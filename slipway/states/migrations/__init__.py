@@ -8,11 +8,13 @@ from importlib import import_module
 import sqlalchemy as sa
 
 from slipway.states.schema import SCHEMA_VERSION, meta, metadata
+from slipway.states.triggers import make_triggers
 
 _CHANGES: Mapping[int, str] = {
     2: "slipway.states.migrations.v2_stacks",
     3: "slipway.states.migrations.v3_places",
     4: "slipway.states.migrations.v4_runs",
+    5: "slipway.states.migrations.v5_events",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 
@@ -27,4 +29,5 @@ def upgrade(tx: sa.Connection) -> None:
         if version in _CHANGES:
             change: Callable[[sa.Connection], None] = import_module(_CHANGES[version]).upgrade
             change(tx)
+    make_triggers(tx)
     tx.execute(meta.update().values(schema_version=SCHEMA_VERSION))

@@ -1,0 +1,66 @@
+"""The outbox: every move of an instance and of a run, and every step, in the order in which they came to be on record.
+
+An event is in the very commit of what it tells of. Those of steps are written by triggers on the ledger's table, so
+that no way to it can leave one out. Who reads goes on from the number of the last event that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from slipway.model.record import RecordedEvent
+from slipway.states.schema import events, instances, runs
+from slipway.states.store import Transaction
+
+_TELL = events.insert()
+_NAMES = ("seq", "at", "type", "run_id", "instance_id", "step", "slot", "attempt", "host", "state", "detail")
+_AFTER = (
+    sa.select(
+        *(events.c[name] for name in _NAMES),
+        sa.func.coalesce(instances.c.name, runs.c.name).label("name"),
+        sa.func.coalesce(instances.c.project, runs.c.project).label("project"),
+    )
+    .select_from(
+        events.outerjoin(instances, instances.c.id == events.c.instance_id).outerjoin(
+            runs, runs.c.id == events.c.run_id
+        )
+    )
+    .where(events.c.seq > sa.bindparam("after"))
+    .order_by(events.c.seq)
+)
+
+
+_MOST = 2**63 - 1
+"""The largest number that a database has."""
+
+
+def tell(tx: Transaction, type_: str, at: datetime, **columns: Any) -> None:
+    """Have an event on record with what is committed beside it; `columns` are those of the table."""
+    tx.execute(_TELL, {"type": type_, "at": at, **columns})
+
+
+def after(
+    tx: Transaction, cursor: int, *, limit: int, instance_id: str | None = None, run_id: str | None = None
+) -> Sequence[RecordedEvent]:
+    """At most `limit` events beyond that number, oldest first: all, an instance's, or a run's.
+
+    An event's number is given before its commit. SQLite has one writer at a time; on PostgreSQL those that write events
+    just now are waited for, or one that commits after another would be passed over for ever.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.text("LOCK TABLE events IN SHARE MODE"))
+    query = _AFTER.limit(limit)
+    if instance_id is not None:
+        query = query.where(events.c.instance_id == instance_id)
+    if run_id is not None:
+        query = query.where(events.c.run_id == run_id)
+    return [RecordedEvent(**row._mapping) for row in tx.execute(query, {"after": min(cursor, _MOST)})]
+
+
+def last(tx: Transaction) -> int:
+    """The number of the newest event; 0 where there is none."""
+    return int(tx.scalar(sa.select(sa.func.max(events.c.seq))) or 0)

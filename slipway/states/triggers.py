@@ -1,0 +1,36 @@
+"""The triggers by which each step that gets on record is an event as well, in the same statement and commit."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+_TOLD = """
+INSERT INTO events (at, type, run_id, instance_id, step, slot, attempt, host, detail) VALUES (
+  CASE NEW.state
+    WHEN 'intended' THEN NEW.started_at
+    WHEN 'done' THEN COALESCE(NEW.finished_at, NEW.started_at)
+    ELSE COALESCE(NEW.undone_at, NEW.started_at)
+  END,
+  'step.' || NEW.state, NEW.run_id, NEW.instance_id, NEW.step, NEW.slot, NEW.attempt, NEW.host, COALESCE(NEW.error, '')
+);
+"""
+
+_SQLITE = (
+    "DROP TRIGGER IF EXISTS effects_inserted",
+    "DROP TRIGGER IF EXISTS effects_updated",
+    f"CREATE TRIGGER effects_inserted AFTER INSERT ON effects BEGIN {_TOLD} END",
+    f"CREATE TRIGGER effects_updated AFTER UPDATE OF state ON effects BEGIN {_TOLD} END",
+)
+_POSTGRESQL = (
+    f"CREATE OR REPLACE FUNCTION tell_effect() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN {_TOLD} RETURN NULL; END $$",
+    "DROP TRIGGER IF EXISTS effects_told ON effects",
+    "CREATE TRIGGER effects_told AFTER INSERT OR UPDATE OF state ON effects "
+    "FOR EACH ROW EXECUTE FUNCTION tell_effect()",
+)
+
+
+def make_triggers(tx: sa.Connection) -> None:
+    """Have them as they are to be, whether there are any or not: to make a table anew takes those on it away."""
+    for statement in _POSTGRESQL if tx.dialect.name == "postgresql" else _SQLITE:
+        tx.exec_driver_sql(statement)
