@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from slipway.cli.events import Progress, event_json
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
 from slipway.cli.output import print_json, seconds_text
 from slipway.cli.say import say, shown
+from slipway.cli.telling import Progress, event_json
 from slipway.model.record import Event
 from slipway.model.run import RunRecord
 from slipway.states.run_machine import RunState

@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from slipway.model.record import Fault
 
+FAILED_STEP = "failed-step"
+"""The kind of row of a ledger that says of a step that it failed and the run went on."""
+
 
 class RunRecord(Struct, frozen=True):
     """One execution of a workflow, by the text that it began with.

@@ -221,7 +221,7 @@ class Runs:
             if changed is not None:
                 runs.keep_texts(tx, changed.digest, changed.texts)
                 values |= {"digest": changed.digest, "inputs": changed.kept_inputs, "secrets": changed.kept_secrets}
-            runs.advance(tx, run.id, run.generation, RunState(run.state), move, values=values)
+            runs.advance(tx, run.id, run.generation, RunState(run.state), move, self._tools.clock(), values=values)
         return self.wait(run_id, on_event=on_event, stopping=stopping)
 
     def _again(self, run: RunRecord) -> tuple[RunMove, dict[str, Any]]:
@@ -303,10 +303,11 @@ class Runs:
             if state.has_ended or not run_may_be_taken(tx, run, self._tools):
                 return None
             if state is RunState.PAUSED:
-                if run.wake_at is None or run.wake_at > self._tools.clock():
+                now = self._tools.clock()
+                if run.wake_at is None or run.wake_at > now:
                     return None
                 woken = {"wake_at": None, "waits_for": None}
-                state = runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, values=woken)
+                state = runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, now, values=woken)
             worker = self._lease()
             generation = runs.take_over(tx, run, worker=worker)
             return replace(runs.get(tx, run.id), generation=generation, worker=worker)
@@ -322,7 +323,8 @@ class Runs:
                 if not TABLE.may(move, state):
                     raise errors.RunRefused(f"run {run.id} is {state} and {refusal}")
                 try:
-                    runs.advance(tx, run.id, run.generation, state, move, values=dict(values))
+                    at = self._tools.clock()
+                    runs.advance(tx, run.id, run.generation, state, move, at, values=dict(values))
                 except (errors.UnexpectedState, errors.StaleWorker, errors.RunCancelled):
                     continue
                 return
@@ -337,7 +339,9 @@ class Runs:
                 from slipway.states import codec
 
                 values = {**values, "fault": codec.encode(fault)}
-            runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, values={**values, "waits_for": None})
+            values, at = {**values, "waits_for": None}, self._tools.clock()
+            detail = fault.message if fault is not None else ""
+            runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)
 
     def _lease(self) -> str:
         tools = self._tools

@@ -419,7 +419,7 @@ class Ledger(Generic[S, M]):
         owner = {"run_id": self._run_id, "instance_id": self._instance_id, "attempt": self.attempt}
         outbox.tell(tx, type_, self._clock(), **owner, step=step, slot=slot, detail=detail)
 
-    def note(self, type_: str, *, step: str, slot: int, detail: str) -> None:
+    def note(self, type_: str, *, step: str, slot: int | None = None, detail: str) -> None:
         """Have an event of a step on record in a commit of its own. Raises `StaleWorker`."""
         with self._writing() as tx:
             self.owner.fence(tx, going_on=False)

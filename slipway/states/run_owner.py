@@ -92,7 +92,9 @@ class RunOwner(Struct, frozen=True):
     ) -> RunState:
         """See `runs.advance`; one that ends says when."""
         ends = {"ended_at": at, "worker": None} if TABLE.target(move, state).has_ended else {"ended_at": None}
-        return runs.advance(tx, self.id, self.generation, state, move, values={**ends, **(values or {})})
+        return runs.advance(
+            tx, self.id, self.generation, state, move, at, detail=detail, values={**ends, **(values or {})}
+        )
 
     def decide(self, tx: Transaction, outcome: str) -> None:
         """Record what is to become of it once all is undone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -12,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from slipway import errors
 from slipway.model.record import Fault
 from slipway.model.run import RunRecord
-from slipway.states import codec
+from slipway.states import codec, outbox
 from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
-from slipway.states.schema import effects, runs, workflow_texts
+from slipway.states.schema import effects, events, runs, workflow_texts
 from slipway.states.store import Transaction
 
 _BY_ID = sa.select(runs).where(runs.c.id == sa.bindparam("id"))
@@ -53,6 +54,7 @@ def create(tx: Transaction, run: RunRecord) -> None:
     except IntegrityError as error:
         key = run.idempotency_key
         raise errors.RunExists(f"project {run.project} has a run with the idempotency key {key}") from error
+    outbox.tell(tx, "run.create", run.created_at, run_id=run.id, state=INITIAL.value)
 
 
 def get(tx: Transaction, run_id: str) -> RunRecord:
@@ -146,10 +148,12 @@ def advance(
     generation: int,
     source: RunState,
     move: RunMove,
+    at: datetime,
     *,
+    detail: str = "",
     values: dict[str, Any] | None = None,
 ) -> RunState:
-    """Move the run from `source` to where `move` leads, and write `values` with it; a compare-and-swap.
+    """Move the run from `source` to where `move` leads, and write `values` with it; a compare-and-swap. It is an event.
 
     Raises `UnexpectedState` (with both states), `StaleWorker`, or `RunCancelled` when the row is not as expected.
     """
@@ -169,6 +173,7 @@ def advance(
         fence(tx, run_id, generation, going_on=source is RunState.RUNNING)
         found = tx.execute(_STATE, {"id": run_id}).one().state
         raise errors.UnexpectedState(f"run {run_id}: expected {source} for '{move}', found {found}")
+    outbox.tell(tx, f"run.{move}", at, run_id=run_id, state=to.value, detail=detail)
     return to
 
 
@@ -183,8 +188,9 @@ def rewrite(tx: Transaction, run_id: str, **values: Any) -> None:
 
 
 def forget(tx: Transaction, run_id: str) -> None:
-    """Take a run and its ledger off the record; its children are to be gone already."""
+    """Take a run, its ledger and its events off the record; its children are to be gone already."""
     tx.execute(effects.delete().where(effects.c.run_id == run_id))
+    tx.execute(events.delete().where(events.c.run_id == run_id))
     tx.execute(runs.delete().where(runs.c.id == run_id))
 
 

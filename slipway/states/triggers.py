@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from slipway.model.run import FAILED_STEP
+
 _TOLD = """
 INSERT INTO events (at, type, run_id, instance_id, step, slot, attempt, host, detail) VALUES (
   CASE NEW.state
@@ -15,18 +17,21 @@ INSERT INTO events (at, type, run_id, instance_id, step, slot, attempt, host, de
 );
 """
 
+# Whoever writes such a row tells why as well.
+_WHEN = f"WHEN (NEW.kind <> '{FAILED_STEP}')"
+
 _SQLITE = (
     "DROP TRIGGER IF EXISTS effects_inserted",
     "DROP TRIGGER IF EXISTS effects_updated",
-    f"CREATE TRIGGER effects_inserted AFTER INSERT ON effects BEGIN {_TOLD} END",
-    f"CREATE TRIGGER effects_updated AFTER UPDATE OF state ON effects BEGIN {_TOLD} END",
+    f"CREATE TRIGGER effects_inserted AFTER INSERT ON effects {_WHEN} BEGIN {_TOLD} END",
+    f"CREATE TRIGGER effects_updated AFTER UPDATE OF state ON effects {_WHEN} BEGIN {_TOLD} END",
 )
 _POSTGRESQL = (
     f"CREATE OR REPLACE FUNCTION tell_effect() RETURNS trigger LANGUAGE plpgsql AS "
     f"$$ BEGIN {_TOLD} RETURN NULL; END $$",
     "DROP TRIGGER IF EXISTS effects_told ON effects",
     "CREATE TRIGGER effects_told AFTER INSERT OR UPDATE OF state ON effects "
-    "FOR EACH ROW EXECUTE FUNCTION tell_effect()",
+    f"FOR EACH ROW {_WHEN} EXECUTE FUNCTION tell_effect()",
 )
 
 

@@ -124,6 +124,7 @@ class RunConductor:
                 Step(execution, step, final=True).carry_out()
             except Exception as error:  # noqa: BLE001 - whatever a task raises
                 execution.remember(step.id, error)
+                execution.ledger.note("step.error", step=step.id, detail=execution.named(error))
                 execution.tell("step.error", step.id, message=execution.named(error))
 
     def _leave(self, execution: Execution) -> None:

@@ -16,17 +16,16 @@ from slipway.flows.tasks.base import RunInfo, Task, Tools, Work
 from slipway.flows.values import SUCCEEDED, Scope
 from slipway.listeners import tell
 from slipway.model.record import Effect, EffectState, Event, Fault
-from slipway.model.run import RunRecord
+from slipway.model.run import FAILED_STEP, RunRecord
 from slipway.states import codec
 from slipway.states.run_machine import RunMove, RunState
 from slipway.states.run_owner import RunLedger
+from slipway.states.store import Transaction
 from slipway.texts import named, said
 
 log = logging.getLogger(__name__)
 
 FAILED, SKIPPED = "failed", "skipped"
-FAILED_STEP = "failed-step"
-"""The kind of row that says of a step that it failed and the run went on."""
 
 
 class Ending(StrEnum):
@@ -176,24 +175,49 @@ class Execution:
                 return
             self.remember(step, error)
             try:
-                self.ledger.conclude(RunMove.FAIL, values={"outcome": Ending.FAILED}, fault=self.fault)
+                self.ledger.conclude(
+                    RunMove.FAIL,
+                    detail=f"{step}: {self.named(error)}",
+                    values={"outcome": Ending.FAILED},
+                    fault=self.fault,
+                    also=partial(self.failing, step, error),
+                )
             except errors.RunCancelled:
                 self.cancelled_meanwhile()
                 return
             self.ending = Ending.FAILED
         self.tell("step.error", step, message=named(error))
 
+    def failing(self, step: str, error: Exception, tx: Transaction) -> None:
+        """What is written of an error beside what becomes of the run."""
+        self.ledger.tell(tx, "step.error", step=step, detail=self.named(error))
+
+    def tries_again(self, step: str, slot: int, error: Exception, seconds: float) -> None:
+        """Have it on record that a step failed in passing. Raises `StaleWorker`, a `StoreError`."""
+        self.ledger.note("step.retry", step=step, slot=slot, detail=f"again in {seconds:g} s: {self.named(error)}")
+
     def cancelled_meanwhile(self) -> None:
         """Somebody wants the run undone: nothing else counts."""
         self.ledger.refresh()
         self.ending = Ending.CANCELLED
 
-    def pause(self, values: Mapping[str, Any], fault: Fault | None = None) -> NoReturn:
+    def pause(
+        self,
+        values: Mapping[str, Any],
+        fault: Fault | None = None,
+        also: Callable[[Transaction], None] | None = None,
+    ) -> NoReturn:
         """Let the run go until it is told to go on. Raises `BuildInterrupted`, which ends the work on it here."""
         with self._lock:
             if not self.paused and self.ending is None:
                 try:
-                    self.ledger.conclude(RunMove.PAUSE, values={"worker": None, "answer": None, **values}, fault=fault)
+                    self.ledger.conclude(
+                        RunMove.PAUSE,
+                        detail=values["waits_for"],
+                        values={"worker": None, "answer": None, **values},
+                        fault=fault,
+                        also=also,
+                    )
                 except errors.RunCancelled:
                     self.cancelled_meanwhile()
                     raise

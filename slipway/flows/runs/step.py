@@ -12,12 +12,13 @@ from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.definition import OnError, StepDefinition
 from slipway.flows.retries import waits_of, with_retries
-from slipway.flows.runs.execution import FAILED, FAILED_STEP, SKIPPED, Execution
+from slipway.flows.runs.execution import FAILED, SKIPPED, Execution
 from slipway.flows.runs.hands import side_by_side
 from slipway.flows.runs.inverse import Item
 from slipway.flows.runs.undoing import undo_step
 from slipway.flows.values import SUCCEEDED, holds, items_of, resolve_all
 from slipway.model.record import Effect, EffectState, Scope
+from slipway.model.run import FAILED_STEP
 from slipway.states import codec
 from slipway.states.ledger import Durability, Intent
 from slipway.states.run_machine import RunMove
@@ -109,6 +110,7 @@ class Step:
             retries=retry.max_attempts - 1 if retry else task.retries(run.tools.settings),
             sleep=run.rest,
             step=step.id,
+            tell=partial(run.tries_again, step.id, slot),
             **(waits_of(retry, run.ledger.key(intent)) if retry else {}),
         )
 
@@ -143,7 +145,8 @@ class Step:
         if step.on_error is OnError.PAUSE:
             run.remember(step.id, error)
             waits_for = f"step {step.id} failed: {run.named(error)}"
-            run.pause({"wake_at": None, "waits_for": waits_for, "waits_at": None}, run.fault)
+            values = {"wake_at": None, "waits_for": waits_for, "waits_at": None}
+            run.pause(values, run.fault, partial(run.failing, step.id, error))
         try:
             undo_step(run, step.id)
         except errors.UndoFailed as stuck:
@@ -156,6 +159,11 @@ class Step:
         run, step = self._run, self._step
         failure = StepFailure(type(error).__name__, run.named(error))
         intent = Intent[RunMove](step.id, -1, FAILED_STEP, Scope.INSTANCE, None, b"{}", self._seconds)
-        run.ledger.perform(intent, Durability.RECORDED, lambda _effect, _tx: failure, StepFailure)
+
+        def fail(_effect: Effect, tx: Any) -> StepFailure:
+            run.failing(step.id, error, tx)
+            return failure
+
+        run.ledger.perform(intent, Durability.LOCAL, fail, StepFailure)
         run.ended(step.id, FAILED)
         run.tell("step.error", step.id, message=failure.message)

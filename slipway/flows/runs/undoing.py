@@ -9,10 +9,11 @@ from typing import Any
 from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.retries import UNDO_RETRIES, with_retries
-from slipway.flows.runs.execution import FAILED_STEP, Execution
+from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.inverse import invert
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, EffectState
+from slipway.model.run import FAILED_STEP
 from slipway.states import codec
 from slipway.states.ledger import Durability
 
