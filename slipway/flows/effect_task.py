@@ -15,7 +15,6 @@ from slipway.flows.retries import with_retries
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, Scope
-from slipway.states import codec
 from slipway.states.ledger import Durability, Intent
 
 
@@ -91,9 +90,11 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         return values.Scope(run.outputs, item=item, index=index, instance=run.instance)
 
     def _once(self, run: Run, slot: int, item: Any) -> Any:
-        given = values.resolve_all(self.step.arguments, self._scope(run, slot, item), self.step.position)
-        host = run.host
         task = self.task
+        given = values.resolve_all(self.step.arguments, self._scope(run, slot, item), self.step.position)
+        if not task.in_build_only:
+            given = task.accept(given)
+        host = run.host
         effect_host = host.name if host else None
 
         seconds = task.timeout(run.instance, self.timeout)
@@ -123,7 +124,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             kind=task.kind,
             scope=scope,
             host=effect_host if scope is Scope.HOST else None,
-            args=codec.encode({name: given[name] for name in task.arguments_type.__struct_fields__}),
+            args=task.recorded(given),
             timeout=seconds,
             enters=task.enters,
             leads_to=task.leads_to,

@@ -22,13 +22,14 @@ class Record(Struct, frozen=True):
     file: str
 
 
-def remove(zone: str, result: Record | None, name: str) -> None:
+def remove(zone: str, result: Record | None, name: str, ttl: int, marks: list[str]) -> None:
     """Take the record out of its zone."""
+    assert (ttl, marks) == (300, []), "what was left out is what it was when it was done"
     Path(zone, name).unlink(missing_ok=True)
 
 
 @task(revert=remove)
-def dns_record(work: Work, zone: str, name: str, ttl: int = 300) -> Record:
+def dns_record(work: Work, zone: str, name: str, ttl: int = 300, marks: list[str] = []) -> Record:  # noqa: B006
     """Put a name into a zone.
 
     And say for how long.
@@ -105,7 +106,7 @@ def test_name_and_kind_are_the_functions_where_nothing_else_is_said() -> None:
 def test_what_it_takes_and_gives_is_what_its_annotations_say() -> None:
     signature = task_of(dns_record)().signature
     assert signature.inputs == frozenset({"zone", "name"})
-    assert signature.optional == frozenset({"ttl"})
+    assert signature.optional == frozenset({"ttl", "marks"})
     assert (signature.types["ttl"], signature.result) == (int, Record)
 
 

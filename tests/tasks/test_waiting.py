@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from slipway.errors import InvalidArguments, StaleWorker, StepTimeout
+from slipway.errors import InvalidArguments, RunFailed, RunNotFound, StaleWorker, StepTimeout
 from slipway.flows.tasks.base import Task, Tools
 from slipway.flows.tasks.waiting import WaitFor
+from slipway.model.run import RunRecord
+from slipway.states import runs
+from slipway.states.run_machine import RunState
+from slipway.states.schema import runs as rows
 from slipway.testing.contracts.task import NoUndoContract
-from tests.tasks.conftest import Do, respond, serving
+from tests.tasks.conftest import RUN, Do, respond, serving
 
 
 class TestWaitFor(NoUndoContract):
@@ -154,3 +158,44 @@ def test_a_file_that_cannot_be_looked_at_is_not_absent(do: Do, tmp_path: Path) -
     loop.symlink_to(loop)
     with pytest.raises(InvalidArguments, match="cannot be looked at: Too many levels of symbolic links"):
         do(WaitFor(), {"file": str(loop / "x")})
+
+
+def begun(tools: Tools, state: RunState, *, project: str = "demo", run_id: str = "0b7e") -> str:
+    """Another run, as it stands on record."""
+    run = RunRecord(run_id, "mine.yaml", "mine", "d", project, state, 1, 1, b"{}", tools.clock(), worker="somebody")
+    with tools.store.write() as tx:
+        runs.keep_texts(tx, "d", b"{}")
+        runs.create(tx, run)
+        tx.execute(rows.update().where(rows.c.id == run_id).values(state=state))
+    return run_id
+
+
+def test_another_run_that_succeeds(do: Do, tools: Tools) -> None:
+    run_id = begun(tools, RunState.RUNNING)
+
+    def end() -> None:
+        with tools.store.write() as tx:
+            tx.execute(rows.update().where(rows.c.id == run_id).values(state=RunState.SUCCEEDED))
+
+    with later(end):
+        assert do(WaitFor(), {"run": run_id, "interval": "20ms"}) == f"{run_id} is SUCCEEDED"
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED, RunState.STUCK])
+def test_another_run_that_does_not_succeed_is_not_waited_for(do: Do, tools: Tools, state: RunState) -> None:
+    with pytest.raises(RunFailed, match=rf"^run 0b7e \(mine\) is {state}$"):
+        do(WaitFor(), {"run": begun(tools, state)})
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED, RunState.REVERTING])
+def test_a_run_that_has_not_ended_is_waited_for(do: Do, tools: Tools, state: RunState) -> None:
+    with pytest.raises(StepTimeout, match=r"^wait-for run 0b7e: not seen in time$"):
+        do(WaitFor(), {"run": begun(tools, state), "interval": "20ms"}, seconds=0.1)
+
+
+def test_runs_that_cannot_be_waited_for(do: Do, tools: Tools) -> None:
+    for run_id in ("nosuch", begun(tools, RunState.RUNNING, project="other")):
+        with pytest.raises(RunNotFound):
+            do(WaitFor(), {"run": run_id})
+    with pytest.raises(InvalidArguments, match="a run cannot wait for its own end"):
+        do(WaitFor(), {"run": begun(tools, RunState.RUNNING, run_id=RUN.id)})

@@ -89,10 +89,7 @@ class Step:
         run, step, task = self._run, self._step, self._task
         given = task.accept(resolve_all(step.arguments, run.scope(item, index), step.position))
         durability = task.durability(run.tools, None)
-        if step.revert is not None:
-            args = codec.encode(Item(item, index))
-        else:
-            args = codec.encode({name: given[name] for name in task.arguments_type.__struct_fields__ if name in given})
+        args = codec.encode(Item(item, index)) if step.revert is not None else task.recorded(given)
         intent = Intent[RunMove](
             step=step.id,
             slot=slot,

@@ -188,11 +188,18 @@ class Task(ABC):
 
     @cached_property
     def arguments_type(self) -> type[msgspec.Struct]:
-        """The record of what `undo` takes besides `work` and the result, made from its annotations."""
+        """The record of what `undo` takes besides `work` and the result, made from its annotations. What was not given
+        is not recorded, and is the default of `do`."""
         undo = type(self).undo
         names = list(signature(undo).parameters)[3:] if undo is not None else []
         hints = get_type_hints(undo) if undo is not None else {}
-        return msgspec.defstruct(f"{type(self).__name__}Arguments", [(name, hints[name]) for name in names])
+        taken = signature(type(self).do).parameters
+        own = f"{type(self).__name__}Arguments"
+        return msgspec.defstruct(own, [_field(name, hints[name], taken[name].default) for name in names], kw_only=True)
+
+    def recorded(self, given: Mapping[str, Any]) -> bytes:
+        """What is put on record of the arguments of `do`: those that `undo` takes."""
+        return codec.encode({name: given[name] for name in self.arguments_type.__struct_fields__ if name in given})
 
     def arguments_of(self, effect: Effect) -> Any:
         """What is on record of an effect's arguments: those that `undo` takes, by name."""
@@ -229,6 +236,12 @@ class Task(ABC):
     def _parameters(self) -> Mapping[str, str]:
         """The parameter of `do` that each argument of a workflow is."""
         return {_said(name): name for name in list(signature(type(self).do).parameters)[2:]}
+
+
+def _field(name: str, hint: Any, default: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
+    if default is Parameter.empty:
+        return name, hint
+    return name, hint, msgspec.field(default_factory=lambda: default)
 
 
 def _said(parameter: str) -> str:

@@ -8,13 +8,23 @@ import subprocess
 from collections.abc import Callable, Mapping
 
 from slipway.checks.urls import url_mistake
-from slipway.errors import CommandFailed, InvalidArguments, ServerUnavailable, StepTimeout, UnexpectedAnswer
+from slipway.errors import (
+    CommandFailed,
+    InvalidArguments,
+    RunFailed,
+    RunNotFound,
+    ServerUnavailable,
+    StepTimeout,
+    UnexpectedAnswer,
+)
 from slipway.flows.tasks.arguments import Duration, seconds_of
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.http import send
 from slipway.flows.tasks.instances import verbs_of
 from slipway.model.request import Host
+from slipway.states import runs
 from slipway.states.ledger import Durability
+from slipway.states.run_machine import RunState
 from slipway.texts import masked_url
 
 _PATIENCE = 5.0
@@ -25,7 +35,7 @@ Look = Callable[[Work, str], str | None]
 
 
 class WaitFor(Task):
-    """Wait until something is seen: an open TCP port, an answer to a ping or to an HTTP request, a file, a lease.
+    """Wait until something is seen: an open TCP port, an answer to a ping or a request, a file, a lease, a run's end.
 
     Needs no undo: it only looks.
     """
@@ -45,15 +55,17 @@ class WaitFor(Task):
         http: str | None = None,
         file: str | None = None,
         lease: str | None = None,
+        run: str | None = None,
         interval: Duration = "1s",
     ) -> str:
         """Exactly one of: `port`: "ADDRESS:PORT"; `ping`: an address; `http`: a URL that is answered with a status
         below 400; `file`: a path; `lease`: an instance of the run's project, by name or id, whose guest gets an address
-        by DHCP. `interval`: between two looks. Gives what was seen, in words; of a lease the address.
+        by DHCP; `run`: another run of the project, by its id, that succeeds. `interval`: between two looks. Gives what
+        was seen, in words; of a lease the address.
 
-        Raises `StepTimeout` where it is not seen by the step's deadline.
+        Raises `StepTimeout` where it is not seen by the step's deadline, `RunFailed` for a run that ends otherwise.
         """
-        given = {"port": port, "ping": ping, "http": http, "file": file, "lease": lease}
+        given = {"port": port, "ping": ping, "http": http, "file": file, "lease": lease, "run": run}
         wanted = [(name, value) for name, value in given.items() if value is not None]
         if len(wanted) != 1:
             raise InvalidArguments(f"wait-for needs exactly one of {', '.join(given)}")
@@ -126,4 +138,24 @@ def _lease(work: Work, name: str) -> str | None:
     return next(iter(verbs.leases(instance.id)), None)
 
 
-_LOOKS: Mapping[str, Look] = {"port": _port, "ping": _ping, "http": _http, "file": _file, "lease": _lease}
+def _run(work: Work, run_id: str) -> str | None:
+    with work.tools.store.read() as tx:
+        run = runs.get(tx, run_id)
+    if run.project != work.run.project:
+        raise RunNotFound(f"no run {run_id} in project {work.run.project}")
+    if run.id == work.run.id:
+        raise InvalidArguments("wait-for: a run cannot wait for its own end")
+    state = RunState(run.state)
+    if state.has_ended and state is not RunState.SUCCEEDED:
+        raise RunFailed(f"run {run.id} ({run.name}) is {state}")
+    return f"{run.id} is {state}" if state.has_ended else None
+
+
+_LOOKS: Mapping[str, Look] = {
+    "port": _port,
+    "ping": _ping,
+    "http": _http,
+    "file": _file,
+    "lease": _lease,
+    "run": _run,
+}
