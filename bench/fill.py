@@ -14,7 +14,13 @@ from bench.common import Builder
 
 Row = Sequence[Any]
 
-OF_INSTANCE = {"instances": "id", "effects": "instance_id", "history": "instance_id", "claims": "instance_id"}
+# The events of steps come with the effects.
+OF_INSTANCE = {
+    "instances": "id",
+    "effects": "instance_id",
+    "events": "step IS NULL AND instance_id",
+    "claims": "instance_id",
+}
 OF_PORT = {"ports": "id", "allocations": "port_id", "port_security_groups": "port_id"}
 
 
@@ -61,7 +67,7 @@ class _Pattern:
     def copy(self, table: str, row: Row, number: int) -> Row:
         """The row as the instance with this number would have it; rows are numbered anew by the database."""
         values = [self._replaced(value, number) for value in row]
-        return [None, *values[1:]] if table in ("effects", "history") else values
+        return [None, *values[1:]] if table in ("effects", "events") else values
 
     def _replaced(self, value: Any, number: int) -> Any:
         if isinstance(value, bytes):

@@ -39,7 +39,7 @@ def _ends(case: Case, stage: Stage, rows: Mapping[str, Row], now: Things) -> Ite
     """
     lost = case.mode in {*CRASHES, Mode.PAUSE} or case.point.call == COMMIT or case.variant == "exit"
     ends = {name: row["vm_state"] for name, row in rows.items()}
-    begun = {entry["instance_id"] for entry in now.rows["history"] if entry["event"] == Move.DELETE}
+    begun = {entry["instance_id"] for entry in now.rows["events"] if entry["type"] == f"instance.{Move.DELETE}"}
     asked = [name for name, row in rows.items() if stage.scenario not in GOING or row["id"] in begun]
     if lost and any(ends[name] != stage.ends[name] for name in asked):
         yield Problem("A1", f"it ends {ends}, without the fault {dict(stage.ends)}")

@@ -75,7 +75,7 @@ def create(
             "created_at": at,
         },
     )
-    _remember(tx, instance_id, at, "create", state, "")
+    outbox.tell(tx, f"{INSTANCE}create", at, instance_id=instance_id, state=str(state), detail="")
     return Instance(
         id=instance_id,
         name=request.name,
@@ -304,9 +304,5 @@ def advance(
         raise errors.UnexpectedState(
             f"instance {instance_id}: expected {source} for '{event}', found {State(row.vm_state, row.task_state)}"
         )
-    _remember(tx, instance_id, at, event.value, to, detail)
+    outbox.tell(tx, INSTANCE + event.value, at, instance_id=instance_id, state=str(to), detail=detail)
     return to
-
-
-def _remember(tx: Transaction, instance_id: str, at: datetime, event: str, state: State, detail: str) -> None:
-    outbox.tell(tx, f"{INSTANCE}{event}", at, instance_id=instance_id, state=str(state), detail=detail)
