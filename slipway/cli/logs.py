@@ -43,7 +43,8 @@ def _handler(*, as_json: bool) -> logging.Handler:
     if as_json:
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24, exception_formatter=_write_traceback)
+        # The width of events, of which the name differs between versions.
+        renderer = structlog.dev.ConsoleRenderer(24, colors=colours, exception_formatter=_write_traceback)
     last = [_tracebacks()] if as_json else []
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

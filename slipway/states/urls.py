@@ -41,7 +41,11 @@ def parsed_url(url: str) -> sa.URL:
             if kind.is_async:
                 raise sa.exc.ArgumentError("its driver is for asyncio")
             kind.import_dbapi()
-            kind().create_connect_args(parsed)
+            _, known = kind().create_connect_args(parsed)
+            # Older ones of SQLAlchemy say nothing of them. With `uri` they are SQLite's own.
+            unknown = parsed.query.keys() - known.keys()
+            if unknown and parsed.get_backend_name() == "sqlite" and not known.get("uri"):
+                raise sa.exc.ArgumentError(f"there is no {', '.join(sorted(unknown))}")
     except ModuleNotFoundError as error:
         text = f"its driver, the Python module {error.name}, is not installed"
         raise errors.DatabaseUnavailable(f"{shown}: {text}") from error
