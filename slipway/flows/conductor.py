@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from slipway import errors
-from slipway.flows.branches import Branches
 from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks.base import Tools
@@ -26,14 +25,14 @@ from slipway.states.secrets import bears_secrets
 
 if TYPE_CHECKING:
     from slipway.flows.effect_task import Seat
+    from slipway.flows.engine.engine import Engine
 
 
 class _Flow(Struct, frozen=True):
     """A flow of one workflow, made ready by TaskFlow to run again and again."""
 
-    engine: Any
+    engine: Engine
     seat: Seat
-    branches: Branches | None
 
 
 class Conductor:
@@ -152,7 +151,7 @@ class Conductor:
         run.failed("flow", errors.AbortBuild(text))
 
     @contextlib.contextmanager
-    def _flow(self, run: Run) -> Iterator[Any]:
+    def _flow(self, run: Run) -> Iterator[Engine]:
         """TaskFlow's engine on a flow that is this run's alone: no other thread and no build of a listener has it.
 
         It serves the next one if it came to an end; what was interrupted is let go. Every branch has ended afterwards.
@@ -164,27 +163,24 @@ class Conductor:
             flow = free.pop()
         except IndexError:
             flow = self._make(run.instance.workflow)
-        flow.seat.run, run.branches = run, flow.branches
-        try:
-            yield flow.engine
-        finally:
-            if flow.branches is not None:
-                flow.branches.join()
+        flow.seat.run, run.engine = run, flow.engine
+        yield flow.engine
         if flow.engine.storage.get_flow_state() in (SUCCESS, REVERTED):
             flow.engine.reset()
             free.append(flow)
 
     def _make(self, workflow: str) -> _Flow:
         # TaskFlow is what takes longest to load: only what goes forward waits for it.
+        from taskflow.persistence.models import FlowDetail
+
         from slipway.flows.compiler import compile_flow
         from slipway.flows.effect_task import Seat
-        from slipway.flows.memory import make_engine
+        from slipway.flows.engine.engine import Engine
         from slipway.flows.tasks.catalog import CATALOG
 
-        branches = None if self._executor is None else Branches(self._executor)
-        seat = Seat(branching=branches is not None)
+        seat = Seat(branching=self._executor is not None)
         flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=self.tools.settings.step_timeout)
-        return _Flow(make_engine(flow, branches), seat, branches)
+        return _Flow(Engine(flow, FlowDetail(flow.name, workflow), options={"executor": self._executor}), seat)
 
     # --- back -----------------------------------------------------------------------------------------------------
 
@@ -209,7 +205,7 @@ class Conductor:
 
         So they must where a branch is not waited for any more (Ctrl-C, twice): it may be in a driver's call.
         """
-        if not run.ledger.state.at_rest and (run.branches is None or run.branches.ended):
+        if not run.ledger.state.at_rest and not (run.engine is not None and run.engine.at_work):
             with contextlib.suppress(errors.StoreError), self.tools.store.write() as tx:
                 instances.leave(tx, run.instance.id, run.ledger.generation)
 

@@ -37,6 +37,9 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
     in every scope and costs a sixth of a flow; the order that it would find follows from the steps' needs already.
     """
 
+    TASK_EVENTS = ()
+    """Its progress is in the ledger."""
+
     def __init__(self, step: StepDefinition, task: Task, timeout: float, seat: Seat) -> None:
         """`timeout`: seconds for each effect, where the step does not say."""
         super().__init__(name=step.id, auto_extract=False)

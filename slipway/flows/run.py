@@ -8,11 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway import errors
 from slipway.drivers.deadline import within
-from slipway.flows.branches import Branches
 from slipway.flows.retries import UNDO_RETRIES, with_retries
 from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
 from slipway.flows.tasks.catalog import BY_KIND
@@ -25,6 +24,9 @@ from slipway.states.ledger import Durability, Intent, Ledger
 from slipway.states.machines import Move, State
 from slipway.states.store import Transaction
 from slipway.texts import named, said
+
+if TYPE_CHECKING:
+    from slipway.flows.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +72,8 @@ class Run:
         self._info = RunInfo(instance.id, instance.workflow, instance.project)
         self.outcome: Outcome | None = None
         self.halted: Exception | None = None
-        self.branches: Branches | None = None
-        """What runs side by side for this build, where anything does."""
+        self.engine: Engine | None = None
+        """What goes forward with it, once anything did."""
         self.outputs: dict[str, Any] = {}
         self.under_way: dict[str, Effect] = {}
         """What each step is having outside our database."""

@@ -32,8 +32,9 @@ class Engine(base.Engine):  # type: ignore[misc]
 
     def __init__(self, flow: Any, flow_detail: Any, backend: Any = None, options: Any = None) -> None:
         super().__init__(flow, flow_detail, backend, options or {})
+        self._item = flow
         self._storage = Storage(flow_detail, backend)
-        self._workers = workers_for(self._options)
+        self._workers = workers_for(self.options)
         self._lock = threading.RLock()
         self._graph: Graph | None = None
         self._compilation: Any = None
@@ -51,12 +52,17 @@ class Engine(base.Engine):  # type: ignore[misc]
         return self._statistics
 
     @property
+    def at_work(self) -> bool:
+        """Whether an atom is at work: after a run, only where it was interrupted while it waited for that."""
+        return self._workers.at_work
+
+    @property
     def compilation(self) -> Any:
         """What TaskFlow's own compiler makes of the flow, for those who draw it; None before `compile`."""
         if self._graph is not None and self._compilation is None:
             from taskflow.engines.action_engine.compiler import PatternCompiler
 
-            self._compilation = PatternCompiler(self._flow).compile()
+            self._compilation = PatternCompiler(self._item).compile()
         return self._compilation
 
     # --- before a run ---------------------------------------------------------------------------------------------
@@ -65,7 +71,7 @@ class Engine(base.Engine):  # type: ignore[misc]
         """Lay the flow out as a graph. Raises `Duplicate`, `CompilationFailure`, `ValueError`, `TypeError`."""
         with self._lock:
             if self._graph is None:
-                self._graph = lay_out(self._flow)
+                self._graph = lay_out(self._item)
                 self._storage.scopes = Scopes(self._graph).providers
 
     def prepare(self) -> None:
@@ -82,7 +88,7 @@ class Engine(base.Engine):  # type: ignore[misc]
 
     def _ensure(self, graph: Graph) -> None:
         self._storage.ensure_atoms([node.item for node in graph.atoms])
-        transient = _flag(self._options.get("inject_transient", True))
+        transient = _flag(self.options.get("inject_transient", True))
         for node in graph.atoms:
             if node.item.inject:
                 self._storage.inject_atom_args(node.name, node.item.inject, transient=transient)
@@ -105,9 +111,9 @@ class Engine(base.Engine):  # type: ignore[misc]
                     short.append(node)
                     missing |= lacking
         if missing:
-            if len(short) == 1 and short[0].item is self._flow:
+            if len(short) == 1 and short[0].item is self._item:
                 raise cause
-            raise exceptions.MissingDependencies(self._flow, sorted(missing), cause=cause)
+            raise exceptions.MissingDependencies(self._item, sorted(missing), cause=cause)
 
     def reset(self) -> None:
         """Have all done anew, from whichever state: nothing is left of what came of the atoms, failures included."""
@@ -206,10 +212,10 @@ class Engine(base.Engine):  # type: ignore[misc]
         return Passage(
             graph,
             self._storage,
-            self._atom_notifier,
+            self.atom_notifier,
             self._workers,
-            defer=_flag(self._options.get("defer_reverts", True)),
-            resolve=not _flag(self._options.get("never_resolve", False)),
+            defer=_flag(self.options.get("defer_reverts", True)),
+            resolve=not _flag(self.options.get("never_resolve", False)),
         )
 
     def _change_state(self, state: str) -> None:
@@ -219,7 +225,7 @@ class Engine(base.Engine):  # type: ignore[misc]
 
     def _tell(self, state: str, old: str) -> None:
         details = {"engine": self, "flow_name": self._storage.flow_name, "flow_uuid": self._storage.flow_uuid}
-        self._notifier.notify(state, {**details, "old_state": old})
+        self.notifier.notify(state, {**details, "old_state": old})
 
 
 def _flag(value: Any) -> bool:

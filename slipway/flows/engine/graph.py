@@ -40,7 +40,7 @@ class Node:
     """
 
     __slots__ = (
-        *("after", "before", "flow", "index", "is_atom", "item", "kind", "name", "needed_by", "needs", "offers"),
+        *("after", "before", "flow", "is_atom", "item", "kind", "name", "needed_by", "needs", "offers"),
         *("place", "priority", "retry", "votes"),
         *("blocks", "clear", "complete", "may_execute", "may_revert", "passed", "queued", "quiet", "waits"),
     )
@@ -54,7 +54,6 @@ class Node:
         self.flow = flow
         self.place = place
         self.retry = retry
-        self.index = 0
         self.before: list[Node] = []
         self.after: list[Node] = []
         self.votes: list[Vote] = []
@@ -94,8 +93,6 @@ class Graph:
         self.asking = [node for node in self.atoms if node.item.rebind or node.item.revert_rebind]
         """Those that take arguments."""
         self.decides = any(node.votes for node in nodes)
-        for index, node in enumerate(nodes):
-            node.index = index
         self._check_names()
         self._check_order()
 

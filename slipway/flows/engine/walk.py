@@ -87,7 +87,11 @@ class Walk:
         return not self._queue
 
     def take(self) -> Node | None:
-        """The next atom that may be executed or reverted, if any: of those ready now, that of the highest priority."""
+        """The next atom that may be executed or reverted, if any.
+
+        Of those that are ready it is that of the highest priority, then that which has been ready for the longest time:
+        none waits for ever for a sibling that is retried again and again.
+        """
         return None if self.is_over else self._pop()
 
     def _pop(self) -> Node:

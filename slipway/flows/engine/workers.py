@@ -23,6 +23,10 @@ class Workers(Protocol):
     def busy(self) -> int:
         """How many calls have been begun whose results nobody has taken yet."""
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a call is being carried out: after a run, only where the wait for it was interrupted."""
+
     def begin(self, call: Call) -> None:
         """Carry out a call."""
 
@@ -43,6 +47,7 @@ class Caller:
     """Carries out a call while it is begun, in the thread that begins it."""
 
     at_once = False
+    at_work = False
 
     def __init__(self) -> None:
         self._ended: list[tuple[Call, Any]] = []
@@ -88,6 +93,11 @@ class Pool:
     def busy(self) -> int:
         """How many are at work, wait to be, or have ended unseen."""
         return len(self._calls)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether any of them is not done."""
+        return any(not future.done() for future in self._calls)
 
     def begin(self, call: Call) -> None:
         """Have it carried out."""
