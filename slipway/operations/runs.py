@@ -20,7 +20,7 @@ from slipway.model.record import Effect, EffectState, Event, Fault
 from slipway.model.run import RunRecord
 from slipway.operations.limits import check_seconds
 from slipway.operations.taking import run_may_be_taken, who_is_at_run
-from slipway.operations.workflows import Prepared, prepare, recalled
+from slipway.operations.workflows import Prepared, check_allowed, prepare, recalled
 from slipway.states import effects, runs
 from slipway.states.lease import Lease
 from slipway.states.run_machine import TABLE, RunMove, RunState
@@ -69,7 +69,8 @@ class Runs:
 
         It waits here where the run waits for a time; a failed run is given back, not raised. The same request with the
         same idempotency key is the same run, which is gone on with. Raises `InvalidFile`, `InvalidRequest` for its
-        inputs, `IdempotencyKeyReused`; `BuildInterrupted` when it was stopped before: `resume` goes on.
+        inputs, `CommandsNotAllowed`, `IdempotencyKeyReused`; `BuildInterrupted` when it was stopped before: `resume`
+        goes on.
         """
         run, new = self.begin(workflow, inputs, project=project, idempotency_key=idempotency_key)
         if new:
@@ -86,6 +87,7 @@ class Runs:
     ) -> tuple[RunRecord, bool]:
         """Put a run on record, held by this process; whether it is new. See `run`."""
         prepared = prepare(workflow, inputs or {})
+        check_allowed(prepared.definition, self._tools)
         project = project or self._project
         digest = hashlib.sha256(prepared.digest.encode() + prepared.kept_inputs + prepared.secrets_digest).hexdigest()
         with self._tools.store.write() as tx:
@@ -145,16 +147,25 @@ class Runs:
             self._tools.sleep(self._tools.settings.poll_interval)
 
     def resume(self, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> tuple[RunRecord, ...]:
-        """Go on with every run whose worker is gone, and with those whose time has come; gives how each stands then."""
+        """Go on with every run whose worker is gone, and with those whose time has come; gives how each stands then.
+
+        Raises `InvalidFile` for a run whose tasks are not here, and `CommandsNotAllowed`, when all others are at rest.
+        """
         with self._tools.store.read() as tx:
             unfinished = [run.id for run in runs.listed(tx, unfinished=True) if run.parent_id is None]
         rested = []
+        refused: list[errors.SlipwayError] = []
         for run_id in unfinished:
             if stopping():
                 break
             taken = self._take(run_id)
-            if taken is not None:
-                rested.append(self._work(taken, on_event, stopping))
+            try:
+                if taken is not None:
+                    rested.append(self._work(taken, on_event, stopping))
+            except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed) as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
         return tuple(rested)
 
     # --- what a person says ---------------------------------------------------------------------------------------
@@ -282,9 +293,15 @@ class Runs:
     def _work(
         self, run: RunRecord, on_event: Listener, stopping: Callable[[], bool], *, new: bool = False
     ) -> RunRecord:
-        with self._tools.store.read() as tx:
-            texts = runs.texts_of(tx, run.digest)
-        known = recalled(run, texts)
+        try:
+            with self._tools.store.read() as tx:
+                known = recalled(run, runs.texts_of(tx, run.digest))
+            check_allowed(known.definition, self._tools)
+        except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
+            # Others may have its tasks, and allow commands.
+            with self._tools.store.write() as tx:
+                runs.hold(tx, run.id, run.generation, None)
+            raise
         return self._conductor.bring_to_rest(
             run,
             known.definition,

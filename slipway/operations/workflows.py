@@ -15,7 +15,8 @@ from slipway import errors
 from slipway.flows.definition import Definition
 from slipway.flows.loader import loads_definition
 from slipway.flows.runs.sealing import Seal
-from slipway.flows.tasks.catalog import SIGNATURES
+from slipway.flows.tasks.base import Tools
+from slipway.flows.tasks.catalog import CATALOG, SIGNATURES
 from slipway.model.record import Effect
 from slipway.model.run import RunRecord
 from slipway.states import codec
@@ -84,6 +85,17 @@ def recalled(run: RunRecord, texts: bytes) -> Prepared:
     text = codec.decode(texts, dict[str, str])[""]
     secrets = codec.decode(run.secrets.encode(), dict[str, str]) if run.secrets else {}
     return _made(run.workflow, text, msgspec.json.decode(Seal(secrets).unseal(run.inputs)))
+
+
+def check_allowed(definition: Definition, tools: Tools) -> None:
+    """Raise `CommandsNotAllowed` for a workflow with steps that run commands where that is not allowed."""
+    if tools.allow_commands:
+        return
+    for step in (*definition.steps, *definition.finals):
+        for uses in (step.uses, step.revert.uses if step.revert else ""):
+            if uses in CATALOG and CATALOG[uses].runs_commands:
+                text = f"step {step.id} of {definition.name} runs a command: --allow-commands, where you trust it"
+                raise errors.CommandsNotAllowed(text)
 
 
 def _read(workflow: str) -> str:

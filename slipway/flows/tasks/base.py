@@ -162,6 +162,9 @@ class Task(ABC):
     irreversible: ClassVar[bool] = False
     """Whether it has an effect that it cannot take back itself: a workflow says by `revert` what does."""
 
+    runs_commands: ClassVar[bool] = False
+    """Whether it does nothing but where the tools `allow_commands`."""
+
     do: Callable[..., Any]
     undo: Callable[..., None] | None = None
     """Takes the effect back; absent is not an error. None where there is nothing to take back."""

@@ -50,6 +50,7 @@ class Command(Task):
     name = "command"
     kind = "command"
     irreversible = True
+    runs_commands = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """What it changes is outside of our database."""
@@ -69,9 +70,7 @@ class Command(Task):
         Raises `CommandsNotAllowed`, `CommandFailed`, `StepTimeout`.
         """
         if not work.tools.allow_commands:
-            raise CommandsNotAllowed(
-                "commands are not allowed here: whoever trusts the workflow gives --allow-commands"
-            )
+            raise CommandsNotAllowed("commands are not allowed here: whoever trusts the workflow allows them")
         if not argv or not argv[0] or any("\0" in text for text in (*argv, *env, *env.values(), cwd or "")):
             raise InvalidArguments("command: argv must have a program, and nothing may have a NUL in it")
         if any("=" in name or not name for name in env):
