@@ -44,7 +44,7 @@ def make_inline_request(name: str, entry: Mapping[str, Any], *, project: str) ->
                 raise InvalidRequest(("group needs name",), f"instance {name}")
             said[key] = one.pop("name", key)
             tree[section] = {said[key]: one}
-    document = Document("", _with_units(tree))
+    document = Document("", value=_with_units(tree))
     check_shape(document)
     if isinstance(document.value, dict):
         for path, file in _relative(document.value, ()):

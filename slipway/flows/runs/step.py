@@ -44,7 +44,7 @@ class Step:
         self._final = final
         self._executor = executor
         given = step.timeout or execution.definition.timeout
-        self._seconds = given or execution.tools.settings.step_timeout
+        self._seconds = given or self._task.patience or execution.tools.settings.step_timeout
 
     def carry_out(self) -> None:
         """Do what is not done yet, and keep the results. An error is on record before it leaves.

@@ -162,6 +162,8 @@ class Task(ABC):
     irreversible: ClassVar[bool] = False
     """Whether it has an effect that it cannot take back itself: a workflow says by `revert` what does."""
 
+    patience: ClassVar[float | None] = None
+    """Seconds that one effect of it may take in a run where the workflow says nothing; None: the settings' own."""
     runs_commands: ClassVar[bool] = False
     """Whether it does nothing but where the tools `allow_commands`."""
 

@@ -88,7 +88,7 @@ class Log(Task):
         return Durability.RECORDED
 
     def do(self, work: Work, message: str) -> None:
-        """Says it."""
+        """`message`: one line, or several."""
         log.info("%s", message, extra={"run": work.run.id, "step": work.effect.step})
         work.tell(message)
 
@@ -107,5 +107,5 @@ class Set(Task):
         return Durability.PURE
 
     def do(self, work: Work, value: Any) -> Any:
-        """The value."""
+        """`value`: a text, a number, true, false, null, a list or a map."""
         return value

@@ -51,6 +51,7 @@ class BuildInstance(InstanceTask):
 
     name = "build-instance"
     kind = "instance"
+    patience = 3600.0
 
     def do(
         self,
