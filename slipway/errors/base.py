@@ -158,12 +158,16 @@ class UndoFailed(SlipwayError):
 
 
 class InvalidFile(SlipwayError):
-    """A YAML file is wrong; `problems` has one `file:line:column: what` a mistake."""
+    """A YAML file is wrong; `problems` has one `file:line:column: what` a mistake.
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    `excerpts`: for each of them the line of the file with the place marked below it, "" where there is none to show.
+    """
+
+    def __init__(self, problems: tuple[str, ...], excerpts: tuple[str, ...] = ()) -> None:
         """Keep all problems; the text is all of them, a line each."""
         super().__init__("\n".join(problems))
         self.problems = tuple(map(masked, problems))
+        self.excerpts = tuple(map(masked, excerpts)) or ("",) * len(problems)
 
 
 class InvalidRequest(SlipwayError):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 ROOTS = frozenset({"steps", "inputs", "item", "index", "run", "result"})
 MACROS = frozenset({"map", "filter", "all", "exists", "exists_one", "existsOne"})
+MAX_LENGTH = 1000
 MAX_MACROS = 4
 MAX_GROWTH = 10_000
 
@@ -46,6 +47,20 @@ def tokens(text: str) -> list[Token]:
     """All but blanks and comments."""
     found = (Token(match.lastgroup or "", match.group(), match.start()) for match in _TOKEN.finditer(text))
     return [token for token in found if token.kind != "space"]
+
+
+def next_end(text: str, start: int) -> int:
+    """Where the `}}` is that ends an expression which begins at `start`, or -1: not one in a text, a comment or a
+    mapping of it."""
+    depth = 0
+    for match in _TOKEN.finditer(text, start):
+        if match.group() == "{":
+            depth += 1
+        elif match.group() == "}":
+            if depth == 0 and text.startswith("}}", match.start()):
+                return match.start()
+            depth -= 1
+    return -1
 
 
 def paths_in(text: str) -> tuple[Path, ...]:

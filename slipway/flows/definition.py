@@ -144,7 +144,8 @@ class TaskSignature(Struct, frozen=True):
     """What a task takes: the arguments that it needs, and those that it does without. `refused`: why it has no use.
 
     `types`: of each argument the annotation, `result`: that of what it gives; both as Python has them, `Any` where
-    nothing is said. `irreversible`: it has an effect and no undo, so that a workflow gives it a `revert`.
+    nothing is said. `irreversible`: it has an effect and no undo, so that a workflow gives it a `revert`; not where an
+    argument has one of the values that are `harmless`, None where it is left out.
     """
 
     inputs: frozenset[str]
@@ -154,6 +155,7 @@ class TaskSignature(Struct, frozen=True):
     result: Any = Any
     in_build_only: bool = False
     irreversible: bool = False
+    harmless: Mapping[str, frozenset[object]] = {}
 
 
 def references_in(value: Value) -> tuple[Reference, ...]:

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 from cel_expr_python import cel
 
 from slipway.errors import ExpressionFailed
-from slipway.flows.celtext import ROOTS, tokens, too_much
+from slipway.flows.celtext import MAX_LENGTH, ROOTS, tokens, too_much
 from slipway.flows.plain import MAX_VALUES, Plainer, as_secret
 
-MAX_LENGTH = 1000
 MAX_TEXT = 16 * 1024 * 1024
 """How many characters all texts of a result may have together."""
 
@@ -194,6 +193,8 @@ def _mistake(text: str, start: int, what: str) -> Mistake:
         return Mistake(start, f'unknown name "{first}"', first, (*sorted(ROOTS), "true", "false", "null"))
     if match := _OVERLOAD.match(what):
         return Mistake(start, _cannot_take(match[1], match[2].strip("()")))
+    if what == "invalid int literal":
+        return Mistake(start, "the integer has more than 64 bits")
     return Mistake(start, what)
 
 
@@ -228,4 +229,7 @@ def matches(pattern: str, text: str) -> bool:
     try:
         return bool(evaluate("inputs.text.matches(inputs.pattern)", used))
     except ExpressionFailed as error:
-        raise ValueError(str(error).partition("}}: ")[2]) from error
+        why = str(error).partition("}}: ")[2]
+        raise ValueError(
+            why.removeprefix("invalid regular expression: ").removesuffix(f": {used['inputs', 'pattern']}")
+        ) from error

@@ -8,6 +8,7 @@ composed into nodes, so that anchors and tags are seen where they stand and noth
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,11 @@ from slipway.errors import InvalidFile
 from slipway.yamlfile.mistakes import Position, Problem, quoted
 from slipway.yamlfile.scalars import check_characters, resolve
 
-MAX_SIZE = 1024 * 1024
+MAX_SIZE = 4 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_PROBLEMS = 100
+_WIDTH, _BEFORE = 100, 60
+"""How much of a line is shown with a problem, and of that how much before it, where the line is longer."""
 
 NodePath: TypeAlias = tuple[str | int, ...]
 """Where a value stands in the tree: keys and list indexes, from the root."""
@@ -39,12 +42,16 @@ class Document:
     """
 
     name: str
+    text: str = ""
     value: Any = None
     problems: list[Problem] = field(default_factory=list)
     unusable: set[NodePath] = field(default_factory=set)
     dropped: set[NodePath] = field(default_factory=set)
     _keys: dict[NodePath, Position] = field(default_factory=dict)
     _values: dict[NodePath, Position] = field(default_factory=dict)
+    _starts: list[int] = field(default_factory=list)
+    _lines: list[str] = field(default_factory=list)
+    _spans: dict[NodePath, tuple[int, int]] = field(default_factory=dict)
 
     def mark(self, path: NodePath, position: Position) -> None:
         """Note where the value at `path` begins."""
@@ -64,16 +71,47 @@ class Document:
             path = path[:-1]
         return self._values.get(path, Position(1, 1))
 
+    def mark_span(self, path: NodePath, start: int, end: int) -> None:
+        """Note from where to where in the text a scalar stands, with its quotes."""
+        self._spans[path] = start, end
+
+    def position_in(self, path: NodePath, value: str, offset: int) -> Position:
+        """Where the character at `offset` of a text stands in the file; of a text with escapes or folded lines, where
+        its line begins that is found there, or the text itself."""
+        start, end = self._spans.get(path, (0, 0))
+        written = self.text[start:end]
+        if (at := written.find(value)) >= 0:
+            return self._at(start + at + offset)
+        before = value.rfind("\n", 0, offset) + 1
+        line = value[before:].partition("\n")[0]
+        if line.strip() and (at := written.find(line.strip())) >= 0:
+            inside = offset - before - (len(line) - len(line.lstrip()))
+            return self._at(start + at + max(0, inside))
+        return self.position(path)
+
+    def _at(self, index: int) -> Position:
+        if not self._starts:
+            self._starts = [0, *(match.end() for match in re.finditer("\r\n|\r|\n", self.text))]
+        line = bisect_right(self._starts, index)
+        return Position(line, index - self._starts[line - 1] + 1)
+
     def where(self, path: NodePath) -> str:
         """`file:line:column` of the key."""
         line, column = self.key_position(path)
         return f"{self.name}:{line}:{column}"
 
     def problem(
-        self, path: NodePath, text: str, *, key: bool = False, wrong: str = "", known: Iterable[str] = ()
+        self,
+        path: NodePath,
+        text: str,
+        *,
+        key: bool = False,
+        at: Position | None = None,
+        wrong: str = "",
+        known: Iterable[str] = (),
     ) -> None:
-        """Note a problem with the value at `path`, or with its key."""
-        position = self.key_position(path) if key else self.position(path)
+        """Note a problem with the value at `path`, or with its key, or with what stands `at` a position in it."""
+        position = at or (self.key_position(path) if key else self.position(path))
         self.problems.append(Problem(position, text, wrong, tuple(known)))
 
     def drop(self, path: NodePath) -> None:
@@ -103,7 +141,19 @@ class Document:
         lines = [problem.render(self.name) for problem in ordered[:MAX_PROBLEMS]]
         if len(ordered) > MAX_PROBLEMS:
             lines.append(f"{self.name}: and {len(ordered) - MAX_PROBLEMS} problems more")
-        return InvalidFile(tuple(lines))
+        excerpts = tuple(self._excerpt(problem.position) for problem in ordered[:MAX_PROBLEMS])
+        return InvalidFile(tuple(lines), excerpts)
+
+    def _excerpt(self, position: Position | None) -> str:
+        """The line with the place marked below it; of a long line the part around it."""
+        lines = self._lines = self._lines or self.text.splitlines()
+        if position is None or position.line > len(lines):
+            return ""
+        line, column = lines[position.line - 1].replace("\t", " "), position.column - 1
+        start = max(0, column - _BEFORE) if len(line) > _WIDTH else 0
+        shown = line[start : start + _WIDTH]
+        number = f"{position.line:5} | "
+        return f"{number}{shown}\n{'|':>{len(number) - 1}} {' ' * (column - start)}^"
 
     def fatal(self, position: Position | None, text: str) -> InvalidFile:
         """The error to raise where nothing can be read on, with all problems found before."""
@@ -142,7 +192,7 @@ def parse(text: str, name: str) -> Document:
 
     Raises `InvalidFile` where it cannot be read at all; other problems are left in the document for `finish`.
     """
-    document = Document(name)
+    document = Document(name, text)
     if len(text) > MAX_SIZE or len(text.encode(errors="replace")) > MAX_SIZE:
         raise document.fatal(None, _TOO_LARGE)
     if text.startswith("\ufeff"):
@@ -219,6 +269,8 @@ class _Reader:
             return
         path = () if top is None or top.key is None else (*top.path, top.key)
         self.document.mark(path, position)
+        if isinstance(event, yaml.ScalarEvent) and "${{" in event.value:
+            self.document.mark_span(path, _index(event.start_mark), _index(event.end_mark))
         value = self._value(event, path, position)
         if top is None:
             self.document.value = value
@@ -275,6 +327,10 @@ class _Reader:
 
     def _note(self, position: Position, text: str) -> None:
         self.document.problems.append(Problem(position, text))
+
+
+def _index(mark: Any) -> int:
+    return int(mark.index)
 
 
 def _position(event: Any) -> Position:

@@ -112,8 +112,8 @@ def _outcome(text: str) -> tuple[object, str]:
         (b"a: 1\r\nb: \x00\n", ":2:4: character U+0000 is not allowed here"),
         ("a: 1\u2028b: 2\n".encode(), ":1:5: character U+2028 is not allowed here"),
         ("a: \ufeff1\n".encode(), ":1:4: character U+FEFF is not allowed here"),
-        (b"#" * (MAX_SIZE + 1), ": the file is larger than 1024 KiB"),
-        ("é".encode() * MAX_SIZE, ": the file is larger than 1024 KiB"),
+        (b"#" * (MAX_SIZE + 1), ": the file is larger than 4096 KiB"),
+        ("é".encode() * MAX_SIZE, ": the file is larger than 4096 KiB"),
         (b"[" * 500, f":1:{MAX_DEPTH + 1}: nested more than {MAX_DEPTH} levels deep"),
     ],
 )

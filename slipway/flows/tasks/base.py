@@ -166,6 +166,8 @@ class Task(ABC):
     """Seconds that one effect of it may take in a run where the workflow says nothing; None: the settings' own."""
     runs_commands: ClassVar[bool] = False
     """Whether it does nothing but where the tools `allow_commands`."""
+    harmless: ClassVar[Mapping[str, frozenset[object]]] = {}
+    """Arguments with values by which it has no effect after all; None: the argument is left out."""
 
     do: Callable[..., Any]
     undo: Callable[..., None] | None = None
@@ -227,6 +229,7 @@ class Task(ABC):
             result=hints.get("return", Any),
             in_build_only=self.in_build_only,
             irreversible=self.irreversible,
+            harmless=self.harmless,
         )
 
     def accept(self, given: Mapping[str, Any]) -> dict[str, Any]:

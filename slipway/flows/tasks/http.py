@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -57,6 +57,7 @@ class Http(Task):
     name = "http"
     kind = "http-request"
     irreversible = True
+    harmless: ClassVar[Mapping[str, frozenset[object]]] = {"method": frozenset({None, *_SAFE})}
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """What it changes is another's."""

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from slipway import errors
+from slipway.flows.definition import OnError
+from slipway.flows.inputtypes import TYPES
 from slipway.yamlfile.document import Document, NodePath
 from slipway.yamlfile.mistakes import quoted
 from slipway.yamlfile.units import parse_duration
 
-MAX_STEPS = 500
+MAX_STEPS = 10_000
 
 Field: TypeAlias = tuple[str, Callable[[Any], bool]]
 """What a value must be, in words, and whether it is."""
@@ -32,41 +34,71 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-_TEXT: Field = ("a text", lambda value: isinstance(value, str) and value != "")
-_NAME: Field = (
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+_TEXT: Field = ("a text", _is_text)
+NAME: Field = (
     "a name (letters, digits, `_`, `-`; the first a letter)",
     lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]{0,62}", value, re.ASCII) is not None,
 )
 _MAPPING: Field = ("a mapping", lambda value: isinstance(value, dict))
 _LIST: Field = ("a list", lambda value: isinstance(value, list))
 _DURATION: Field = ("a duration above zero with a unit, such as 30s, 2m or 500ms", _is_duration)
+_BOOLEAN: Field = ("true or false", lambda value: isinstance(value, bool))
+_STEPS: Field = ("a list of at least one step", lambda value: isinstance(value, list) and value != [])
+_VALUE: Field = ("a value", lambda value: value is not None)
 
 WORKFLOW: Mapping[str, Field] = {
     "schema": ("1, the version that this Slipway reads", lambda value: _is_number(value) and value == 1),
-    "name": _NAME,
+    "name": NAME,
+    "description": _TEXT,
     "inputs": _MAPPING,
     "defaults": _MAPPING,
-    "steps": ("a list of at least one step", lambda value: isinstance(value, list) and value != []),
+    "steps": _STEPS,
+    "finally": _STEPS,
+    "outputs": _MAPPING,
 }
 INPUT: Mapping[str, Field] = {
-    "type": ("instance", lambda value: value == "instance"),
-    "required": ("true", lambda value: value is True),
+    "type": (f"one of {', '.join(TYPES)}", lambda value: isinstance(value, str) and value in TYPES),
+    "required": _BOOLEAN,
+    "default": _VALUE,
+    "enum": ("a list of at least one value", lambda value: isinstance(value, list) and value != []),
+    "pattern": (
+        "a regular expression of at most 1000 characters",
+        lambda value: _is_text(value) and len(value) <= 1000,
+    ),
+    "minimum": _VALUE,
+    "maximum": _VALUE,
+    "description": _TEXT,
 }
-DEFAULTS: Mapping[str, Field] = {"timeout": _DURATION}
-STEP: Mapping[str, Field] = {
-    "id": _NAME,
+DEFAULTS: Mapping[str, Field] = {"timeout": _DURATION, "retry": _MAPPING}
+FINAL: Mapping[str, Field] = {
+    "id": NAME,
+    "name": _TEXT,
     "uses": _TEXT,
     "with": _MAPPING,
     "needs": _LIST,
-    "for_each": _TEXT,
+    "if": _VALUE,
+    "for_each": _VALUE,
+    "parallel": ("an integer from 1 to 1000", lambda value: type(value) is int and 1 <= value <= 1000),
     "timeout": _DURATION,
     "retry": _MAPPING,
+    "outputs": _MAPPING,
 }
+STEP: Mapping[str, Field] = {
+    **FINAL,
+    "on_error": ("revert, continue or pause", lambda value: value in list(OnError)),
+    "revert": _MAPPING,
+}
+REVERT: Mapping[str, Field] = {"uses": _TEXT, "with": _MAPPING}
 RETRY: Mapping[str, Field] = {
     "max_attempts": ("an integer from 1 to 1000", lambda value: type(value) is int and 1 <= value <= 1000),
     "delay": _DURATION,
     "backoff": ("a number from 1 to 100", lambda value: _is_number(value) and 1 <= value <= 100),
     "max_delay": _DURATION,
+    "jitter": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
     "errors": _LIST,
 }
 

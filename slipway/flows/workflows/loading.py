@@ -1,0 +1,181 @@
+"""A workflow's file read as a whole, with the workflows that its steps use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from slipway.errors import InvalidFile
+from slipway.flows.definition import Definition, InputDefinition, Retry, TaskSignature
+from slipway.flows.workflows.calls import Call, call_of_task, call_of_workflow
+from slipway.flows.workflows.inputs import read_inputs
+from slipway.flows.workflows.keys import DEFAULTS, NAME, WORKFLOW, take
+from slipway.flows.workflows.names import Names
+from slipway.flows.workflows.steps import StepReader, read_retry, seconds
+from slipway.flows.workflows.types import Outputs
+from slipway.yamlfile.document import Document, NodePath, parse, read
+from slipway.yamlfile.mistakes import quoted
+
+MAX_NESTED = 20
+"""How deep workflows may use each other."""
+
+FINISH = "finish"
+"""The task that ends the build of an instance."""
+
+
+class Workflow(Struct, frozen=True):
+    """A file that was read. `warnings`: one `file:line:column: what` each. `outputs`: the types of its outputs.
+
+    `parts`: the workflows that its steps use, at any depth, by their paths; `texts`: what stood in each file.
+    """
+
+    definition: Definition
+    warnings: tuple[str, ...] = ()
+    parts: Mapping[str, Definition] = {}
+    texts: Mapping[str, str] = {}
+    outputs: Outputs = Outputs({})
+
+
+class Loading:
+    """Reads one workflow and all that it uses, each file once."""
+
+    def __init__(
+        self, catalog: Mapping[str, TaskSignature], known: Callable[[str], Path | None], texts: Mapping[str, str]
+    ) -> None:
+        """`known`: the file of a workflow that is known by name. `texts`: what is read in place of files."""
+        self.catalog = catalog
+        self.read_texts: dict[str, str] = {}
+        self.warnings: list[str] = []
+        self.parts: dict[str, Definition] = {}
+        self._known = known
+        self._texts = texts
+        self._types: dict[str, Outputs] = {}
+        self._broken: dict[str, InvalidFile] = {}
+        self._open: list[str] = []
+
+    def load(self, path: Path) -> Workflow:
+        """Raises `InvalidFile` with all that is wrong in any of the files."""
+        try:
+            definition, outputs = self._load(path)
+        except InvalidFile as error:
+            others = [one for one in self._broken.values() if one is not error]
+            raise _together([error, *others]) from None
+        if self._broken:
+            raise _together(list(self._broken.values()))
+        return Workflow(definition, tuple(self.warnings), self.parts, self.read_texts, outputs)
+
+    def _load(self, path: Path) -> tuple[Definition, Outputs]:
+        key = os.path.abspath(path)
+        self._open.append(key)
+        try:
+            document = parse(self._texts[key], str(path)) if key in self._texts else read(path)
+            self.read_texts[key] = document.text
+            file = _File(document, self, path.parent)
+            definition, outputs = file.load()
+            document.finish()
+            self.warnings += [warning.render(document.name) for warning in file.steps.warnings]
+            return definition, outputs
+        finally:
+            self._open.pop()
+
+    def call(self, uses: str, directory: Path) -> Call | str:
+        """What a `uses` is, or why it is nothing."""
+        if not uses.startswith(("./", "../", "/")):
+            signature = self.catalog.get(uses)
+            if signature is not None:
+                return signature.refused or call_of_task(uses, signature)
+            file = self._known(uses)
+            return f"unknown task {quoted(uses)}" if file is None else self._part(uses, uses, file)
+        file = directory / uses
+        return self._part(uses, os.path.abspath(file), file)
+
+    def _part(self, written: str, uses: str, file: Path) -> Call | str:
+        key = os.path.abspath(file)
+        if key in self._open:
+            names = [os.path.basename(one) for one in [*self._open[self._open.index(key) :], key]]
+            return f"workflow {quoted(written)} would use itself: {' -> '.join(names)}"
+        if key not in self.parts and key not in self._broken:
+            if len(self._open) >= MAX_NESTED:
+                return f"workflows use each other more than {MAX_NESTED} deep"
+            if key not in self._texts and not os.path.isfile(file):
+                return f"there is no workflow {quoted(written)}: no such file"
+            try:
+                self.parts[key], self._types[key] = self._load(file)
+            except InvalidFile as error:
+                self._broken[key] = error
+        if key in self._broken:
+            return ""
+        if any(self.catalog[one.uses].in_build_only for one in self.parts[key].steps if one.uses in self.catalog):
+            return f"workflow {quoted(written)} is an instance's build, which is no step: use the task build-instance"
+        return call_of_workflow(written, uses, self.parts[key], self._types[key])
+
+
+class _File:
+    """One document; problems are left in it, and what has one is left out of the definition."""
+
+    def __init__(self, document: Document, loading: Loading, directory: Path) -> None:
+        self.document = document
+        self.loading = loading
+        self.directory = directory
+        self.names = Names()
+        self.steps = StepReader(document, self.names, self._find)
+
+    def load(self) -> tuple[Definition, Outputs]:
+        document = self.document
+        top = take(document, (), document.value, WORKFLOW, required=("schema", "name", "steps"))
+        inputs = read_inputs(document, top.get("inputs", {}))
+        self.names.inputs = None if ("inputs",) in document.dropped else inputs
+        defaults = take(document, ("defaults",), top.get("defaults", {}), DEFAULTS)
+        retry: Retry | None = None
+        if "retry" in defaults:
+            retry = read_retry(document, ("defaults", "retry"), defaults["retry"])
+        steps, finals = self.steps.read(top.get("steps", []), top.get("finally", []), retry)
+        for name in top.get("outputs", {}):
+            if not NAME[1](name):
+                document.problem(("outputs", name), f"an output's name must be {NAME[0]}, not {quoted(name)}", key=True)
+        outputs = self.steps.outputs(top.get("outputs", {}))
+        self._check_build(inputs)
+        definition = Definition(
+            top.get("name", ""),
+            steps,
+            seconds(defaults.get("timeout")),
+            top.get("description", ""),
+            tuple(one for one in inputs.values() if one is not None),
+            finals,
+            tuple((name, value) for name, value, _ in outputs),
+        )
+        return definition, Outputs({name: kind for name, _, kind in outputs})
+
+    def _find(self, path: NodePath, uses: str) -> Call | None:
+        found = self.loading.call(uses, self.directory)
+        if isinstance(found, Call):
+            return found
+        unknown = found.startswith("unknown task")
+        if unknown and uses.endswith((".yaml", ".yml")):
+            found, unknown = f"{found}: a workflow's path begins with ./, ../ or /", False
+        if found:
+            self.document.problem(path, found, wrong=uses if unknown else "", known=self.loading.catalog)
+        return None
+
+    def _check_build(self, inputs: Mapping[str, InputDefinition | None]) -> None:
+        """A build is of an instance, and ends."""
+        calls = self.steps.calls.items()
+        of_build = [(path, call) for path, call in calls if call.takes.in_build_only]
+        if not of_build:
+            return
+        kinds = [None if one is None else one.type for one in inputs.values()]
+        if "instance" not in kinds and None not in kinds:
+            path, call = of_build[0]
+            text = f"{call.what} is a step of an instance's build: the workflow needs an input of type instance"
+            self.document.problem((*path, "uses"), text)
+        if FINISH in self.loading.catalog and not any(call.uses == FINISH for _, call in of_build):
+            text = f"the build of an instance would never end: no step uses {FINISH}"
+            self.document.problem(("steps",), text, key=True)
+
+
+def _together(found: list[InvalidFile]) -> InvalidFile:
+    problems = tuple(problem for error in found for problem in error.problems)
+    return InvalidFile(problems, tuple(excerpt for error in found for excerpt in error.excerpts))
