@@ -79,8 +79,11 @@ def _described(error: BaseException) -> dict[str, object]:
 def _text(error: BaseException) -> str:
     if isinstance(error, InvalidFile):
         excerpts = [*error.excerpts, *[""] * (len(error.problems) - len(error.excerpts))]
-        blocks = zip(error.problems, excerpts, strict=True)
-        return "\n".join(shown(line) for block in blocks for part in block if part for line in part.split("\n"))
+        lines = [
+            (problem, *filter(None, excerpt.split("\n")))
+            for problem, excerpt in zip(error.problems, excerpts, strict=True)
+        ]
+        return "\n".join(shown(line) for block in lines for line in block)
     if isinstance(error, click.UsageError) and error.ctx:
         return f"slipway: {_message(error)} (see '{error.ctx.command_path} --help')"
     if isinstance(error, (click.ClickException, click.Abort, SlipwayError, BuildInterrupted, KeyboardInterrupt)):

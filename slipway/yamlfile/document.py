@@ -42,11 +42,11 @@ class Document:
     """
 
     name: str
-    text: str = ""
     value: Any = None
     problems: list[Problem] = field(default_factory=list)
     unusable: set[NodePath] = field(default_factory=set)
     dropped: set[NodePath] = field(default_factory=set)
+    text: str = ""
     _keys: dict[NodePath, Position] = field(default_factory=dict)
     _values: dict[NodePath, Position] = field(default_factory=dict)
     _starts: list[int] = field(default_factory=list)
@@ -192,7 +192,7 @@ def parse(text: str, name: str) -> Document:
 
     Raises `InvalidFile` where it cannot be read at all; other problems are left in the document for `finish`.
     """
-    document = Document(name, text)
+    document = Document(name, text=text)
     if len(text) > MAX_SIZE or len(text.encode(errors="replace")) > MAX_SIZE:
         raise document.fatal(None, _TOO_LARGE)
     if text.startswith("\ufeff"):

@@ -181,7 +181,8 @@ def test_a_bad_file_is_2_with_every_problem(command: str, slipway: Call, run_fil
     done = slipway(command, file)
     assert done.exit_code == 2
     assert done.stdout == ""
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(" ")]
+    assert len(done.stderr.splitlines()) == 3 * len(lines)
     assert all(line.startswith(f"{file}:") for line in lines)
     assert len([line for line in lines if 'did you mean "flavor"?' in line]) == 2
     in_json = json.loads(slipway(command, file, "--output", "json").stdout)
