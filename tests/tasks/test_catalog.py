@@ -115,6 +115,20 @@ def test_two_of_one_kind_are_both_refused_and_both_are_named(place: Path) -> Non
     assert "halve-double-a" in out
 
 
+def test_a_refused_task_is_known_by_its_own_name_too(place: Path) -> None:
+    """That is what a workflow has, whatever its entry point is called."""
+    package(place, "alpha", GOOD.format(name="double", kind="port"), "mine = alpha:double", "same = alpha:Halve")
+    code, out = python(place, 'from slipway.flows.tasks.catalog import SIGNATURES; print(SIGNATURES["double"].refused)')
+    assert (code, out.partition(" cannot")[0]) == (0, "task mine (alpha:double)")
+
+
+def test_one_task_with_two_entry_points_is_one(place: Path) -> None:
+    package(place, "alpha", GOOD.format(name="double", kind="twice"), "one = alpha:double", "two = alpha:double")
+    code, out = python(place, SHOW)
+    assert code == 0, out
+    assert "['double']" in out
+
+
 def test_what_is_ours_stays_ours(place: Path) -> None:
     package(place, "alpha", GOOD.format(name="http", kind="port"), "mine = alpha:double")
     code, out = python(place, SHOW + 'print(type(CATALOG["http"]), type(BY_KIND["port"]))')

@@ -92,8 +92,8 @@ def load_tasks(spec: str) -> tuple[Task, ...]:
     if not candidates:
         raise InvalidRequest((f"there is no task in {spec}: put @task before a function, or write a subclass of Task",))
     new = [one for one in candidates if one.task is None or type(one.task) is not type(_tasks.get(one.task.name))]
-    if wrong := [text for one in _without_clashes(new) for text in [one.refusal] if text]:
-        raise InvalidRequest(tuple(wrong))
+    if refused := tuple(filter(None, (one.refusal for one in _without_clashes(new)))):
+        raise InvalidRequest(refused)
     _admit(new)
     return tuple(_tasks[one.task.name] for one in candidates if one.task is not None)
 
@@ -140,7 +140,7 @@ def _without_clashes(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _taken(one: _Candidate, candidates: Sequence[_Candidate]) -> Iterator[str]:
     if one.task is None:
         return
-    others = [two for other in candidates if other is not one and (two := other.task) is not None]
+    others = [two for other in candidates if (two := other.task) is not None and type(two) is not type(one.task)]
     for what in ("name", "kind"):
         for other in (*_tasks.values(), *others):
             if getattr(one.task, what) == getattr(other, what):
@@ -151,7 +151,8 @@ def _taken(one: _Candidate, candidates: Sequence[_Candidate]) -> Iterator[str]:
 def _admit(candidates: Iterable[_Candidate]) -> None:
     for one in candidates:
         if one.task is None or one.wrong:
-            _signatures.setdefault(one.entry, TaskSignature(frozenset(), refused=one.refusal))
+            for name in (one.entry, one.task.name if one.task else one.entry):
+                _signatures.setdefault(name, TaskSignature(frozenset(), refused=one.refusal))
         else:
             _tasks[one.task.name] = _kinds[one.task.kind] = one.task
             _signatures[one.task.name] = one.task.signature
