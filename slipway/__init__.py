@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from slipway import errors
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.drivers.registry import Drivers, HostDrivers
+    from slipway.flows.runs.prepared import Given
     from slipway.model.limits import GiB, KiB, MiB, TiB
     from slipway.model.machine import Claim, GuestNic, Lease, PowerState
     from slipway.model.network import (
@@ -56,10 +57,13 @@ if TYPE_CHECKING:
         Simulation,
         Volume,
     )
+    from slipway.model.run import RunRecord
     from slipway.networks import Networks
     from slipway.operations.addresses import NicAddresses, SeenAddresses
     from slipway.operations.audit import Difference, Finding
     from slipway.operations.batch import Ended, Status
+    from slipway.operations.handle import RunHandle
+    from slipway.operations.runs import Runs
     from slipway.orchestrator import BuildFailed, Orchestrator
     from slipway.runfile import RunFile, load, loads
     from slipway.runfile.entries import InstanceEntry
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
     from slipway.states.details import Details
     from slipway.states.hosts import HostUsage
     from slipway.states.machines import TaskState, VmState
+    from slipway.states.run_machine import RunState
     from slipway.states.store import Store
 else:
     _HOMES = (
@@ -75,7 +80,8 @@ else:
         "slipway.model.limits",
         *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.changes"),
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
-        *("slipway.states.machines", "slipway.drivers.registry"),
+        *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
+        *("slipway.operations.handle", "slipway.operations.runs"),
         "slipway.drivers.network.embedded.common.transactions",
     )
     """The modules that have the names; what is loaded quickly comes first."""
@@ -122,6 +128,7 @@ __all__ = [
     "FixedIp",
     "Flavor",
     "GiB",
+    "Given",
     "GuestNic",
     "HistoryEntry",
     "Host",
@@ -149,7 +156,11 @@ __all__ = [
     "Readiness",
     "RecordedEvent",
     "RunFile",
+    "RunHandle",
+    "RunRecord",
     "RunResult",
+    "RunState",
+    "Runs",
     "Scope",
     "SecurityGroup",
     "SecurityGroupRule",

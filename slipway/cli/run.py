@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from slipway.cli.options import Options, common_options, example, orchestrator, 
 from slipway.cli.say import say
 
 if TYPE_CHECKING:
+    from slipway.flows.runs.prepared import Given
     from slipway.stacks.changes import RunResult
 
 MOST_BUILDS = 8
@@ -81,7 +82,7 @@ def command(
     if _is_workflow(file):
         from slipway.cli.runworkflow import run_workflow
 
-        inputs = inputs_of(given, file_of_inputs)
+        inputs = given_by(given, file_of_inputs)
         return run_workflow(
             options,
             file,
@@ -108,23 +109,11 @@ def _is_workflow(file: Path) -> bool:
         return False
 
 
-def inputs_of(given: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+def given_by(texts: tuple[str, ...], file: Path | None) -> Given:
     """The inputs of a file and those of the command line, which count more."""
-    inputs: dict[str, Any] = {}
-    if file is not None:
-        from slipway.yamlfile.document import read
+    from slipway.flows.runs.prepared import Given
 
-        document = read(file)
-        if not isinstance(document.value, dict):
-            document.problem((), "inputs must be a mapping of names and values")
-        document.finish()
-        inputs.update(document.value)
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--input")
-        inputs[name] = value
-    return inputs
+    return Given(texts=texts, file=file)
 
 
 def _run_file(

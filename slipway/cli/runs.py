@@ -196,9 +196,9 @@ def retry(
 
     What is done by then must be in a new text as it was.
     """
-    from slipway.cli.run import inputs_of
+    from slipway.cli.run import given_by
 
-    inputs = inputs_of(given, file_of_inputs)
+    inputs = given_by(given, file_of_inputs)
     return _carry_out(
         options,
         lambda runs, stop, progress: runs.retry(run, inputs, workflow=workflow, on_event=progress, stopping=stop),

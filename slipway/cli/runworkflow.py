@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from slipway.cli.interrupt import Stop, interruptible
 from slipway.cli.options import Options, orchestrator
 from slipway.cli.runtext import RunProgress, conclude
+from slipway.flows.runs.prepared import Given
 
 
 def run_workflow(
     options: Options,
     file: Path,
-    inputs: Mapping[str, Any],
+    inputs: Given,
     *,
     parallel: int | None,
     key: str | None,

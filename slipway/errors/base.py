@@ -130,6 +130,10 @@ class RunCancelled(SlipwayError):
     """The run is to be undone: no step of it is begun any more."""
 
 
+class ChildFailed(AbortBuild):
+    """Another workflow that a step uses has failed; it has undone what it did."""
+
+
 class RunRejected(SlipwayError):
     """Somebody was asked whether a run may go on, and said no."""
 

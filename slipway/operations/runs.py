@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from typing import Any
-
-from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.runs.conductor import RunConductor
 from slipway.flows.runs.execution import Ending
+from slipway.flows.runs.holding import lease, take, who_is_at
+from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.model.record import Effect, EffectState, Event, Fault
 from slipway.model.run import RunRecord
+from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_seconds
-from slipway.operations.taking import run_may_be_taken, who_is_at_run
-from slipway.operations.workflows import Prepared, check_allowed, prepare, recalled
 from slipway.states import effects, runs
-from slipway.states.lease import Lease
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
 
@@ -58,7 +56,7 @@ class Runs:
     def run(
         self,
         workflow: str,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | Given = NOTHING,
         *,
         project: str | None = None,
         idempotency_key: str | None = None,
@@ -72,36 +70,59 @@ class Runs:
         inputs, `CommandsNotAllowed`, `IdempotencyKeyReused`; `BuildInterrupted` when it was stopped before: `resume`
         goes on.
         """
-        run, new = self.begin(workflow, inputs, project=project, idempotency_key=idempotency_key)
-        if new:
-            run = self._work(run, on_event, stopping, new=True)
+        run, prepared = self._begin(workflow, inputs, project, idempotency_key)
+        if prepared is not None:
+            self._work(run, on_event, stopping, new=prepared)
         return self.wait(run.id, on_event=on_event, stopping=stopping)
 
-    def begin(
+    def start(
         self,
         workflow: str,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | Given = NOTHING,
         *,
+        executor: Executor,
         project: str | None = None,
         idempotency_key: str | None = None,
-    ) -> tuple[RunRecord, bool]:
-        """Put a run on record, held by this process; whether it is new. See `run`."""
-        prepared = prepare(workflow, inputs or {})
-        check_allowed(prepared.definition, self._tools)
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunHandle:
+        """The same in an executor, of which a run takes a thread while it goes on or waits for a time.
+
+        What is wrong with it is raised at once.
+        """
+        run, prepared = self._begin(workflow, inputs, project, idempotency_key)
+
+        def work() -> RunRecord:
+            if prepared is not None:
+                self._work(run, on_event, stopping, new=prepared)
+            return self.wait(run.id, on_event=on_event, stopping=stopping)
+
+        return RunHandle(
+            run.id,
+            executor.submit(work),
+            look=lambda: self.get(run.id),
+            cancel=lambda: self.ask_to_cancel(run.id),
+        )
+
+    def _begin(
+        self, workflow: str, inputs: Mapping[str, Any] | Given, project: str | None, idempotency_key: str | None
+    ) -> tuple[RunRecord, Prepared | None]:
+        """Put a run on record, held by this process, with what it goes by; None for one that was begun before."""
+        prepared = prepare(workflow, _given(inputs))
+        check_allowed(prepared, self._tools)
         project = project or self._project
-        digest = hashlib.sha256(prepared.digest.encode() + prepared.kept_inputs + prepared.secrets_digest).hexdigest()
         with self._tools.store.write() as tx:
             earlier = runs.find_by_key(tx, project, idempotency_key)
             if earlier is not None:
-                if earlier.request_digest != digest:
+                if earlier.request_digest != prepared.request_digest:
                     text = (
                         f"idempotency key {idempotency_key} was used for another request, which made run {earlier.id}"
                     )
                     raise errors.IdempotencyKeyReused(f"{text}; take a new key")
-                return earlier, False
+                return earlier, None
             run = RunRecord(
                 id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
-                workflow=prepared.workflow,
+                workflow=prepared.path,
                 name=prepared.definition.name,
                 digest=prepared.digest,
                 project=project,
@@ -110,15 +131,15 @@ class Runs:
                 attempt=1,
                 inputs=prepared.kept_inputs,
                 created_at=self._tools.clock(),
-                worker=self._lease(),
+                worker=lease(self._tools),
                 idempotency_key=idempotency_key,
-                request_digest=digest,
+                request_digest=prepared.request_digest,
                 asked_by=self._asked_by,
                 secrets=prepared.kept_secrets,
             )
             runs.keep_texts(tx, prepared.digest, prepared.texts)
             runs.create(tx, run)
-        return run, True
+        return run, prepared
 
     def wait(
         self,
@@ -136,7 +157,7 @@ class Runs:
             run = self.get(run_id)
             if RunState(run.state).has_ended or (run.state == RunState.PAUSED and run.wake_at is None):
                 return run
-            taken = self._take(run.id)
+            taken = take(self._tools, run.id)
             if taken is not None:
                 self._work(taken, on_event, stopping)
                 continue
@@ -158,7 +179,7 @@ class Runs:
         for run_id in unfinished:
             if stopping():
                 break
-            taken = self._take(run_id)
+            taken = take(self._tools, run_id)
             try:
                 if taken is not None:
                     rested.append(self._work(taken, on_event, stopping))
@@ -182,9 +203,13 @@ class Runs:
 
         Raises `RunRefused` for one that has ended, `RunBusy`.
         """
+        self.ask_to_cancel(run_id)
+        return self.wait(run_id, timeout=timeout, on_event=on_event, stopping=stopping)
+
+    def ask_to_cancel(self, run_id: str) -> None:
+        """The same without waiting for it: who is at the run undoes it, or `resume`. Raises `RunRefused`."""
         values = {"outcome": Ending.CANCELLED.value, "wake_at": None, "waits_for": None, "waits_at": None}
         self._move(run_id, RunMove.CANCEL, values, "has ended: there is nothing to cancel")
-        return self.wait(run_id, timeout=timeout, on_event=on_event, stopping=stopping)
 
     def undo(self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> RunRecord:
         """Take back what a run left standing that succeeded, or what was stuck. Raises `RunRefused` for another one."""
@@ -214,7 +239,7 @@ class Runs:
     def retry(
         self,
         run_id: str,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | Given = NOTHING,
         *,
         workflow: str | None = None,
         on_event: Listener = _nobody,
@@ -227,7 +252,7 @@ class Runs:
         """
         run = self.get(run_id)
         move, values = self._again(run)
-        changed = self._corrected(run, inputs or {}, workflow)
+        changed = self._corrected(run, _given(inputs), workflow)
         with self._tools.store.write() as tx:
             if changed is not None:
                 runs.keep_texts(tx, changed.digest, changed.texts)
@@ -245,7 +270,7 @@ class Runs:
         advice = {RunState.PAUSED: ": it waits for an approval", RunState.STUCK: ": undo it first"}.get(state, "")
         raise errors.RunRefused(f"run {run.id} is {run.state}, and only what failed is tried again{advice}")
 
-    def _corrected(self, run: RunRecord, inputs: Mapping[str, Any], workflow: str | None) -> Prepared | None:
+    def _corrected(self, run: RunRecord, inputs: Given, workflow: str | None) -> Prepared | None:
         if not inputs and workflow is None and (run.secrets is not None or b"\\u0001" not in run.inputs):
             return None
         with self._tools.store.read() as tx:
@@ -291,43 +316,23 @@ class Runs:
     # --- how it goes on -------------------------------------------------------------------------------------------
 
     def _work(
-        self, run: RunRecord, on_event: Listener, stopping: Callable[[], bool], *, new: bool = False
+        self, run: RunRecord, on_event: Listener, stopping: Callable[[], bool], *, new: Prepared | None = None
     ) -> RunRecord:
+        """Bring a run to rest that is held; `new`: what one goes by of which nothing but its row is on record."""
+        known = new if new is not None else self._recalled(run)
+        return self._conductor.bring_to_rest(run, known, notify=on_event, stopping=stopping, new=new is not None)
+
+    def _recalled(self, run: RunRecord) -> Prepared:
+        """What a run that is held goes by; where that cannot be had here it is let go for others."""
         try:
             with self._tools.store.read() as tx:
                 known = recalled(run, runs.texts_of(tx, run.digest))
-            check_allowed(known.definition, self._tools)
+            check_allowed(known, self._tools)
         except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
-            # Others may have its tasks, and allow commands.
             with self._tools.store.write() as tx:
                 runs.hold(tx, run.id, run.generation, None)
             raise
-        return self._conductor.bring_to_rest(
-            run,
-            known.definition,
-            known.inputs,
-            known.secrets,
-            notify=on_event,
-            stopping=stopping,
-            new=new,
-        )
-
-    def _take(self, run_id: str) -> RunRecord | None:
-        """Become the worker of a run; None where nobody is to be at it now, or while another one is, or may be."""
-        with self._tools.store.write() as tx:
-            run = runs.get(tx, run_id)
-            state = RunState(run.state)
-            if state.has_ended or not run_may_be_taken(tx, run, self._tools):
-                return None
-            if state is RunState.PAUSED:
-                now = self._tools.clock()
-                if run.wake_at is None or run.wake_at > now:
-                    return None
-                woken = {"wake_at": None, "waits_for": None}
-                state = runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, now, values=woken)
-            worker = self._lease()
-            generation = runs.take_over(tx, run, worker=worker)
-            return replace(runs.get(tx, run.id), generation=generation, worker=worker)
+        return known
 
     def _move(self, run_id: str, move: RunMove, values: Mapping[str, Any], refusal: str) -> None:
         """Move a run whoever has it; its worker, if it lives, sees so at its next step."""
@@ -360,9 +365,9 @@ class Runs:
             detail = fault.message if fault is not None else ""
             runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)
 
-    def _lease(self) -> str:
-        tools = self._tools
-        return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
+
+def _given(inputs: Mapping[str, Any] | Given) -> Given:
+    return inputs if isinstance(inputs, Given) else Given(inputs)
 
 
 def _has_undo(effect: Effect) -> bool:
@@ -372,7 +377,7 @@ def _has_undo(effect: Effect) -> bool:
 
 
 def _why(run: RunRecord) -> str:
-    return run.waits_for or who_is_at_run(run)
+    return run.waits_for or who_is_at(run)
 
 
 def _instead(run: RunRecord) -> str:

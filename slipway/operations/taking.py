@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
-from slipway.model.run import RunRecord
 from slipway.states import effects
 from slipway.states.history import last_power_change
 from slipway.states.lease import Lease
@@ -27,21 +26,6 @@ def may_be_taken(tx: Transaction, instance: Instance, tools: Tools) -> bool:
     begun = last_power_change(tx, instance.id) or instance.created_at
     last = max(last or begun, begun + timedelta(seconds=tools.settings.step_timeout))
     return tools.clock() > last + timedelta(seconds=grace)
-
-
-def run_may_be_taken(tx: Transaction, run: RunRecord, tools: Tools) -> bool:
-    """The same of a run."""
-    lease = Lease.read(run.worker)
-    if lease is None:
-        return True
-    last, grace = effects.last_deadline(tx, run.id), tools.settings.takeover_grace
-    return lease.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic) or is_gone(lease.worker)
-
-
-def who_is_at_run(run: RunRecord) -> str:
-    """The worker that has the run, in words."""
-    lease = Lease.read(run.worker)
-    return f"worker {lease.worker} is at it" if lease else "another worker has just let it go"
 
 
 def who_is_at(instance: Instance) -> str:

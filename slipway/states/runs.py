@@ -91,6 +91,14 @@ def children_of(tx: Transaction, run_id: str) -> Sequence[RunRecord]:
     return [_run(row) for row in rows]
 
 
+def forget_secrets_of_parts(tx: Transaction, run_id: str) -> None:
+    """Keep no secrets of the runs that the steps of one began, and of those that theirs began."""
+    for child in children_of(tx, run_id):
+        forget_secrets_of_parts(tx, child.id)
+        if child.secrets is not None:
+            rewrite(tx, child.id, secrets=None)
+
+
 def listed(tx: Transaction, *, project: str | None = None, unfinished: bool = False) -> Sequence[RunRecord]:
     """All runs, oldest first, those of a project or those that have not ended if wanted."""
     query = sa.select(runs).order_by(runs.c.created_at, runs.c.id)

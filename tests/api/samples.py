@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -18,6 +19,7 @@ PLAIN: dict[Any, Any] = {
     bytes: b"bytes",
     datetime: datetime(2026, 1, 2, 3, 4, 5, 678, UTC),
     Path: Path("/a/path"),
+    Any: ["anything"],
 }
 
 
@@ -35,6 +37,8 @@ def sample(hint: Any) -> Any:
         return sample(next(part for part in reversed(parts) if part is not type(None)))
     if get_origin(hint) is tuple:
         return tuple(sample(part) for part in parts if part is not Ellipsis)
+    if get_origin(hint) is Mapping:
+        return {sample(parts[0]): sample(parts[1])}
     if get_origin(hint) is frozenset:
         return frozenset({sample(parts[0])})
     raise AssertionError(f"no sample of {hint}")

@@ -8,9 +8,9 @@ from concurrent.futures import Executor
 from typing import Any
 
 from slipway import errors
-from slipway.flows.definition import Definition
+from slipway.flows.runs.child import SubWorkflow
 from slipway.flows.runs.execution import Ending, Execution
-from slipway.flows.runs.sealing import Seal
+from slipway.flows.runs.prepared import Prepared
 from slipway.flows.runs.step import Step
 from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.base import Task, Tools
@@ -35,9 +35,7 @@ class RunConductor:
     def bring_to_rest(
         self,
         run: RunRecord,
-        definition: Definition,
-        inputs: Mapping[str, Any],
-        secrets: Mapping[str, str],
+        prepared: Prepared,
         *,
         notify: Callable[[Event], None] = lambda _event: None,
         stopping: Callable[[], bool] = lambda: False,
@@ -45,9 +43,8 @@ class RunConductor:
     ) -> RunRecord:
         """Have the run at its end, or paused; gives it as it is then.
 
-        `inputs` and `secrets` among them as the workflow's types have them. `new`: nothing of it is on record but its
-        row. Raises `BuildInterrupted` when it was stopped before, or when the record could not be written: then it can
-        be gone on with, here or elsewhere.
+        `new`: nothing of it is on record but its row. Raises `BuildInterrupted` when it was stopped before, or when the
+        record could not be written: then it can be gone on with, here or elsewhere.
         """
         tools = self.tools
         ledger = Ledger(
@@ -59,10 +56,8 @@ class RunConductor:
             grace=tools.settings.takeover_grace,
             known=not new,
         )
-        seal = Seal(secrets)
-        execution = Execution(
-            run, definition, inputs, ledger, tools, self._catalog, seal=seal, notify=notify, stopping=stopping
-        )
+        catalog = {**self._catalog, **self._parts(prepared, notify)}
+        execution = Execution(run, prepared, ledger, tools, catalog, notify=notify, stopping=stopping)
         try:
             execution.tell("run.start" if new else "run.state")
             while ledger.state.at_work and not execution.paused:
@@ -77,26 +72,33 @@ class RunConductor:
                 raise
         finally:
             self._leave(execution)
-        if ledger.state.has_ended and secrets:
+        if ledger.state.has_ended and prepared.secrets and run.parent_id is None:
             tools.store.scrub()
         with tools.store.read() as tx:
             rested = runs.get(tx, run.id)
         execution.tell("run.end" if ledger.state.has_ended else "run.state", message=rested.waits_for or "")
         return rested
 
+    def _parts(self, prepared: Prepared, notify: Callable[[Event], None]) -> Mapping[str, Task]:
+        """The workflows that steps use, as tasks."""
+
+        def carry_out(run: RunRecord, prepared: Prepared, stopping: Callable[[], bool]) -> RunRecord:
+            return self.bring_to_rest(run, prepared, notify=notify, stopping=stopping)
+
+        return {path: SubWorkflow(path, prepared, carry_out) for path in prepared.workflow.parts}
+
     def _forward(self, execution: Execution) -> None:
         try:
-            for step in execution.definition.steps:
-                Step(execution, step, executor=self._executor).carry_out()
+            self._steps(execution)
             self._finals(execution)
             outputs = resolve_all(execution.definition.outputs, execution.scope())
         except Exception as error:  # noqa: BLE001 - the run has the cause already, unless its outputs failed
             execution.failed("outputs", error)
             return
         encoded = execution.seal.seal(codec.encode(outputs))
-        values = {"outputs": encoded, "secrets": None, "outcome": None}
+        values = {"outputs": encoded, "outcome": None}
         try:
-            execution.ledger.conclude(RunMove.SUCCEED, values=values, fault=execution.fault)
+            self._conclude(execution, RunMove.SUCCEED, values)
         except errors.RunCancelled:
             execution.cancelled_meanwhile()
 
@@ -115,7 +117,28 @@ class RunConductor:
             ledger.conclude(RunMove.LEFT_OVER, values={"worker": None}, fault=execution.fault)
             return
         move = RunMove.CANCELLED if execution.ending is Ending.CANCELLED else RunMove.FAILED
-        ledger.conclude(move, values={"secrets": None}, fault=execution.fault)
+        self._conclude(execution, move, {})
+
+    def _steps(self, execution: Execution) -> None:
+        """All steps, by the engine; every branch has ended afterwards."""
+        # TaskFlow is what takes longest to load: only what goes forward waits for it.
+        from taskflow.persistence.models import FlowDetail
+
+        from slipway.flows.engine.engine import Engine
+        from slipway.flows.runs.flow import flow_of
+
+        flow = flow_of(execution, self._executor)
+        Engine(flow, FlowDetail(flow.name, execution.run.id), options={"executor": self._executor}).run()
+
+    def _conclude(self, execution: Execution, move: RunMove, values: Mapping[str, Any]) -> None:
+        """Have the run at its end. Its secrets, and those of its parts, are kept no longer than the whole goes on."""
+        whole = execution.run.parent_id is None
+        execution.ledger.conclude(
+            move,
+            values={**values, "secrets": None} if whole else dict(values),
+            fault=execution.fault,
+            also=(lambda tx: runs.forget_secrets_of_parts(tx, execution.run.id)) if whole else None,
+        )
 
     def _finals(self, execution: Execution) -> None:
         """The steps at the end; one that fails keeps no other from being done, and changes nothing else."""

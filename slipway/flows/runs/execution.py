@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from slipway import errors
-from slipway.flows.definition import Definition
+from slipway.flows.runs.prepared import Prepared
 from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import RunInfo, Task, Tools, Work
 from slipway.flows.values import SUCCEEDED, Scope
@@ -41,24 +41,22 @@ class Execution:
     def __init__(
         self,
         run: RunRecord,
-        definition: Definition,
-        inputs: Mapping[str, Any],
+        prepared: Prepared,
         ledger: RunLedger,
         tools: Tools,
         catalog: Mapping[str, Task],
         *,
-        seal: Seal,
         notify: Callable[[Event], None],
         stopping: Callable[[], bool],
     ) -> None:
-        """`inputs` are the run's own, secrets and all. `stopping` true: no further step is begun."""
+        """`catalog`: what its steps use, by name. `stopping` true: no further step is begun."""
         self.run = run
-        self.definition = definition
+        self.definition = definition = prepared.definition
         self.ledger = ledger
         self.tools = tools
         self.catalog = catalog
-        self.inputs = inputs
-        self.seal = seal
+        self.inputs = prepared.inputs
+        self.seal = seal = Seal(prepared.secrets)
         self.info = RunInfo(run.id, run.name, run.project)
         self.outputs: dict[str, Any] = {}
         self.statuses: dict[str, str] = {}

@@ -1,0 +1,41 @@
+"""The steps of a run as a flow of TaskFlow's, for the engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from itertools import pairwise
+
+from taskflow import task as taskflow_task
+
+from slipway.flows.engine.flow import Flow
+from slipway.flows.runs.execution import Execution
+from slipway.flows.runs.step import Step
+
+
+class StepTask(taskflow_task.Task):  # type: ignore[misc]
+    """One step. Its results go from step to step by way of the execution, and the ledger takes back what it did when
+    all branches have ended: so nothing is left to be reverted here."""
+
+    TASK_EVENTS = ()
+
+    def __init__(self, name: str, step: Step) -> None:
+        super().__init__(name=name, auto_extract=False)
+        self._step = step
+
+    def execute(self) -> None:
+        """Carry the step out."""
+        self._step.carry_out()
+
+
+def flow_of(execution: Execution, executor: Executor | None) -> Flow:
+    """The steps, linked as they need each other; without an executor one after the other, in the file's order."""
+    definition = execution.definition
+    tasks = {step.id: StepTask(step.id, Step(execution, step, executor=executor)) for step in definition.steps}
+    flow = Flow(definition.name).add(*tasks.values())
+    if executor is None:
+        links = list(pairwise(tasks))
+    else:
+        links = [(need, step.id) for step in definition.steps for need in step.needs]
+    for first, second in links:
+        flow.link(tasks[first], tasks[second])
+    return flow

@@ -1,0 +1,51 @@
+"""Who is at a run, and how a worker becomes the one that is."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from slipway.flows.tasks.base import Tools
+from slipway.model.run import RunRecord
+from slipway.states import effects, runs
+from slipway.states.lease import Lease
+from slipway.states.run_machine import RunMove, RunState
+from slipway.states.store import Transaction
+from slipway.states.worker import is_gone
+
+
+def lease(tools: Tools) -> str:
+    """This process's hold on a run from now on, for the record."""
+    return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
+
+
+def take(tools: Tools, run_id: str) -> RunRecord | None:
+    """Become the worker of a run; None where nobody is to be at it now, or while another one is, or may be."""
+    with tools.store.write() as tx:
+        run = runs.get(tx, run_id)
+        state = RunState(run.state)
+        if state.has_ended or not _may_be_taken(tx, run, tools):
+            return None
+        if not state.at_work:
+            now = tools.clock()
+            if run.wake_at is None or run.wake_at > now:
+                return None
+            woken = {"wake_at": None, "waits_for": None}
+            runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, now, values=woken)
+        worker = lease(tools)
+        generation = runs.take_over(tx, run, worker=worker)
+        return replace(runs.get(tx, run.id), generation=generation, worker=worker)
+
+
+def _may_be_taken(tx: Transaction, run: RunRecord, tools: Tools) -> bool:
+    """Whether nobody is at it: it was let go, its worker is provably gone, or the worker's lease has passed."""
+    held = Lease.read(run.worker)
+    if held is None:
+        return True
+    last, grace = effects.last_deadline(tx, run.id), tools.settings.takeover_grace
+    return held.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic) or is_gone(held.worker)
+
+
+def who_is_at(run: RunRecord) -> str:
+    """The worker that has the run, in words."""
+    held = Lease.read(run.worker)
+    return f"worker {held.worker} is at it" if held else "another worker has just let it go"
