@@ -218,3 +218,14 @@ def test_the_build_of_an_instance_is_no_run_of_its_own(slipway: Orchestrator, wo
     flow = workflow(steps, "inputs: {instance: {type: instance, required: true}}")
     with pytest.raises(errors.InvalidRequest, match="name it as `workflow:` in a run file"):
         slipway.runs.run(flow)
+
+
+def test_who_listens_is_told_of_each_step_once(slipway: Orchestrator, workflow: Workflow, tmp_path: Path) -> None:
+    steps = "  - {id: word, uses: set, with: {value: 1}}\n  - {id: ask, uses: pause, with: {message: 'shall it?'}}\n"
+    told: list[tuple[str, str]] = []
+    run = slipway.runs.run(
+        workflow(make(tmp_path, "one") + steps), on_event=lambda event: told.append((event.type, event.step))
+    )
+    slipway.runs.approve(run.id, on_event=lambda event: told.append((event.type, event.step)))
+    ends = [step for type_, step in told if type_ == "step.end"]
+    assert ends == ["one", "word", "ask"]

@@ -68,6 +68,8 @@ class Execution:
         """What is being had outside our database, by its key."""
         self.steps = {step.id: step for step in (*definition.steps, *definition.finals)}
         self.kinds = {task.kind: task for task in catalog.values()}
+        self.told = self._told()
+        """The steps of whose ends whoever listened has been told before."""
         self._notify = notify
         self._stopping = stopping
         self._lock = threading.Lock()
@@ -93,6 +95,13 @@ class Execution:
     def ended(self, step: str, status: str, outputs: Any = None) -> None:
         """Have it that a step has ended so, with what it gave."""
         self.outputs[step], self.statuses[step] = outputs, status
+
+    def _told(self) -> frozenset[str]:
+        """Those up to the last one that is on record, but for one that was left unfinished."""
+        states = {step.id: {e.state for e in self.ledger.effects(step.id)} for step in self.definition.steps}
+        began = [at for at, step in enumerate(self.definition.steps) if states[step.id]]
+        before = self.definition.steps[: began[-1] + 1] if began else ()
+        return frozenset(step.id for step in before if states[step.id] <= {EffectState.DONE})
 
     def recall(self) -> None:
         """Know the results of the steps that are on record, for what is undone, or done at the end, by them."""

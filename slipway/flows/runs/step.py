@@ -62,7 +62,8 @@ class Step:
                 self._fail(error)
             except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
                 raise errors.BuildInterrupted(str(second)) from error
-        run.tell("step.end", step.id, message=run.statuses[step.id])
+        if step.id not in run.told:
+            run.tell("step.end", step.id, message=run.statuses[step.id])
 
     def _carry_out(self) -> None:
         run, step = self._run, self._step
@@ -100,7 +101,8 @@ class Step:
             timeout=self._seconds,
             anyway=self._final,
         )
-        run.tell("step.start", step.id, slot)
+        if step.id not in run.told:
+            run.tell("step.start", step.id, slot)
         retry = step.retry
         return with_retries(
             lambda: run.ledger.perform(intent, durability, partial(self._call, given), task.result_type),
