@@ -103,3 +103,15 @@ def said(error: BaseException) -> str:
 def named(error: BaseException) -> str:
     """`DiskError: no room`: an error's class and what it says, without secrets."""
     return f"{type(error).__name__}: {masked(str(error))}"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people: `41 ms`, `3.2 s`, `2 min 03 s`."""
+    if seconds < 0.0005:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"

@@ -30,6 +30,7 @@ COMMANDS = {
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",
+    "timeline": "Show how long each step took.",
     "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",
     "destroy": "Take back the stack that a run file brought about.",

@@ -12,6 +12,7 @@ import msgspec
 from slipway.cli.columns import GAP, fitted
 from slipway.cli.say import fit, shown
 from slipway.texts import harmless, harmless_json, masked
+from slipway.texts import seconds_text as seconds_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -33,6 +34,9 @@ COLOURS = {
     "intended": "yellow",
     "undone": "dim",
     "stuck": "red",
+    "failed": "red",
+    "going on": "yellow",
+    "skipped": "dim",
 }
 
 
@@ -138,18 +142,6 @@ def fault_text(instance: Instance) -> str:
 def several(texts: Sequence[str]) -> Cell:
     """Addresses and the like: a line each on a terminal, in one line elsewhere."""
     return texts if texts and sys.stdout.isatty() else ", ".join(texts) or "-"
-
-
-def seconds_text(seconds: float) -> str:
-    """A duration for people: `41 ms`, `3.2 s`, `2 min 03 s`."""
-    if seconds < 0.0005:
-        return "<1 ms"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 99.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s"
 
 
 def size_text(size: int) -> str:

@@ -40,8 +40,8 @@ def command(options: Options, name: str, project: str | None) -> None:
 
 
 def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
+    from slipway.cli.entries import entry_json, timeline
     from slipway.cli.output import effect_json, instance_json
-    from slipway.cli.timeline import entry_json, timeline
     from slipway.states.secrets import to_keep
 
     return {
@@ -124,8 +124,8 @@ def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
 
 
 def _write(details: Details, seen: SeenAddresses) -> None:
+    from slipway.cli.entries import timeline, timeline_rows
     from slipway.cli.output import coloured, labelled, state_text, table, without_owner, write
-    from slipway.cli.timeline import timeline, timeline_rows
 
     instance = details.instance
     write(coloured(f"{instance.name}  {state_text(instance)}", instance.vm_state), labelled(list(_facts(details))))

@@ -55,10 +55,10 @@ class Drawing(Struct, frozen=True):
     edges: tuple[Edge, ...]
 
 
-def fit(text: str) -> str:
+def fit(text: str, longest: int = _LONGEST) -> str:
     """A text from elsewhere as one short line: without secrets, and without what is no letter."""
     line = one_line(masked(text)).strip()
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}\u2026"
+    return line if len(line) <= longest else f"{line[: longest - 1]}\u2026"
 
 
 COLOURS: dict[Status, tuple[str, str]] = {

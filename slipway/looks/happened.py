@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from slipway.flows.definition import Definition
 from slipway.looks.drawing import Status
 from slipway.model.record import Effect, EffectState
+from slipway.model.run import FAILED_STEP
 
 
 def statuses_of(
@@ -16,7 +17,7 @@ def statuses_of(
 
     `failed`: the step that the fault on record is of; `busy`: somebody is at it, or somebody is to go on; `done`: all
     of it was done. A step without effects leaves nothing on record where it can be repeated: it was done where a step
-    was begun that needs it. A `for_each` of that kind had no items, or had to do nothing for them here.
+    was begun that needs it. A `for_each` or an `if` of that kind had no items, had to do nothing here, or was false.
     """
     found: dict[str, Status] = {}
     last = {effect.step: effect.attempt for effect in sorted(effects, key=lambda effect: effect.attempt)}
@@ -24,12 +25,14 @@ def statuses_of(
     for effect in effects:
         if effect.attempt == last[effect.step]:
             states.setdefault(effect.step, set()).add(effect.state)
-    begun = _before(definition, states)
+    begun = _before(definition, {*states, failed})
     for step in (*definition.steps, *definition.finals):
         if step.id in states:
             found[step.id] = _status(states[step.id], busy=busy)
         elif done or step.id in begun:
-            found[step.id] = Status.DONE if step.for_each is None else Status.SKIPPED
+            always = step.for_each is None and step.condition is True
+            found[step.id] = Status.DONE if always else Status.SKIPPED
+    found |= {e.step: Status.FAILED for e in effects if e.kind == FAILED_STEP and e.state is EffectState.DONE}
     if failed is not None and found.get(failed) is not Status.STUCK:
         found[failed] = Status.FAILED
     return found
@@ -43,7 +46,7 @@ def _status(states: set[EffectState], *, busy: bool) -> Status:
     return Status.UNDONE if EffectState.UNDONE in states else Status.DONE
 
 
-def _before(definition: Definition, begun: Mapping[str, object]) -> set[str]:
+def _before(definition: Definition, begun: Collection[str | None]) -> set[str]:
     """The steps that had ended before one of those that were begun."""
     before: set[str] = set()
     for step in reversed(definition.steps):

@@ -63,6 +63,8 @@ def _inverse(step: StepDefinition, catalog: Mapping[str, Task]) -> Iterator[str]
     effect = f"effect: {task.kind}, undone by" if task is not None else "undone by"
     if step.revert is not None:
         yield f"{effect} {step.revert.uses} (revert)"
+    elif task is not None and task.irreversible:
+        yield f"effect: {task.kind}, which nothing undoes"
     elif task is None:
         yield f"{effect} the steps of {step.uses}"
     elif task.undo is not None:

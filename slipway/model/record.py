@@ -120,12 +120,13 @@ class RecordedEvent(Struct, frozen=True):
 
     `type` is `instance.MOVE` or `run.MOVE` (`state` is where it led, as `BUILDING/CLAIMING` or `ACTIVE/-`), or
     `step.intended`, `step.done`, `step.undone`, `step.stuck`, `step.retry` or `step.error` (`detail` says why).
-    `name` and `project` are those that the instance or the run has by now.
+    `began_at` is when the step was begun. `name` and `project` are those that the instance or the run has by now.
     """
 
     seq: int
     at: datetime
     type: str
+    began_at: datetime | None = None
     run_id: str | None = None
     instance_id: str | None = None
     step: str | None = None

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import errors
+from slipway.flows.definition import Definition
 from slipway.flows.runs.conductor import RunConductor
 from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import lease, take, who_is_at
@@ -312,6 +313,13 @@ class Runs:
         """What the steps of a run did, oldest first. Raises `RunNotFound`."""
         with self._tools.store.read() as tx:
             return effects.effects_of(tx, runs.get(tx, run_id).id)
+
+    def definition(self, run_id: str) -> Definition:
+        """The workflow that a run goes by, by the text that it began with. Raises `RunNotFound`, `InvalidFile`."""
+        with self._tools.store.read() as tx:
+            run = runs.get(tx, run_id)
+            texts = runs.texts_of(tx, run.digest)
+        return recalled(run, texts).definition
 
     # --- how it goes on -------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from slipway.states.schema import events, instances, runs
 from slipway.states.store import Transaction
 
 _TELL = events.insert()
-_NAMES = ("seq", "at", "type", "run_id", "instance_id", "step", "slot", "attempt", "host", "state", "detail")
+_NAMES = [column.name for column in events.c]
 _AFTER = (
     sa.select(
         *(events.c[name] for name in _NAMES),

@@ -213,6 +213,7 @@ events = sa.Table(
     # Never given again, whatever is taken off the record: readers go on from the last one that they know.
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("at", UtcTime, nullable=False),
+    sa.Column("began_at", UtcTime),
     sa.Column("type", sa.String, nullable=False),
     sa.Column("run_id", sa.String),
     sa.Column("instance_id", sa.String),

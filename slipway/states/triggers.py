@@ -7,12 +7,13 @@ import sqlalchemy as sa
 from slipway.model.run import FAILED_STEP
 
 _TOLD = """
-INSERT INTO events (at, type, run_id, instance_id, step, slot, attempt, host, detail) VALUES (
+INSERT INTO events (at, began_at, type, run_id, instance_id, step, slot, attempt, host, detail) VALUES (
   CASE NEW.state
     WHEN 'intended' THEN NEW.started_at
     WHEN 'done' THEN COALESCE(NEW.finished_at, NEW.started_at)
     ELSE COALESCE(NEW.undone_at, NEW.started_at)
   END,
+  NEW.started_at,
   'step.' || NEW.state, NEW.run_id, NEW.instance_id, NEW.step, NEW.slot, NEW.attempt, NEW.host, COALESCE(NEW.error, '')
 );
 """

@@ -37,7 +37,20 @@ def test_everything_is_told_in_order_and_from_a_number_on(slipway: Call, built: 
     web = [one for one in found if one["name"] == "web"]
     assert events(slipway("events", "--instance", "web", "--output", "json")) == web
     assert set(web[0]) == {
-        *("seq", "at", "type", "run_id", "instance_id", "step", "slot", "attempt", "host", "state", "detail"),
+        *(
+            "seq",
+            "at",
+            "began_at",
+            "type",
+            "run_id",
+            "instance_id",
+            "step",
+            "slot",
+            "attempt",
+            "host",
+            "state",
+            "detail",
+        ),
         *("name", "project"),
     }
 

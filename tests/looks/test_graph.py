@@ -272,3 +272,34 @@ def test_an_unknown_workflow_is_said_to_be(typed: Callable[..., Result]) -> None
     refused = typed("graph", "build-instnace")
     assert refused.exit_code == 2
     assert 'did you mean "build-instance"?' in refused.stderr
+
+
+FLOW = """\
+schema: 1
+name: flow
+steps:
+  - {id: first, uses: log, with: {message: hello}}
+  - {id: keep, uses: set, with: {value: 7}}
+  - {id: last, uses: assert, with: {that: false, message: it is not so}}
+  - {id: never, uses: log, with: {message: bye}}
+"""
+
+
+def test_a_run_is_coloured_by_what_became_of_each_step(typed: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    assert typed("run", str(tmp_path / "flow.yaml")).exit_code == 3
+    (run,) = json.loads(typed("runs", "list", "--output", "json").stdout)
+    shown = json.loads(typed("graph", "--run", run["id"][:8], "--output", "json").stdout)
+    found = {node["id"]: node["status"] for node in shown["nodes"]}
+    assert found == {"first": "done", "keep": "done", "last": "failed", "never": None}
+    assert shown["title"] == f"flow, run {run['id']}: FAILED"
+    events = [json.loads(line) for line in typed("events", "--output", "json").stdout.splitlines()]
+    assert [(event["type"], event["state"]) for event in events if event["step"] is None] == [
+        ("run.create", "RUNNING"),
+        ("run.fail", "REVERTING"),
+        ("run.failed", "FAILED"),
+    ]
+    assert [(event["step"], event["detail"]) for event in events if event["type"] == "step.error"] == [
+        ("last", "ConditionFailed: it is not so")
+    ]
+    assert f"run {run['id']} of flow: FAILED" in typed("timeline", run["id"][:8]).stdout
