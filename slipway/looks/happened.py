@@ -23,7 +23,7 @@ def statuses_of(
     last = {effect.step: effect.attempt for effect in sorted(effects, key=lambda effect: effect.attempt)}
     states: dict[str, set[EffectState]] = {}
     for effect in effects:
-        if effect.attempt == last[effect.step]:
+        if effect.attempt == last[effect.step] and effect.kind != FAILED_STEP:
             states.setdefault(effect.step, set()).add(effect.state)
     begun = _before(definition, {*states, failed})
     for step in (*definition.steps, *definition.finals):
@@ -32,7 +32,10 @@ def statuses_of(
         elif done or step.id in begun:
             always = step.for_each is None and step.condition is True
             found[step.id] = Status.DONE if always else Status.SKIPPED
-    found |= {e.step: Status.FAILED for e in effects if e.kind == FAILED_STEP and e.state is EffectState.DONE}
+    passed_over = {e.step: e.state for e in effects if e.kind == FAILED_STEP}
+    for step_id, state in passed_over.items():
+        if state is EffectState.DONE or step_id not in states:
+            found[step_id] = Status.FAILED
     if failed is not None and found.get(failed) is not Status.STUCK:
         found[failed] = Status.FAILED
     return found

@@ -277,21 +277,31 @@ def test_an_unknown_workflow_is_said_to_be(typed: Callable[..., Result]) -> None
 FLOW = """\
 schema: 1
 name: flow
+inputs:
+  go: {type: boolean, default: false}
+  token: {type: secret, required: true}
 steps:
-  - {id: first, uses: log, with: {message: hello}}
+  - {id: first, uses: log, with: {message: "hello ${{ inputs.token }}"}}
   - {id: keep, uses: set, with: {value: 7}}
-  - {id: last, uses: assert, with: {that: false, message: it is not so}}
+  - {id: unless, uses: log, if: "${{ inputs.go }}", with: {message: go}}
+  - {id: passed, uses: assert, with: {that: false, message: "no ${{ inputs.token }}"}, on_error: continue}
+  - {id: last, uses: assert, with: {that: "${{ inputs.go }}", message: "not ${{ inputs.token }}"}}
   - {id: never, uses: log, with: {message: bye}}
+finally:
+  - {id: bye, uses: log, with: {message: bye}}
 """
 
 
 def test_a_run_is_coloured_by_what_became_of_each_step(typed: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "flow.yaml").write_text(FLOW)
-    assert typed("run", str(tmp_path / "flow.yaml")).exit_code == 3
+    assert typed("run", str(tmp_path / "flow.yaml"), "--input", "token=hunter2hunter2").exit_code == 3
     (run,) = json.loads(typed("runs", "list", "--output", "json").stdout)
     shown = json.loads(typed("graph", "--run", run["id"][:8], "--output", "json").stdout)
     found = {node["id"]: node["status"] for node in shown["nodes"]}
-    assert found == {"first": "done", "keep": "done", "last": "failed", "never": None}
+    assert found == {
+        **{"first": "done", "keep": "done", "unless": "skipped", "passed": "failed", "last": "failed", "never": None},
+        "bye": "done",
+    }
     assert shown["title"] == f"flow, run {run['id']}: FAILED"
     events = [json.loads(line) for line in typed("events", "--output", "json").stdout.splitlines()]
     assert [(event["type"], event["state"]) for event in events if event["step"] is None] == [
@@ -300,6 +310,9 @@ def test_a_run_is_coloured_by_what_became_of_each_step(typed: Callable[..., Resu
         ("run.failed", "FAILED"),
     ]
     assert [(event["step"], event["detail"]) for event in events if event["type"] == "step.error"] == [
-        ("last", "ConditionFailed: it is not so")
+        ("passed", "ConditionFailed: no ***"),
+        ("last", "ConditionFailed: not ***"),
     ]
     assert f"run {run['id']} of flow: FAILED" in typed("timeline", run["id"][:8]).stdout
+    for words in (("events",), ("timeline", run["id"]), ("graph", "--run", run["id"]), ("graph", "--run", run["id"])):
+        assert "hunter2" not in typed(*words).stdout
