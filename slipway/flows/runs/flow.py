@@ -18,19 +18,24 @@ class StepTask(taskflow_task.Task):  # type: ignore[misc]
 
     TASK_EVENTS = ()
 
-    def __init__(self, name: str, step: Step) -> None:
-        super().__init__(name=name, auto_extract=False)
-        self._step = step
+    step: Step
 
     def execute(self) -> None:
         """Carry the step out."""
-        self._step.carry_out()
+        self.step.carry_out()
+
+    def of(self, step: Step, name: str) -> StepTask:
+        """The same for a step: TaskFlow looks at a task's methods when it is made, which takes longer than a step."""
+        made: StepTask = self.copy()
+        made.name, made.step = name, step
+        return made
 
 
 def flow_of(execution: Execution, executor: Executor | None) -> Flow:
     """The steps, linked as they need each other; without an executor one after the other, in the file's order."""
     definition = execution.definition
-    tasks = {step.id: StepTask(step.id, Step(execution, step, executor=executor)) for step in definition.steps}
+    model = StepTask("step", auto_extract=False)
+    tasks = {step.id: model.of(Step(execution, step, executor=executor), step.id) for step in definition.steps}
     flow = Flow(definition.name).add(*tasks.values())
     if executor is None:
         links = list(pairwise(tasks))
