@@ -90,11 +90,8 @@ class RunOwner(Struct, frozen=True):
         detail: str,
         values: dict[str, Any] | None,
     ) -> RunState:
-        """See `runs.advance`; one that ends says when."""
-        ends = {"ended_at": at, "worker": None} if TABLE.target(move, state).has_ended else {"ended_at": None}
-        return runs.advance(
-            tx, self.id, self.generation, state, move, at, detail=detail, values={**ends, **(values or {})}
-        )
+        """See `runs.advance`."""
+        return runs.advance(tx, self.id, self.generation, state, move, at, detail=detail, values=values)
 
     def decide(self, tx: Transaction, outcome: str) -> None:
         """Record what is to become of it once all is undone."""

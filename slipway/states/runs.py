@@ -163,10 +163,12 @@ def advance(
 ) -> RunState:
     """Move the run from `source` to where `move` leads, and write `values` with it; a compare-and-swap. It is an event.
 
+    One that ends says when, and nobody holds it; one that goes on again has not ended.
     Raises `UnexpectedState` (with both states), `StaleWorker`, or `RunCancelled` when the row is not as expected.
     """
     to = TABLE.target(move, source)
-    values = values or {}
+    ends = {"ended_at": at, "worker": None} if to.has_ended else {"ended_at": None}
+    values = {**ends, **(values or {})}
     moved = tx.execute(
         _move_with(tuple(values)),
         {

@@ -116,6 +116,22 @@ def test_a_run_survives_a_kill_at_every_commit(scenario: Scenario, tmp_path: Pat
     assert points >= 8
 
 
+@pytest.mark.parametrize("name", ["retry", "undo"])
+def test_what_goes_on_after_its_end_is_resumed_as_any_run(name: str, tmp_path: Path) -> None:
+    """Nobody types the command once more."""
+    (scenario,) = (one for one in SCENARIOS if one.name == name)
+    files, flow = tmp_path / "files", tmp_path / "flow.yaml"
+    flow.write_text(scenario.text(files))
+    files.mkdir()
+    with Orchestrator(tmp_path / "state", allow_commands=True) as slipway:
+        scenario.before(slipway.runs, str(flow))
+    assert crashed(partial(_act, scenario, tmp_path / "state", flow, Fault("commit", Mode.CRASH_AFTER, 0)))
+    with Orchestrator(tmp_path / "state", allow_commands=True) as slipway:
+        assert [run.state for run in slipway.unfinished_runs()] == ["RUNNING" if name == "retry" else "REVERTING"]
+        assert [run.state for run in slipway.runs.resume()] == [scenario.ends]
+        assert not slipway.unfinished_runs()
+
+
 def _act(scenario: Scenario, state: Path, flow: Path, fault: Fault) -> None:
     with Orchestrator(state, allow_commands=True, store=Faults(fault).store) as slipway:
         scenario.verb(slipway.runs, str(flow))
