@@ -20,7 +20,8 @@ from slipway.errors import BuildInterrupted
 COMMANDS = {
     "run": "Bring about what a run file says, or carry out a workflow.",
     "runs": "Runs of workflows: list, show, approve, retry, cancel, undo.",
-    "validate": "Check a run file and change nothing.",
+    "validate": "Check a run file or a workflow and change nothing.",
+    "schema": "Print the JSON Schema of the files, for editors.",
     "tasks": "What the steps of a workflow can use.",
     "list": "List the instances.",
     "show": "Show one instance with everything on record about it.",

@@ -79,7 +79,7 @@ def command(
     A workflow is carried out anew each time, under an --idempotency-key once. Ctrl-C finishes the running steps;
     `slipway resume` goes on.
     """
-    if _is_workflow(file):
+    if is_workflow(file):
         from slipway.cli.runworkflow import run_workflow
 
         inputs = given_by(given, file_of_inputs)
@@ -97,7 +97,7 @@ def command(
     return _run_file(options, file, parallel, fault_file, allow_faults=allow_faults, replace_failed=replace_failed)
 
 
-def _is_workflow(file: Path) -> bool:
+def is_workflow(file: Path) -> bool:
     """Whether a file that can be read has steps; what is wrong with another one is said where it is read."""
     from slipway.errors import InvalidFile
     from slipway.yamlfile.document import parse, read_text

@@ -21,7 +21,7 @@ class Scope(Struct, frozen=True):
     `outputs`: what the steps that have ended gave, by id; None of one that was skipped, or failed and is passed over.
     `statuses`: succeeded, failed or skipped; a step of which there are outputs alone has succeeded.
     `instance`: in the build of an instance that instance, for which each input without a value of its own stands.
-    `result`: in `outputs` and `revert` of a step, what its task gave; of `for_each`, for this item.
+    `result`: what the step's own task gave, in `outputs` (a list for `for_each`) and in `revert` (for this item).
     """
 
     outputs: Mapping[str, Any]

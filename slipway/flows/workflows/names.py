@@ -24,7 +24,8 @@ class Place(Struct, frozen=True):
     """Where an expression stands. `before`: which steps have ended then, a bit each, by the order in the file.
 
     `item`: the type of what `for_each` goes over, None where there is none. `result`: the type of what the step's task
-    gives, where that can be asked for. `own`: the step's id. `unsure`: steps before it may have given nothing.
+    gives, a list of it for all items, where that can be asked for. `own`: the step's id. `unsure`: steps before it may
+    have given nothing.
     """
 
     before: int = 0
@@ -79,7 +80,7 @@ class Names:
             case "run":
                 return _RUN, path[1:]
             case "item" | "index" if place.item is None:
-                raise Wrong(f"{head} is there only in with, outputs and revert of a step that has for_each")
+                raise Wrong(f"{head} is there only in with and revert of a step that has for_each")
             case "item":
                 return place.item, path[1:]
             case "index":

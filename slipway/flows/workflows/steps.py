@@ -11,7 +11,7 @@ from slipway.flows.workflows.keys import FINAL, MAX_STEPS, RETRY, REVERT, STEP, 
 from slipway.flows.workflows.names import ALL, Names, Place
 from slipway.flows.workflows.order import Order, order_steps
 from slipway.flows.workflows.reading import Reader, is_expression
-from slipway.flows.workflows.types import NoMember, OneOf, Outputs, fits, item_of, words_of
+from slipway.flows.workflows.types import NoMember, OneOf, Outputs, fits, item_of, list_of, words_of
 from slipway.yamlfile.document import Document, NodePath
 from slipway.yamlfile.mistakes import Problem, quoted
 from slipway.yamlfile.units import parse_duration
@@ -87,13 +87,16 @@ class StepReader:
         for_each, item = self._for_each(path, step, place)
         inside = Place(before, item, own=place.own, unsure=final)
         arguments = self._arguments(path, step.get("with", {}), call, inside)
-        result = call.takes.result if call else Any
-        after = Place(before, item, result if result is not None else Any, own=place.own, unsure=final)
-        outputs = self._values((*path, "outputs"), step.get("outputs", {}), after)
-        gives = Outputs({name: kind for name, _, kind in outputs}) if outputs else result
-        revert = self._revert(path, step["revert"], after) if "revert" in step else None
+        one = call.takes.result if call and call.takes.result is not None else Any
+        every = one if item is None else list_of(one)
+        whole = Place(before, None, every, own=place.own, unsure=final)
+        outputs = self._values((*path, "outputs"), step.get("outputs", {}), whole)
+        gives = Outputs({name: kind for name, _, kind in outputs}) if outputs else every
+        inverted = Place(before, item, one, own=place.own, unsure=final)
+        revert = self._revert(path, step["revert"], inverted) if "revert" in step else None
         on_error = OnError(step.get("on_error", OnError.REVERT))
-        self._keep_type(step, gives, each=item is not None, sure="if" not in step and on_error is not OnError.CONTINUE)
+        sure = "if" not in step and on_error is not OnError.CONTINUE
+        self.names.gives[step.get("id", "")] = gives if sure else OneOf((gives, None))
         if call is not None and revert is None and not final:
             self._warn(path, step, call)
         return StepDefinition(
@@ -112,10 +115,6 @@ class StepReader:
             revert=revert,
             outputs=tuple((name, value) for name, value, _ in outputs),
         )
-
-    def _keep_type(self, step: Mapping[str, Any], gives: Any, *, each: bool, sure: bool) -> None:
-        kind = tuple[gives, ...] if each else gives
-        self.names.gives[step.get("id", "")] = kind if sure else OneOf((kind, None))
 
     def _warn(self, path: NodePath, step: Mapping[str, Any], call: Call) -> None:
         given = step.get("with", {})

@@ -104,6 +104,11 @@ def item_of(hint: Any) -> Any:
     return _union(found)
 
 
+def list_of(item: Any) -> Any:
+    """The type of a list of such items."""
+    return tuple.__class_getitem__((item, ...))
+
+
 def _item(parts: tuple[Any, ...], index: int) -> Any:
     if not parts:
         return Any
