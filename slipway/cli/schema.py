@@ -12,9 +12,7 @@ from slipway.cli.say import say
 _FILES = {"run": ("slipway.runfile", "schema.json"), "workflow": ("slipway.flows.workflows", "schema.json")}
 
 
-@click.command(
-    "schema", epilog=example("slipway schema run > run.schema.json", "slipway schema workflow > workflow.schema.json")
-)
+@click.command("schema", epilog=example("slipway schema run", "slipway schema workflow"))
 @click.argument("kind", type=click.Choice(list(_FILES)))
 def command(kind: str) -> None:
     """Print the JSON Schema of run files or of workflows.
