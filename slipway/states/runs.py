@@ -19,6 +19,11 @@ from slipway.states.schema import effects, events, runs, workflow_texts
 from slipway.states.store import Transaction
 
 _BY_ID = sa.select(runs).where(runs.c.id == sa.bindparam("id"))
+_CHILDREN = (
+    sa.select(runs)
+    .where(runs.c.parent_id == sa.bindparam("id", type_=sa.String))
+    .order_by(runs.c.created_at, runs.c.id)
+)
 _STATE = sa.select(runs.c.state, runs.c.outcome, runs.c.generation).where(runs.c.id == sa.bindparam("id"))
 _MOVE = (
     runs.update()
@@ -87,8 +92,7 @@ def child_of(tx: Transaction, run_id: str, step: str) -> RunRecord | None:
 
 def children_of(tx: Transaction, run_id: str) -> Sequence[RunRecord]:
     """The runs that the steps of one began, oldest first."""
-    rows = tx.execute(sa.select(runs).where(runs.c.parent_id == run_id).order_by(runs.c.created_at, runs.c.id))
-    return [_run(row) for row in rows]
+    return [_run(row) for row in tx.execute(_CHILDREN, {"id": run_id})]
 
 
 def forget_secrets_of_parts(tx: Transaction, run_id: str) -> None:

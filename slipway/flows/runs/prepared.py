@@ -15,7 +15,7 @@ from msgspec import Struct
 from slipway import errors
 from slipway.flows.definition import Definition
 from slipway.flows.inputs import checked_inputs
-from slipway.flows.loader import load_workflow
+from slipway.flows.runs.reading import read_workflow
 from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import CATALOG, SIGNATURES
@@ -84,7 +84,7 @@ class Prepared(Struct, frozen=True, dict=True):
     def corrected(self, given: Given, path: str | None, done: Sequence[Effect]) -> Prepared:
         """The same with other inputs, or another text. Raises `InvalidFile`, `InvalidRequest`, and `RunRefused` where
         what is done is not in that text."""
-        workflow = self.workflow if path is None else load_workflow(Path(path), SIGNATURES)
+        workflow = self.workflow if path is None else read_workflow(os.path.abspath(path))
         _check_done(self.definition, workflow.definition, done)
         known = {one.name for one in workflow.definition.inputs}
         kept = {name: value for name, value in self.inputs.items() if name in known and value is not None}
@@ -93,7 +93,7 @@ class Prepared(Struct, frozen=True, dict=True):
 
     def part(self, path: str, values: Mapping[str, Any]) -> Prepared:
         """The workflow of that path as a step of this one uses it. Raises `InvalidRequest`."""
-        workflow = load_workflow(Path(path), SIGNATURES, texts=self.workflow.texts)
+        workflow = read_workflow(path, self.workflow.texts)
         inherited = {f"{name} of {self.definition.name}": value for name, value in self.secrets.items()}
         return _prepared(path, workflow, Given(values), inherited)
 
@@ -101,7 +101,7 @@ class Prepared(Struct, frozen=True, dict=True):
 def prepare(path: str, given: Given) -> Prepared:
     """Read a workflow, and take its inputs. Raises `InvalidFile`, `InvalidRequest`."""
     path = os.path.abspath(path)
-    workflow = load_workflow(Path(path), SIGNATURES)
+    workflow = read_workflow(path)
     _check_kind(workflow.definition)
     return _prepared(path, workflow, given)
 
@@ -131,7 +131,7 @@ def check_allowed(prepared: Prepared, tools: Tools) -> None:
 
 def recalled(run: RunRecord, texts: bytes) -> Prepared:
     """What a run went by. Raises `RecordDamaged`, and `InvalidFile` where its tasks are not to be had any more."""
-    workflow = load_workflow(Path(run.workflow), SIGNATURES, texts=codec.decode(texts, dict[str, str]))
+    workflow = read_workflow(run.workflow, codec.decode(texts, dict[str, str]))
     secrets = codec.decode(run.secrets.encode(), dict[str, str]) if run.secrets else {}
     inputs = msgspec.json.decode(Seal(secrets).unseal(run.inputs))
     names = _secret_names(workflow.definition)
