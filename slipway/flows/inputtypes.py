@@ -71,7 +71,11 @@ def bounded(definition: InputDefinition, value: Any) -> str:
     hidden = definition.type == "secret"
     shown = "" if hidden else f", not {_shown(value)}"
     if definition.enum and value not in definition.enum:
-        return f"must be one of {', '.join(map(quoted, definition.enum))}{shown}"
+        return (
+            "must be one of its choices"
+            if hidden
+            else f"must be one of {', '.join(map(quoted, definition.enum))}{shown}"
+        )
     if definition.pattern is not None:
         from slipway.flows.expressions import matches
 

@@ -29,6 +29,13 @@ _WIDTH, _BEFORE = 100, 60
 NodePath: TypeAlias = tuple[str | int, ...]
 """Where a value stands in the tree: keys and list indexes, from the root."""
 
+_SECRET = re.compile(
+    r"""(?i)(passw|passphrase|secret|token|credential|api[_-]?key|private[_-]?key)[\w-]*["']?\s*:\s+(?!["']?(?:\$\{\{|[{]))\S
+    |\btype\s*:\s*["']?secret""",
+    re.VERBOSE,
+)
+"""A line with what may be a secret: the value of a key of such a name, and what stands beside an input's type."""
+
 # Besides control characters: line breaks that only YAML 1.1 knows, the byte order mark, and lone surrogates.
 _BAD_IN_FILE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -145,9 +152,9 @@ class Document:
         return InvalidFile(tuple(lines), excerpts)
 
     def _excerpt(self, position: Position | None) -> str:
-        """The line with the place marked below it; of a long line the part around it."""
+        """The line with the place marked below it, of a long line the part around it; of one with a secret nothing."""
         lines = self._lines = self._lines or self.text.splitlines()
-        if position is None or position.line > len(lines):
+        if position is None or position.line > len(lines) or _SECRET.search(lines[position.line - 1]):
             return ""
         line, column = lines[position.line - 1].replace("\t", " "), position.column - 1
         start = max(0, column - _BEFORE) if len(line) > _WIDTH else 0

@@ -331,3 +331,23 @@ def test_any_expression_is_loaded_or_refused(tmp_path_factory: pytest.TempPathFa
         tmp_path_factory.getbasetemp(), f"{head}steps: [{{id: a, uses: set, with: {{value: '${{{{ {quoted} }}}}'}}}}]\n"
     )
     assert all(re.match(r"4:\d+: ", line) for line in said.splitlines())
+
+
+def test_a_line_with_a_secret_is_not_shown(tmp_path: Path) -> None:
+    lines = (
+        "inputs: {pass: {type: secret, default: hunter2, minimum: many}}",
+        "steps:",
+        "  - {id: a, uses: set, with: {value: {db_password: hunter2}}, usess: x}",
+        "  - {id: b, uses: set, with: {value: {'apiKey': 'hunter2'}}, usess: x}",
+        "  - {id: c, uses: set, with: {value: {token: '${{ inputs.pas }}'}}}",
+    )
+    with pytest.raises(InvalidFile) as caught:
+        load(tmp_path, HEAD + "\n".join(lines))
+    assert len(caught.value.problems) == 4
+    assert "hunter2" not in "".join(caught.value.excerpts)
+    assert [excerpt[:5].strip() for excerpt in caught.value.excerpts] == ["", "", "", "7"]
+    # A choice that is secret is not told either.
+    text = (
+        HEAD + "inputs: {pass: {type: secret, enum: [hunter1], default: hunter2}}\nsteps: [{id: a, uses: schedule}]\n"
+    )
+    assert said_of(tmp_path, text) == "3:57: default must be one of its choices\n"
