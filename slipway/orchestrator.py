@@ -559,6 +559,28 @@ class Orchestrator:
                 return
             self._sleep(self._settings.poll_interval)
 
+    def deliver(
+        self,
+        url: str | None = None,
+        *,
+        after: int | None = None,
+        follow: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Send events as JSON to `url` (None: the settings' `webhook`), each at least once; gives how many were taken.
+
+        It goes on from what that receiver has taken by the record, or `after` an event. With `follow` it goes on with
+        what comes until `stopping` is true, and tries again as long as the receiver is away. See
+        `slipway.operations.webhook.deliver` for what is raised.
+        """
+        from slipway.operations.limits import check_count
+        from slipway.operations.webhook import deliver
+
+        check_count("after", after)
+        if (url := url or self._settings.webhook) is None:
+            raise errors.InvalidRequest(("webhook: name its URL, here or as the settings' webhook",))
+        return deliver(url, self._tools, after=after, follow=follow, stopping=stopping)
+
     def stack_of(self, kind: str, id_: str) -> Stack | None:
         """The stack whose run made a "host" (by name), "network", "subnet", "port" or "security group" (by id).
 

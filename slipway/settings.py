@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from msgspec import Struct
 
@@ -20,20 +20,23 @@ from slipway.model.limits import (
     Text,
 )
 
+Url: TypeAlias = Annotated[
+    str, Matching(r"https?://[^@\s/?#]+(/[^@\s?#]*)?", "an http or https URL without user or password")
+]
+
 
 class Settings(Struct, frozen=True):
     """What a user may tune. Times are seconds; a quota of -1 means without limit.
 
     `network` names the network driver. For neutron either `cloud` names a cloud of the user's clouds.yaml, where the
-    secrets are, or `endpoint` is the URL of a Neutron without Keystone.
+    secrets are, or `endpoint` is the URL of a Neutron without Keystone. `webhook`: where `slipway events
+    --webhook` sends events to that names no other URL.
     """
 
     network: Name = "embedded"
     cloud: Name | None = None
-    endpoint: (
-        Annotated[str, Matching(r"https?://[^@\s/?#]+(/[^@\s?#]*)?", "an http or https URL without user or password")]
-        | None
-    ) = None
+    endpoint: Url | None = None
+    webhook: Url | None = None
     max_attempts: Retries = 3
     network_allocate_retries: Annotated[int, Between(None, 1000)] = 2
     cpu_ratio: Ratio = 4.0

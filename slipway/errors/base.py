@@ -187,6 +187,10 @@ class InstanceNotFound(SlipwayError):
     """No such instance."""
 
 
+class WebhookFailed(SlipwayError):
+    """A receiver of events does not take them, or is away. What it took is on record."""
+
+
 class ConsoleUnavailable(SlipwayError):
     """There is no log of what the instance's guest wrote."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway.model.record import RecordedEvent
-from slipway.states.schema import events, instances, runs
+from slipway.states.schema import deliveries, events, instances, runs
 from slipway.states.store import Transaction
 
 _TELL = events.insert()
@@ -59,6 +59,18 @@ def after(
     if run_id is not None:
         query = query.where(events.c.run_id == run_id)
     return [RecordedEvent(**row._mapping) for row in tx.execute(query, {"after": min(cursor, _MOST)})]
+
+
+def delivered(tx: Transaction, receiver: str) -> int:
+    """The number of the last event that a receiver has taken; 0 where it has taken none."""
+    return int(tx.scalar(sa.select(deliveries.c.seq).where(deliveries.c.receiver == receiver)) or 0)
+
+
+def deliver(tx: Transaction, receiver: str, seq: int, at: datetime) -> None:
+    """Have it on record that a receiver has taken all events up to this one."""
+    row = {"receiver": receiver, "seq": seq, "at": at}
+    if tx.execute(deliveries.update().where(deliveries.c.receiver == receiver), row).rowcount != 1:
+        tx.execute(deliveries.insert(), row)
 
 
 def last(tx: Transaction) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -227,3 +227,11 @@ events = sa.Table(
 )
 partial_index("events_instance", events.c.instance_id, where=events.c.instance_id.is_not(None))
 partial_index("events_run", events.c.run_id, where=events.c.run_id.is_not(None))
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("receiver", sa.String, primary_key=True),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
