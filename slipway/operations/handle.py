@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from slipway import errors
+from slipway.model.record import RecordedEvent
 from slipway.model.run import RunRecord
 
 
@@ -19,12 +20,14 @@ class RunHandle:
         *,
         look: Callable[[], RunRecord],
         cancel: Callable[[], None],
+        events: Callable[[int], Sequence[RecordedEvent]],
     ) -> None:
-        """`look` gives the run as it is on record; `cancel` has it undone."""
+        """`look` gives the run as it is on record, `events` what is beyond a number; `cancel` has it undone."""
         self.id = run_id
         self._future = future
         self._look = look
         self._cancel = cancel
+        self._events = events
 
     @property
     def status(self) -> RunRecord:
@@ -40,6 +43,11 @@ class RunHandle:
             return self._future.result(timeout)
         except TimeoutError as error:
             raise errors.RunBusy(f"run {self.id} has not ended in {timeout:g} s") from error
+
+    def events(self, after: int = 0) -> Sequence[RecordedEvent]:
+        """Its moves and steps on record beyond the event of the number `after`, oldest first: who keeps the `seq` of
+        the last one misses none."""
+        return self._events(after)
 
     def cancel(self) -> None:
         """Have it undone from its next step on; `wait` waits for that. Raises `RunRefused` where it has ended."""

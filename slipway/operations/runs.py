@@ -17,11 +17,11 @@ from slipway.flows.runs.holding import lease, take, who_is_at
 from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND
-from slipway.model.record import Effect, EffectState, Event, Fault
+from slipway.model.record import Effect, EffectState, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
-from slipway.operations.limits import check_seconds
-from slipway.states import effects, runs
+from slipway.operations.limits import check_count, check_seconds
+from slipway.states import effects, outbox, runs
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
 
@@ -103,6 +103,7 @@ class Runs:
             executor.submit(work),
             look=lambda: self.get(run.id),
             cancel=lambda: self.ask_to_cancel(run.id),
+            events=lambda after: self.events(run.id, after=after),
         )
 
     def _begin(
@@ -320,6 +321,12 @@ class Runs:
             run = runs.get(tx, run_id)
             texts = runs.texts_of(tx, run.digest)
         return recalled(run, texts).definition
+
+    def events(self, run_id: str, *, after: int = 0) -> Sequence[RecordedEvent]:
+        """A run's moves and steps on record beyond the event of that number, oldest first. Raises `RunNotFound`."""
+        check_count("after", after)
+        with self._tools.store.read() as tx:
+            return outbox.after(tx, after, run_id=runs.get(tx, run_id).id)
 
     # --- how it goes on -------------------------------------------------------------------------------------------
 

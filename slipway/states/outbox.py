@@ -44,9 +44,9 @@ def tell(tx: Transaction, type_: str, at: datetime, **columns: Any) -> None:
 
 
 def after(
-    tx: Transaction, cursor: int, *, limit: int, instance_id: str | None = None, run_id: str | None = None
+    tx: Transaction, cursor: int, *, limit: int | None = None, instance_id: str | None = None, run_id: str | None = None
 ) -> Sequence[RecordedEvent]:
-    """At most `limit` events beyond that number, oldest first: all, an instance's, or a run's.
+    """The events, at most `limit`, beyond that number, oldest first: all, an instance's, or a run's.
 
     An event's number is given before its commit. SQLite has one writer at a time; on PostgreSQL those that write events
     just now are waited for, or one that commits after another would be passed over for ever.

@@ -84,12 +84,6 @@ def find_by_key(tx: Transaction, project: str, key: str | None) -> RunRecord | N
     return None if row is None else _run(row)
 
 
-def child_of(tx: Transaction, run_id: str, step: str) -> RunRecord | None:
-    """The run that a step of another one began; `step` has its slot, as `deploy/0`."""
-    row = tx.execute(sa.select(runs).where(runs.c.parent_id == run_id, runs.c.parent_step == step)).one_or_none()
-    return None if row is None else _run(row)
-
-
 def children_of(tx: Transaction, run_id: str) -> Sequence[RunRecord]:
     """The runs that the steps of one began, oldest first."""
     return [_run(row) for row in tx.execute(_CHILDREN, {"id": run_id})]

@@ -26,6 +26,12 @@ def test_a_run_goes_on_beside_its_caller_and_is_waited_for(
         with pytest.raises(errors.RunBusy, match=r"has not ended in 0\.05 s"):
             handle.wait(0.05)
         assert handle.wait(30).state == "SUCCEEDED"
+        events = handle.events()
+        assert [(e.type, e.step) for e in events if e.type == "step.done"] == [
+            ("step.done", "slow"),
+            ("step.done", "one"),
+        ]
+        assert handle.events(after=events[-2].seq) == events[-1:]
     assert files(tmp_path) == {"one"}
 
 
