@@ -145,7 +145,7 @@ class TaskSignature(Struct, frozen=True):
 
     `types`: of each argument the annotation, `result`: that of what it gives; both as Python has them, `Any` where
     nothing is said. `irreversible`: it has an effect and no undo, so that a workflow gives it a `revert`; not where an
-    argument has one of the values that are `harmless`, None where it is left out.
+    argument has one of the values that are `harmless`, None where it is left out. `waits`: it may have its run paused.
     """
 
     inputs: frozenset[str]
@@ -155,6 +155,7 @@ class TaskSignature(Struct, frozen=True):
     result: Any = Any
     in_build_only: bool = False
     irreversible: bool = False
+    waits: bool = False
     harmless: Mapping[str, frozenset[object]] = {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
 
@@ -13,8 +13,18 @@ from slipway.flows.definition import TaskSignature
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 from slipway.yamlfile.units import parse_duration
 
-Duration: TypeAlias = Annotated[str | float, msgspec.Meta(title="duration")]
+_A_TIME = "a time such as 30s, 2m or 500ms, or seconds"
+Duration: TypeAlias = Annotated[
+    Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}(\.[0-9]{1,9})?(ms|s|m|h|d)$")]
+    | Annotated[float, msgspec.Meta(ge=0, le=10**9)],
+    msgspec.Meta(title="duration", description=_A_TIME),
+]
 """A time as people write it ("30s", "2m"), or seconds."""
+
+HttpUrl: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^[hH][tT][tT][pP][sS]?://", title="URL", description="an http or https URL")
+]
+"""Where a request goes; what else is wrong with it is seen when it is sent."""
 
 _EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
@@ -45,19 +55,27 @@ def _each(task: str, given: Mapping[str, Any], types: Mapping[str, Any]) -> Iter
         try:
             yield name, msgspec.convert(value, types[name])
         except msgspec.ValidationError as error:
-            raise InvalidArguments(f"{task}: {_said(name, str(error))}") from None
+            raise InvalidArguments(f"{task}: {_said(name, types[name], str(error))}") from None
 
 
-def _said(name: str, text: str) -> str:
+def _said(name: str, hint: Any, text: str) -> str:
     """What msgspec has against a value, in our words."""
     place = _PLACE.search(text)
     where = f"{name}{place[1]}" if place else name
+    if where == name and (words := _description(hint)):
+        return f"{name} must be {words}"
     if expected := _EXPECTED.match(text):
         wanted = " or ".join(_WORDS.get(one, one) for one in sorted(expected[1].split(" | ")))
         return f"{where} must be {wanted}, not {_WORDS.get(expected[2], expected[2])}"
     if missing := _MISSING.match(text):
         return f"{where} needs {missing[1]}"
     return f"{where}: {_PLACE.sub('', text)}"
+
+
+def _description(hint: Any) -> str:
+    """What a type says in words of the values that it takes."""
+    own = (one.description for one in getattr(hint, "__metadata__", ()) if isinstance(one, msgspec.Meta))
+    return next(filter(None, own), "") or next(filter(None, map(_description, get_args(hint))), "")
 
 
 def seconds_of(task: str, name: str, duration: Duration) -> float:
@@ -67,5 +85,5 @@ def seconds_of(task: str, name: str, duration: Duration) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 10**9:
-        raise InvalidArguments(f"{task}: {name} must be a time such as 30s, 2m or 500ms, or seconds")
+        raise InvalidArguments(f"{task}: {name} must be {_A_TIME}")
     return seconds

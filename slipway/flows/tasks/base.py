@@ -164,6 +164,8 @@ class Task(ABC):
 
     patience: ClassVar[float | None] = None
     """Seconds that one effect of it may take in a run where the workflow says nothing; None: the settings' own."""
+    waits: ClassVar[bool] = False
+    """Whether it may have its run paused (`RunWaits`), which the build of an instance cannot be."""
     runs_commands: ClassVar[bool] = False
     """Whether it does nothing but where the tools `allow_commands`."""
     harmless: ClassVar[Mapping[str, frozenset[object]]] = {}
@@ -229,6 +231,7 @@ class Task(ABC):
             result=hints.get("return", Any),
             in_build_only=self.in_build_only,
             irreversible=self.irreversible,
+            waits=self.waits,
             harmless=self.harmless,
         )
 

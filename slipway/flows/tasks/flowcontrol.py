@@ -23,6 +23,7 @@ class Pause(Task):
 
     name = "pause"
     kind = "pause"
+    waits = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """What is waited for, and since when, is on record before the wait."""
@@ -42,6 +43,7 @@ class Sleep(Task):
 
     name = "sleep"
     kind = "sleep"
+    waits = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """When it began is on record before the wait."""

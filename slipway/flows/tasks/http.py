@@ -14,6 +14,7 @@ from msgspec import Struct
 from slipway.checks.urls import url_mistake
 from slipway.drivers.deadline import in_time
 from slipway.errors import InvalidArguments, ServerUnavailable, StepTimeout, UnexpectedAnswer
+from slipway.flows.tasks.arguments import HttpUrl
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
 from slipway.states.ledger import Durability
@@ -66,7 +67,7 @@ class Http(Task):
     def do(
         self,
         work: Work,
-        url: str,
+        url: HttpUrl,
         method: str = "GET",
         headers: Mapping[str, str] = {},
         json: Any = None,

@@ -6,6 +6,9 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
+from typing import Annotated, TypeAlias
+
+import msgspec
 
 from slipway.checks.urls import url_mistake
 from slipway.errors import (
@@ -17,7 +20,7 @@ from slipway.errors import (
     StepTimeout,
     UnexpectedAnswer,
 )
-from slipway.flows.tasks.arguments import Duration, seconds_of
+from slipway.flows.tasks.arguments import Duration, HttpUrl, seconds_of
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.http import send
 from slipway.flows.tasks.instances import verbs_of
@@ -29,6 +32,10 @@ from slipway.texts import masked_url
 
 _PATIENCE = 5.0
 """Seconds that one look may take."""
+
+_AN_ENDPOINT = '"ADDRESS:PORT", such as 10.0.0.5:22 or [2001:db8::5]:22'
+Endpoint: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^.+:[0-9]{1,5}$", description=_AN_ENDPOINT)]
+"""Where a TCP connection is to be taken."""
 
 Look = Callable[[Work, str], str | None]
 """What was seen of something, None: nothing yet."""
@@ -50,9 +57,9 @@ class WaitFor(Task):
     def do(
         self,
         work: Work,
-        port: str | None = None,
+        port: Endpoint | None = None,
         ping: str | None = None,
-        http: str | None = None,
+        http: HttpUrl | None = None,
         file: str | None = None,
         lease: str | None = None,
         run: str | None = None,
@@ -89,7 +96,7 @@ def _patience(work: Work) -> float:
 def _port(work: Work, where: str) -> str | None:
     address, colon, number = where.rpartition(":")
     if not (colon and address and number.isdecimal() and 0 < int(number) < 65536):
-        raise InvalidArguments('wait-for: port must be "ADDRESS:PORT", such as 10.0.0.5:22 or [2001:db8::5]:22')
+        raise InvalidArguments(f"wait-for: port must be {_AN_ENDPOINT}")
     try:
         with socket.create_connection((address.strip("[]"), int(number)), timeout=_patience(work)):
             return f"{where} takes connections"

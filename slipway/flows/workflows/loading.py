@@ -166,6 +166,10 @@ class _File:
         of_build = [(path, call) for path, call in calls if call.takes.in_build_only]
         if not of_build:
             return
+        for path, call in calls:
+            if call.takes.waits:
+                text = f"{call.what} may have its run paused, which the build of an instance cannot be"
+                self.document.problem((*path, "uses"), text)
         kinds = [None if one is None else one.type for one in inputs.values()]
         if "instance" not in kinds and None not in kinds:
             path, call = of_build[0]
