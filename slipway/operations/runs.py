@@ -259,6 +259,8 @@ class Runs:
             if changed is not None:
                 runs.keep_texts(tx, changed.digest, changed.texts)
                 values |= {"digest": changed.digest, "inputs": changed.kept_inputs, "secrets": changed.kept_secrets}
+            if move is RunMove.RETRY:
+                effects.forget_standing(tx, run.id)
             runs.advance(tx, run.id, run.generation, RunState(run.state), move, self._tools.clock(), values=values)
         return self.wait(run_id, on_event=on_event, stopping=stopping)
 
@@ -295,6 +297,8 @@ class Runs:
     def _is_over(tx: Transaction, run: RunRecord, before: datetime) -> bool:
         if run.ended_at is None or run.ended_at >= before or run.parent_id is not None:
             return False
+        if RunState(run.state) in (RunState.FAILED, RunState.CANCELLED):
+            return True
         undoable = (e for e in effects.effects_of(tx, run.id) if e.state is not EffectState.UNDONE)
         return run.state != RunState.STUCK and not any(_has_undo(effect) for effect in undoable)
 

@@ -108,6 +108,11 @@ def effects_of(tx: Transaction, owner_id: str) -> Sequence[Effect]:
     return [_effect(row) for row in tx.execute(_OF_OWNER, {"id": owner_id})]
 
 
+def forget_standing(tx: Transaction, owner_id: str) -> None:
+    """Take off the ledger what nothing takes back, once all else is: who tries again has every step done anew."""
+    tx.execute(sa.delete(effects).where(_OWN, effects.c.state != EffectState.UNDONE), {"id": owner_id})
+
+
 def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence[Effect]:
     """Every effect that is not undone, of every instance that is not deleted: what ought to be there, or may be.
 

@@ -229,3 +229,31 @@ def test_who_listens_is_told_of_each_step_once(slipway: Orchestrator, workflow: 
     slipway.runs.approve(run.id, on_event=lambda event: told.append((event.type, event.step)))
     ends = [step for type_, step in told if type_ == "step.end"]
     assert ends == ["one", "word", "ask"]
+
+
+def test_of_a_run_that_was_taken_back_all_steps_are_done_again_also_those_without_an_undo(
+    slipway: Orchestrator, workflow: Workflow, tmp_path: Path
+) -> None:
+    (tmp_path / "seen").write_text("old")
+    look = f"  - {{id: look, uses: command, with: {{argv: [cat, '{tmp_path}/seen']}}}}\n"
+    ask = "  - {id: ask, uses: pause, with: {message: 'shall it?'}}\n"
+    wait = f"  - {{id: wait, uses: wait-for, with: {{file: '{tmp_path}/seen'}}}}\n"
+    check = "  - {id: check, uses: assert, with: {that: '${{ steps.look.outputs.stdout == \"new\" }}', message: old}}\n"
+    last = f"finally:\n  - {{id: last, uses: command, with: {{argv: [sh, -c, 'echo x >> {tmp_path}/last']}}}}"
+    run = slipway.runs.run(workflow(look + wait + ask + check, last))
+    assert slipway.runs.approve(run.id).state == "FAILED"
+    (tmp_path / "seen").write_text("new")
+    assert slipway.runs.retry(run.id).state == "PAUSED"
+    done = slipway.runs.approve(run.id)
+    assert (done.state, done.fault) == ("SUCCEEDED", None)
+    assert (tmp_path / "last").read_text() == "x\nx\n"
+
+
+def test_a_run_that_was_taken_back_is_pruned_whatever_could_not_be(
+    slipway: Orchestrator, workflow: Workflow, tmp_path: Path
+) -> None:
+    touch = f"  - {{id: one, uses: command, with: {{argv: [touch, '{tmp_path}/one']}}}}\n"
+    failed = slipway.runs.run(workflow(touch + FAIL, name="failed"))
+    done = slipway.runs.run(workflow(touch, name="done"))
+    assert (failed.state, done.state) == ("FAILED", "SUCCEEDED")
+    assert [run.id for run in slipway.runs.prune(older_than=0)] == [failed.id]

@@ -17,7 +17,7 @@ from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
 from slipway.model.run import RunRecord
-from slipway.states import runs
+from slipway.states import effects, runs
 from slipway.states.ledger import Durability
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
@@ -90,6 +90,7 @@ class SubWorkflow(Task):
             if (state := RunState(run.state)) in (RunState.FAILED, RunState.CANCELLED):
                 again: dict[str, Any] = {"fault": None, "outcome": None, "attempt": run.attempt + 1}
                 again |= {"inputs": prepared.kept_inputs, "secrets": prepared.kept_secrets}
+                effects.forget_standing(tx, run.id)
                 runs.advance(tx, run.id, run.generation, state, RunMove.RETRY, at, values=again)
             elif work.approved and state is RunState.PAUSED and run.waits_at is not None:
                 answered = {"answer": "approved", "waits_for": None}

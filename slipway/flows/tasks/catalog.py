@@ -21,7 +21,7 @@ from slipway.flows.tasks.domain import BuildXml, Spawn, Wait
 from slipway.flows.tasks.finish import Finish
 from slipway.flows.tasks.flowcontrol import Assert, Log, Pause, Set, Sleep
 from slipway.flows.tasks.http import Http
-from slipway.flows.tasks.instances import BuildInstance, DeleteInstance, StartInstance, StopInstance
+from slipway.flows.tasks.instances import BuildInstance, DeleteInstance, FindInstance, StartInstance, StopInstance
 from slipway.flows.tasks.modules import things_of
 from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.ready import WaitReady
@@ -54,6 +54,7 @@ _ALL: tuple[type[Task], ...] = (
     Finish,
     BuildInstance,
     DeleteInstance,
+    FindInstance,
     StopInstance,
     StartInstance,
     Http,

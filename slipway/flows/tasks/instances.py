@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class BuiltInstance(Struct, frozen=True):
-    """An instance that was built."""
+    """An instance that was built, or found."""
 
     id: str
     name: str
@@ -94,11 +94,32 @@ class BuildInstance(InstanceTask):
         given = {key: value for key, value in entry.items() if value is not None}
         verbs, project = verbs_of(work), work.run.project
         built = verbs.build(name, given, project=project, key=work.effect.key, going_on=work.check)
-        return BuiltInstance(built.id, built.name, built.host, built.addresses, built.access_ipv4, built.access_ipv6)
+        return _seen(built)
 
     def undo(self, work: Work, result: BuiltInstance | None) -> None:
         """Delete it, also half built."""
         verbs_of(work).take_back(project=work.run.project, key=work.effect.key, timeout=_left(work))
+
+
+class FindInstance(InstanceTask):
+    """Find an instance of the run's project, for its addresses and its host.
+
+    Needs no undo: it only looks. It is recorded, since the steps after it go by what was seen.
+    """
+
+    name = "find-instance"
+    kind = "found"
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """What was seen once stays so for the run: later it may be gone, or another one have its name."""
+        return Durability.RECORDED
+
+    def do(self, work: Work, instance: str) -> BuiltInstance:
+        """`instance`: its name or id. Raises `InstanceNotFound`, also for one that is deleted."""
+        found = _found(work, instance)
+        if found.vm_state == VmState.DELETED:
+            raise InstanceNotFound(f"instance {instance} is deleted")
+        return _seen(found)
 
 
 class DeleteInstance(InstanceTask):
@@ -158,6 +179,12 @@ class StartInstance(InstanceTask):
         """Stop it, where this step started it."""
         stop = lambda verbs, found: verbs.stop(found.id, force=False, timeout=None)  # noqa: E731
         _change_back(work, result, instance, VmState.STOPPED, stop)
+
+
+def _seen(instance: Instance) -> BuiltInstance:
+    """What later steps may use of an instance."""
+    of = instance
+    return BuiltInstance(of.id, of.name, of.host, of.addresses, of.access_ipv4, of.access_ipv6)
 
 
 Verb = Callable[[InstanceVerbs, Instance], Instance]
