@@ -36,6 +36,8 @@ from slipway.states.store import Store
 from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.definition import Definition
     from slipway.flows.tasks.base import InstanceVerbs, Tools
@@ -100,6 +102,7 @@ class Orchestrator:
         rng: random.Random | None = None,
         executor: Executor | None = None,
         allow_commands: bool = False,
+        tracer: Tracer | None = None,
     ) -> None:
         """`state`: the directory that holds everything of this machine; `db`: an SQLAlchemy URL, default a file in it.
 
@@ -111,6 +114,7 @@ class Orchestrator:
         networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
         a host could not follow such a change (`host.behind`). `workflow`: a name that is known, or a path, by which is
         built what a run file says no other one for. `allow_commands`: workflows may run commands on this machine.
+        `tracer`: OpenTelemetry's, in whose spans builds, runs, their steps and the calls of drivers are to be.
         Raises `InvalidRequest` for settings that make no sense or what is no project's name, and a `StoreError` when
         the database cannot be used.
         """
@@ -126,6 +130,7 @@ class Orchestrator:
             make_state(state)
         self._executor = executor
         self._allow_commands = allow_commands
+        self._tracer = tracer
         self._sleep = sleep
         self._store = store(db or sqlite_url(state / "slipway.db"))
         self._settings = settings or self._settings_on_record()
@@ -141,7 +146,12 @@ class Orchestrator:
 
     @_Once
     def _drivers(self) -> Drivers:
-        return self._make_drivers(self._store, self._settings, self._state)
+        made = self._make_drivers(self._store, self._settings, self._state)
+        if self._tracer is None:
+            return made
+        from slipway.looks.tracing import TracedDrivers
+
+        return TracedDrivers(made, self._state, self._tracer)
 
     @_Once
     def network(self) -> Networks:
@@ -171,7 +181,13 @@ class Orchestrator:
             self._sleep,
             allow_commands=self._allow_commands,
             make_instances=lambda: self._verbs,
+            **({} if self._tracer is None else {"traced": self._tracing(self._tracer)}),
         )
+
+    def _tracing(self, tracer: Tracer) -> Any:
+        from slipway.looks.tracing import Tracing
+
+        return Tracing(tracer)
 
     @_Once
     def _verbs(self) -> InstanceVerbs:

@@ -177,6 +177,17 @@ def all_is_loaded() -> None:
     gc.enable()
 
 
+def _tracer() -> Any:
+    """OpenTelemetry's, for whoever has set it up: `opentelemetry-instrument slipway ...`."""
+    try:
+        from opentelemetry.trace import get_tracer
+    except ImportError as error:
+        raise click.UsageError("SLIPWAY_TRACE needs OpenTelemetry: pip install 'slipway[otel]'") from error
+    from slipway import __version__
+
+    return get_tracer("slipway", __version__)
+
+
 def _warn(event: Event) -> None:
     """Tell a person of a host that could not follow a change; standard output is for what was asked for."""
     from slipway.cli.telling import warning
@@ -221,6 +232,8 @@ def orchestrator(
         more |= {"settings": file.settings, "project": file.project}
     if project is not None:
         more["project"] = project
+    if os.environ.get("SLIPWAY_TRACE"):
+        more["tracer"] = _tracer()
     if faults:
         from slipway.testing import Fault, Faults
 

@@ -86,7 +86,16 @@ class Conductor:
             known=not new,
         )
         run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)
-        self._here.building = {*self.building_here, instance.id}
+        about = {"slipway.instance.id": instance.id, "slipway.instance.name": instance.name}
+        with tools.traced("build", about) as ledger.around:
+            self._to_rest(run, shutdown, new=new)
+        if bears_secrets(instance.request):
+            tools.store.scrub()
+        with self.tools.store.read() as tx:
+            return instances.get(tx, instance.id)
+
+    def _to_rest(self, run: Run, shutdown: Shutdown, *, new: bool) -> None:
+        self._here.building = {*self.building_here, run.instance.id}
         try:
             if new:
                 run.tell("instance.create.start")
@@ -102,12 +111,8 @@ class Conductor:
         except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as error:
             raise errors.BuildInterrupted(str(error)) from error
         finally:
-            self._here.building = self.building_here - {instance.id}
+            self._here.building = self.building_here - {run.instance.id}
             self._leave(run)
-        if bears_secrets(instance.request):
-            tools.store.scrub()
-        with self.tools.store.read() as tx:
-            return instances.get(tx, instance.id)
 
     @property
     def building_here(self) -> set[str]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -86,6 +86,11 @@ class Owner(Protocol[S, M_contra]):
         """Record what is to become of it."""
 
 
+Around: TypeAlias = Callable[[str, str, int], AbstractContextManager[Callable[[str], None]]]
+"""What each "step" and "undo" is done in, with its step and slot, where anybody wants to see it; it gives what is told
+of a failure that is not raised."""
+
+
 class Durability(Enum):
     """How a step gets on record."""
 
@@ -150,6 +155,7 @@ class Ledger(Generic[S, M]):
         self.generation = owner.generation
         self.attempt = owner.attempt
         self.state = owner.state
+        self.around: Around | None = None
         self.moved: Callable[[], None] = lambda: None
         """Called after each commit by which a step entered a phase."""
         self.seal: Callable[[bytes], bytes] = _as_it_is
@@ -193,6 +199,19 @@ class Ledger(Generic[S, M]):
         effect = self._planned(intent)
         if effect.state is EffectState.DONE and effect.result is not None:
             return codec.decode(self.unseal(effect.result), result_type)
+        if self.around is None:
+            return self._have(effect, intent, durability, call, columns)
+        with self.around("step", intent.step, intent.slot):
+            return self._have(effect, intent, durability, call, columns)
+
+    def _have(
+        self,
+        effect: Effect,
+        intent: Intent[M],
+        durability: Durability,
+        call: Callable[[Effect, Transaction | None], R],
+        columns: Callable[[R], dict[str, Any]],
+    ) -> R:
         until = self._begin_call(intent.timeout)
         try:
             if durability is Durability.FOREIGN:
@@ -365,6 +384,21 @@ class Ledger(Generic[S, M]):
         """
         if effect.state is EffectState.UNDONE:
             return effect
+        if self.around is None:
+            return self._take_back(effect, durability, call, held_by)
+        with self.around("undo", effect.step, effect.slot) as failed:
+            after = self._take_back(effect, durability, call, held_by)
+            if after.state is EffectState.STUCK:
+                failed("stuck")
+        return after
+
+    def _take_back(
+        self,
+        effect: Effect,
+        durability: Durability,
+        call: Callable[[Effect, Transaction | None], None],
+        held_by: Effect | None,
+    ) -> Effect:
         try:
             if held_by is not None:
                 return self._write_undone(effect, EffectState.STUCK, f"held by {held_by.key}", held_by.key)

@@ -58,6 +58,18 @@ class RunConductor:
         )
         catalog = {**self._catalog, **self._parts(prepared, notify)}
         execution = Execution(run, prepared, ledger, tools, catalog, notify=notify, stopping=stopping)
+        about = {"slipway.run.id": run.id, "slipway.run.name": run.name}
+        with tools.traced(f"run {run.name}", about) as ledger.around:
+            self._to_rest(execution, new=new)
+        if ledger.state.has_ended and prepared.secrets and run.parent_id is None:
+            tools.store.scrub()
+        with tools.store.read() as tx:
+            rested = runs.get(tx, run.id)
+        execution.tell("run.end" if ledger.state.has_ended else "run.state", message=rested.waits_for or "")
+        return rested
+
+    def _to_rest(self, execution: Execution, *, new: bool) -> None:
+        ledger = execution.ledger
         try:
             execution.tell("run.start" if new else "run.state")
             while ledger.state.at_work and not execution.paused:
@@ -72,12 +84,6 @@ class RunConductor:
                 raise
         finally:
             self._leave(execution)
-        if ledger.state.has_ended and prepared.secrets and run.parent_id is None:
-            tools.store.scrub()
-        with tools.store.read() as tx:
-            rested = runs.get(tx, run.id)
-        execution.tell("run.end" if ledger.state.has_ended else "run.state", message=rested.waits_for or "")
-        return rested
 
     def _parts(self, prepared: Prepared, notify: Callable[[Event], None]) -> Mapping[str, Task]:
         """The workflows that steps use, as tasks."""

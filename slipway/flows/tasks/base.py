@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import cached_property
 from inspect import Parameter, signature
@@ -20,7 +21,7 @@ from slipway.model.record import Effect, Instance, Scope
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.states import codec
-from slipway.states.ledger import Durability
+from slipway.states.ledger import Around, Durability
 from slipway.states.machines import Move
 from slipway.states.store import Store, Transaction
 
@@ -66,7 +67,8 @@ class Tools(Struct, frozen=True):
 
     What `clock` says is written down and nothing more; deadlines and durations go by `monotonic`, in seconds.
     `allow_commands`: whether workflows may run commands on this machine. `make_instances`: for those tasks that are a
-    verb themselves; None where nothing but builds is done.
+    verb themselves; None where nothing but builds is done. `traced` is around each build and run, with its name and
+    what is known of it, and gives what is to be around its steps.
     """
 
     store: Store
@@ -77,6 +79,7 @@ class Tools(Struct, frozen=True):
     sleep: Callable[[float], None]
     allow_commands: bool = False
     make_instances: Callable[[], InstanceVerbs] | None = None
+    traced: Callable[[str, Mapping[str, str]], AbstractContextManager[Around | None]] = lambda *_: nullcontext()
 
     @property
     def instances(self) -> InstanceVerbs | None:
