@@ -206,6 +206,15 @@ finally:
     ]
 
 
+def test_a_secret_that_stands_in_the_file_is_a_warning(tmp_path: Path) -> None:
+    inputs = "inputs:\n  a: {type: secret}\n  b: {type: secret, default: x}\n  c: {type: secret, enum: [x]}\n"
+    prefix = f"{tmp_path / 'w.yaml'}:"
+    warnings = load(tmp_path, f"{HEAD}{inputs}steps: [{{id: a, uses: schedule}}]\n").warnings
+    assert [warning.removeprefix(prefix) for warning in warnings] == [
+        f'{line}:3: secret "{name}" stands in the file: give it to each run' for line, name in ((5, "b"), (6, "c"))
+    ]
+
+
 def test_the_line_is_shown_and_the_place_marked(tmp_path: Path) -> None:
     text = (
         HEAD + "inputs: {zone: {type: string}}\nsteps:\n  - {id: a, uses: set, with: {value: '${{ inputs.zonk }}'}}\n"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from slipway.flows.definition import InputDefinition
 from slipway.flows.inputtypes import TYPES, bounded, taken
 from slipway.flows.workflows.keys import INPUT, NAME, take
 from slipway.yamlfile.document import Document, NodePath
-from slipway.yamlfile.mistakes import quoted
+from slipway.yamlfile.mistakes import Problem, quoted
 
 _TEXTS = ("string", "secret")
 
@@ -17,6 +17,14 @@ _TEXTS = ("string", "secret")
 def read_inputs(document: Document, entries: Mapping[str, Any]) -> dict[str, InputDefinition | None]:
     """Each input, or None where something is wrong with it, which is noted."""
     return {name: _read(document, name, entry) for name, entry in entries.items()}
+
+
+def warnings_of(document: Document, inputs: Mapping[str, InputDefinition | None]) -> Iterator[Problem]:
+    """What is no mistake and should not be: secrets that stand in the file, and on record with its text."""
+    for name, one in inputs.items():
+        if one is not None and one.type == "secret" and (one.default is not None or one.enum):
+            path = ("inputs", name)
+            yield Problem(document.key_position(path), f"secret {quoted(name)} stands in the file: give it to each run")
 
 
 def _read(document: Document, name: str, entry: Any) -> InputDefinition | None:

@@ -39,6 +39,7 @@ def _is_text(value: Any) -> bool:
 
 
 _TEXT: Field = ("a text", _is_text)
+_PLAIN: Field = ("a text without expressions", lambda value: _is_text(value) and "${{" not in value)
 NAME: Field = (
     "a name (letters, digits, `_`, `-`; the first a letter)",
     lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]{0,62}", value, re.ASCII) is not None,
@@ -53,7 +54,7 @@ _VALUE: Field = ("a value", lambda value: value is not None)
 WORKFLOW: Mapping[str, Field] = {
     "schema": ("1, the version that this Slipway reads", lambda value: _is_number(value) and value == 1),
     "name": NAME,
-    "description": _TEXT,
+    "description": _PLAIN,
     "inputs": _MAPPING,
     "defaults": _MAPPING,
     "steps": _STEPS,
@@ -71,12 +72,12 @@ INPUT: Mapping[str, Field] = {
     ),
     "minimum": _VALUE,
     "maximum": _VALUE,
-    "description": _TEXT,
+    "description": _PLAIN,
 }
 DEFAULTS: Mapping[str, Field] = {"timeout": _DURATION, "retry": _MAPPING}
 FINAL: Mapping[str, Field] = {
     "id": NAME,
-    "name": _TEXT,
+    "name": _PLAIN,
     "uses": _TEXT,
     "with": _MAPPING,
     "needs": _LIST,

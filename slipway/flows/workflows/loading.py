@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,9 +12,9 @@ from msgspec import Struct
 from slipway.errors import InvalidFile
 from slipway.flows.definition import Definition, InputDefinition, Retry, TaskSignature
 from slipway.flows.workflows.calls import Call, call_of_task, call_of_workflow
-from slipway.flows.workflows.inputs import read_inputs
+from slipway.flows.workflows.inputs import read_inputs, warnings_of
 from slipway.flows.workflows.keys import DEFAULTS, NAME, WORKFLOW, take
-from slipway.flows.workflows.names import Names
+from slipway.flows.workflows.names import Names, Wrong
 from slipway.flows.workflows.steps import StepReader, read_retry, seconds
 from slipway.flows.workflows.types import Outputs
 from slipway.yamlfile.document import Document, NodePath, parse, read
@@ -21,6 +22,8 @@ from slipway.yamlfile.mistakes import quoted
 
 MAX_NESTED = 20
 """How deep workflows may use each other."""
+
+_ENDINGS = (".yaml", ".yml")
 
 FINISH = "finish"
 """The task that ends the build of an instance."""
@@ -81,36 +84,51 @@ class Loading:
         finally:
             self._open.pop()
 
-    def call(self, uses: str, directory: Path) -> Call | str:
-        """What a `uses` is, or why it is nothing."""
-        if not uses.startswith(("./", "../", "/")):
-            signature = self.catalog.get(uses)
-            if signature is not None:
-                return signature.refused or call_of_task(uses, signature)
-            file = self._known(uses)
-            return f"unknown task {quoted(uses)}" if file is None else self._part(uses, uses, file)
-        file = directory / uses
-        return self._part(uses, os.path.abspath(file), file)
+    def call(self, uses: str, directory: Path) -> Call | None:
+        """What a `uses` is, None for another workflow with mistakes of its own. Raises `Wrong` where it is nothing."""
+        if uses.startswith(("./", "../", "/")):
+            return self._part(uses, os.path.abspath(directory / uses), directory / uses)
+        if (signature := self.catalog.get(uses)) is not None:
+            if signature.refused:
+                raise Wrong(signature.refused)
+            return call_of_task(uses, signature)
+        if (file := self._known(uses)) is not None:
+            return self._part(uses, uses, file)
+        if uses.endswith(_ENDINGS):
+            raise Wrong(f"unknown task {quoted(uses)}: a workflow's path begins with ./, ../ or /")
+        raise Wrong(f"unknown task {quoted(uses)}", uses, self.catalog)
 
-    def _part(self, written: str, uses: str, file: Path) -> Call | str:
+    def _part(self, written: str, uses: str, file: Path) -> Call | None:
         key = os.path.abspath(file)
         if key in self._open:
             names = [os.path.basename(one) for one in [*self._open[self._open.index(key) :], key]]
-            return f"workflow {quoted(written)} would use itself: {' -> '.join(names)}"
+            raise Wrong(f"workflow {quoted(written)} would use itself: {' -> '.join(names)}")
         if key not in self.parts and key not in self._broken:
             if len(self._open) >= MAX_NESTED:
-                return f"workflows use each other more than {MAX_NESTED} deep"
-            if key not in self._texts and not os.path.isfile(file):
-                return f"there is no workflow {quoted(written)}: no such file"
+                raise Wrong(f"workflows use each other more than {MAX_NESTED} deep")
+            if key not in self._texts and not file.is_file():
+                others = [one.name for one in _workflows_in(file.parent) if os.path.abspath(one) not in self._open]
+                near = sorted(f"{written.rpartition('/')[0]}/{name}" for name in others)
+                raise Wrong(f"there is no workflow {quoted(written)}: no such file", written, near)
             try:
                 self.parts[key], self._types[key] = self._load(file)
             except InvalidFile as error:
                 self._broken[key] = error
         if key in self._broken:
-            return ""
+            return None
         if any(self.catalog[one.uses].in_build_only for one in self.parts[key].steps if one.uses in self.catalog):
-            return f"workflow {quoted(written)} is an instance's build, which is no step: use the task build-instance"
+            raise Wrong(
+                f"workflow {quoted(written)} is an instance's build, which is no step: use the task build-instance"
+            )
         return call_of_workflow(written, uses, self.parts[key], self._types[key])
+
+
+def _workflows_in(directory: Path) -> list[Path]:
+    """What may be workflows beside one that is not there; none where nobody may look."""
+    try:
+        return [one for one in islice(directory.iterdir(), 1000) if one.name.endswith(_ENDINGS)]
+    except OSError:
+        return []
 
 
 class _File:
@@ -127,6 +145,7 @@ class _File:
         document = self.document
         top = take(document, (), document.value, WORKFLOW, required=("schema", "name", "steps"))
         inputs = read_inputs(document, top.get("inputs", {}))
+        self.steps.warnings += warnings_of(document, inputs)
         self.names.inputs = None if ("inputs",) in document.dropped else inputs
         defaults = take(document, ("defaults",), top.get("defaults", {}), DEFAULTS)
         retry: Retry | None = None
@@ -150,15 +169,11 @@ class _File:
         return definition, Outputs({name: kind for name, _, kind in outputs})
 
     def _find(self, path: NodePath, uses: str) -> Call | None:
-        found = self.loading.call(uses, self.directory)
-        if isinstance(found, Call):
-            return found
-        unknown = found.startswith("unknown task")
-        if unknown and uses.endswith((".yaml", ".yml")):
-            found, unknown = f"{found}: a workflow's path begins with ./, ../ or /", False
-        if found:
-            self.document.problem(path, found, wrong=uses if unknown else "", known=self.loading.catalog)
-        return None
+        try:
+            return self.loading.call(uses, self.directory)
+        except Wrong as error:
+            self.document.problem(path, str(error), wrong=error.wrong, known=error.known)
+            return None
 
     def _check_build(self, inputs: Mapping[str, InputDefinition | None]) -> None:
         """A build is of an instance, and ends."""

@@ -36,7 +36,7 @@ class Place(Struct, frozen=True):
 
 
 class Wrong(Exception):
-    """A path that refers to nothing; `wrong` and `known` for a word that may have been misspelt."""
+    """What is written refers to nothing; `wrong` and `known` for a word that may have been misspelt."""
 
     def __init__(self, text: str, wrong: str = "", known: Iterable[str] = ()) -> None:
         super().__init__(text)

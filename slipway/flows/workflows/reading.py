@@ -36,6 +36,9 @@ class Reader:
             items = [self.value((*path, at), one, place) for at, one in enumerate(value)]
             return ListValue(tuple(one for one, _ in items)), list[Any]
         if isinstance(value, dict):
+            for key in value:
+                if _OPEN in key:
+                    self.document.problem((*path, key), "an expression stands in a value, not in a key", key=True)
             entries = tuple((key, self.value((*path, key), one, place)[0]) for key, one in value.items())
             return MapValue(entries), dict[str, Any]
         return value, None if value is None else type(value)
