@@ -6,8 +6,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from slipway.states.machines import INITIAL, TABLE
+from slipway.states import machines, run_machine
+from slipway.states.table import Table
+
+_KINDS: dict[str, tuple[Table[Any, Any], str]] = {
+    "instance": (machines.TABLE, str(machines.INITIAL)),
+    "run": (run_machine.TABLE, str(run_machine.INITIAL)),
+}
+_NOW = {
+    "instance": "SELECT id, vm_state || '/' || COALESCE(task_state, '-') FROM instances",
+    "run": "SELECT id, state FROM runs",
+}
 
 
 def wrong_with(database: Path) -> list[str]:
@@ -15,36 +26,40 @@ def wrong_with(database: Path) -> list[str]:
     found: list[str] = []
     with closing(sqlite3.connect(database)) as db:
         last: dict[tuple[object, ...], str] = {}
-        moves: dict[str, list[tuple[str, str]]] = {}
-        for type_, instance, step, slot, attempt, host, state in db.execute(
-            "SELECT type, instance_id, step, slot, attempt, host, state FROM events ORDER BY seq"
+        moves: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for type_, state, *effect in db.execute(
+            "SELECT type, state, instance_id, run_id, step, slot, host FROM events ORDER BY seq"
         ):
             kind, _, what = type_.partition(".")
-            if kind == "instance":
-                moves.setdefault(instance, []).append((what, state))
+            if kind in _KINDS:
+                moves.setdefault((kind, effect[0] or effect[1]), []).append((what, state))
             elif what not in ("error", "retry"):
-                last[instance, step, slot, attempt, host] = what
+                last[tuple(effect)] = what
         ledger = {
-            row[:5]: row[5]
-            for row in db.execute("SELECT instance_id, step, slot, attempt, host, state FROM effects ORDER BY seq")
+            tuple(effect): state
+            for state, *effect in db.execute(
+                "SELECT state, instance_id, run_id, step, slot, host FROM effects "
+                "WHERE kind <> 'failed-step' ORDER BY seq"
+            )
         }
         if last != ledger:
-            found.append(f"the ledger has {sorted(set(ledger.items()) ^ set(last.items()), key=str)}")
-        for instance, vm_state, task_state in db.execute("SELECT id, vm_state, task_state FROM instances"):
-            found += _no_path(moves.pop(instance, []), f"{vm_state}/{task_state or '-'}")
-        found += [f"moves of no instance: {moves}"] if moves else []
+            found.append(
+                f"the ledger and its events differ: {sorted(set(ledger.items()) ^ set(last.items()), key=str)}"
+            )
+        for kind, query in _NOW.items():
+            for owner, now in db.execute(query):
+                found += _no_path(*_KINDS[kind], moves.pop((kind, owner), []), now)
+        found += [f"moves of nobody: {moves}"] if moves else []
     return found
 
 
-def _no_path(moves: list[tuple[str, str]], now: str) -> Iterator[str]:
-    state = str(INITIAL)
+def _no_path(table: Table[Any, Any], initial: str, moves: list[tuple[str, str]], now: str) -> Iterator[str]:
+    known = {str(row.event): row.event for row in table.rows}
+    state = initial
     for number, (move, to) in enumerate(moves):
-        led = str(INITIAL) if not number else str(TABLE.target(_MOVES[move], TABLE.states[state]))
+        led = initial if not number else str(table.target(known[move], table.states[state]))
         if led != to or (move == "create") != (number == 0):
             yield f"move {number}, {move}, leads from {state} to {led}, its event says {to}"
         state = to
     if not moves or state != now:
         yield f"the last move leads to {state}, on record is {now}"
-
-
-_MOVES = {row.event.value: row.event for row in TABLE.rows}

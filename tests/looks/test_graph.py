@@ -15,7 +15,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from slipway.cli.main import main
-from slipway.flows.definition import Cel, Definition, Inverse, OnError, Reference, Retry, StepDefinition
+from slipway.flows.definition import (
+    Cel,
+    Definition,
+    Inverse,
+    ListValue,
+    MapValue,
+    OnError,
+    Reference,
+    Retry,
+    StepDefinition,
+)
 from slipway.flows.tasks.catalog import CATALOG
 from slipway.looks.dot import as_dot
 from slipway.looks.drawing import Drawing, Edge, Node, Status
@@ -82,6 +92,13 @@ def test_a_workflow_shows_what_each_step_needs_leaves_and_is_undone_by() -> None
     }
     assert [edge for edge in drawing.edges if edge.faint] == [Edge("other", "tell", faint=True)]
     assert {node.id for node in drawing.nodes if node.group == "finally"} == {"tell", "tell-more"}
+
+
+def test_what_is_in_lists_and_maps_is_not_drawn() -> None:
+    users = ListValue((MapValue((("name", "bob"), ("password", "hunter2"))), MapValue((("name", "eve"),))))
+    steps = (StepDefinition("a", "set", for_each=users), StepDefinition("b", "set", for_each=users.items[0]))
+    found = lines(draw_workflow(Definition("users", steps), CATALOG))
+    assert [line[1] for line in found.values()] == ["for each of a list of 2", "for each of a map of 2"]
 
 
 def test_every_transition_is_an_arrow_of_the_states() -> None:

@@ -17,6 +17,7 @@ from slipway.errors import RunRefused
 from slipway.model.run import RunRecord
 from slipway.operations.runs import Runs
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests.told import wrong_with
 
 STEP = """
   - id: {id}
@@ -107,6 +108,7 @@ def test_a_run_survives_a_kill_at_every_commit(scenario: Scenario, tmp_path: Pat
                 shutil.copytree(begun / name, tmp_path / name)
             if not crashed(partial(_act, scenario, state, flow, Fault("commit", mode, nth))):
                 break
+            assert wrong_with(state / "slipway.db") == [], f"{mode}:{nth}"
             with Orchestrator(state, allow_commands=True) as slipway:
                 slipway.runs.resume()
                 scenario.verb(slipway.runs, str(flow))
@@ -139,6 +141,7 @@ def _act(scenario: Scenario, state: Path, flow: Path, fault: Fault) -> None:
 
 def _check(scenario: Scenario, run: RunRecord, state: Path, files: Path, point: str) -> None:
     assert run.state == scenario.ends, (point, run)
+    assert wrong_with(state / "slipway.db") == [], point
     kept = {"one", "two"} if scenario.ends == "SUCCEEDED" else set()
     assert {path.name for path in files.iterdir()} == kept | ({"last"} if scenario.last else set()), point
     with closing(sqlite3.connect(state / "slipway.db")) as db:
