@@ -10,8 +10,8 @@ from taskflow import task as taskflow_task
 from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows import values
-from slipway.flows.definition import Retry, StepDefinition
-from slipway.flows.retries import with_retries
+from slipway.flows.definition import StepDefinition
+from slipway.flows.retries import waits_of, with_retries
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, Scope
@@ -47,7 +47,6 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         self.step = step
         self.task = task
         self.timeout = step.timeout or timeout
-        self._waits = _waits(step.retry) if step.retry else {}
 
     def execute(self) -> None:
         """Do what is not done yet, and keep the results. An error is on record before it leaves."""
@@ -82,6 +81,10 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             self.seat.run.undo(effect)
 
     def _all(self, run: Run) -> Any:
+        """What it gives; None where its `if` does not hold."""
+        condition = self.step.condition
+        if condition is not True and not values.holds(condition, self._scope(run), self.step.position):
+            return None
         if self.step.for_each is None:
             return self._once(run, 0, None)
         items = values.items_of(self.step.for_each, self._scope(run), self.step.position)
@@ -142,15 +145,8 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             sleep=run.rest,
             step=self.step.id,
             tell=partial(run.tries_again, self.step.id, slot),
-            **self._waits,
+            **(waits_of(retry, run.ledger.key(intent)) if retry else {}),
         )
         run.under_way.pop(self.step.id, None)
         run.tell("step.end", step=self.step.id, slot=slot)
         return result
-
-
-def _waits(retry: Retry) -> dict[str, Any]:
-    waits: dict[str, Any] = {"delay": retry.delay, "backoff": retry.backoff, "max_delay": retry.max_delay}
-    if retry.errors:
-        waits["on"] = tuple(getattr(errors, name) for name in retry.errors)
-    return waits

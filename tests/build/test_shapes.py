@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slipway import errors
+from slipway import BuildFailed, errors
 from slipway.flows.loader import find_definition
 from slipway.model.record import Event
 from slipway.testing import Fault, Mode
@@ -78,3 +78,21 @@ def test_wherever_it_fails_all_of_it_is_undone(make_world: Maker, workflow: str,
             opened.create(world.request())
         assert opened.audit() == ()
     assert world.reality() == before
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_step_of_a_build_is_left_out_where_its_if_does_not_hold(
+    make_world: Maker, workflow: str, tmp_path: Path, *, holds: bool
+) -> None:
+    text = yaml.safe_load(Path(workflow).read_text())
+    word = "${{ inputs.instance.name == 'web-1' }}" if holds else "${{ inputs.instance.name == 'other' }}"
+    text["steps"].insert(1, {"id": "fail", "uses": "assert", "if": word, "with": {"that": False, "message": "held"}})
+    file = tmp_path / "if.yaml"
+    file.write_text(yaml.safe_dump({**text, "name": "if"}))
+    world = make_world(hosts=1)
+    with world.open(workflow=str(file)) as orchestrator:
+        if holds:
+            with pytest.raises(BuildFailed, match="ConditionFailed: held"):
+                orchestrator.create(world.request())
+        else:
+            assert orchestrator.create(world.request()).vm_state == "ACTIVE"

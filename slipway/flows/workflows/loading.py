@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,6 +25,8 @@ MAX_NESTED = 20
 """How deep workflows may use each other."""
 
 _ENDINGS = (".yaml", ".yml")
+_OF_RUNS = frozenset({"finally", "outputs", "revert", "on_error", "parallel"})
+_NOT_FOR_BUILDS = "for runs of their own, not for the build of an instance, which is undone as a whole"
 
 FINISH = "finish"
 """The task that ends the build of an instance."""
@@ -156,7 +159,7 @@ class _File:
             if not NAME[1](name):
                 document.problem(("outputs", name), f"an output's name must be {NAME[0]}, not {quoted(name)}", key=True)
         outputs = self.steps.outputs(top.get("outputs", {}))
-        self._check_build(inputs)
+        self._check_build(inputs, top)
         definition = Definition(
             top.get("name", ""),
             steps,
@@ -175,16 +178,13 @@ class _File:
             self.document.problem(path, str(error), wrong=error.wrong, known=error.known)
             return None
 
-    def _check_build(self, inputs: Mapping[str, InputDefinition | None]) -> None:
-        """A build is of an instance, and ends."""
+    def _check_build(self, inputs: Mapping[str, InputDefinition | None], top: Mapping[str, Any]) -> None:
+        """A build is of an instance, ends, waits for nobody, and is taken back by its tasks' own undo."""
         calls = self.steps.calls.items()
         of_build = [(path, call) for path, call in calls if call.takes.in_build_only]
         if not of_build:
             return
-        for path, call in calls:
-            if call.takes.waits:
-                text = f"{call.what} may have its run paused, which the build of an instance cannot be"
-                self.document.problem((*path, "uses"), text)
+        self._check_plain(top)
         kinds = [None if one is None else one.type for one in inputs.values()]
         if "instance" not in kinds and None not in kinds:
             path, call = of_build[0]
@@ -193,6 +193,20 @@ class _File:
         if FINISH in self.loading.catalog and not any(call.uses == FINISH for _, call in of_build):
             text = f"the build of an instance would never end: no step uses {FINISH}"
             self.document.problem(("steps",), text, key=True)
+
+    def _check_plain(self, top: Mapping[str, Any]) -> None:
+        """The build of an instance goes forward in one go, and back by the undo of its tasks."""
+        for path, call in self.steps.calls.items():
+            if call.takes.waits:
+                text = f"{call.what} may have its run paused, which the build of an instance cannot be"
+                self.document.problem((*path, "uses"), text)
+            elif call.uses in self.loading.parts:
+                self.document.problem((*path, "uses"), f"{call.what} is {_NOT_FOR_BUILDS}")
+        for key in _OF_RUNS & top.keys():
+            self.document.problem((key,), f"{key} is {_NOT_FOR_BUILDS}", key=True)
+        for at, step in enumerate(top.get("steps", [])):
+            for key in _OF_RUNS & step.keys() if isinstance(step, dict) else ():
+                self.document.problem(("steps", at, key), f"{key} is {_NOT_FOR_BUILDS}", key=True)
 
 
 def _together(found: list[InvalidFile]) -> InvalidFile:
