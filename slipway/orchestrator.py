@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.definition import Definition
-    from slipway.flows.tasks.base import InstanceVerbs, Tools
+    from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
     from slipway.networks import Networks
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
@@ -215,11 +215,17 @@ class Orchestrator:
     def runs(self) -> Runs:
         """Runs of workflows: begun, gone on with, undone, and looked at."""
         from slipway.flows.runs.conductor import RunConductor
-        from slipway.flows.tasks.catalog import CATALOG
         from slipway.operations.runs import Runs
 
-        conductor = RunConductor(self._tools, CATALOG, executor=self._executor)
+        conductor = RunConductor(self._tools, self._tasks, executor=self._executor)
         return Runs(self._tools, conductor, rng=self._rng, project=self._project)
+
+    @property
+    def _tasks(self) -> Mapping[str, Task]:
+        """What the steps of runs may use."""
+        from slipway.flows.tasks.catalog import CATALOG
+
+        return CATALOG
 
     def unfinished_runs(self) -> Sequence[RunRecord]:
         """The runs of workflows that have not ended, oldest first."""

@@ -14,7 +14,7 @@ from slipway.cli.options import Options, all_is_loaded, common_options, example,
 from slipway.cli.say import say
 
 if TYPE_CHECKING:
-    from slipway.drill.campaign import Progress, Report, Wanted
+    from slipway.drill.campaign import Drill, Progress, Report, Wanted
     from slipway.drill.runner import Result
 
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         "slipway drill demo.yaml --only spawn --modes crash_before,crash_after",
         "slipway drill demo.yaml --only spawn:crash_after:0 --seed 7",
         "slipway drill demo.yaml --pairs 200 --seed 7",
+        "slipway drill deploy.yaml --input zone=example.org --allow-commands --look 'ls zones'",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -44,6 +45,24 @@ if TYPE_CHECKING:
 @click.option("--list", "only_list", is_flag=True, help="Name every run, and run none.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write a JUnit report.")
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page to look at.")
+@click.option("--input", "given", metavar="NAME=VALUE", multiple=True, help="A workflow's input; may be given often.")
+@click.option(
+    "--inputs",
+    "file_of_inputs",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A workflow's inputs, a YAML mapping; --input counts more.",
+)
+@click.option(
+    "--allow-commands", is_flag=True, help="Let steps of a workflow run commands on this machine, each often."
+)
+@click.option("--look", metavar="COMMAND", help="Tells what a workflow's tasks have made, a thing a line.")
+@click.option(
+    "--world",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A run file that is brought about before a workflow, simulated.",
+)
 @tasks_option
 @common_options()
 @click.pass_obj
@@ -57,33 +76,46 @@ def command(
     jobs: int | None,
     junit: Path | None,
     html: Path | None,
+    given: tuple[str, ...],
+    file_of_inputs: Path | None,
+    look: str | None,
+    world: Path | None,
     *,
     fail_fast: bool,
     remote_network: bool,
     only_list: bool,
+    allow_commands: bool,
 ) -> int:
     """Let every call and every commit of FILE go wrong in every way, one at a time, and look what is left.
 
-    All of it happens in simulated hosts in a directory of its own: nothing that exists is touched. The exit code is 5
-    if anything leaked.
+    Of a run file all happens in simulated hosts in a directory of its own: nothing that exists is touched. Of a
+    workflow the record and the instances are such; what its tasks do besides, they really do, and undo, many times.
+    The exit code is 5 if anything leaked.
     """
     from slipway.cli.failures import Code
     from slipway.cli.output import print_json
-    from slipway.drill import campaign
-    from slipway.drill.bench import Plan
-    from slipway.runfile import load
+    from slipway.cli.run import is_workflow
 
-    all_is_loaded()
     wanted = _wanted(only, modes, pairs, jobs or os.cpu_count() or 1, fail_fast=fail_fast)
-    plan = Plan(load(file), seed=seed, remote_network=remote_network)
+    if is_workflow(file):
+        if pairs or jobs or remote_network:
+            raise click.UsageError(f"{file} is a workflow: it has no --pairs, --jobs or --remote-network")
+        from slipway.cli.drillworkflow import drill_of
+
+        drill = drill_of(options, file, given, file_of_inputs, look, world, seed, allow_commands=allow_commands)
+    else:
+        if given or file_of_inputs or look or world or allow_commands:
+            raise click.UsageError(f"{file} is no workflow: it has no inputs, --look, --world or --allow-commands")
+        drill = _drill_of(file, seed, remote_network=remote_network)
+    all_is_loaded()
     if only_list:
-        names = [case.name for case in campaign.points(plan, wanted)]
+        names = [case.name for case in drill.points(wanted)]
         print_json(names) if options.json else say("\n".join(names))
         return Code.DONE
     for path in filter(None, (junit, html)):
         _try_to_write(path)
     with _progress(options) as progress:
-        report = campaign.drill(plan, wanted, on_result=progress)
+        report = drill.run(wanted, progress)
     _write_reports(report, junit, html)
     if options.json:
         from slipway.drill.report import as_dict
@@ -92,6 +124,18 @@ def command(
     else:
         _show(report)
     return Code.DIFFERENT if report.leaks else Code.DONE
+
+
+def _drill_of(file: Path, seed: int, *, remote_network: bool) -> Drill:
+    from slipway.drill import campaign
+    from slipway.drill.bench import Plan
+    from slipway.runfile import load
+
+    plan = Plan(load(file), seed=seed, remote_network=remote_network)
+    return campaign.Drill(
+        lambda wanted: campaign.points(plan, wanted),
+        lambda wanted, progress: campaign.drill(plan, wanted, on_result=progress),
+    )
 
 
 def _wanted(only: tuple[str, ...], modes: str | None, pairs: int, jobs: int, *, fail_fast: bool) -> Wanted:
@@ -169,7 +213,7 @@ def _show(report: Report) -> None:
     runs = f"{len(report.results)} of {report.planned} runs" if len(report.results) < report.planned else None
     runs = runs or counted(len(report.results), "run")
     write("", f"{counted(report.points, 'fault point')}, {runs} in {seconds_text(report.seconds)}: {totals}")
-    if not report.neighbour:
+    if report.neighbour is False:
         write("There was no room for a neighbour: nothing was seen of what it would have suffered.")
     for result in report.leaks:
         write("", coloured(result.case.name, "stuck"), *(f"  {problem}" for problem in result.problems))

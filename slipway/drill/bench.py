@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -34,6 +35,16 @@ class Plan:
     remote_network: bool = False
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self.file.path
+
+    @property
+    def options(self) -> Sequence[str]:
+        """The words of a command line that say the same, besides the file and the seed."""
+        return ("--remote-network",) if self.remote_network else ()
+
+    @property
     def secret(self) -> str:
         """What stands in the user data and a file of every drilled instance, and may stand nowhere else."""
         return f"drill-secret-{self.seed:08x}"
@@ -49,7 +60,7 @@ class Plan:
         return replace(self.file, instances=entries)
 
 
-class _Unguarded(Orchestrator):
+class Unguarded(Orchestrator):
     """Builds beside what a step has leaked: what leaks is what a drill is to find."""
 
     def _check_world(self, file: RunFile) -> None:
@@ -81,19 +92,25 @@ class Bench:
             on_call=self.trace.call,
             on_fault=self._on_fault,
         )
-        self.orchestrator = _Unguarded(
-            self.state,
-            store=partial(self._make_store, self.faults),
-            drivers=partial(self._make_drivers, self.faults),
-            settings=plan.file.settings,
-            workflow=plan.file.workflow,
-            clock=self._now,
-            monotonic=self._monotonic,
-            sleep=self._sleep,
-            rng=self._rng,
-        )
+        self.orchestrator = self._make()
         # Drivers are made when they are first asked for: now, so that no run pays for it.
         assert self.orchestrator.network is not None
+
+    def _make(self) -> Orchestrator:
+        """What is put to the test."""
+        return Unguarded(self.state, workflow=self.plan.file.workflow, **self._parts(self.faults, self._rng))
+
+    def _parts(self, faults: Faults, rng: random.Random) -> dict[str, Any]:
+        """What an orchestrator on this state directory is made of."""
+        return {
+            "store": partial(self._make_store, faults),
+            "drivers": partial(self._make_drivers, faults),
+            "settings": self.plan.file.settings,
+            "clock": self._now,
+            "monotonic": self._monotonic,
+            "sleep": self._sleep,
+            "rng": rng,
+        }
 
     def _make_store(self, faults: Faults, url: str) -> Store:
         self._stores.append(faults.store(url))
@@ -106,18 +123,8 @@ class Bench:
     @cached_property
     def another(self) -> Orchestrator:
         """Somebody else's on the same state directory, in which nothing goes wrong."""
-
-        return _Unguarded(
-            self.state,
-            store=partial(self._make_store, self._others),
-            drivers=partial(self._make_drivers, self._others),
-            settings=self.plan.file.settings,
-            project=self.plan.file.project,
-            clock=self._now,
-            monotonic=self._monotonic,
-            sleep=self._sleep,
-            rng=random.Random(self.plan.seed + 2),
-        )
+        parts = self._parts(self._others, random.Random(self.plan.seed + 2))
+        return Unguarded(self.state, project=self.plan.file.project, **parts)
 
     def _now(self) -> datetime:
         return self.faults.clock()

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -36,16 +37,35 @@ class Wanted:
     fail_fast: bool = False
 
 
+class Drilled(Protocol):
+    """What a report is of: a file, the seed, and the words of a command line that mean the same drill."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def seed(self) -> int:
+        """What draws all chance."""
+
+    @property
+    def options(self) -> Sequence[str]:
+        """The words besides the file and the seed."""
+
+
 @dataclass(frozen=True)
 class Report:
-    """What a drill came to. `planned` cases were to be run; there are fewer results after `fail_fast`."""
+    """What a drill came to. `planned` cases were to be run; there are fewer results after `fail_fast`.
 
-    plan: Plan
+    `neighbour`: whether there was room for one; None where none was wanted.
+    """
+
+    plan: Drilled
     points: int
     planned: int
     results: Sequence[Result]
     seconds: float
-    neighbour: bool
+    neighbour: bool | None
 
     @property
     def leaks(self) -> Sequence[Result]:
@@ -62,6 +82,13 @@ Progress = Callable[[int, int, Result], None]
 """Told after each run: how many are done, of how many, and the result."""
 
 
+class Drill(NamedTuple):
+    """Something that can be drilled: its cases, and the report of those that are wanted."""
+
+    points: Callable[[Wanted], Sequence[Case]]
+    run: Callable[[Wanted, Progress], Report]
+
+
 def drill(
     plan: Plan, wanted: Wanted | None = None, *, on_result: Progress = lambda _done, _planned, _result: None
 ) -> Report:
@@ -73,16 +100,16 @@ def drill(
     began = time.perf_counter()
     if not plan.file.instances:
         raise CannotDrill(f"{plan.file.path} has no instance: there is nothing to drill")
-    with _directory() as directory:
-        bench = Bench(plan, directory / "explorer")
+    with directory() as place:
+        bench = Bench(plan, place / "explorer")
         try:
-            exploration = explore(bench, directory / "templates")
+            exploration = explore(bench, place / "templates")
         finally:
             bench.close()
         cases = select(exploration, wanted, plan.seed)
         if not cases:
             raise CannotDrill("no fault point was selected; 'slipway drill FILE --list' names all of them")
-        results = _results(_Work(plan, exploration, directory), cases, wanted, on_result)
+        results = _results(_Work(plan, exploration, place), cases, wanted, on_result)
     ordered = [results[case] for case in cases if case in results]
     seconds = time.perf_counter() - began
     return Report(plan, len(exploration.points), len(cases), ordered, seconds, exploration.neighbour)
@@ -90,10 +117,10 @@ def drill(
 
 def points(plan: Plan, wanted: Wanted) -> list[Case]:
     """The cases that a drill would run. Raises as `drill`."""
-    with _directory() as directory:
-        bench = Bench(plan, directory / "explorer")
+    with directory() as place:
+        bench = Bench(plan, place / "explorer")
         try:
-            return select(explore(bench, directory / "templates"), wanted, plan.seed)
+            return select(explore(bench, place / "templates"), wanted, plan.seed)
         finally:
             bench.close()
 
@@ -109,7 +136,7 @@ def select(exploration: Exploration, wanted: Wanted, seed: int) -> list[Case]:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def directory() -> Iterator[Path]:
     """A directory in memory where there is one: nothing of a drill is to last."""
     memory = Path("/dev/shm")
     within = memory if memory.is_dir() and os.access(memory, os.W_OK) else None

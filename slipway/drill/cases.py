@@ -30,6 +30,22 @@ class Scenario(StrEnum):
     """What was built is deleted."""
     DESTROY = "destroy"
     """All that the file brought about is taken back, networks and all; there is no neighbour on them."""
+    FORWARD = "forward"
+    """A workflow's run goes forward to its end, or to its first pause."""
+    APPROVE = "approve"
+    """A run that is paused goes on to its end, as somebody has said."""
+    REJECT = "reject"
+    """A run that is paused is undone, as somebody has said."""
+    BACK = "back"
+    """A run's last step fails, so that all is undone."""
+    CANCEL = "cancel"
+    """A run is cancelled in its middle, or while it is paused."""
+    UNDO = "undo"
+    """What a run did that succeeded is taken back."""
+
+
+MAIN = (Scenario.BUILD, Scenario.FORWARD)
+"""Those that are meant where none is named."""
 
 
 GOING = (Scenario.DELETE, Scenario.DESTROY)
@@ -70,6 +86,7 @@ _FAMILIES: dict[str, dict[str, Raiser]] = {
     "compute": {"abort": errors.InvalidDomainXml, "reschedule": errors.ComputeError},
     "wiring": {"abort": errors.VirtualInterfaceCreateException, "reschedule": errors.WiringError},
     "disk": {"abort": errors.ImageUnacceptable, "reschedule": errors.DiskError},
+    "task": {"abort": errors.UnexpectedAnswer, "transient": errors.ServerUnavailable},
 }
 """Each family's own error of each class that decides differently."""
 _ANY: dict[str, Raiser] = {"transient": errors.TransientError, "bug": RuntimeError, "exit": SystemExit}
@@ -115,8 +132,8 @@ class Case(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """`spawn:crash_after:0`, with the scenario before it where that is not `build`."""
-        where = "" if self.point.scenario is Scenario.BUILD else f"{self.point.scenario}/"
+        """`spawn:crash_after:0`, with the scenario before it where that is not one of `MAIN`."""
+        where = "" if self.point.scenario in MAIN else f"{self.point.scenario}/"
         mode = f"{self.mode}.{self.variant}" if self.variant else self.mode.value
         return f"{where}{self.point.call}:{mode}:{self.point.nth}" + (f"+{self.second}" if self.second else "")
 
@@ -161,7 +178,7 @@ _PATTERN = re.compile(r"(?:(?P<scenario>[^/:]*)/)?(?P<call>[^/:]*)(?::(?P<mode>[
 
 
 class Selection(Struct, frozen=True):
-    """What `--only` names: `[SCENARIO/]CALL[:MODE[:N]]`. With N it is the name of one case, and of `build` by default.
+    """What `--only` names: `[SCENARIO/]CALL[:MODE[:N]]`. With N it is the name of one case, and of `MAIN` by default.
 
     Without N what is left out is any, and CALL may be a step. `+CALL:MODE:N` makes it a pair.
     """
@@ -191,8 +208,9 @@ class Selection(Struct, frozen=True):
         """Whether it names this case."""
         mode = f"{case.mode}.{case.variant}" if case.variant else case.mode.value
         if self.nth is not None:
-            place = (self.scenario or Scenario.BUILD, self.call, self.nth)
-            return place == (case.point.scenario, case.point.call, case.point.nth) and self.mode in (case.mode, mode)
+            scenarios = (self.scenario,) if self.scenario else MAIN
+            place = (self.call, self.nth) == (case.point.call, case.point.nth)
+            return place and case.point.scenario in scenarios and self.mode in (case.mode, mode)
         return (
             self.scenario in ("", case.point.scenario)
             and self.call in ("", case.point.call, case.point.step)

@@ -25,7 +25,7 @@ def as_html(report: Report) -> str:
         for (scenario, row), cells in matrix(report).items()
     ]
     data = {
-        "file": str(report.plan.file.path),
+        "file": str(report.plan.path),
         "seed": report.plan.seed,
         "points": report.points,
         "planned": report.planned,

@@ -38,14 +38,14 @@ def worst(results: Sequence[Result]) -> Outcome:
 def reproduction(report: Report, result: Result) -> str:
     """The command that does this one run again."""
     plan = report.plan
-    words = ["slipway", "drill", str(plan.file.path), "--only", result.case.name, "--seed", str(plan.seed)]
-    return shlex.join([*words, *(["--remote-network"] if plan.remote_network else [])])
+    words = ["slipway", "drill", str(plan.path), "--only", result.case.name, "--seed", str(plan.seed)]
+    return shlex.join([*words, *plan.options])
 
 
 def as_dict(report: Report) -> dict[str, Any]:
     """The report for programs; its shape is documented in docs/drill.md."""
     return {
-        "file": str(report.plan.file.path),
+        "file": str(report.plan.path),
         "seed": report.plan.seed,
         "points": report.points,
         "planned": report.planned,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
@@ -19,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway import errors
+from slipway.drill.attempts import attempt, difference, killed, stopped
 from slipway.drill.auditor import audit
 from slipway.drill.bench import Bench
 from slipway.drill.cases import CRASHES, GOING, Case, Scenario, cases_of, parse_fault
@@ -27,7 +25,7 @@ from slipway.drill.explore import Exploration, Stage, points_of
 from slipway.drill.meanwhile import NEIGHBOUR, do
 from slipway.drill.photos import Photo, photograph
 from slipway.drill.problem import Problem
-from slipway.drill.processes import DEADLINE, Overdue, deadline, fork, wait_for
+from slipway.drill.processes import DEADLINE, Overdue, deadline
 from slipway.drill.promises import broken_promises, lasting_kinds
 from slipway.drill.things import Row, Things, look, set_up
 from slipway.drill.trace import Line
@@ -179,7 +177,7 @@ class _Run:
             self.resumed = True
             self._paused()
         else:
-            self._attempt(self._action)
+            attempt(self.bench, self._action)
         if not any(kind == "fault" and text == str(self.case.fault) for _, kind, text in self.bench.trace.lines):
             self._problem("A9", "the fault did not go off")
 
@@ -209,57 +207,28 @@ class _Run:
             before = look(bench.state).fingerprint
             bench.arm(*self.lasting)
             bench.resume()
-            if changed := _difference(before, look(bench.state).fingerprint):
+            if changed := difference(before, look(bench.state).fingerprint):
                 self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
         bench.faults.clock.ahead += HANG_TIME
-
-    def _attempt(self, action: Callable[[], None]) -> None:
-        """Do it; what it raises is the caller's to see, and no leak by itself."""
-        try:
-            action()
-        except (Exception, SystemExit, errors.BuildInterrupted) as error:  # noqa: BLE001
-            self.bench.trace.write("raised", named(error))
-        self.bench.keep()
-
-    def _killed(self, action: Callable[[], None]) -> None:
-        status = wait_for(self._forked(action))
-        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-            self._problem("A9", "the process was to die and did not")
-        self.bench.trace.write("drill", "the process is gone")
 
     def _paused(self) -> None:
         """Stop the worker, let another one take over when its lease has passed, then let the first one go on."""
         bench = self.bench
-        child = self._forked(self._action)
-        if not os.WIFSTOPPED(wait_for(child, os.WUNTRACED)):
-            self._problem("A9", "the process was to be stopped and was not")
-            return
-        bench.trace.write("drill", "the worker is stopped; its lease passes, and another one takes over")
-        bench.faults.clock.ahead += HANG_TIME
-        bench.arm(*self.lasting)
-        try:
+        with stopped(bench, self._action) as worker:
+            if worker is None:
+                self._problem("A9", "the process was to be stopped and was not")
+                return
+            bench.arm(*self.lasting)
             bench.resume()
             taken_over = look(bench.state)
-        finally:
-            bench.trace.write("drill", "the first worker wakes up")
-            bench.rest()
-            os.kill(child, signal.SIGCONT)
-            status = wait_for(child)
-        if status:
-            self._problem("A1", f"the worker that woke up ended with status {status}")
+        if worker.status:
+            self._problem("A1", f"the worker that woke up ended with status {worker.status}")
         ids = [row["id"] for row in taken_over.rows["instances"]]
         before, after = taken_over.bearing(ids), look(bench.state).bearing(ids)
         # The one call that was under way may still reach the world, and put a file in its own place.
-        changed = _difference(before, after, besides="file ")
+        changed = difference(before, after, besides="file ")
         if changed:
             self._problem("A2", f"the worker that was replaced still changed {changed}")
-
-    def _forked(self, action: Callable[[], None]) -> int:
-        """Do it in a process of its own; nothing of the database is open meanwhile."""
-        self.bench.rest()
-        child = fork(lambda: self._attempt(action))
-        self.bench.reseed(f"{len(self.bench.trace.lines)} lines later")
-        return child
 
     def _second(self) -> None:
         """The recovery has a fault of its own: the one that the case names, or one drawn from what it does."""
@@ -270,9 +239,10 @@ class _Run:
         second = parse_fault(self.case.second, self.families.get(self.case.second.partition(":")[0], ""))
         self.bench.arm(*self.lasting, second)
         if second.mode in CRASHES:
-            self._killed(self.bench.resume)
+            if not killed(self.bench, self.bench.resume):
+                self._problem("A9", "the process was to die and did not")
         else:
-            self._attempt(self.bench.resume)
+            attempt(self.bench, self.bench.resume)
             if not self.bench.faults.hits[str(second)]:
                 self._problem("A9", "the second fault did not go off")
 
@@ -340,7 +310,7 @@ class _Run:
         self._action()
         now = look(bench.state)
         if self.stage.scenario not in GOING and set(self.ends) == set(bench.names):
-            changed = _difference(before.fingerprint, now.fingerprint)
+            changed = difference(before.fingerprint, now.fingerprint)
             if changed:
                 self._problem("A7", f"running it again changed {changed}")
             return
@@ -380,11 +350,3 @@ class _Run:
     def _problem(self, invariant: str, text: str) -> None:
         self.found.append(Problem(invariant, text))
         self.bench.trace.write("problem", f"{invariant}: {text}")
-
-
-def _difference(before: Mapping[str, object], after: Mapping[str, object], *, besides: str | None = None) -> str:
-    """The names of what differs; `besides` is how the names of those begin that may change, but not come or go."""
-    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    if besides is not None:
-        names = [n for n in names if not (n.startswith(besides) and n in before and n in after)]
-    return ", ".join(names)

@@ -29,7 +29,7 @@ TABLES = (
 """The tables whose rows are things that a build or a run file makes."""
 SUMS = ("hosts", "quotas", "free_ranges")
 """The tables that follow from the others."""
-RECORD = ("instances", "effects", "events")
+RECORD = ("instances", "effects", "events", "runs")
 """The tables of the record, which keep what is over."""
 
 _KEYS = {

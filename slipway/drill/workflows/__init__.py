@@ -1,0 +1,1 @@
+"""Fault injection over runs of a workflow: every call of its tasks and every commit, forward, back and in between."""

@@ -1,0 +1,63 @@
+"""The drill of a workflow as a whole: the dry runs, every case, and the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from slipway.drill.campaign import Progress, Report, Wanted, directory
+from slipway.drill.cases import Case
+from slipway.drill.explore import CannotDrill
+from slipway.drill.runner import Outcome, Result
+from slipway.drill.workflows.bench import FlowBench
+from slipway.drill.workflows.cases import cases_of
+from slipway.drill.workflows.explore import Exploration, explore
+from slipway.drill.workflows.plan import FlowPlan
+from slipway.drill.workflows.runner import FlowRunner
+
+
+def drill(
+    plan: FlowPlan, wanted: Wanted | None = None, *, on_result: Progress = lambda _done, _planned, _result: None
+) -> Report:
+    """Find the fault points of a workflow and let each go wrong in each way, one after the other.
+
+    Raises `InvalidFile`, `InvalidRequest` for its inputs, and `CannotDrill` where it fails by itself, or nothing of it
+    was selected.
+    """
+    wanted, began = wanted or Wanted(), time.perf_counter()
+    with _explored(plan) as (bench, exploration):
+        cases = _select(exploration, wanted)
+        if not cases:
+            raise CannotDrill("no fault point was selected; 'slipway drill FILE --list' names all of them")
+        results: list[Result] = []
+        for result in FlowRunner(bench, exploration).run(cases):
+            results.append(result)
+            on_result(len(results), len(cases), result)
+            if result.outcome is Outcome.LEAK and wanted.fail_fast:
+                break
+    return Report(plan, len(exploration.points), len(cases), results, time.perf_counter() - began, neighbour=None)
+
+
+def points(plan: FlowPlan, wanted: Wanted) -> list[Case]:
+    """The cases that a drill would run. Raises as `drill`."""
+    with _explored(plan) as (_, exploration):
+        return _select(exploration, wanted)
+
+
+@contextmanager
+def _explored(plan: FlowPlan) -> Iterator[tuple[FlowBench, Exploration]]:
+    plan.prepared  # noqa: B018 - what is wrong with it is said before anything is done
+    with directory() as place:
+        bench = FlowBench(plan, place / "bench")
+        try:
+            with bench.logged():
+                exploration = explore(bench, place / "template")
+            yield bench, exploration
+        finally:
+            bench.close()
+
+
+def _select(exploration: Exploration, wanted: Wanted) -> list[Case]:
+    cases = list(cases_of(exploration.points, wanted.modes))
+    return [case for case in cases if not wanted.only or any(one.holds(case) for one in wanted.only)]

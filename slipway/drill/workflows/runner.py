@@ -1,0 +1,249 @@
+"""One run of a workflow's drill: a fault, the recovery, what must hold then, and that all of it is taken back."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import msgspec
+
+from slipway.drill.attempts import attempt, difference, killed, stopped
+from slipway.drill.auditor import audit
+from slipway.drill.cases import CRASHES, Case
+from slipway.drill.problem import Problem
+from slipway.drill.processes import DEADLINE, Overdue, deadline
+from slipway.drill.promises import lasting_kinds
+from slipway.drill.runner import Outcome, Result
+from slipway.drill.things import Things, look
+from slipway.drill.workflows.bench import FlowBench, nothing
+from slipway.drill.workflows.checks import cause, fingerprint, of_the_record, secrets, standing
+from slipway.drill.workflows.explore import Exploration, Stage
+from slipway.drill.workflows.plan import made
+from slipway.states.run_machine import RunState
+from slipway.testing import COMMIT, Mode
+from slipway.texts import named
+
+_RAISING = (Mode.ERROR, Mode.LOST_REPLY)
+_BACK = frozenset({"FAILED", "CANCELLED"})
+_LONG = timedelta(days=3650)
+"""After which a lease has passed also of who has slept meanwhile, by a clock of its own."""
+_SHOWN = 5
+"""How many things a problem names."""
+
+
+class FlowRunner:
+    """Carries out cases on a bench, one after the other: outside they all meet the same world."""
+
+    def __init__(self, bench: FlowBench, exploration: Exploration) -> None:
+        self._bench, self._exploration = bench, exploration
+        self._stages = {stage.scenario: stage for stage in exploration.stages}
+
+    def run(self, cases: Iterable[Case]) -> Iterator[Result]:
+        """Each case from where it begins to its verdict."""
+        for case in cases:
+            began = time.perf_counter()
+            run = _FlowRun(self._bench, self._exploration, self._stages[case.point.scenario], case)
+            with self._bench.logged():
+                run.go()
+            seconds = time.perf_counter() - began
+            yield Result(case, run.outcome, run.ends, tuple(run.found), seconds, tuple(self._bench.trace.lines))
+
+
+class _FlowRun:
+    def __init__(self, bench: FlowBench, exploration: Exploration, stage: Stage, case: Case) -> None:
+        self.bench, self.exploration, self.stage, self.case = bench, exploration, stage, case
+        self.found: list[Problem] = []
+        self.outcome = Outcome.OK
+        self.ends: dict[str, str] = {}
+        self.resumed = False
+        self.there = Counter[str]()
+
+    def go(self) -> None:
+        bench = self.bench
+        try:
+            with deadline():
+                self.there = bench.flow.seen()
+                self.stage.begin(bench, self.exploration.template, self.case.name)
+                bench.arm(self.case.fault)
+                self._act()
+                self._recover()
+                self._judge()
+                self._take_back()
+        except Overdue:
+            self._problem("A1", f"it did not come to rest within {DEADLINE} seconds")
+        except Exception as error:  # noqa: BLE001 - whatever the recovery raises is a finding
+            self._problem("A1", f"going on failed: {named(error)}")
+        finally:
+            bench.before = nothing
+        if self.found:
+            self.outcome = Outcome.LEAK
+
+    # --- the fault ------------------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        bench = self.bench
+        if self.case.mode in CRASHES:
+            self.resumed = True
+            if not killed(bench, self._action):
+                self._problem("A9", "the process was to die and did not")
+            if self.case.mode is Mode.REBOOT:
+                self._other_boot()
+        elif self.case.mode is Mode.PAUSE:
+            self.resumed = True
+            self._replaced()
+        else:
+            attempt(bench, self._action)
+        if not any(kind == "fault" and text == str(self.case.fault) for _, kind, text in bench.trace.lines):
+            self._problem("A9", "the fault did not go off")
+
+    def _action(self) -> None:
+        self.stage.go(self.bench)
+
+    def _replaced(self) -> None:
+        """Another worker takes the run over; then the first one wakes up, and is to change nothing on record."""
+        bench = self.bench
+        with stopped(bench, self._action, _LONG) as worker:
+            if worker is None:
+                self._problem("A9", "the process was to be stopped and was not")
+                return
+            bench.arm()
+            bench.resume()
+            taken_over = look(bench.state)
+        if worker.status:
+            self._problem("A1", f"the worker that woke up ended with status {worker.status}")
+        if changed := difference(fingerprint(taken_over), fingerprint(look(bench.state)), besides="file "):
+            self._problem("A2", f"the worker that was replaced still changed {changed}")
+
+    def _other_boot(self) -> None:
+        """Have it that the worker was of another boot: nobody can see that it is gone, so its lease must pass first."""
+        bench = self.bench
+        bench.rest()
+        with closing(sqlite3.connect(bench.state / "slipway.db")) as db, db:
+            held = [
+                (table, *row)
+                for table in ("runs", "instances")
+                for row in db.execute(f"SELECT id, worker FROM {table} WHERE worker IS NOT NULL")
+            ]
+            for table, owner, worker in held:
+                lease = msgspec.json.decode(worker)
+                lease["worker"]["boot"] = "another"
+                db.execute(f"UPDATE {table} SET worker = ? WHERE id = ?", (msgspec.json.encode(lease).decode(), owner))
+        if held:
+            before = fingerprint(look(bench.state))
+            bench.arm()
+            bench.resume()
+            if changed := difference(before, fingerprint(look(bench.state))):
+                self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
+        bench.faults.clock.ahead += _LONG
+
+    # --- the recovery ---------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Go on with what was left, then do the same again: nobody knows whether it was heard the first time."""
+        bench = self.bench
+        bench.arm()
+        bench.trace.write("drill", "resume")
+        before = len(bench.trace.lines)
+        bench.resume()
+        self._action()
+        self.resumed |= any(kind == "event" for _, kind, _ in bench.trace.lines[before:])
+        rested = fingerprint(look(bench.state))
+        bench.trace.write("drill", "again")
+        self._action()
+        if changed := difference(rested, fingerprint(look(bench.state))):
+            self._problem("A7", f"doing it again changed {changed}")
+
+    def _judge(self) -> None:
+        """Look at where it came to rest."""
+        bench, now = self.bench, look(self.bench.state)
+        run = bench.run_drilled
+        if run is None:
+            self._problem("A1", "the run is not on record")
+            return
+        self.ends = {run.name: run.state}
+        bench.trace.write("drill", f"at rest: {run.name} is {run.state}")
+        self._promises(run.state, now)
+        self._audit(now, "after the recovery", stands=run.state not in _BACK)
+        self._outside(run.state, now)
+        if run.state == RunState.STUCK:
+            self.outcome = Outcome.STUCK
+        elif self.resumed and run.state == self.stage.ends:
+            self.outcome = Outcome.RESUMED
+        elif run.state in _BACK and run.state != self.stage.ends:
+            self.outcome = Outcome.ROLLED_BACK
+
+    def _promises(self, state: str, now: Things) -> None:
+        case, stage = self.case, self.stage
+        lost = case.mode not in (*_RAISING, Mode.HANG) or case.point.call == COMMIT or case.variant == "exit"
+        allowed = {stage.ends}
+        if not lost:
+            allowed |= {"STUCK", "FAILED"} if case.point.undoing else {"FAILED", "PAUSED"}
+        if state not in allowed:
+            self._problem("A1", f"it ends {state}, without the fault {stage.ends}: {cause(now)}")
+        done = {point for point, one in standing(now) if one == "done"}
+        if lost and state == stage.ends and done != stage.done:
+            changed = ", ".join(sorted(done ^ stage.done))
+            self._problem("A3", f"it ends {state}, and other effects stand than without the fault: {changed}")
+        first = stage.cause or (f"injected {case.name}" if case.mode in _RAISING and not lost else "")
+        if state in ("FAILED", "STUCK") and first and first not in cause(now):
+            self._problem("A6", f"the first error was '{first}', on record is '{cause(now)}'")
+
+    def _outside(self, state: str, now: Things) -> None:
+        """What it has made outside: as many things as without the fault where it stands, none where it does not."""
+        if state in _BACK:
+            self._nothing_left("after the recovery")
+            return
+        found = made(self.there, self.bench.flow.seen())
+        whole = self.stage.ends == RunState.SUCCEEDED and state == self.stage.ends
+        if not whole or self.stage.done != {point for point, one in standing(now) if one == "done"}:
+            return
+        most, least = self.exploration.most, self.exploration.least
+        if found.total() > most:
+            self._problem("A3", f"it made {found.total()} things outside, without the fault {most}: {_names(found)}")
+        elif found.total() < least:
+            self._problem("A3", f"it made {found.total()} things outside, without the fault {least}: {_names(found)}")
+
+    def _nothing_left(self, when: str) -> None:
+        now = self.bench.flow.seen()
+        left, gone = made(self.there, now), made(now, self.there)
+        if left.total() > self.exploration.most - self.exploration.least:
+            self._problem("A11", f"{when}: outside is left {_names(left)}")
+        if gone:
+            self._problem("A8", f"{when}: outside was before, and is gone {_names(gone)}")
+
+    def _take_back(self) -> None:
+        """All is undone, and nothing is left."""
+        bench = self.bench
+        bench.before = nothing
+        bench.trace.write("drill", "take back")
+        bench.arm()
+        bench.take_back()
+        run, now = bench.run_drilled, look(bench.state)
+        if run is not None and run.state not in _BACK:
+            self._problem("A11", f"taken back without a fault it is {run.state}: {cause(now)}")
+            return
+        self._audit(now, "taken back", stands=False)
+        self._nothing_left("taken back")
+
+    def _audit(self, now: Things, when: str, *, stands: bool) -> None:
+        lasting = self.exploration.lasting
+        found = [*of_the_record(now, lasting)]
+        found += secrets(now, self.bench.flow.secrets, self.bench.written)
+        world = audit(now, self.exploration.before, lasting=lasting_kinds())
+        # While it stands it may have changed what was there: that is what it is for.
+        found += [one for one in world if not (stands and one.invariant == "A8")]
+        for problem in found:
+            self._problem(problem.invariant, f"{when}: {problem.text}")
+
+    def _problem(self, invariant: str, text: str) -> None:
+        self.found.append(Problem(invariant, text))
+        self.bench.trace.write("problem", f"{invariant}: {text}")
+
+
+def _names(things: Counter[str]) -> str:
+    names = sorted(things.elements())
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
