@@ -89,6 +89,8 @@ class _Bars:
         self._numbered = frozenset(numbered)
         self._bars: list[Bar] = []
         self._open: dict[tuple[str | None, int | None], Bar] = {}
+        self._tried: set[tuple[str | None, int | None]] = set()
+        """What failed in passing, and is begun once more after a wait."""
         self._state: Bar | None = None
         self._cut = 0.0
         """Seconds in which nobody was at it."""
@@ -115,7 +117,7 @@ class _Bars:
 
     def all(self) -> list[Bar]:
         """All of them, those that go on too."""
-        return [*self._bars, *self._open.values(), *([self._state] if self._state else [])]
+        return [*map(_within, self._bars), *self._open.values(), *([self._state] if self._state else [])]
 
     def _since(self, at: datetime) -> float:
         return max((at - self._began).total_seconds() - self._cut, 0.0)
@@ -125,6 +127,7 @@ class _Bars:
         if self._state is not None and self._state.kind == WAIT:
             waited, at = at - self._state.start, self._state.start
             self._cut += waited
+            self._now = at
             self._bars.append(replace(self._state, end=at, waited=waited))
         elif self._state is not None:
             self._bars.append(replace(self._state, end=max(at, self._state.start)))
@@ -138,9 +141,13 @@ class _Bars:
 
     def _begin(self, event: RecordedEvent) -> None:
         key, at = (event.step, event.slot), self._since(event.at)
-        known = self._open.get(key)
-        # Where it was begun already, a crash was between: it is done again, by its key.
-        self._open[key] = _marked(known, at, "taken up again") if known else self._bar(event, at)
+        known, tried = self._open.get(key), key in self._tried
+        self._tried.discard(key)
+        if known is None:
+            self._open[key] = self._bar(event, at)
+        elif not tried:
+            # A crash or a pause was between: it is done again, by its key. The event says when it was first begun.
+            self._open[key] = _marked(known, self._now, "taken up again")
 
     def _end(self, event: RecordedEvent) -> None:
         at, host = self._since(event.at), _host(event)
@@ -151,6 +158,7 @@ class _Bars:
     def _mark(self, event: RecordedEvent) -> None:
         key, at = (event.step, event.slot), self._since(event.at)
         self._open[key] = _marked(self._open.get(key) or self._bar(event, at), at, _said(event))
+        self._tried.add(key)
 
     def _fail(self, event: RecordedEvent, before: float) -> None:
         """An error is a step's, whichever of its items had it: those that were under way did not end."""
@@ -180,6 +188,13 @@ def _host(event: RecordedEvent) -> str | None:
 def _said(event: RecordedEvent) -> str:
     """Why; effects are named by their keys, which begin with what is known here."""
     return fit(event.detail.replace(f"{event.instance_id or event.run_id}/", ""), _WHOLE)
+
+
+def _within(bar: Bar) -> Bar:
+    """With its marks where it is: what happened while the run was paused for another step is past its end."""
+    if not bar.marks or bar.end is None:
+        return bar
+    return replace(bar, marks=tuple(Mark(min(max(mark.at, bar.start), bar.end), mark.text) for mark in bar.marks))
 
 
 def _marked(bar: Bar, at: float, text: str) -> Bar:

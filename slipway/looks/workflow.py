@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from slipway.flows.definition import (
@@ -41,8 +42,13 @@ def draw_workflow(
 
 def _node(step: StepDefinition, catalog: Mapping[str, Task], statuses: Mapping[str, Status], group: str = "") -> Node:
     named = (f"\u201c{step.name}\u201d",) if step.name else ()
-    lines = (*named, f"uses {step.uses}", *_marks(step), *_inverse(step, catalog))
+    lines = (*named, f"uses {_short(step.uses)}", *_marks(step), *_inverse(step, catalog))
     return Node(step.id, step.id, lines, statuses.get(step.id), group)
+
+
+def _short(uses: str) -> str:
+    """A task's name, or that of the file of another workflow, wherever that is."""
+    return os.path.basename(uses)
 
 
 def _marks(step: StepDefinition) -> Iterator[str]:
@@ -66,7 +72,7 @@ def _inverse(step: StepDefinition, catalog: Mapping[str, Task]) -> Iterator[str]
     elif task is not None and task.irreversible:
         yield f"effect: {task.kind}, which nothing undoes"
     elif task is None:
-        yield f"{effect} the steps of {step.uses}"
+        yield f"{effect} the steps of {_short(step.uses)}"
     elif task.undo is not None:
         yield f"{effect} its own undo"
     else:

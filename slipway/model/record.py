@@ -120,7 +120,8 @@ class RecordedEvent(Struct, frozen=True):
 
     `type` is `instance.MOVE` or `run.MOVE` (`state` is where it led, as `BUILDING/CLAIMING` or `ACTIVE/-`), or
     `step.intended`, `step.done`, `step.undone`, `step.stuck`, `step.retry` or `step.error` (`detail` says why).
-    `began_at` is when the step was begun. `name` and `project` are those that the instance or the run has by now.
+    `began_at` is when the step was begun first, and so is `at` of `step.intended`. `name` and `project` are those that
+    the instance or the run has by now.
     """
 
     seq: int

@@ -53,7 +53,7 @@ EVERYTHING = Definition(
             retry=Retry(3),
         ),
         StepDefinition("record", "wait", needs=("claim",), on_error=OnError.CONTINUE, revert=Inverse("wait-ready")),
-        StepDefinition("other", "./other.yaml", needs=("ports", "record")),
+        StepDefinition("other", "/home/bob/other.yaml", needs=("ports", "record")),
     ),
     finals=(StepDefinition("tell", "wait"), StepDefinition("tell-more", "wait", needs=("tell",))),
 )
@@ -78,7 +78,7 @@ def test_a_workflow_shows_what_each_step_needs_leaves_and_is_undone_by() -> None
             "effect: port, undone by its own undo",
         ),
         "record": ("uses wait", "on error: continue", "effect: running, undone by wait-ready (revert)"),
-        "other": ("uses ./other.yaml", "undone by the steps of ./other.yaml"),
+        "other": ("uses other.yaml", "undone by the steps of other.yaml"),
         "tell": ("uses wait", "nothing to undo"),
         "tell-more": ("uses wait", "nothing to undo"),
     }

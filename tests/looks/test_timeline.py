@@ -56,7 +56,11 @@ def test_a_step_without_an_intention_began_when_its_row_says() -> None:
 
 def test_what_is_tried_again_and_taken_up_again_is_marked() -> None:
     bars = told(
-        step("intended", 0), step("retry", 1, detail="again in 2 s: E: no"), step("intended", 5), step("done", 6)
+        step("intended", 0),
+        step("retry", 1, detail="again in 2 s: E: no"),
+        step("intended", 3),
+        step("intended", 5),
+        step("done", 6),
     ).steps
     marks = (Mark(1, "again in 2 s: E: no"), Mark(5, "taken up again"))
     assert bars == [Bar(STEP, "a", 0, 6, Status.DONE, marks=marks)]
@@ -106,6 +110,22 @@ def test_no_time_passes_while_nobody_is_at_it() -> None:
     ]
     assert timeline.states[1].detail == "an approval"
     assert [(bar.start, bar.end) for bar in timeline.steps] == [(1, 3)]
+
+
+def test_what_is_begun_again_after_a_pause_is_marked_where_it_was() -> None:
+    timeline = told(
+        run("create", 0, "RUNNING"),
+        step("intended", 1, "nap"),
+        step("intended", 1, "web"),
+        run("pause", 2, "PAUSED"),
+        step("retry", 3, "web"),
+        run("go_on", 102, "RUNNING"),
+        step("intended", 1, "nap"),
+        step("done", 103, "nap"),
+        step("done", 102, "web"),
+    )
+    marks = {bar.name: [mark.at for mark in bar.marks] for bar in timeline.steps}
+    assert marks == {"nap": [2], "web": [2]}
 
 
 def test_what_goes_on_has_no_end() -> None:
