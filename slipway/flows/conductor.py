@@ -76,9 +76,10 @@ class Conductor:
         can be resumed, here or elsewhere.
         """
         tools = self.tools
+        owner = InstanceOwner(instance)
         ledger = Ledger(
             tools.store,
-            InstanceOwner(instance),
+            owner,
             clock=tools.clock,
             monotonic=tools.monotonic,
             step_timeout=tools.settings.step_timeout,
@@ -86,12 +87,15 @@ class Conductor:
             known=not new,
         )
         run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)
+        powering = ledger.state.powering
         about = {"slipway.instance.id": instance.id, "slipway.instance.name": instance.name}
         with tools.traced("build", about) as ledger.around:
             self._to_rest(run, shutdown, new=new)
         if bears_secrets(instance.request):
             tools.store.scrub()
-        with self.tools.store.read() as tx:
+        if owner.rested and not powering:
+            return owner.rested[-1]
+        with self.tools.store.read(once=True) as tx:
             return instances.get(tx, instance.id)
 
     def _to_rest(self, run: Run, shutdown: Shutdown, *, new: bool) -> None:

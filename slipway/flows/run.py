@@ -121,7 +121,7 @@ class Run:
     def host_named(self, name: str) -> Host:
         """A host on record. Raises `ComputeResourcesUnavailable`."""
         if name not in self._hosts:
-            with self.tools.store.read() as tx:
+            with self.tools.store.read(once=True) as tx:
                 self._hosts[name] = hosts.get(tx, name)
         return self._hosts[name]
 
@@ -136,7 +136,15 @@ class Run:
         """What a task is given for one effect."""
         deadline = self.tools.monotonic() + timeout
         return BuildWork(
-            effect, self._info, self.tools, deadline, tx, self._check_waiting, instance=self.instance, host=host
+            effect,
+            self._info,
+            self.tools,
+            deadline,
+            tx,
+            self._check_waiting,
+            instance=self.instance,
+            host=host,
+            hosts_read=self._hosts,
         )
 
     def _check_waiting(self) -> None:

@@ -53,7 +53,7 @@ _TAKE = (
         disk_used=hosts.c.disk_used + sa.bindparam("disk"),
     )
 )
-_PLACE = instances.update().where(instances.c.id == sa.bindparam("b_id")).values(host=sa.bindparam("to_host"))
+_NOWHERE = instances.update().where(instances.c.id == sa.bindparam("b_id")).values(host=None)
 _GROUP = sa.select(instances.c.host).where(
     instances.c.project == sa.bindparam("project"),
     instances.c.group_name == sa.bindparam("group"),
@@ -165,7 +165,7 @@ def pinned_cpus(tx: Transaction, host: str, *, besides: str) -> frozenset[int]:
 
 
 def claim(tx: Transaction, wanted: Claim) -> None:
-    """Take vCPUs, memory and disk from the host and set the instance's host.
+    """Take vCPUs, memory and disk from the host; the instance's row is told of it by who moves the instance on.
 
     Raises `ComputeResourcesUnavailable` when the host is off or has not enough left; nothing is taken then.
     """
@@ -184,7 +184,6 @@ def claim(tx: Transaction, wanted: Claim) -> None:
             "disk": wanted.disk,
         },
     )
-    tx.execute(_PLACE, {"b_id": wanted.instance_id, "to_host": wanted.host})
 
 
 def release(tx: Transaction, instance_id: str, host: str) -> None:
@@ -205,7 +204,7 @@ def release(tx: Transaction, instance_id: str, host: str) -> None:
             disk_used=hosts.c.disk_used - found.disk,
         )
     )
-    tx.execute(_PLACE, {"b_id": instance_id, "to_host": None})
+    tx.execute(_NOWHERE, {"b_id": instance_id})
 
 
 def claim_of(tx: Transaction, instance_id: str) -> Claim | None:

@@ -28,6 +28,8 @@ class InstanceOwner(Struct, frozen=True):
     """The instance as its worker read or took it."""
 
     instance: Instance
+    rested: list[Instance] = []
+    """How it was when it came to rest in its worker's hands, if it did."""
 
     @property
     def id(self) -> str:
@@ -85,7 +87,9 @@ class InstanceOwner(Struct, frozen=True):
         self, tx: Transaction, state: State, move: Move, at: datetime, *, detail: str, values: dict[str, Any] | None
     ) -> State:
         """See `instances.advance`."""
-        return instances.advance(tx, self.id, self.generation, state, move, at, detail=detail, values=values)
+        return instances.advance(
+            tx, self.id, self.generation, state, move, at, detail=detail, values=values, rested=self.rested.append
+        )
 
     def decide(self, tx: Transaction, outcome: str) -> None:
         """Record what is to become of the attempt under way."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -264,9 +264,11 @@ def fence(tx: Transaction, instance_id: str, generation: int, *, going_on: bool)
 
 
 @cache
-def _move_with(columns: tuple[str, ...]) -> sa.Update:
-    """A statement that is always the same is compiled once."""
-    return _MOVE.values({name: sa.bindparam(f"new_{name}", type_=instances.c[name].type) for name in columns})
+def _move_with(columns: tuple[str, ...], *, seen: bool) -> Any:
+    """A statement that is always the same is compiled once; `seen`: it gives the row as it is then."""
+    values = {name: sa.bindparam(f"new_{name}", type_=instances.c[name].type) for name in columns}
+    move = _MOVE.values(values)
+    return move.returning(*COLUMNS) if seen else move
 
 
 def advance(
@@ -279,15 +281,18 @@ def advance(
     *,
     detail: str = "",
     values: dict[str, Any] | None = None,
+    rested: Callable[[Instance], None] | None = None,
 ) -> State:
     """Move the instance from `source` to where `event` leads, and write `values` with it; a compare-and-swap.
 
+    `rested` is given the instance as it is then where that brings it to rest.
     Raises `UnexpectedState` (with both states), `StaleWorker`, or `InstanceDeleting` when the row is not as expected.
     """
     to = machines.TABLE.target(event, source)
     values = values or {}
+    seen = rested is not None and to.at_rest
     moved = tx.execute(
-        _move_with(tuple(values)),
+        _move_with(tuple(values), seen=seen),
         {
             **{f"new_{name}": value for name, value in values.items()},
             "b_id": instance_id,
@@ -298,11 +303,14 @@ def advance(
             "to_task_state": to.task_state,
         },
     )
-    if moved.rowcount != 1:
+    row = moved.one_or_none() if seen else None
+    if row is None if seen else moved.rowcount != 1:
         fence(tx, instance_id, generation, going_on=not source.deleting)
-        row = tx.execute(_STATE, {"id": instance_id}).one()
+        found = tx.execute(_STATE, {"id": instance_id}).one()
         raise errors.UnexpectedState(
-            f"instance {instance_id}: expected {source} for '{event}', found {State(row.vm_state, row.task_state)}"
+            f"instance {instance_id}: expected {source} for '{event}', found {State(found.vm_state, found.task_state)}"
         )
+    if rested is not None and row is not None:
+        rested(instance_of(row))
     outbox.tell(tx, INSTANCE + event.value, at, instance_id=instance_id, state=str(to), detail=detail)
     return to

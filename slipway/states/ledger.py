@@ -100,6 +100,8 @@ class Durability(Enum):
     """Its effect is elsewhere: `intended` is committed before it, `done` after it."""
     RECORDED = auto()
     """It has no effect; its result is committed, since a resume must find the same one."""
+    WITH_NEXT = auto()
+    """Recorded, in the commit of whatever comes next: before that nothing which lasts can depend on it."""
     PURE = auto()
     """It has no effect and can be repeated: nothing is written."""
 
@@ -118,6 +120,15 @@ class Intent(Struct, Generic[M], frozen=True):
     leads_to: M | None = None
     anyway: bool = False
     """It is to be done at the end as well, whatever came of the rest."""
+
+
+class _PutOff(Struct, Generic[M], frozen=True):
+    """What is to go on record with the next commit; `again`: in place of a row that was undone."""
+
+    done: Effect
+    intent: Intent[M]
+    columns: dict[str, Any]
+    again: bool
 
 
 class Ledger(Generic[S, M]):
@@ -149,6 +160,7 @@ class Ledger(Generic[S, M]):
         """Until when the lease on record is, by the monotonic clock."""
         self._calls: list[float] = []
         """By when the calls that are under way are to be back."""
+        self._put_off: list[_PutOff[M]] = []
         self._lock = threading.RLock()
         self.owner = owner
         self._instance_id, self._run_id = owner.names
@@ -226,11 +238,23 @@ class Ledger(Generic[S, M]):
             result = call(effect, None)
         finally:
             self._calls.remove(until)
-        if durability is not Durability.PURE:
+        if durability is Durability.WITH_NEXT:
+            self._remember(effect, intent, self._encoded(result), columns(result))
+        elif durability is not Durability.PURE:
             with self._writing(stepping=True) as tx:
                 new = durability is Durability.RECORDED
                 self._keep(self._write_done(tx, effect, intent, self._encoded(result), columns(result), new=new))
         return result
+
+    def _remember(self, effect: Effect, intent: Intent[M], result: bytes, columns: dict[str, Any]) -> None:
+        with self._lock:
+            done = self._done(effect, result)
+            self._put_off.append(_PutOff(done, intent, columns, self._known.get(effect.key) is not None))
+            self._known.put(done)
+
+    def _write_put_off(self, tx: Transaction) -> None:
+        for one in self._put_off:
+            self._write_recorded(tx, one.done, one.intent, one.columns, again=one.again)
 
     def _encoded(self, result: Any) -> bytes:
         return self.seal(codec.encode(result))
@@ -290,28 +314,42 @@ class Ledger(Generic[S, M]):
             self._write_new(tx, effect, anyway=intent.anyway)
         self._keep(effect)
 
-    def _write_new(self, tx: Transaction, effect: Effect, *, anyway: bool) -> None:
+    def _write_new(self, tx: Transaction, effect: Effect, *, anyway: bool, again: bool | None = None) -> None:
         of = self.owner.guarded
-        again, insert = (of.again_anyway, of.insert_anyway) if anyway else (of.again, of.insert)
+        update, insert = (of.again_anyway, of.insert_anyway) if anyway else (of.again, of.insert)
         cleared = {"error": None, "held_by": None, "undone_at": None}
         row = {"b_key": effect.key, **cleared, **self._row(effect)}
-        self._write(tx, again if self._known.get(effect.key) else insert, row, going_on=not anyway)
+        there = self._known.get(effect.key) is not None if again is None else again
+        self._write(tx, update if there else insert, row, going_on=not anyway)
+
+    def _done(self, effect: Effect, result: bytes) -> Effect:
+        now = self._clock()
+        return replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
 
     def _write_done(
         self, tx: Transaction, effect: Effect, intent: Intent[M], result: bytes, columns: dict[str, Any], *, new: bool
     ) -> Effect:
-        now = self._clock()
-        done = replace(effect, state=EffectState.DONE, result=result, finished_at=now, undone_at=None, error=None)
+        done = self._done(effect, result)
         if new:
-            self._enter_phase(tx, intent.enters)
-            self._write_new(tx, done, anyway=intent.anyway)
-        else:
-            # What was done is recorded even when a delete came meanwhile: its undo needs the result.
-            values = {"state": done.state, "result": result, "finished_at": now, "deadline": self._renewed()}
-            self._write(tx, self.owner.guarded.done, {"b_key": effect.key, **values}, going_on=False)
+            self._write_recorded(tx, done, intent, columns)
+            return done
+        # What was done is recorded even when a delete came meanwhile: its undo needs the result.
+        values = {"state": done.state, "result": result, "finished_at": done.finished_at, "deadline": self._renewed()}
+        self._write(tx, self.owner.guarded.done, {"b_key": effect.key, **values}, going_on=False)
+        self._lead(tx, intent, columns)
+        return done
+
+    def _write_recorded(
+        self, tx: Transaction, done: Effect, intent: Intent[M], columns: dict[str, Any], *, again: bool | None = None
+    ) -> None:
+        """An effect that was not on record before it was done, with the phases that it enters and leads to."""
+        self._enter_phase(tx, intent.enters)
+        self._write_new(tx, done, anyway=intent.anyway, again=again)
+        self._lead(tx, intent, columns)
+
+    def _lead(self, tx: Transaction, intent: Intent[M], columns: dict[str, Any]) -> None:
         if intent.leads_to is not None:
             self._advance(tx, intent.leads_to, values=columns)
-        return done
 
     def _write(self, tx: Transaction, statement: sa.Executable, values: dict[str, Any], *, going_on: bool) -> None:
         """Write a row if the owner is still ours; the statement itself sees to it. Raises what `fence` raises."""
@@ -344,6 +382,8 @@ class Ledger(Generic[S, M]):
     def _writing(self, *, stepping: bool = False) -> Iterator[Transaction]:
         """A transaction that may move the owner; where it is not committed, nothing is remembered of it here.
 
+        What was put off until now is written first.
+
         `stepping`: it is a step's, which may enter a phase; that is told after the commit.
         """
         before = self.state
@@ -353,6 +393,7 @@ class Ledger(Generic[S, M]):
             try:
                 with self._store.write() as tx:
                     self._store.after_commit(tx, lambda: committed.append(True))
+                    self._write_put_off(tx)
                     yield tx
             except BaseException:
                 # What is called after the commit (a network's postcommit) may fail as well: then it was committed.
@@ -360,6 +401,9 @@ class Ledger(Generic[S, M]):
                     self.state, self._held = state, held
                     self._known.take_back()
                 raise
+            finally:
+                if committed:
+                    self._put_off.clear()
         if stepping and self.state != before:
             self.moved()
 
@@ -445,6 +489,8 @@ class Ledger(Generic[S, M]):
         with self._lock, self._store.read() as tx:
             self.owner.fence(tx, going_on=False)
             self.state = self.owner.now(tx)
+            # It followed from the state that it was in.
+            self._put_off.clear()
 
     # --- events ---------------------------------------------------------------------------------------------------
 

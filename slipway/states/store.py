@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -104,6 +105,8 @@ class Store:
         @event.listens_for(engine, "begin")
         def _on_begin(connection: sa.Connection) -> None:
             reading = connection.info.get("reading", False)
+            if connection.info.get("looking", False):
+                return
             try:
                 # Past SQLAlchemy's execution context, which costs ten times what the statement does.
                 connection.connection.driver_connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
@@ -138,10 +141,10 @@ class Store:
                 upgrade(tx)
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
-        """A transaction that only reads, and sees one moment."""
+    def read(self, *, once: bool = False) -> Iterator[Transaction]:
+        """A transaction that only reads, and sees one moment; so does a single statement (`once`) by itself."""
         with self._translated(), self._connection() as tx:
-            tx.info["reading"] = True
+            tx.info["reading"], tx.info["looking"] = True, once
             with tx.begin():
                 yield tx
 
@@ -154,9 +157,9 @@ class Store:
         if not self._may_write:
             raise errors.DatabaseReadOnly(f"{self._shown}: it may not be written: {self._why_not()}; {_LOOK}")
         with self._translated(), self._connection() as tx:
-            tx.info["reading"] = False
+            tx.info["reading"], tx.info["looking"] = False, False
             calls: list[Callable[[], None]] = []
-            tx.info["after_commit"] = calls
+            tx.info["after_commit"], tx.info["savepoints"] = calls, count(1)
             with tx.begin():
                 yield tx
         for call in calls:

@@ -119,7 +119,7 @@ def test_what_is_damaged_while_it_is_built_is_undone_and_never_built_of_nothing(
 
 
 @pytest.mark.parametrize("column", ["args", "result"])
-@pytest.mark.parametrize("kind", ["placement", "claim", "port", "binding", "vif", "disk", "seed", "domain", "launch"])
+@pytest.mark.parametrize("kind", ["placement", "claim", "port", "binding", "disk", "seed", "domain", "launch"])
 def test_a_damaged_effect(state: Path, kind: str, column: str) -> None:
     with Orchestrator(state) as slipway:
         bad, _ = slipway.list()

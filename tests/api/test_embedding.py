@@ -99,7 +99,7 @@ def test_a_failed_build_says_what_failed_and_what_became_of_its_effects(tmp_path
         (domain,) = [effect.key for effect in failed.stuck if effect.kind == "domain"]
         assert stuck.pop("domain") is None
         assert set(stuck.values()) == {domain}
-        assert set(stuck) == {"claim", "port", "binding", "vif", "disk", "seed", "definition"}
+        assert set(stuck) == {"claim", "port", "binding", "disk", "seed", "definition"}
         assert failed.undone == ()
 
 

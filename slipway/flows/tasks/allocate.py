@@ -26,8 +26,8 @@ class AllocateNetwork(NetworkTask):
     in_build_only = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
-        """A result only, whatever the driver."""
-        return Durability.RECORDED
+        """A result only, whatever the driver, on record with the first port."""
+        return Durability.WITH_NEXT
 
     def do(self, work: BuildWork, requirements: VifRequirements) -> Allocation:
         """Raises the `AbortBuild` that Nova names: `NetworkAmbiguous`, `PortInUse`, `FixedIpAlreadyInUse`, others."""

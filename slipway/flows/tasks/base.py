@@ -120,6 +120,8 @@ class BuildWork(Work, frozen=True, kw_only=True):
 
     instance: Instance
     host: Host | None
+    hosts_read: dict[str, Host] = {}
+    """Those that this worker has read already: a task that reads one may add it."""
 
     @property
     def on_host(self) -> HostDrivers:

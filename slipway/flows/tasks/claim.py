@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from slipway.errors import ComputeResourcesUnavailable, GroupAffinityViolation
 from slipway.flows import scheduler
 from slipway.flows.tasks.base import BuildWork, Task, Tools
@@ -46,6 +49,10 @@ class ClaimHost(Task):
             if refusal:
                 raise GroupAffinityViolation(f"host {host} will not do for {instance.name}: {refusal}")
         return claim
+
+    def columns(self, tools: Tools, arguments: Mapping[str, Any], result: Claim) -> dict[str, Any]:
+        """The host, where the instance is from now on."""
+        return {"host": result.host}
 
     def undo(self, work: BuildWork, result: Claim | None) -> None:
         """Release it."""

@@ -28,14 +28,14 @@ class Schedule(Task):
     leads_to = Move.CLAIM
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
-        """A result only; reading the hosts and recording the choice are two transactions."""
-        return Durability.RECORDED
+        """A result only, on record with the claim: before that it holds nothing."""
+        return Durability.WITH_NEXT
 
     def do(self, work: BuildWork) -> Placement:
         """The hosts to try, best first, at most `max_attempts` of them. Raises `NoValidHost` with every refusal."""
         request, settings = work.instance.request, work.tools.settings
         scheduler.check_request(request)
-        with work.tools.store.read() as tx:
+        with work.tools.store.read(once=not request.flavor.pin_cpus and request.group is None) as tx:
             usages = [_seen_from_here(work.tools.drivers, usage) for usage in hosts.usages(tx)]
             if request.flavor.pin_cpus:
                 usages = [
@@ -47,7 +47,9 @@ class Schedule(Task):
                 if request.group
                 else ()
             )
-        return Placement(scheduler.select(request, usages, members)[: settings.max_attempts])
+        chosen = scheduler.select(request, usages, members)[: settings.max_attempts]
+        work.hosts_read.update((usage.host.name, usage.host) for usage in usages if usage.host.name in chosen)
+        return Placement(chosen)
 
 
 def _seen_from_here(drivers: Drivers, usage: HostUsage) -> HostUsage:

@@ -37,19 +37,13 @@ def has_wiring(tools: Tools, host: Host | None) -> bool:
     return host is not None and not tools.drivers.on(host).wiring.local
 
 
-class Plug(Task):
+class Plug(WiringTask):
     """Plug one VIF: its tap, in its network's bridge (L3)."""
 
     name = "plug"
     kind = "vif"
     in_build_only = True
-    scope = Scope.HOST
     uses = frozenset({"port", "binding"})
-    per_slot = True
-
-    def durability(self, tools: Tools, host: Host | None) -> Durability:
-        """As the driver says."""
-        return Durability.LOCAL if host and tools.drivers.on(host).wiring.local else Durability.FOREIGN
 
     def do(self, work: BuildWork, vif: Vif) -> None:
         """Raises `WiringError`."""

@@ -98,7 +98,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
 
     def show_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> Network:
         """One network by id. Raises `NetworkNotFound`."""
-        with self._transactions.reading(tx) as own:
+        with self._transactions.reading(tx, once=True) as own:
             return self._networks.show(own, context, network_id)
 
     def list_networks(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Network]:
@@ -108,7 +108,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         `sort_key` and `sort_dir`. Raises `HTTPBadRequest` for others, `NotFound` for an unknown marker.
         """
         page = Page.taken_from(filters, "name")
-        with self._transactions.reading(tx) as own:
+        with self._transactions.reading(tx, once=page.marker is None) as own:
             return self._networks.list(own, context, filters, page)
 
     def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
@@ -145,7 +145,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
     def list_subnets(self, context: Context, *, tx: Transaction | None = None, **filters: Any) -> Sequence[Subnet]:
         """Subnets, of one network if wanted, in the order in which they were made."""
         page = Page.taken_from(filters, "position" if filters.get("network_id") else "created_at")
-        with self._transactions.reading(tx) as own:
+        with self._transactions.reading(tx, once=page.marker is None) as own:
             return self._subnets.list(own, context, filters, page)
 
     # --- ports --------------------------------------------------------------------------------------------------

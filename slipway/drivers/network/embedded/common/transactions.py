@@ -51,22 +51,22 @@ class Transactions:
             with self._store.write() as own:
                 yield own
             return
-        tx.exec_driver_sql("SAVEPOINT embedded_network")
+        # Each has a name of its own, so that none need be released: the end of the transaction does that.
+        name = f"embedded_network_{next(tx.info['savepoints'])}"
+        tx.exec_driver_sql(f"SAVEPOINT {name}")
         try:
             yield tx
         except BaseException:
-            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT embedded_network")
+            tx.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {name}")
             raise
-        finally:
-            tx.exec_driver_sql("RELEASE SAVEPOINT embedded_network")
 
     @contextmanager
-    def reading(self, tx: Transaction | None) -> Iterator[Transaction]:
-        """A transaction to read in."""
+    def reading(self, tx: Transaction | None, *, once: bool = False) -> Iterator[Transaction]:
+        """A transaction to read in; `once`: a single statement."""
         if tx is not None:
             yield tx
             return
-        with self._store.read() as own:
+        with self._store.read(once=once) as own:
             yield own
 
     @property
