@@ -1,4 +1,4 @@
-"""Empty tasks in memory on the engine of our own, beside TaskFlow's serial one: what a task costs, and how that grows."""
+"""Empty tasks in memory on the engine of our own, beside TaskFlow's serial one: what each costs, and how that grows."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=MOST_FOR_TASKFLOW, help="tasks at most for TaskFlow (default 1000)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
+    for name in ("slipway", "serial"):
+        _seconds("linear", 10, name)  # loads what is loaded once
     results = {f"{shape}, {size}": _measure(shape, size, options) for shape in SHAPES for size in SIZES}
     tell(results, _text(results), as_json=options.json)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.definition import Definition
+    from slipway.flows.engine.flow import Flow
     from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
     from slipway.networks import Networks
     from slipway.operations.addresses import SeenAddresses
@@ -359,16 +360,38 @@ class Orchestrator:
         record; `InstanceExists`, `IdempotencyKeyReused` for another request under a key, `InstanceDeleted` for a key
         whose instance is gone; `BuildFailed` with the first cause, what was undone and what is stuck.
         """
+        workflow = self._checked(request)
+        built = self._builder.create(request, on_event, timeout, workflow=workflow)
+        if built.vm_state == VmState.ERROR:
+            raise BuildFailed(built, *self._builder.undone_and_stuck(built))
+        return built
+
+    def _checked(self, request: InstanceRequest) -> str:
+        """The workflow by which an instance is built. Raises `InvalidRequest`, and `InvalidFile` for the workflow."""
         from slipway.checks import check
         from slipway.flows.loader import absolute
 
         check(request, InstanceRequest, f"instance {request.name}" if isinstance(request, InstanceRequest) else "")
         workflow = absolute(self._workflow)
         _definition(workflow)
-        built = self._builder.create(request, on_event, timeout, workflow=workflow)
-        if built.vm_state == VmState.ERROR:
-            raise BuildFailed(built, *self._builder.undone_and_stuck(built))
-        return built
+        return workflow
+
+    def build_flow(
+        self, request: InstanceRequest, *, provides: str = "instance_id", on_event: Listener = lambda _event: None
+    ) -> Flow:
+        """A build as a flow of TaskFlow's, for any engine of TaskFlow's and as a part of anybody's flow.
+
+        Its one task creates the instance and provides its id under that name; reverted, it deletes it. One whose build
+        failed is deleted as well: what failed is the flow's failure. Give the request an idempotency key, and a flow
+        that is resumed after a crash goes on with the build that it began. Raises as `create` does, before anything is
+        on record.
+        """
+        from slipway.flows.instance_flow import instance_flow
+
+        self._checked(request)
+        return instance_flow(
+            request.name, provides, partial(self.create, request, on_event=on_event), partial(self.delete)
+        )
 
     def resume(
         self,

@@ -156,6 +156,25 @@ def test_a_decider_that_fails_in_passing_is_asked_again_where_there_is_a_retry()
     assert notes == ["first", "-first", "first", "second"]
 
 
+class Opens(Noting):
+    """Provides what its own revert may take, where somebody else provides it."""
+
+    default_provides = "ticket"
+
+    def revert(self, ticket: str | None = None, **_given: Any) -> None:
+        super().revert()
+
+
+def test_an_optional_argument_that_nothing_before_provides_is_left_out() -> None:
+    def flow() -> Any:
+        return linear_flow.Flow("flow").add(Opens("first", []), Noting("bad", [], fails=1))
+
+    engine, error = run(flow(), THEIRS)
+    assert (type(error), engine.storage.get_flow_state()) == (exceptions.NotFound, "FAILURE")
+    engine, error = run(flow(), OURS)
+    assert (str(error), engine.storage.get_flow_state()) == ("bad failed", "REVERTED")
+
+
 # --- never_resolve ----------------------------------------------------------------------------------------------
 
 

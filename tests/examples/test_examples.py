@@ -85,6 +85,20 @@ def test_the_embedding_example_runs() -> None:
     assert lines[-1].split() == ["instance.delete.end", "web-2"]
 
 
+def test_the_example_of_a_flow_runs() -> None:
+    done = subprocess.run([sys.executable, "examples/flow.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "ticket 1 is open",
+        "ticket 1: approved is ACTIVE; approved: True",
+        "approved, web-1 are there",
+        "ticket 1 is open",
+        "ticket 1: refused is ACTIVE; approved: False",
+        "ticket 1 is closed again",
+        "the flow failed: not approved",
+        "approved, web-1 are there",
+    ]
+
+
 README = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 

@@ -130,13 +130,13 @@ class Storage(Outcomes):
         own = self._own_of(atom_name)
         found: dict[str, Any] = {}
         for argument, name in args_mapping.items():
-            given = next((values for values in own if name in values), None)
-            if given is not None:
-                found[argument] = given[name]
-            elif name in self._providers:
-                found[argument] = self._provided(argument, name, self._scope(atom_name, name, scope_walker))
+            value = next((values[name] for values in own if name in values), MISSING)
+            if value is MISSING:
+                value = self._provided(name, self._scope(atom_name, name, scope_walker))
+            if value is not MISSING:
+                found[argument] = value
             elif argument not in (optional_args or ()):
-                raise _unknown(name)
+                raise self._not_there(argument, name)
         return found
 
     def fetch_unsatisfied_args(
@@ -195,12 +195,12 @@ class Storage(Outcomes):
     def _result(self, provider: Any) -> Any:
         return self._transients if provider is _TRANSIENT else self.last_result(provider)
 
-    def _provided(self, argument: str, name: str, scope: Scope) -> Any:
-        """What the injector, or else the nearest flow in scope provides under a name."""
+    def _provided(self, name: str, scope: Scope) -> Any:
+        """What the injector, or else the nearest flow in scope provides under a name; `MISSING` where none does."""
         for default in self._defaults(name):
             if name in (values := self._result(default)):
                 return values[name]
-        providers = self._providers[name]
+        providers = self._providers.get(name, {})
         for level in scope:
             there = False
             for provider in (one for one in level if one in providers and self._has_result(one)):
@@ -210,9 +210,13 @@ class Storage(Outcomes):
                     return value
             if there:
                 raise exceptions.NotFound(f"Unable to find result {name!r}: what was to provide it gave something else")
-        raise exceptions.NotFound(
-            f"Mapped argument {argument!r} <= {name!r} was not produced by any accessible provider"
-        )
+        return MISSING
+
+    def _not_there(self, argument: str, name: str) -> exceptions.NotFound:
+        if name not in self._providers:
+            return _unknown(name)
+        text = f"Mapped argument {argument!r} <= {name!r} was not produced by any accessible provider"
+        return exceptions.NotFound(text)
 
 
 def _unknown(name: str) -> exceptions.NotFound:
