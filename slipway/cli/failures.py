@@ -12,7 +12,14 @@ from enum import IntEnum
 import click
 
 from slipway.cli.say import say, shown
-from slipway.errors import BuildInterrupted, DatabaseDamaged, InvalidFile, InvalidRequest, SlipwayError
+from slipway.errors import (
+    BuildInterrupted,
+    CommandsNotAllowed,
+    DatabaseDamaged,
+    InvalidFile,
+    InvalidRequest,
+    SlipwayError,
+)
 from slipway.texts import named
 
 
@@ -56,7 +63,8 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         say(_text(error), err=True)
     if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
         return Code.INTERRUPTED
-    return Code.USAGE if isinstance(error, (click.UsageError, InvalidFile, InvalidRequest)) else Code.UNEXPECTED
+    usage = isinstance(error, (click.UsageError, InvalidFile, InvalidRequest, CommandsNotAllowed))
+    return Code.USAGE if usage else Code.UNEXPECTED
 
 
 def explained(error: Exception, misfits: Callable[[], Sequence[str]]) -> Exception:

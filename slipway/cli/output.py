@@ -37,6 +37,12 @@ COLOURS = {
     "failed": "red",
     "going on": "yellow",
     "skipped": "dim",
+    "RUNNING": "yellow",
+    "REVERTING": "yellow",
+    "SUCCEEDED": "green",
+    "FAILED": "red",
+    "CANCELLED": "dim",
+    "STUCK": "red",
 }
 
 

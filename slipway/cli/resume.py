@@ -53,17 +53,28 @@ def command(options: Options, *, allow_commands: bool) -> int:
     from slipway.cli.failures import Code
     from slipway.cli.runtext import conclude as conclude_runs
 
-    return max(code, conclude_runs(runs, options), key=list(Code).index)
+    return max(
+        code,
+        conclude_runs(runs, options, interrupted=stop(), allow_commands=allow_commands),
+        key=list(Code).index,
+    )
 
 
 def _resume_runs(slipway: Orchestrator, options: Options, stop: Stop) -> tuple[RunRecord, ...]:
     """How the runs stand then that were gone on with; what they need is loaded where there are any."""
     from slipway.cli.interrupt import interruptible
+    from slipway.errors import BuildInterrupted
 
     if stop() or not slipway.unfinished_runs():
         return ()
-    from slipway.cli.runtext import RunProgress
+    from slipway.cli.runprogress import progress_of_runs
 
-    progress = RunProgress(options)
-    with progress:
-        return interruptible(lambda: slipway.runs.resume(on_event=progress, stopping=stop), stop, progress)
+    progress = progress_of_runs(options)
+    try:
+        with progress:
+            return interruptible(lambda: slipway.runs.resume(on_event=progress, stopping=stop), stop, progress)
+    except BuildInterrupted as error:
+        if not progress.whole:
+            raise
+        progress.announce(str(error))
+        return (slipway.runs.get(progress.whole),)

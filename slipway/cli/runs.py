@@ -12,7 +12,7 @@ from slipway.cli.options import Options, common_options, example, orchestrator, 
 
 if TYPE_CHECKING:
     from slipway.cli.interrupt import Stop
-    from slipway.cli.runtext import RunProgress
+    from slipway.cli.runprogress import RunProgress
     from slipway.model.run import RunRecord
     from slipway.operations.runs import Runs
     from slipway.states.run_machine import RunState
@@ -36,8 +36,8 @@ def command() -> None:
 @common_options()
 @click.pass_obj
 def list_(options: Options, project: str | None, *, unfinished: bool) -> None:
-    """List the runs, oldest first."""
-    from slipway.cli.output import print_json, table, write
+    """List the runs, oldest first; those that are parts of another one are indented."""
+    from slipway.cli.output import coloured, print_json, table, write
     from slipway.cli.runtext import SHORT, run_json
     from slipway.cli.say import say
 
@@ -46,19 +46,19 @@ def list_(options: Options, project: str | None, *, unfinished: bool) -> None:
     if options.json:
         print_json([run_json(run) for run in found])
     elif not found:
-        say("No runs.")
+        say("no runs" + (f" in project {project}" if project else ""))
     else:
         rows = [
             (
                 run.id[:SHORT],
-                run.name,
-                run.state,
+                f"  {run.name}" if run.parent_id else run.name,
+                coloured(run.state),
                 f"{run.created_at:%Y-%m-%d %H:%M:%S}",
                 run.waits_for or (run.fault.message if run.fault else ""),
             )
             for run in found
         ]
-        write(table(("RUN", "WORKFLOW", "STATE", "BEGAN", "ABOUT"), rows))
+        write(table(("RUN", "WORKFLOW", "STATE", "BEGAN", "ABOUT"), rows, folded=("ABOUT",)))
 
 
 @command.command("show", epilog=example("slipway runs show 1c9e6679", "slipway runs show 1c9e6679 --output json"))
@@ -67,8 +67,9 @@ def list_(options: Options, project: str | None, *, unfinished: bool) -> None:
 @click.pass_obj
 def show(options: Options, run: str) -> None:
     """Show one run with what its steps did."""
-    from slipway.cli.output import effect_json, effect_text, print_json
-    from slipway.cli.runtext import ending, run_json
+    from slipway.cli.advice import write_advice
+    from slipway.cli.output import effect_json, labelled, print_json, table, write
+    from slipway.cli.runtext import after_run, described, effect_row, ending, run_json
     from slipway.cli.say import say, shown
 
     with orchestrator(options) as slipway:
@@ -77,10 +78,16 @@ def show(options: Options, run: str) -> None:
     if options.json:
         print_json({**run_json(found), "effects": [effect_json(effect) for effect in effects]})
         return
-    for line in ending(found, options.command):
+    for line in ending(found):
         say(shown(line))
-    for effect in effects:
-        say(shown(f"  {effect.state:<8}  {effect_text(effect)}"))
+    write(labelled(described(found)))
+    if effects:
+        columns = ("STEP", "STATE", "EFFECT", "TOOK", "ERROR")
+        rows = [effect_row(effect) for effect in effects]
+        errors = any(effect.error for effect in effects)
+        kept = len(columns) if errors else len(columns) - 1
+        write("", table(columns[:kept], [row[:kept] for row in rows], folded=("STEP", "ERROR")))
+    write_advice(options, list(after_run(found)))
 
 
 def _carry_out(
@@ -89,14 +96,9 @@ def _carry_out(
     *wanted: RunState,
     allow_commands: bool = False,
 ) -> int:
-    from slipway.cli.interrupt import Stop, interruptible
-    from slipway.cli.runtext import RunProgress, conclude
+    from slipway.cli.runwork import carry_out
 
-    stop = Stop(options.command("resume"))
-    progress = RunProgress(options)
-    with orchestrator(options, sleep=stop.sleep, allow_commands=allow_commands) as slipway, progress:
-        done = interruptible(lambda: verb(slipway.runs, stop, progress), stop, progress)
-    return conclude([done], options, wanted=wanted)
+    return carry_out(options, verb, wanted=wanted, allow_commands=allow_commands)
 
 
 @command.command("cancel", epilog=example("slipway runs cancel 1c9e6679"))

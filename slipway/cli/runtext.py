@@ -1,19 +1,18 @@
-"""What is said of a run: while it goes on, at its end, and when somebody looks at it."""
+"""What is said of a run at its end, and when somebody looks at it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from slipway.cli.advice import Advice, write_advice
 from slipway.cli.failures import Code
 from slipway.cli.options import Options
 from slipway.cli.output import print_json, seconds_text
 from slipway.cli.say import say, shown
-from slipway.cli.telling import Progress, event_json
-from slipway.model.record import Event
+from slipway.model.record import Effect
 from slipway.model.run import RunRecord
 from slipway.states.run_machine import RunState
 from slipway.texts import MASK
@@ -68,76 +67,94 @@ def _masked(value: Any) -> Any:
     return value
 
 
-class RunProgress(Progress):
-    """A line for each step that ends, or a JSON object an event."""
-
-    def __init__(self, options: Options) -> None:
-        """How the options say."""
-        super().__init__()
-        self._json = options.json
-        self._began: dict[tuple[str, str], datetime] = {}
-
-    def tell(self, event: Event) -> None:
-        """Say what is worth reading."""
-        if self._json:
-            print_json(event_json(event))
-        elif (text := self._text(event)) is not None:
-            say(shown(text))
-
-    def _text(self, event: Event) -> str | None:
-        key = (event.run_id, event.step)
-        match event.type:
-            case "run.start":
-                return f"run {event.run_id[:SHORT]} of {event.name}"
-            case "run.state" if event.vm_state == RunState.PAUSED:
-                return f"  paused: {event.message}"
-            case "step.start":
-                self._began.setdefault(key, event.at)
-            case "step.end":
-                began = self._began.pop(key, event.at)
-                return f"  {event.step}: {event.message} ({seconds_text((event.at - began).total_seconds())})"
-            case "step.say":
-                return f"  {event.step}: {event.message}"
-            case "step.error":
-                return f"  {event.step} failed: {event.message}"
-            case "step.undo":
-                return f"  {event.step} undone" if not event.message else f"  {event.step} {event.message}"
-        return None
-
-
-def conclude(runs: Sequence[RunRecord], options: Options, *, wanted: Sequence[RunState] = ()) -> Code:
+def conclude(
+    runs: Sequence[RunRecord],
+    options: Options,
+    *,
+    wanted: Sequence[RunState] = (),
+    interrupted: bool = False,
+    allow_commands: bool = False,
+) -> Code:
     """Tell how each run stands, and what to type next; gives the exit code. `wanted`: the states that are success."""
     codes = [Code.DONE if run.state in wanted else CODES.get(RunState(run.state), Code.INTERRUPTED) for run in runs]
+    codes += [Code.INTERRUPTED] if interrupted else []
     code = max(codes, default=Code.DONE, key=[Code.DONE, Code.WAITING, Code.FAILED, Code.STUCK, Code.INTERRUPTED].index)
     if options.json:
         print_json({"event": "result", "exit_code": code, "runs": [run_json(run) for run in runs]})
         return code
     for run in runs:
-        for line in ending(run, options.command):
+        for line in ending(run):
             say(shown(line))
+    allowed = ("--allow-commands",) if allow_commands else ()
+    write_advice(options, [advice for run in runs for advice in after_run(run, allowed)])
     return code
 
 
-def ending(run: RunRecord, command: Callable[..., str]) -> Sequence[str]:
+def ending(run: RunRecord) -> Sequence[str]:
     """How a run stands in words."""
-    short = run.id[:SHORT]
-    lines = [f"run {short} of {run.name}: {run.state}"]
+    lines = [f"run {run.id[:SHORT]} of {run.name}: {run.state}"]
     if run.fault is not None:
         step = f", step {run.fault.step}" if run.fault.step else ""
         lines.append(f"  {run.fault.type}{step}: {run.fault.message}")
         lines += [f"  then {later}" for later in run.fault.later]
-    outputs = _decoded(run.outputs)
-    lines += [f"  {name}: {value}" for name, value in (outputs or {}).items()]
-    match RunState(run.state):
-        case RunState.PAUSED if run.wake_at is not None:
-            lines.append(f"  it goes on at {run.wake_at:%Y-%m-%d %H:%M:%S} UTC: {command('resume')}")
-        case RunState.PAUSED if run.waits_at is not None:
-            lines.append(f"  it waits: {run.waits_for}")
-            lines.append(f"  {command('runs', 'approve', short)}, or {command('runs', 'reject', short)}")
-        case RunState.PAUSED | RunState.FAILED:
-            lines.append(f"  to try again: {command('runs', 'retry', short)}")
-        case RunState.STUCK:
-            lines.append(f"  mend what holds it, then: {command('runs', 'undo', short)}")
-        case RunState.RUNNING | RunState.REVERTING:
-            lines.append(f"  it is not at its end: {command('resume')}")
+    if run.state == RunState.SUCCEEDED:
+        lines += [f"  {name}: {_written(value)}" for name, value in (_decoded(run.outputs) or {}).items()]
+    if run.state == RunState.PAUSED and run.fault is None:
+        what = f"until {run.wake_at:%Y-%m-%d %H:%M:%S} UTC" if run.wake_at else f"for an answer: {run.waits_for}"
+        lines.append(f"  it waits {what}")
     return lines
+
+
+def described(run: RunRecord) -> Sequence[tuple[str, str]]:
+    """What it goes by and when it did, labelled."""
+    inputs = [f"{name}={_written(value)}" for name, value in (_decoded(run.inputs) or {}).items() if value is not None]
+    rows = [
+        ("file", run.workflow),
+        ("inputs", "\n".join(inputs)),
+        ("project", run.project),
+        ("asked by", run.asked_by or ""),
+        ("key", run.idempotency_key or ""),
+        ("part of", run.parent_id[:SHORT] if run.parent_id else ""),
+        ("attempt", str(run.attempt) if run.attempt > 1 else ""),
+        ("began", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("ended", f"{run.ended_at:%Y-%m-%d %H:%M:%S} UTC" if run.ended_at else ""),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def effect_row(effect: Effect) -> tuple[str, str, str, str, str]:
+    """Step, state, kind, how long it took and what went wrong."""
+    step = effect.step + (f"[{effect.slot}]" if effect.slot > 0 else "")
+    took = ""
+    if effect.started_at and effect.finished_at:
+        took = seconds_text((effect.finished_at - effect.started_at).total_seconds())
+    return step, effect.state, effect.kind, took, effect.error or ""
+
+
+def _written(value: Any) -> str:
+    """A text as it is, all else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def after_run(run: RunRecord, options: tuple[str, ...] = ()) -> Iterator[Advice]:
+    """What to type when a run stands so, with these options."""
+    short = run.id[:SHORT]
+    match RunState(run.state):
+        case _ if run.parent_id is not None:
+            yield ("runs", "show", run.parent_id[:SHORT]), "see the run that this one is a part of"
+        case RunState.PAUSED if run.wake_at is not None:
+            yield ("resume", *options), "have it go on, once its time has come"
+            yield ("runs", "cancel", short, *options), "undo what it did"
+        case RunState.PAUSED if run.waits_at is not None:
+            yield ("runs", "approve", short, *options), "have it go on"
+            yield ("runs", "reject", short, *options), "undo what it did"
+        case RunState.PAUSED:
+            yield ("runs", "retry", short, *options), "do the step that failed again, once its cause is mended"
+            yield ("runs", "cancel", short, *options), "undo what it did"
+        case RunState.FAILED:
+            yield ("runs", "retry", short, *options), "do it again, once the cause is mended"
+        case RunState.STUCK:
+            yield ("runs", "undo", short, *options), "try again to undo what is stuck, once its cause is mended"
+            yield ("runs", "show", short), "see all that is on record about it"
+        case RunState.RUNNING | RunState.REVERTING:
+            yield ("resume", *options), "go on where this stopped"

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from slipway.cli.interrupt import Stop, interruptible
-from slipway.cli.options import Options, orchestrator
-from slipway.cli.runtext import RunProgress, conclude
+from slipway.cli.options import Options
+from slipway.cli.runwork import carry_out
 from slipway.flows.runs.prepared import Given
 
 
@@ -24,19 +23,15 @@ def run_workflow(
     allow_commands: bool,
 ) -> int:
     """Carry it out to its end, or until somebody must say that it goes on; gives the exit code."""
-    stop = Stop(options.command("resume"))
-    progress = RunProgress(options)
     threads = parallel or min(8, 2 * (os.cpu_count() or 1))
-    with (
-        ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as executor,
-        orchestrator(
-            options, sleep=stop.sleep, new=True, allow_commands=allow_commands, project=project, executor=executor
-        ) as slipway,
-        progress,
-    ):
-        run = interruptible(
-            lambda: slipway.runs.run(str(file), inputs, idempotency_key=key, on_event=progress, stopping=stop),
-            stop,
-            progress,
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as executor:
+        return carry_out(
+            options,
+            lambda runs, stop, progress: runs.run(
+                str(file), inputs, idempotency_key=key, on_event=progress, stopping=stop
+            ),
+            allow_commands=allow_commands,
+            new=True,
+            project=project,
+            executor=executor,
         )
-    return conclude([run], options)

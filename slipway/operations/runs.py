@@ -257,8 +257,11 @@ class Runs:
         changed = self._corrected(run, _given(inputs), workflow)
         with self._tools.store.write() as tx:
             if changed is not None:
+                check_allowed(changed, self._tools)
                 runs.keep_texts(tx, changed.digest, changed.texts)
                 values |= {"digest": changed.digest, "inputs": changed.kept_inputs, "secrets": changed.kept_secrets}
+            else:
+                self._usable(tx, run)
             if move is RunMove.RETRY:
                 effects.forget_standing(tx, run.id)
             runs.advance(tx, run.id, run.generation, RunState(run.state), move, self._tools.clock(), values=values)
@@ -345,12 +348,17 @@ class Runs:
         """What a run that is held goes by; where that cannot be had here it is let go for others."""
         try:
             with self._tools.store.read() as tx:
-                known = recalled(run, runs.texts_of(tx, run.digest))
-            check_allowed(known, self._tools)
+                return self._usable(tx, run)
         except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
             with self._tools.store.write() as tx:
                 runs.hold(tx, run.id, run.generation, None)
             raise
+
+    def _usable(self, tx: Transaction, run: RunRecord) -> Prepared:
+        """What a run goes by, where it can be gone on with here. Raises `InvalidFile`, `CommandsNotAllowed`,
+        `RecordDamaged`."""
+        known = recalled(run, runs.texts_of(tx, run.digest))
+        check_allowed(known, self._tools)
         return known
 
     def _move(self, run_id: str, move: RunMove, values: Mapping[str, Any], refusal: str) -> None:
@@ -363,6 +371,8 @@ class Runs:
                     return
                 if not TABLE.may(move, state):
                     raise errors.RunRefused(f"run {run.id} is {state} and {refusal}")
+                if not state.at_work:
+                    self._usable(tx, run)
                 try:
                     at = self._tools.clock()
                     runs.advance(tx, run.id, run.generation, state, move, at, values=dict(values))
@@ -376,6 +386,7 @@ class Runs:
             run = runs.get(tx, run_id)
             if run.state != RunState.PAUSED or run.waits_at is None or run.wake_at is not None:
                 raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{_instead(run)}")
+            self._usable(tx, run)
             if fault is not None:
                 from slipway.states import codec
 
@@ -400,6 +411,8 @@ def _why(run: RunRecord) -> str:
 
 
 def _instead(run: RunRecord) -> str:
+    if RunState(run.state).at_work:
+        return ": resume goes on with it, where nobody is at it"
     if run.state != RunState.PAUSED:
         return ""
     return f": it goes on at {run.wake_at:%Y-%m-%d %H:%M:%S} UTC" if run.wake_at else ": a step failed, retry it"
