@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import click
 
-from slipway.cli.options import example
+from slipway.cli.options import common_options, example
 from slipway.cli.say import say
 
 _FILES = {"run": ("slipway.runfile", "schema.json"), "workflow": ("slipway.flows.workflows", "schema.json")}
@@ -14,6 +14,7 @@ _FILES = {"run": ("slipway.runfile", "schema.json"), "workflow": ("slipway.flows
 
 @click.command("schema", epilog=example("slipway schema run", "slipway schema workflow"))
 @click.argument("kind", type=click.Choice(list(_FILES)))
+@common_options()
 def command(kind: str) -> None:
     """Print the JSON Schema of run files or of workflows.
 
