@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from slipway.drill.campaign import Report
     from slipway.drill.problem import Problem
     from slipway.orchestrator import Orchestrator
     from slipway.testing import Fault
@@ -103,6 +104,24 @@ def slipway_world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
     if "slipway_fault" in parameters:
         world.arm(_fault(parameters["slipway_fault"]))
     return world
+
+
+@pytest.fixture
+def drill_workflow() -> Callable[..., Report]:
+    """Drills a workflow and fails the test where it leaks; see `slipway.drill.workflows.drill_workflow`.
+
+    It gives the report.
+    """
+    from slipway.drill import workflows
+    from slipway.drill.report import as_lines
+
+    def drill(workflow: str | Path, inputs: Mapping[str, Any] | None = None, **options: Any) -> Report:
+        report = workflows.drill_workflow(workflow, inputs, **options)
+        if report.leaks:
+            pytest.fail("\n".join(as_lines(report)), pytrace=False)
+        return report
+
+    return drill
 
 
 @pytest.fixture

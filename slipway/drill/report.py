@@ -79,6 +79,14 @@ def _case(report: Report, result: Result) -> dict[str, Any]:
     }
 
 
+def as_lines(report: Report) -> list[str]:
+    """The leaks, each with what is wrong."""
+    lines = [f"{len(report.leaks)} of {len(report.results)} runs leaked"]
+    for result in report.leaks:
+        lines += [result.case.name, *(f"  {problem}" for problem in result.problems)]
+    return lines
+
+
 def as_junit(report: Report) -> str:
     """The report as JUnit XML: a suite a scenario, a test case a run, a failure a leak."""
     lines = ['<?xml version="1.0" encoding="utf-8"?>', f"<testsuites {_counts(report.results)}>"]

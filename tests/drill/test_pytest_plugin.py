@@ -98,3 +98,36 @@ def test_a_marked_test_needs_a_world(tmp_path: Path) -> None:
     code, out = run_pytest(tmp_path)
     assert code != 0
     assert "needs the fixture slipway_world" in out
+
+
+FLOW = """
+schema: 1
+name: flow
+inputs: {place: {type: string, required: true}}
+steps:
+  - {id: it, uses: %s, with: {place: "${{ inputs.place }}", name: it}}
+"""
+MINE = """
+import os
+from pathlib import Path
+from slipway.flows.tasks.catalog import load_tasks
+
+load_tasks(str(Path(__file__).with_name("things.py")))
+
+def test_nothing_leaks(drill_workflow, tmp_path):
+    flow = Path(__file__).with_name("flow.yaml")
+    look = lambda: os.listdir(tmp_path)
+    report = drill_workflow(flow, {"place": str(tmp_path)}, look=look, modes=["crash_before", "lost_reply"])
+    assert len(report.results) > 15
+"""
+
+
+@pytest.mark.parametrize(("task", "code"), [("make-thing", 0), ("make-by-id", 1)])
+def test_a_workflow_is_drilled_in_a_test(tmp_path: Path, task: str, code: int) -> None:
+    shutil.copy(Path(__file__).with_name("workflows") / "things.py", tmp_path)
+    (tmp_path / "flow.yaml").write_text(FLOW % task)
+    (tmp_path / "test_mine.py").write_text(MINE)
+    ended, out = run_pytest(tmp_path)
+    assert ended == code, out
+    if code:
+        assert "it:lost_reply.bug:0\n  A11: after the recovery: outside is left it-" in out

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from slipway.drill.campaign import Progress, Report, Wanted, directory
-from slipway.drill.cases import Case
+from slipway.drill.campaign import ALL_MODES, Progress, Report, Wanted, directory
+from slipway.drill.cases import Case, Selection
 from slipway.drill.explore import CannotDrill
 from slipway.drill.runner import Outcome, Result
 from slipway.drill.workflows.bench import FlowBench
@@ -15,6 +17,9 @@ from slipway.drill.workflows.cases import cases_of
 from slipway.drill.workflows.explore import Exploration, explore
 from slipway.drill.workflows.plan import FlowPlan
 from slipway.drill.workflows.runner import FlowRunner
+from slipway.flows.runs.prepared import Given
+from slipway.runfile import RunFile
+from slipway.testing import Mode
 
 
 def drill(
@@ -43,6 +48,27 @@ def points(plan: FlowPlan, wanted: Wanted) -> list[Case]:
     """The cases that a drill would run. Raises as `drill`."""
     with _explored(plan) as (_, exploration):
         return _select(exploration, wanted)
+
+
+def drill_workflow(
+    workflow: str | Path,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    look: Callable[[], Collection[str]] = lambda: (),
+    world: RunFile | None = None,
+    allow_commands: bool = False,
+    only: Sequence[str] = (),
+    modes: Collection[str] = ALL_MODES,
+) -> Report:
+    """Drill a workflow, for a test of one's own: `assert not drill_workflow("deploy.yaml", look=things).leaks`.
+
+    `look` gives the names of all that its tasks have made, wherever that is: it must outlast this process, which is
+    forked and killed. `world`: a run file that is brought about before, simulated. `only`: names of points, `modes`:
+    names of modes, as the command has them. Raises as `drill`, and `ValueError` for a name that means nothing.
+    """
+    plan = FlowPlan(Path(workflow), Given(inputs or {}), look, world, allow_commands)
+    wanted = Wanted(tuple(map(Selection.parse, only)), frozenset(map(Mode, modes)))
+    return drill(plan, wanted)
 
 
 @contextmanager
