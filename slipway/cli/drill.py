@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         "slipway drill demo.yaml --only spawn --modes crash_before,crash_after",
         "slipway drill demo.yaml --only spawn:crash_after:0 --seed 7",
         "slipway drill demo.yaml --pairs 200 --seed 7",
-        "slipway drill deploy.yaml --input zone=example.org --allow-commands --look 'ls zones'",
+        "slipway drill deploy.yaml --allow-commands --look 'ls zones'",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
