@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, cast
 
 from slipway.flows.tasks.base import Task, Work
+from slipway.testing.inside import changes
 from slipway.testing.wrapped import Faults
 
 TASK = "task"
 """The family of such fault points."""
+WITHIN = "within"
+"""The family of those that are within such a call, before each change that it makes."""
+INSIDE = ".inside"
+"""How their names end."""
 UNDO = ".undo"
 """How the name of a fault point ends at which something is taken back."""
 
@@ -20,7 +26,10 @@ Around = Callable[[Work, str], AbstractContextManager[None]]
 
 def faulty_tasks(catalog: Mapping[str, Task], faults: Faults, *, whole: str, around: Around) -> Mapping[str, Task]:
     """The tasks of a catalog, so wrapped. A fault point has the name of its step, `make` or `make.undo`; where the step
-    is another workflow's than the `whole`, with that before it: `inner.make`."""
+    is another workflow's than the `whole`, with that before it: `inner.make`.
+
+    Each file that a call is about to change, each program and each connection that it begins is one too: `make.inside`.
+    """
     return {name: cast("Task", _FaultyTask(task, faults, whole, around)) for name, task in catalog.items()}
 
 
@@ -51,5 +60,9 @@ class _FaultyTask:
         name = work.effect.step if work.run.name == self._whole else f"{work.run.name}.{work.effect.step}"
         if undoing or work.effect.key.endswith("/revert"):
             name += UNDO
-        with self._around(work, name), self._faults.at(name, TASK):
+        with self._around(work, name), self._faults.at(name, TASK), changes(partial(self._within, name + INSIDE)):
             return call(work, *args, **given)
+
+    def _within(self, point: str) -> None:
+        with self._faults.at(point, WITHIN):
+            """It is about to change something."""

@@ -100,6 +100,15 @@ def test_a_command_whose_inverse_cannot_be_done_twice_is_found(tmp_path: Path, p
     assert any("A1: it ends STUCK" in text for text in problems(found))
 
 
+def test_a_step_with_two_effects_is_found(tmp_path: Path, place: Path) -> None:
+    """It dies between the two, where no step ends and nothing is committed."""
+    found = drill(flow_of(tmp_path, f"uses: make-two, {WITH}"), place, "--only", "forward/it.inside", code=5)
+    outcomes = {case["name"]: case["outcome"] for case in found["cases"]}
+    assert outcomes == {"it.inside:crash_before:0": "resumed", "it.inside:crash_before:1": "LEAK"}
+    (problem,) = problems(found)
+    assert problem.startswith("A3: it made 1 things outside, without the fault 2: it-first-")
+
+
 @pytest.mark.parametrize(
     ("task", "where"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from slipway.drill.cases import COMMIT_MODES, Case, Point, Scenario
 from slipway.testing import COMMIT, Mode
+from slipway.testing.tasks import TASK, WITHIN
 
 CALL_MODES = (
     Mode.ERROR,
@@ -17,6 +18,7 @@ CALL_MODES = (
     Mode.CLOCK_FORWARD,
     Mode.CLOCK_BACK,
 )
+_MODES = {TASK: CALL_MODES, WITHIN: (Mode.CRASH_BEFORE,)}
 VARIANTS = {Mode.ERROR: ("abort", "transient", "bug", "exit"), Mode.LOST_REPLY: ("transient", "bug")}
 """The classes of what a task raises; one that was refused outright has had no effect."""
 
@@ -25,7 +27,7 @@ def cases_of(points: Sequence[Point], modes: frozenset[Mode]) -> Iterator[Case]:
     """Every case of these points, in the order of the run and of the modes."""
     for point in points:
         commit = point.call == COMMIT
-        for mode in COMMIT_MODES if commit else CALL_MODES:
+        for mode in COMMIT_MODES if commit else _MODES[point.family]:
             if mode not in modes or mode is Mode.MEANWHILE or (mode is Mode.PAUSE and not _may_stop(point)):
                 continue
             for variant in ("",) if commit else VARIANTS.get(mode, ("",)):

@@ -21,7 +21,7 @@ from slipway.flows.tasks.base import Work
 from slipway.model.run import RunRecord
 from slipway.states.run_machine import RunState
 from slipway.testing import COMMIT
-from slipway.testing.tasks import UNDO
+from slipway.testing.tasks import INSIDE, TASK, UNDO
 
 BASE = "base"
 """The kind of line of a trace that tells what is done in every run of a scenario."""
@@ -235,7 +235,7 @@ def _cause(stage: Stage) -> str:
 
 
 def _is_do(point: Point) -> bool:
-    return point.call != COMMIT and not point.undoing
+    return point.family == TASK and not point.undoing
 
 
 # --- points -------------------------------------------------------------------------------------------------------
@@ -255,7 +255,8 @@ def _points(lines: Sequence[Line], whole: str) -> Iterator[Point]:
         elif kind in ("call", COMMIT):
             call, nth, family, writing = text.split(":")
             if kind == "call":
-                step, undoing = call.removesuffix(UNDO), call.endswith(UNDO)
+                call_of = call.removesuffix(INSIDE)
+                step, undoing = call_of.removesuffix(UNDO), call_of.endswith(UNDO)
             yield Point(Scenario.FORWARD, call, int(nth), family, step, undoing, writing == "1")
 
 
