@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
+from slipway.cli.say import say
 
 if TYPE_CHECKING:
     from slipway.looks.drawing import Drawing
@@ -140,4 +141,4 @@ def _write(options: Options, drawing: Drawing, format_: str) -> None:
         from slipway.looks.dot import as_dot as written
     else:
         from slipway.looks.mermaid import as_mermaid as written
-    click.echo(written(drawing), nl=False)
+    say(written(drawing).rstrip("\n"))

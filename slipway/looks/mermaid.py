@@ -6,7 +6,7 @@ import re
 
 from slipway.looks.drawing import COLOURS, Drawing, Edge, Node, fit
 
-_NO_LETTER = re.compile(r"[^\w \u2026\u201c\u201d.,:/()=-]")
+_NO_LETTER = re.compile(r"[^\w \u2026\u201c\u201d.,/()=-]")
 
 
 def as_mermaid(drawing: Drawing) -> str:

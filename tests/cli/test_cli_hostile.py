@@ -77,6 +77,7 @@ COMMANDS = [
     *((noun, "list") for noun in ("network", "subnet", "port", "security-group")),
     *((noun, "show", HOSTILE) for noun in ("network", "subnet", "port", "security-group")),
     *(("show", f"{HOSTILE}x"), ("nonsense" + HOSTILE,), ("validate", f"{HOSTILE}.yaml"), ("stop", HOSTILE)),
+    *(("events",), ("timeline", "web"), ("graph", "--instance", "web")),
     *(("list", "--verbose"), ("reboot", HOSTILE, "--verbose", "--force"), ("port", "delete", HOSTILE)),
 ]
 
@@ -134,6 +135,8 @@ def test_there_is_one_writer() -> None:
         ("output.py", "sys.stdout.write"),
         # What a guest wrote, as `readable` leaves it.
         ("console.py", "sys.stdout.write"),
+        # The step that is done now, as `shown` leaves it.
+        ("runprogress.py", "sys.stdout.write"),
         # Help, of which every word is ours.
         ("main.py", "click.echo"),
         ("resources.py", "click.echo"),
