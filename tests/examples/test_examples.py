@@ -99,6 +99,17 @@ def test_the_example_of_a_flow_runs() -> None:
     ]
 
 
+def test_the_example_of_asyncio_runs() -> None:
+    program = [sys.executable, "examples/embed_async.py"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "Ann's run: SUCCEEDED",
+        *("  run.start", "  step.start rest", "  step.end rest", "  step.start hello", "  step.end hello", "  run.end"),
+        "three more: SUCCEEDED, SUCCEEDED, SUCCEEDED",
+        "Eve's run: CANCELLED",
+    ]
+
+
 README = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
