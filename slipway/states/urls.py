@@ -30,6 +30,9 @@ def sqlite_url(path: str | os.PathLike[str]) -> str:
 def parsed_url(url: str) -> sa.URL:
     """The parts of a URL of a database that can have the record. Raises `DatabaseUnavailable`."""
     shown = masked_url(url)
+    if "://" not in url:
+        # Older ones of SQLAlchemy repeat it, with the password in it.
+        raise errors.DatabaseUnavailable(f"{shown}: not a database URL that can be used: there is no :// in it")
     try:
         with warnings.catch_warnings():
             # SQLAlchemy only warns of a part of the URL that no driver knows.

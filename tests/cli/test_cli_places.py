@@ -164,7 +164,7 @@ def test_a_damaged_database(where: str, slipway: Call, run_file: FileWriter, tmp
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("nonsense", "nonsense: not a database URL that can be used: Could not parse"),
+        ("nonsense", "nonsense: not a database URL that can be used: there is no :// in it"),
         (
             "foo://host/x",
             "foo://host/x: not a database URL that can be used: the record is in SQLite (sqlite:///FILE) or ",
