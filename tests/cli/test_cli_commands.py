@@ -258,7 +258,7 @@ def test_destroy_that_leaves_something_stuck_is_4(slipway: Call, run_file: FileW
 def test_resume_of_nothing(slipway: Call) -> None:
     done = slipway("resume")
     assert done.exit_code == 0
-    assert done.stdout == "Nothing to do: no instance is unfinished.\n"
+    assert done.stdout == "Nothing to do: no instance or run is unfinished.\n"
     assert in_json(slipway("resume", "--output", "json")) == {"event": "result", "exit_code": 0, "instances": []}
 
 
