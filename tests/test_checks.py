@@ -43,9 +43,9 @@ def test_files_stay_short_enough_to_read() -> None:
 
 
 def test_the_core_stays_small() -> None:
-    """The record, the engine, the compiler and the loader are what a reader must hold in mind."""
+    """The record, with builds and runs, the conductor, the compiler and the loader: what a reader must hold in mind."""
     flows = [
-        ROOT / "slipway" / "flows" / f"{name}.py" for name in ("engine", "run", "effect_task", "compiler", "loader")
+        ROOT / "slipway" / "flows" / f"{name}.py" for name in ("conductor", "run", "effect_task", "compiler", "loader")
     ]
     core = [*(ROOT / "slipway" / "states").glob("*.py"), *flows]
-    assert sum(len(path.read_text().splitlines()) for path in core) < 3600
+    assert sum(len(path.read_text().splitlines()) for path in core) < 4500

@@ -15,7 +15,7 @@ from slipway.flows.retries import waits_of, with_retries
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, Scope
-from slipway.states.ledger import Durability, Intent
+from slipway.states.intent import Durability, Intent
 
 
 class Seat:

@@ -20,7 +20,8 @@ from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
 from slipway.model.request import Host
 from slipway.states import codec, effects, hosts, instances
-from slipway.states.ledger import Durability, Intent, Ledger
+from slipway.states.intent import Durability, Intent
+from slipway.states.ledger import Ledger
 from slipway.states.machines import Move, State
 from slipway.states.store import Transaction
 from slipway.texts import named, said

@@ -17,7 +17,7 @@ from opentelemetry.trace import Span, StatusCode, Tracer
 
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.model.request import Host
-from slipway.states.ledger import Around
+from slipway.states.intent import Around
 
 D = TypeVar("D")
 

@@ -6,7 +6,6 @@ import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from datetime import datetime, timedelta
 from typing import Any
 
 from slipway import errors
@@ -16,11 +15,11 @@ from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import lease, take, who_is_at
 from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
 from slipway.flows.tasks.base import Tools
-from slipway.flows.tasks.catalog import BY_KIND
 from slipway.model.record import Effect, EffectState, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
+from slipway.operations.pruning import prune
 from slipway.states import effects, outbox, runs
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
@@ -287,23 +286,7 @@ class Runs:
 
     def prune(self, *, older_than: float) -> Sequence[RunRecord]:
         """Take runs off the record that ended more than so many seconds ago and have nothing standing; gives which."""
-        check_seconds("the age", older_than)
-        before = self._tools.clock() - timedelta(seconds=older_than)
-        with self._tools.store.write() as tx:
-            old = [run for run in runs.listed(tx) if self._is_over(tx, run, before)]
-            for run in reversed(old):
-                runs.forget(tx, run.id)
-            runs.forget_texts(tx)
-        return old
-
-    @staticmethod
-    def _is_over(tx: Transaction, run: RunRecord, before: datetime) -> bool:
-        if run.ended_at is None or run.ended_at >= before or run.parent_id is not None:
-            return False
-        if RunState(run.state) in (RunState.FAILED, RunState.CANCELLED):
-            return True
-        undoable = (e for e in effects.effects_of(tx, run.id) if e.state is not EffectState.UNDONE)
-        return run.state != RunState.STUCK and not any(_has_undo(effect) for effect in undoable)
+        return prune(self._tools, older_than=older_than)
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -398,12 +381,6 @@ class Runs:
 
 def _given(inputs: Mapping[str, Any] | Given) -> Given:
     return inputs if isinstance(inputs, Given) else Given(inputs)
-
-
-def _has_undo(effect: Effect) -> bool:
-    """Whether an effect that stands could be taken back, by its own task or, for all that is known here, by a step."""
-    task = BY_KIND.get(effect.kind)
-    return task is None or task.undo is not None or task.irreversible
 
 
 def _why(run: RunRecord) -> str:

@@ -74,6 +74,28 @@ _AGAIN = (
 """What is written where an effect that was undone is to be had again."""
 
 
+def row_of(effect: Effect, generation: int, deadline: datetime) -> dict[str, Any]:
+    """What is written of an effect by the worker of that generation, whose lease is until then."""
+    return {
+        "key": effect.key,
+        "instance_id": effect.instance_id or None,
+        "run_id": effect.run_id,
+        "attempt": effect.attempt,
+        "step": effect.step,
+        "slot": effect.slot,
+        "kind": effect.kind,
+        "scope": effect.scope,
+        "host": effect.host,
+        "state": effect.state,
+        "args": effect.args,
+        "result": effect.result,
+        "generation": generation,
+        "deadline": deadline,
+        "started_at": effect.started_at,
+        "finished_at": effect.finished_at,
+    }
+
+
 def _effect(row: Any) -> Effect:
     """The effect; one that nobody understands is stuck, so that what it may use stays held until it is undone."""
     state, scope, error = row.state, row.scope, row.error

@@ -11,124 +11,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
-from enum import Enum, auto
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault, Scope
 from slipway.states import codec, effects, outbox
+from slipway.states.hold import Hold
+from slipway.states.intent import Around, Durability, Intent, PutOff, as_it_is
 from slipway.states.known import Known
-from slipway.states.lease import Lease
+from slipway.states.owner import Owner
 from slipway.states.store import Store, Transaction
 from slipway.texts import named
 
 R = TypeVar("R")
 S = TypeVar("S")
 M = TypeVar("M")
-M_contra = TypeVar("M_contra", contravariant=True)
-
-
-class Owner(Protocol[S, M_contra]):
-    """Whose ledger it is: the row that says who works on it, and that goes from state (`S`) to state by moves (`M`)."""
-
-    @property
-    def id(self) -> str:
-        """What the keys of its effects begin with."""
-
-    @property
-    def names(self) -> tuple[str | None, str | None]:
-        """The ids of its instance and of its run, as its effects bear them."""
-
-    @property
-    def generation(self) -> int:
-        """Which worker's it is: each that takes it over counts one more."""
-
-    @property
-    def worker(self) -> str | None:
-        """The text of that worker's lease."""
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt is under way."""
-
-    @property
-    def state(self) -> S:
-        """Where it stood when it was read."""
-
-    @property
-    def guarded(self) -> effects.Guarded:
-        """The statements that write its effects."""
-
-    def fence(self, tx: Transaction, *, going_on: bool) -> None:
-        """Raise `StaleWorker` where it is another's and, if `going_on`, why nothing more is to be done."""
-
-    def hold(self, tx: Transaction, lease: str) -> None:
-        """Write the worker's lease anew. Raises `StaleWorker`."""
-
-    def now(self, tx: Transaction) -> S:
-        """Where it stands by the record."""
-
-    def may(self, move: M_contra, state: S) -> bool:
-        """Whether a move may come in a state."""
-
-    def advance(
-        self, tx: Transaction, state: S, move: M_contra, at: datetime, *, detail: str, values: dict[str, Any] | None
-    ) -> S:
-        """Move it, by compare-and-swap; gives where to."""
-
-    def decide(self, tx: Transaction, outcome: str) -> None:
-        """Record what is to become of it."""
-
-
-Around: TypeAlias = Callable[[str, str, int], AbstractContextManager[Callable[[str], None]]]
-"""What each "step" and "undo" is done in, with its step and slot, where anybody wants to see it; it gives what is told
-of a failure that is not raised."""
-
-
-class Durability(Enum):
-    """How a step gets on record."""
-
-    LOCAL = auto()
-    """Its effect is rows of our own database: they and `done` are one commit."""
-    FOREIGN = auto()
-    """Its effect is elsewhere: `intended` is committed before it, `done` after it."""
-    RECORDED = auto()
-    """It has no effect; its result is committed, since a resume must find the same one."""
-    WITH_NEXT = auto()
-    """Recorded, in the commit of whatever comes next: before that nothing which lasts can depend on it."""
-    PURE = auto()
-    """It has no effect and can be repeated: nothing is written."""
-
-
-class Intent(Struct, Generic[M], frozen=True):
-    """What is about to be done: the row to be. `args` is all that its undo will need."""
-
-    step: str
-    slot: int
-    kind: str
-    scope: Scope
-    host: str | None
-    args: bytes
-    timeout: float
-    enters: M | None = None
-    leads_to: M | None = None
-    anyway: bool = False
-    """It is to be done at the end as well, whatever came of the rest."""
-
-
-class _PutOff(Struct, Generic[M], frozen=True):
-    """What is to go on record with the next commit; `again`: in place of a row that was undone."""
-
-    done: Effect
-    intent: Intent[M]
-    columns: dict[str, Any]
-    again: bool
 
 
 class Ledger(Generic[S, M]):
@@ -145,22 +47,11 @@ class Ledger(Generic[S, M]):
         grace: float = 60.0,
         known: bool = True,
     ) -> None:
-        """`known` False spares the look-up for an owner that was just made.
-
-        The lease covers `step_timeout` seconds from each commit on, and others give it `grace` seconds more: half of
-        them are for what is between a commit and the next call.
-        """
+        """`known` False spares the look-up for an owner that was just made; `step_timeout`, `grace`: see `Hold`."""
         self._store = store
         self._clock = clock
-        self._monotonic = monotonic
-        self._step_timeout = step_timeout
-        self._grace = grace
-        self._lease = Lease.read(owner.worker) or Lease.begun(0.0, clock=clock, monotonic=monotonic)
-        self._held = self._lease.until - self._lease.ahead
-        """Until when the lease on record is, by the monotonic clock."""
-        self._calls: list[float] = []
-        """By when the calls that are under way are to be back."""
-        self._put_off: list[_PutOff[M]] = []
+        self._hold = Hold(owner.worker, clock=clock, monotonic=monotonic, step_timeout=step_timeout, grace=grace)
+        self._put_off: list[PutOff[M]] = []
         self._lock = threading.RLock()
         self.owner = owner
         self._instance_id, self._run_id = owner.names
@@ -170,8 +61,8 @@ class Ledger(Generic[S, M]):
         self.around: Around | None = None
         self.moved: Callable[[], None] = lambda: None
         """Called after each commit by which a step entered a phase."""
-        self.seal: Callable[[bytes], bytes] = _as_it_is
-        self.unseal: Callable[[bytes], bytes] = _as_it_is
+        self.seal: Callable[[bytes], bytes] = as_it_is
+        self.unseal: Callable[[bytes], bytes] = as_it_is
         """How results are put on record, and read from it, where there is something secret in them."""
         self._known = Known()
         if known:
@@ -224,8 +115,7 @@ class Ledger(Generic[S, M]):
         call: Callable[[Effect, Transaction | None], R],
         columns: Callable[[R], dict[str, Any]],
     ) -> R:
-        until = self._begin_call(intent.timeout)
-        try:
+        with self._hold.call(intent.timeout):
             if durability is Durability.FOREIGN:
                 self._intend(effect, intent)
             else:
@@ -236,8 +126,6 @@ class Ledger(Generic[S, M]):
                     self._keep(self._write_done(tx, effect, intent, self._encoded(result), columns(result), new=True))
                 return result
             result = call(effect, None)
-        finally:
-            self._calls.remove(until)
         if durability is Durability.WITH_NEXT:
             self._remember(effect, intent, self._encoded(result), columns(result))
         elif durability is not Durability.PURE:
@@ -249,7 +137,7 @@ class Ledger(Generic[S, M]):
     def _remember(self, effect: Effect, intent: Intent[M], result: bytes, columns: dict[str, Any]) -> None:
         with self._lock:
             done = self._done(effect, result)
-            self._put_off.append(_PutOff(done, intent, columns, self._known.get(effect.key) is not None))
+            self._put_off.append(PutOff(done, intent, columns, self._known.get(effect.key) is not None))
             self._known.put(done)
 
     def _write_put_off(self, tx: Transaction) -> None:
@@ -259,29 +147,16 @@ class Ledger(Generic[S, M]):
     def _encoded(self, result: Any) -> bytes:
         return self.seal(codec.encode(result))
 
-    def _begin_call(self, seconds: float) -> float:
-        """Have it that a call is under way, to be back after so many seconds; gives by when, for its end."""
-        until = self._monotonic() + seconds
-        self._calls.append(until)
-        return until
-
     def hold(self, seconds: float = 0.0) -> None:
         """Have the lease cover the calls under way and `seconds` from now on, in a commit only where it does not yet.
 
         Raises `StaleWorker`, `StoreError`.
         """
-        until = max([self._monotonic() + seconds, *self._calls])
-        if until <= self._held + self._grace / 2:
-            return
-        with self._lock, self._store.write() as tx:
-            lease = replace(self._lease, until=self._lease.ahead + until)
-            self.owner.hold(tx, lease.text())
-        self._lease, self._held = lease, until
-
-    def _renewed(self) -> datetime:
-        """Until when the lease is by what is about to be written."""
-        self._held = max([self._monotonic() + self._step_timeout, *self._calls])
-        return self._lease.time(self._held)
+        lease = self._hold.longer(seconds)
+        if lease is not None:
+            with self._lock, self._store.write() as tx:
+                self.owner.hold(tx, lease.text())
+            self._hold.written(lease)
 
     def enter(self, event: M) -> None:
         """Enter a phase in a commit of its own, for a step that turns out to have nothing to do."""
@@ -318,7 +193,7 @@ class Ledger(Generic[S, M]):
         of = self.owner.guarded
         update, insert = (of.again_anyway, of.insert_anyway) if anyway else (of.again, of.insert)
         cleared = {"error": None, "held_by": None, "undone_at": None}
-        row = {"b_key": effect.key, **cleared, **self._row(effect)}
+        row = {"b_key": effect.key, **cleared, **effects.row_of(effect, self.generation, self._hold.renewed())}
         there = self._known.get(effect.key) is not None if again is None else again
         self._write(tx, update if there else insert, row, going_on=not anyway)
 
@@ -334,7 +209,12 @@ class Ledger(Generic[S, M]):
             self._write_recorded(tx, done, intent, columns)
             return done
         # What was done is recorded even when a delete came meanwhile: its undo needs the result.
-        values = {"state": done.state, "result": result, "finished_at": done.finished_at, "deadline": self._renewed()}
+        values = {
+            "state": done.state,
+            "result": result,
+            "finished_at": done.finished_at,
+            "deadline": self._hold.renewed(),
+        }
         self._write(tx, self.owner.guarded.done, {"b_key": effect.key, **values}, going_on=False)
         self._lead(tx, intent, columns)
         return done
@@ -358,26 +238,6 @@ class Ledger(Generic[S, M]):
             self.owner.fence(tx, going_on=going_on)
             raise UnexpectedState(f"the ledger's row {values['b_key']} is not as expected")
 
-    def _row(self, effect: Effect) -> dict[str, Any]:
-        return {
-            "key": effect.key,
-            "instance_id": self._instance_id,
-            "run_id": self._run_id,
-            "attempt": effect.attempt,
-            "step": effect.step,
-            "slot": effect.slot,
-            "kind": effect.kind,
-            "scope": effect.scope,
-            "host": effect.host,
-            "state": effect.state,
-            "args": effect.args,
-            "result": effect.result,
-            "generation": self.generation,
-            "deadline": self._renewed(),
-            "started_at": effect.started_at,
-            "finished_at": effect.finished_at,
-        }
-
     @contextmanager
     def _writing(self, *, stepping: bool = False) -> Iterator[Transaction]:
         """A transaction that may move the owner; where it is not committed, nothing is remembered of it here.
@@ -388,7 +248,7 @@ class Ledger(Generic[S, M]):
         """
         before = self.state
         with self._lock, self._known.trying():
-            state, held = self.state, self._held
+            state, held = self.state, self._hold.until
             committed: list[bool] = []
             try:
                 with self._store.write() as tx:
@@ -398,7 +258,7 @@ class Ledger(Generic[S, M]):
             except BaseException:
                 # What is called after the commit (a network's postcommit) may fail as well: then it was committed.
                 if not committed:
-                    self.state, self._held = state, held
+                    self.state, self._hold.until = state, held
                     self._known.take_back()
                 raise
             finally:
@@ -446,8 +306,7 @@ class Ledger(Generic[S, M]):
         try:
             if held_by is not None:
                 return self._write_undone(effect, EffectState.STUCK, f"held by {held_by.key}", held_by.key)
-            until = self._begin_call(self._step_timeout)
-            try:
+            with self._hold.call():
                 self.hold()
                 if durability is Durability.LOCAL:
                     with self._writing() as tx:
@@ -457,8 +316,6 @@ class Ledger(Generic[S, M]):
                     return undone
                 if durability is Durability.FOREIGN:
                     call(effect, None)
-            finally:
-                self._calls.remove(until)
             return self._write_undone(effect, EffectState.UNDONE, None, None)
         except (StaleWorker, StoreError):
             raise
@@ -475,7 +332,13 @@ class Ledger(Generic[S, M]):
         self, tx: Transaction, effect: Effect, state: EffectState, error: str | None, held_by: str | None
     ) -> Effect:
         now = self._clock()
-        values = {"state": state, "error": error, "held_by": held_by, "undone_at": now, "deadline": self._renewed()}
+        values = {
+            "state": state,
+            "error": error,
+            "held_by": held_by,
+            "undone_at": now,
+            "deadline": self._hold.renewed(),
+        }
         self._write(tx, self.owner.guarded.undone, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
@@ -491,8 +354,6 @@ class Ledger(Generic[S, M]):
             self.state = self.owner.now(tx)
             # It followed from the state that it was in.
             self._put_off.clear()
-
-    # --- events ---------------------------------------------------------------------------------------------------
 
     def tell(self, tx: Transaction, type_: str, *, step: str, slot: int | None = None, detail: str = "") -> None:
         """Have an event of a step on record with what else `tx` commits."""
@@ -537,7 +398,3 @@ class Ledger(Generic[S, M]):
 
     def _advance(self, tx: Transaction, event: M, *, detail: str = "", values: dict[str, Any] | None = None) -> None:
         self.state = self.owner.advance(tx, self.state, event, self._clock(), detail=detail, values=values)
-
-
-def _as_it_is(data: bytes) -> bytes:
-    return data

@@ -83,3 +83,10 @@ def test_secrets_of_the_whole_are_secrets_of_its_parts(
     assert run.state == "SUCCEEDED", run.fault
     slipway.close()
     assert b"hunter-2" not in b"".join(path.read_bytes() for path in (tmp_path / "state").glob("slipway.db*"))
+
+
+def test_a_whole_is_pruned_with_its_parts(slipway: Orchestrator, workflow: Workflow, tmp_path: Path) -> None:
+    workflow(make(tmp_path, "two"), name="inner")
+    run = slipway.runs.run(workflow(use("inner") + FAIL))
+    assert [one.id for one in slipway.runs.prune(older_than=0)] == [run.id]
+    assert slipway.runs.list() == []

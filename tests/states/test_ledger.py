@@ -15,7 +15,8 @@ from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import instances
 from slipway.states.effects import effects_of
 from slipway.states.instance_owner import BuildLedger, InstanceOwner
-from slipway.states.ledger import Durability, Intent, Ledger
+from slipway.states.intent import Durability, Intent
+from slipway.states.ledger import Ledger
 from slipway.states.machines import Move, State
 from slipway.states.store import Store
 

@@ -15,7 +15,7 @@ GOOD = '''
 from slipway.flows.tasks.base import Task, Work
 from slipway.flows.tasks.decorator import task
 from slipway.flows.tasks.http import Http
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 
 @task(name="{name}", kind="{kind}", durability=Durability.PURE)

@@ -17,7 +17,7 @@ MINE = '''
 import os, signal
 from pathlib import Path
 from slipway.flows.tasks.decorator import task
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 @task(durability=Durability.RECORDED)
 def words(file: str) -> list[str]:

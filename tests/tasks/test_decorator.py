@@ -12,7 +12,7 @@ from msgspec import Struct
 from slipway.flows.tasks.base import BuildWork, Task, Work
 from slipway.flows.tasks.checks import faults_of
 from slipway.flows.tasks.decorator import task, task_of
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.testing.contracts.task import IrreversibleContract, NoUndoContract, TaskContract
 from tests.tasks.conftest import Do
 

@@ -14,7 +14,7 @@ from slipway.errors import AbortBuild, ConditionFailed, InvalidArguments, RunWai
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.catalog import CATALOG
 from slipway.flows.tasks.flowcontrol import Assert, Log, Pause, Set, Sleep
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.testing.contracts.task import Given, NoUndoContract
 from tests.tasks.conftest import Do
 

@@ -11,7 +11,7 @@ from slipway.errors import InvalidArguments
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.flows.tasks.catalog import CATALOG, SIGNATURES
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 
 class Mark(Struct, frozen=True):

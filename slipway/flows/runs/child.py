@@ -18,7 +18,7 @@ from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
 from slipway.model.run import RunRecord
 from slipway.states import effects, runs
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
 

@@ -20,7 +20,7 @@ from slipway.flows.values import SUCCEEDED, holds, items_of, resolve_all
 from slipway.model.record import Effect, EffectState, Scope
 from slipway.model.run import FAILED_STEP
 from slipway.states import codec
-from slipway.states.ledger import Durability, Intent
+from slipway.states.intent import Durability, Intent
 from slipway.states.run_machine import RunMove
 
 

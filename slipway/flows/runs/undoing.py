@@ -15,7 +15,7 @@ from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, EffectState
 from slipway.model.run import FAILED_STEP
 from slipway.states import codec
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 Call = Callable[[Effect, Any], None]
 

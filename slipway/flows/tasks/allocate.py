@@ -12,7 +12,7 @@ from slipway.model.hostname import host_name
 from slipway.model.machine import Allocation, PortRequest, VifRequirements
 from slipway.model.network import Network, Subnet
 from slipway.model.request import Host, NetworkRequest
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 
 class AllocateNetwork(NetworkTask):

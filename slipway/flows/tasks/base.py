@@ -21,7 +21,7 @@ from slipway.model.record import Effect, Instance, Scope
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.states import codec
-from slipway.states.ledger import Around, Durability
+from slipway.states.intent import Around, Durability
 from slipway.states.machines import Move
 from slipway.states.store import Store, Transaction
 

@@ -12,7 +12,7 @@ from slipway.model.machine import Claim, Placement
 from slipway.model.record import Scope
 from slipway.model.request import Host
 from slipway.states import hosts
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.machines import Move
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from slipway.errors import CommandFailed, CommandsNotAllowed, InvalidArguments, StepTimeout
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.texts import one_line
 
 MOST_BYTES = 64 << 10

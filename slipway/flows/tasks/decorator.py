@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Disk, DiskRequest, DiskRole, Vif
 from slipway.model.record import Scope
 from slipway.model.request import Host, Volume
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.machines import Move
 
 

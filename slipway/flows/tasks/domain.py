@@ -8,7 +8,7 @@ from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Disk, Domain, PowerState, Vif
 from slipway.model.record import Scope
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.machines import Move
 
 

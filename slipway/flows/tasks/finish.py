@@ -10,7 +10,7 @@ from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Vif
 from slipway.model.request import Host
 from slipway.states import hosts, instances
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.machines import Move
 
 

@@ -10,7 +10,7 @@ from slipway.errors import ConditionFailed, RunWaits
 from slipway.flows.tasks.arguments import Duration, seconds_of
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from slipway.errors import InvalidArguments, ServerUnavailable, StepTimeout, Une
 from slipway.flows.tasks.arguments import HttpUrl
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.texts import masked_url, named
 from slipway.yamlfile.mistakes import quoted
 

@@ -13,7 +13,7 @@ from slipway.flows.tasks.arguments import Duration, seconds_of
 from slipway.flows.tasks.base import InstanceVerbs, Task, Tools, Work
 from slipway.model.record import Instance
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.machines import VmState
 
 T = TypeVar("T")

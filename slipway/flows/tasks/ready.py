@@ -12,7 +12,7 @@ from slipway.flows.tasks.domain import ComputeTask
 from slipway.model.machine import PowerState, Vif
 from slipway.model.record import Instance
 from slipway.model.request import Host, Readiness, Sign
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 _SSH = 22
 

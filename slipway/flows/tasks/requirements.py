@@ -8,7 +8,7 @@ from slipway.model.machine import VifRequirements
 from slipway.model.network import Port
 from slipway.model.request import Host
 from slipway.settings import Settings
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 
 class NetworkTask(Task):

@@ -26,7 +26,7 @@ from slipway.flows.tasks.http import send
 from slipway.flows.tasks.instances import verbs_of
 from slipway.model.request import Host
 from slipway.states import runs
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.run_machine import RunState
 from slipway.texts import masked_url
 

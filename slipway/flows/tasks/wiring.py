@@ -17,7 +17,7 @@ from slipway.model.neutron import DHCP_OWNER
 from slipway.model.record import EffectState, Scope
 from slipway.model.request import Host
 from slipway.states.effects import effects_of
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 from slipway.states.store import Transaction
 
 

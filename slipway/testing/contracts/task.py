@@ -25,8 +25,9 @@ from slipway.orchestrator import default_drivers
 from slipway.settings import Settings
 from slipway.states import codec, hosts, instances
 from slipway.states.instance_owner import InstanceOwner
+from slipway.states.intent import Durability, Intent
 from slipway.states.lease import Lease
-from slipway.states.ledger import Durability, Intent, Ledger
+from slipway.states.ledger import Ledger
 from slipway.states.sqlitefile import make_state
 from slipway.states.store import Store
 from slipway.states.urls import sqlite_url

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.request import Host
-from slipway.states.ledger import Durability
+from slipway.states.intent import Durability
 
 
 class RecordName(Task):
