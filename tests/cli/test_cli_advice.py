@@ -298,8 +298,8 @@ CHANGES: dict[str, tuple[Callable[[Path, str], None], str, set[str] | None]] = {
         {OF_WEB, OF_GATE},
     ),
     "rows are damaged": (
-        lambda state, _web: sql(state, "UPDATE effects SET args = 'x' WHERE kind = 'vif'"),
-        "the row of its tap 0 is damaged: .* cannot be read",
+        lambda state, _web: sql(state, "UPDATE effects SET result = 'x' WHERE kind = 'binding'"),
+        "the row of the binding of its port 0 is damaged: .* cannot be read",
         {OF_WEB, OF_GATE},
     ),
     "counters are wrong": (
