@@ -39,7 +39,7 @@ def wrong_with(database: Path) -> list[str]:
             tuple(effect): state
             for state, *effect in db.execute(
                 "SELECT state, instance_id, run_id, step, slot, host FROM effects "
-                "WHERE kind <> 'failed-step' ORDER BY seq"
+                "WHERE kind NOT IN ('failed-step', 'step-items') ORDER BY seq"
             )
         }
         if last != ledger:

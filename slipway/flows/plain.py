@@ -67,7 +67,11 @@ class Plainer:
         if self._left < 0:
             raise ValueError(f"more than {MAX_VALUES} values")
         kind = type(value)
-        if value is None or kind is str or kind is bool or kind is float:
+        if value is None or kind is bool or kind is float:
+            return value
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("a text with a NUL character")
+        if kind is str:
             return value
         if kind is int:
             if not -_LARGEST <= value < _LARGEST:
@@ -84,7 +88,10 @@ class Plainer:
 
 
 def _key(key: Any) -> str:
-    return str.__str__(key) if isinstance(key, str) else str(key)
+    text = str.__str__(key) if isinstance(key, str) else str(key)
+    if "\0" in text:
+        raise ValueError("a text with a NUL character")
+    return text
 
 
 def _scalar(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from slipway.flows.definition import Definition
 from slipway.looks.drawing import Status
 from slipway.model.record import Effect, EffectState
-from slipway.model.run import FAILED_STEP
+from slipway.model.run import FAILED_STEP, NOTES
 
 
 def statuses_of(
@@ -23,7 +23,7 @@ def statuses_of(
     last = {effect.step: effect.attempt for effect in sorted(effects, key=lambda effect: effect.attempt)}
     states: dict[str, set[EffectState]] = {}
     for effect in effects:
-        if effect.attempt == last[effect.step] and effect.kind != FAILED_STEP:
+        if effect.attempt == last[effect.step] and effect.kind not in NOTES:
             states.setdefault(effect.step, set()).add(effect.state)
     begun = _before(definition, {*states, failed})
     for step in (*definition.steps, *definition.finals):

@@ -10,6 +10,10 @@ from slipway.model.record import Fault
 
 FAILED_STEP = "failed-step"
 """The kind of row of a ledger that says of a step that it failed and the run went on."""
+STEP_ITEMS = "step-items"
+"""The kind of row that has the items of a `for_each`, where another process might find them in another order."""
+NOTES = (FAILED_STEP, STEP_ITEMS)
+"""The kinds of rows that say something of a step, and are no effects of it."""
 
 
 class RunRecord(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from slipway.model.run import FAILED_STEP
+from slipway.model.run import NOTES
 
 _TOLD = """
 INSERT INTO events (at, began_at, type, run_id, instance_id, step, slot, attempt, host, detail) VALUES (
@@ -19,7 +19,7 @@ INSERT INTO events (at, began_at, type, run_id, instance_id, step, slot, attempt
 """
 
 # Whoever writes such a row tells why as well.
-_WHEN = f"WHEN (NEW.kind <> '{FAILED_STEP}')"
+_WHEN = f"WHEN (NEW.kind NOT IN {NOTES})"
 
 _SQLITE = (
     "DROP TRIGGER IF EXISTS effects_inserted",

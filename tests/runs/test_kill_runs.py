@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -148,3 +151,27 @@ def _check(scenario: Scenario, run: RunRecord, state: Path, files: Path, point: 
         unsettled = "SELECT key FROM effects WHERE state IN ('intended', 'stuck')"
         left = [key for (key,) in db.execute(unsettled) if not key.endswith(("/ask/0",))]
         assert (left, db.execute("SELECT count(*) FROM runs").fetchone()) == ([], (1,)), point
+
+
+def test_items_that_an_expression_gives_are_the_same_in_another_process(tmp_path: Path) -> None:
+    """In expressions mappings have no order, which another process would find to be another one."""
+    flow, state, files = tmp_path / "flow.yaml", tmp_path / "state", tmp_path / "files"
+    files.mkdir()
+    names = [f"n{number}" for number in range(12)]
+    flow.write_text(
+        f"schema: 1\nname: flow\ninputs: {{names: {{type: map, default: {{{', '.join(f'{n}: 1' for n in names)}}}}}}}\n"
+        "steps:\n  - id: each\n    uses: command\n    for_each: ${{ inputs.names.map(n, n) }}\n"
+        f"    with: {{argv: [touch, '{files}/${{{{ item }}}}']}}\n"
+    )
+    program = (
+        "import sys; from slipway import Orchestrator; from slipway.testing import Fault, Faults, Mode\n"
+        "store = Faults(Fault('commit', Mode.CRASH_AFTER, 13)).store\n"
+        "with Orchestrator(sys.argv[1], allow_commands=True, store=store) as slipway: slipway.runs.run(sys.argv[2])"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(state), str(flow)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert 0 < len(list(files.iterdir())) < len(names)
+    with Orchestrator(state, allow_commands=True) as slipway:
+        (run,) = slipway.runs.resume()
+        assert run.state == "SUCCEEDED", run.fault
+    assert sorted(path.name for path in files.iterdir()) == sorted(names)

@@ -214,3 +214,9 @@ def test_the_library_is_loaded_only_for_expressions() -> None:
         "assert not [name for name in sys.modules if name.startswith('cel')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("value", ["a\0b", {"a\0b": 1}, ["a", "\0"]])
+def test_a_text_that_the_library_would_cut_is_refused(value: Any) -> None:
+    with pytest.raises(ExpressionFailed, match="a text with a NUL character"):
+        evaluate("inputs.a", {("inputs", "a"): value})

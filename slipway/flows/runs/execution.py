@@ -16,7 +16,7 @@ from slipway.flows.tasks.base import RunInfo, Task, Tools, Work
 from slipway.flows.values import SUCCEEDED, Scope
 from slipway.listeners import tell
 from slipway.model.record import Effect, EffectState, Event, Fault
-from slipway.model.run import FAILED_STEP, RunRecord
+from slipway.model.run import FAILED_STEP, NOTES, RunRecord
 from slipway.states import codec
 from slipway.states.run_machine import RunMove, RunState
 from slipway.states.run_owner import RunLedger
@@ -107,7 +107,7 @@ class Execution:
         """Know the results of the steps that are on record, for what is undone, or done at the end, by them."""
         for step in self.steps.values():
             effects = sorted(self.ledger.effects(step.id), key=lambda effect: effect.slot)
-            given = [self.result_of(effect) for effect in effects if effect.result and effect.kind != FAILED_STEP]
+            given = [self.result_of(effect) for effect in effects if effect.result and effect.kind not in NOTES]
             if step.id in self.statuses:
                 continue
             if any(effect.kind == FAILED_STEP and effect.state is EffectState.DONE for effect in effects):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.deadline import within
-from slipway.flows.definition import OnError, StepDefinition
+from slipway.flows.definition import Cel, OnError, StepDefinition
 from slipway.flows.retries import waits_of, with_retries
 from slipway.flows.runs.execution import FAILED, SKIPPED, Execution
 from slipway.flows.runs.hands import side_by_side
@@ -18,7 +18,7 @@ from slipway.flows.runs.inverse import Item
 from slipway.flows.runs.undoing import undo_step
 from slipway.flows.values import SUCCEEDED, holds, items_of, resolve_all
 from slipway.model.record import Effect, EffectState, Scope
-from slipway.model.run import FAILED_STEP
+from slipway.model.run import FAILED_STEP, STEP_ITEMS
 from slipway.states import codec
 from slipway.states.intent import Durability, Intent
 from slipway.states.run_machine import RunMove
@@ -82,9 +82,25 @@ class Step:
         return [e for e in self._run.ledger.effects(self._step.id) if e.state is EffectState.DONE]
 
     def _each(self) -> list[Any]:
-        items = items_of(self._step.for_each, self._run.scope(), self._step.position)
+        items = self._items()
         calls = [partial(self._once, slot, item, index) for slot, (index, item) in enumerate(items)]
         return side_by_side(calls, self._step.parallel, self._executor)
+
+    def _items(self) -> list[tuple[int | str, Any]]:
+        """What it goes over; on record where an expression gives it, for mappings have no order in those."""
+        run, step = self._run, self._step
+
+        def look(_effect: Effect | None = None, _tx: Any = None) -> list[tuple[int | str, Any]]:
+            return items_of(step.for_each, run.scope(), step.position)
+
+        if not isinstance(step.for_each, Cel):
+            return look()
+        return run.ledger.perform(self._note(-2, STEP_ITEMS), Durability.RECORDED, look, list[tuple[int | str, Any]])
+
+    def _note(self, slot: int, kind: str) -> Intent[RunMove]:
+        """A row that says something of the step."""
+        step, final = self._step.id, self._final
+        return Intent[RunMove](step, slot, kind, Scope.INSTANCE, None, b"{}", self._seconds, anyway=final)
 
     def _once(self, slot: int, item: Any = None, index: int | str | None = None) -> Any:
         run, step, task = self._run, self._step, self._task
@@ -157,12 +173,11 @@ class Step:
         """Have it on record that it failed: a resume must not find that it works by now."""
         run, step = self._run, self._step
         failure = StepFailure(type(error).__name__, run.named(error))
-        intent = Intent[RunMove](step.id, -1, FAILED_STEP, Scope.INSTANCE, None, b"{}", self._seconds)
 
         def fail(_effect: Effect, tx: Any) -> StepFailure:
             run.failing(step.id, error, tx)
             return failure
 
-        run.ledger.perform(intent, Durability.LOCAL, fail, StepFailure)
+        run.ledger.perform(self._note(-1, FAILED_STEP), Durability.LOCAL, fail, StepFailure)
         run.ended(step.id, FAILED)
         run.tell("step.error", step.id, message=failure.message)

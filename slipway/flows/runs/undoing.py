@@ -13,7 +13,7 @@ from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.inverse import invert
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, EffectState
-from slipway.model.run import FAILED_STEP
+from slipway.model.run import NOTES
 from slipway.states import codec
 from slipway.states.intent import Durability
 
@@ -50,7 +50,7 @@ def undo_step(run: Execution, step: str) -> None:
 
 def _inverse_of(run: Execution, effect: Effect) -> tuple[Durability, Call] | None:
     """How an effect is taken back, and the call that does it; None where there is nothing to take back."""
-    if effect.kind == FAILED_STEP:
+    if effect.kind in NOTES:
         return Durability.PURE, _nothing
     step, task = run.steps.get(effect.step), run.kinds.get(effect.kind)
     if step is not None and step.revert is not None:
