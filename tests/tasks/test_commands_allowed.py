@@ -78,7 +78,7 @@ def states(place: Path) -> dict[str, str]:
 
 def test_a_run_is_refused_before_anything_is_on_record(place: Path) -> None:
     code, out = typed(place, "run", "touching.yaml", *OWN)
-    assert code == 1, out
+    assert code == 2, out
     assert "step touch of touching runs a command" in out
     assert "--allow-commands" in out
     assert states(place) == {}
@@ -96,7 +96,7 @@ def test_who_does_not_allow_it_leaves_the_run_to_others_and_goes_on_with_the_res
     for file in ("touching.yaml", "plain.yaml"):
         assert typed(place, "run", file, *OWN, "--allow-commands")[0] == -9
     code, out = typed(place, "resume", *OWN)
-    assert code == 1, out
+    assert code == 2, out
     assert "step touch of touching runs a command" in out
     assert states(place) == {"touching": "RUNNING", "plain": "SUCCEEDED"}
     assert not (place / "made").exists()
