@@ -14,7 +14,7 @@ from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.retries import UNDO_RETRIES, with_retries
 from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
-from slipway.flows.tasks.catalog import BY_KIND
+from slipway.flows.tasks.catalog import BY_KIND, no_task
 from slipway.listeners import tell
 from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
@@ -277,7 +277,7 @@ class Run:
 
     def _undo(self, effect: Effect, task: Task | None) -> Effect:
         if task is None or task.undo is None:
-            return self.ledger.undo(effect, Durability.FOREIGN, _no_task, held_by=None)
+            return self.ledger.undo(effect, Durability.FOREIGN, no_task, held_by=None)
         try:
             durability, call = self._undoing(effect, task, self.rest)
         except errors.StoreError:
@@ -350,10 +350,6 @@ class Run:
         self.outcome = None
         self.outputs.clear()
         self._tried.clear()
-
-
-def _no_task(effect: Effect, _tx: Any) -> None:
-    raise errors.UnknownTask(f"no task undoes '{effect.kind}': is the package that brought it still installed?")
 
 
 def _failing(error: Exception) -> Callable[[Effect, Any], None]:

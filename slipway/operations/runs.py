@@ -20,7 +20,7 @@ from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
 from slipway.operations.pruning import prune
-from slipway.states import effects, outbox, runs
+from slipway.states import codec, effects, outbox, runs
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
 
@@ -371,8 +371,6 @@ class Runs:
                 raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{_instead(run)}")
             self._usable(tx, run)
             if fault is not None:
-                from slipway.states import codec
-
                 values = {**values, "fault": codec.encode(fault)}
             values, at = {**values, "waits_for": None}, self._tools.clock()
             detail = fault.message if fault is not None else ""

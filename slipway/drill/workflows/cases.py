@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from slipway.drill.cases import COMMIT_MODES, Case, Point, Scenario
+from slipway.drill.cases import CALL_MODES, COMMIT_MODES, Case, Point, Scenario
 from slipway.testing import COMMIT, Mode
 from slipway.testing.tasks import TASK, WITHIN
 
-CALL_MODES = (
-    Mode.ERROR,
-    Mode.LOST_REPLY,
-    Mode.CRASH_BEFORE,
-    Mode.CRASH_AFTER,
-    Mode.HANG,
-    Mode.PAUSE,
-    Mode.CLOCK_FORWARD,
-    Mode.CLOCK_BACK,
-)
 _MODES = {TASK: CALL_MODES, WITHIN: (Mode.CRASH_BEFORE,)}
 VARIANTS = {Mode.ERROR: ("abort", "transient", "bug", "exit"), Mode.LOST_REPLY: ("transient", "bug")}
 """The classes of what a task raises; one that was refused outright has had no effect."""

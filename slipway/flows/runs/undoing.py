@@ -12,6 +12,7 @@ from slipway.flows.retries import UNDO_RETRIES, with_retries
 from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.inverse import invert
 from slipway.flows.tasks.base import Task
+from slipway.flows.tasks.catalog import no_task
 from slipway.model.record import Effect, EffectState
 from slipway.model.run import NOTES
 from slipway.states import codec
@@ -56,7 +57,7 @@ def _inverse_of(run: Execution, effect: Effect) -> tuple[Durability, Call] | Non
     if step is not None and step.revert is not None:
         return Durability.FOREIGN, _guarded(run, partial(invert, run, step))
     if task is None:
-        return Durability.FOREIGN, _no_task
+        return Durability.FOREIGN, no_task
     if task.undo is None:
         return None
     return task.durability(run.tools, None), _guarded(run, partial(_undo_by, run, task))
@@ -91,7 +92,3 @@ def _undo_by(run: Execution, task: Task, effect: Effect, tx: Any) -> None:
 
 def _nothing(_effect: Effect, _tx: Any) -> None:
     """There is but a row."""
-
-
-def _no_task(effect: Effect, _tx: Any) -> None:
-    raise errors.UnknownTask(f"no task undoes '{effect.kind}': is the package that brought it still installed?")

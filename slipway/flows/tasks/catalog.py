@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from slipway.errors import InvalidRequest
+from slipway.errors import InvalidRequest, UnknownTask
 from slipway.flows.definition import TaskSignature
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
@@ -175,3 +175,8 @@ _begin()
 def arguments_of(effect: Effect) -> Any:
     """What is on record of the arguments of an effect of any task; see `Task.arguments_of`."""
     return BY_KIND[effect.kind].arguments_of(effect)
+
+
+def no_task(effect: Effect, _tx: Any) -> None:
+    """In place of the undo of an effect whose kind no task has. Raises `UnknownTask`."""
+    raise UnknownTask(f"no task undoes '{effect.kind}': is the package that brought it still installed?")
