@@ -30,6 +30,16 @@ def test_every_file_of_tests_is_run() -> None:
     assert {path for path in there if path not in collected} == set()
 
 
+def test_nothing_built_or_downloaded_is_kept() -> None:
+    """What a benchmark or a tool left behind gets in by `git add` alone."""
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    paths = [ROOT / name for name in kept.split("\0") if name]
+    binaries = {".whl", ".gz", ".zip", ".db", ".qcow2", ".log", ".pyc", ".so"}
+    wrong = [path.name for path in paths if path.is_file() and path.suffix in binaries]
+    assert not wrong
+    assert not [path.name for path in paths if path.is_file() and path.stat().st_size > 1_000_000]
+
+
 def test_files_stay_short_enough_to_read() -> None:
     """But for the catalogue of errors and the Python API, which things are looked up in."""
     long = {
