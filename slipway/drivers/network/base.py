@@ -123,11 +123,21 @@ class NetworkDriver(Protocol):
     def create_network(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Network:
         """Make a network."""
 
+    def update_network(
+        self, context: Context, network_id: str, *, tx: Transaction | None = None, **attributes: Any
+    ) -> Network:
+        """Change what is named. Raises `NetworkNotFound`, and what the service refuses."""
+
     def delete_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a network that no port is on. Raises `NetworkNotFound`, `NetworkInUse`."""
 
     def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
         """Make a subnet."""
+
+    def update_subnet(
+        self, context: Context, subnet_id: str, *, tx: Transaction | None = None, **attributes: Any
+    ) -> Subnet:
+        """Change what is named; addresses that ports have stay. Raises `SubnetNotFound`, and what the service refuses."""
 
     def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a subnet that no port has an address of. Raises `SubnetNotFound`, `SubnetInUse`."""
@@ -141,6 +151,9 @@ class NetworkDriver(Protocol):
         self, context: Context, *, tx: Transaction | None = None, **attributes: Any
     ) -> SecurityGroupRule:
         """Add a rule to a security group."""
+
+    def delete_security_group_rule(self, context: Context, rule_id: str, *, tx: Transaction | None = None) -> None:
+        """Take a rule away. Raises `SecurityGroupRuleNotFound`."""
 
     def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a security group that no port uses. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""

@@ -57,6 +57,13 @@ class NeutronNetwork:
         """Make a network."""
         return self._create(context, "networks", "network", conversion.network, attributes)
 
+    def update_network(
+        self, context: Context, network_id: str, *, tx: Transaction | None = None, **attributes: Any
+    ) -> Network:
+        """Change what is named. Raises `NetworkNotFound`, and what Neutron refuses."""
+        path, body = _path("networks", network_id, errors.NetworkNotFound), conversion.request(attributes)
+        return self._one(context, "PUT", path, "network", conversion.network, body, absent=errors.NetworkNotFound)
+
     def delete_network(self, context: Context, network_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a network that no port is on. Raises `NetworkNotFound`, `NetworkInUse`."""
         self._delete(context, "networks", network_id, errors.NetworkNotFound)
@@ -73,6 +80,13 @@ class NeutronNetwork:
     def create_subnet(self, context: Context, *, tx: Transaction | None = None, **attributes: Any) -> Subnet:
         """Make a subnet."""
         return self._create(context, "subnets", "subnet", conversion.subnet, attributes)
+
+    def update_subnet(
+        self, context: Context, subnet_id: str, *, tx: Transaction | None = None, **attributes: Any
+    ) -> Subnet:
+        """Change what is named; addresses that ports have stay. Raises `SubnetNotFound`, and what Neutron refuses."""
+        path, body = _path("subnets", subnet_id, errors.SubnetNotFound), conversion.request(attributes)
+        return self._one(context, "PUT", path, "subnet", conversion.subnet, body, absent=errors.SubnetNotFound)
 
     def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a subnet that no port has an address of. Raises `SubnetNotFound`, `SubnetInUse`."""
@@ -203,6 +217,10 @@ class NeutronNetwork:
     ) -> SecurityGroupRule:
         """Add a rule to a security group."""
         return self._create(context, "security-group-rules", "security_group_rule", conversion.rule, attributes)
+
+    def delete_security_group_rule(self, context: Context, rule_id: str, *, tx: Transaction | None = None) -> None:
+        """Take a rule away. Raises `SecurityGroupRuleNotFound`."""
+        self._delete(context, "security-group-rules", rule_id, errors.SecurityGroupRuleNotFound)
 
     def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a security group that no port uses. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""

@@ -61,6 +61,13 @@ class NetworksContract(ServiceContract):
             driver.create_network(service.user, name="net", shared=True)
         assert list(driver.list_networks(service.user, name="net")) == []
 
+    def test_a_network_is_changed(self, service: Service, driver: NetworkDriver, network: Network) -> None:
+        changed = driver.update_network(service.user, network.id, name="renamed", mtu=1400)
+        assert (changed.id, changed.name, changed.mtu) == (network.id, "renamed", 1400)
+        assert service.driver().show_network(service.user, network.id) == changed
+        with raises(errors.NetworkNotFound, network.id):
+            driver.update_network(service.stranger, network.id, name="taken")
+
     def test_a_network_in_use_stays(
         self, service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
     ) -> None:
@@ -124,6 +131,30 @@ class NetworksContract(ServiceContract):
         assert [each.id for each in driver.list_subnets(service.user, network_id=other.id)] == [second.id]
         assert {each.id for each in driver.list_subnets(service.user)} == {subnet.id, second.id}
 
+    def test_a_subnet_is_changed_and_its_ports_keep_their_addresses(
+        self, service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
+    ) -> None:
+        port = driver.create_port(service.user, network_id=network.id, fixed_ips=[{"ip_address": "10.0.0.50"}])
+        changed = driver.update_subnet(
+            service.user,
+            subnet.id,
+            gateway_ip=None,
+            allocation_pools=[{"start": "10.0.0.10", "end": "10.0.0.20"}],
+            dns_nameservers=["10.0.0.9"],
+            host_routes=[{"destination": "10.1.0.0/16", "nexthop": "10.0.0.9"}],
+        )
+        assert changed.allocation_pools == (AllocationPool("10.0.0.10", "10.0.0.20"),)
+        assert (changed.gateway_ip, changed.dns_nameservers) == (None, ("10.0.0.9",))
+        assert changed.host_routes == (HostRoute("10.1.0.0/16", "10.0.0.9"),)
+        assert list(service.driver().list_subnets(service.user, network_id=network.id)) == [changed]
+        assert driver.show_port(service.user, port.id).fixed_ips == port.fixed_ips
+        emptied = driver.update_subnet(service.user, subnet.id, dns_nameservers=[], host_routes=[])
+        assert (emptied.dns_nameservers, emptied.host_routes) == ((), ())
+        with raises(errors.OutOfBoundsAllocationPool):
+            driver.update_subnet(service.user, subnet.id, allocation_pools=[{"start": "10.0.0.2", "end": "10.0.1.9"}])
+        with raises(errors.SubnetNotFound, subnet.id):
+            driver.update_subnet(service.stranger, subnet.id, gateway_ip=None)
+
     def test_a_subnet_in_use_stays(
         self, service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
     ) -> None:
@@ -182,6 +213,11 @@ class NetworksContract(ServiceContract):
         (seen,) = service.driver().list_security_groups(service.user, name="web")
         assert rule in seen.rules
         assert len(seen.rules) == 3
+        driver.delete_security_group_rule(service.user, rule.id)
+        (seen,) = service.driver().list_security_groups(service.user, name="web")
+        assert rule not in seen.rules
+        with raises(errors.SecurityGroupRuleNotFound, rule.id):
+            driver.delete_security_group_rule(service.user, rule.id)
         assert list(driver.list_security_groups(service.stranger, name="web")) == []
         driver.delete_security_group(service.user, group.id)
         with raises(errors.SecurityGroupNotFound, group.id):
