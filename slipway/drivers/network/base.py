@@ -137,7 +137,7 @@ class NetworkDriver(Protocol):
     def update_subnet(
         self, context: Context, subnet_id: str, *, tx: Transaction | None = None, **attributes: Any
     ) -> Subnet:
-        """Change what is named; addresses that ports have stay. Raises `SubnetNotFound`, and what the service refuses."""
+        """Change what is named; ports keep their addresses. Raises `SubnetNotFound`, and what the service refuses."""
 
     def delete_subnet(self, context: Context, subnet_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a subnet that no port has an address of. Raises `SubnetNotFound`, `SubnetInUse`."""
