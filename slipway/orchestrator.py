@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
     from slipway.operations.lifecycle import Builder
+    from slipway.operations.mends import Mend
+    from slipway.operations.repair import Mended, Repair, Selection
     from slipway.operations.runs import Runs
     from slipway.runfile import RunFile
     from slipway.stacks.changes import Changes, RunResult
@@ -462,6 +464,90 @@ class Orchestrator:
 
         Watch(self._tools, on_event).run(stopping)
 
+    # --- mending --------------------------------------------------------------------------------------------------
+
+    def audit(self) -> tuple[Finding, ...]:
+        """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
+        from slipway.operations import audit as auditing
+
+        return auditing.audit(self._tools)
+
+    def plan_repair(
+        self,
+        name: str | None = None,
+        *,
+        project: str | None = None,
+        stack: str | None = None,
+        host: str | None = None,
+    ) -> tuple[Mend, ...]:
+        """What `repair` would do about each difference that an audit finds; changes nothing."""
+        return self._repair.plan(self._selected(name, project, stack, host))
+
+    def repair(
+        self,
+        name: str | None = None,
+        *,
+        project: str | None = None,
+        stack: str | None = None,
+        host: str | None = None,
+        losing: bool = True,
+        on_event: Listener = lambda _event: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[Mended, ...]:
+        """Mend what an audit finds of an instance, a stack or a host (all, where none is said), without a stop of a
+        guest where that can be; gives what became of each difference.
+
+        What should run (ACTIVE on record, and `autostart`) runs afterwards. What is ours and nobody's is taken away,
+        and a disk that is gone made anew, unless `losing` is false: then nothing is done by which anything is lost.
+        What cannot be mended is in the result, not raised. Raises `InstanceNotFound`, `HostNotFound`, and `ValueError`
+        where more than one is said.
+        """
+        selection = self._selected(name, project, stack, host)
+        return self._repair.mend(selection, losing=losing, notify=on_event, stopping=stopping)
+
+    def up(
+        self,
+        *,
+        on_event: Listener = lambda _event: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[Mended, ...]:
+        """After a restart of hosts: have all run that should, on networks that are there. Nothing is lost by it."""
+        return self.repair(losing=False, on_event=on_event, stopping=stopping)
+
+    def keep_up(
+        self,
+        on_mended: Callable[[Mended], None],
+        *,
+        every: float = 10.0,
+        on_event: Listener = lambda _event: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Do `up` again `every` so many seconds until `stopping` is true; what cannot be mended is tried ever less."""
+        from slipway.operations.limits import check_seconds
+        from slipway.operations.upkeep import keep_up
+
+        check_seconds("every", every)
+        keep_up(self._repair, self._tools, on_mended, every=every, notify=on_event, stopping=stopping)
+
+    @_Once
+    def _repair(self) -> Repair:
+        from slipway.operations.repair import Repair
+
+        return Repair(self._tools, self._builder)
+
+    def _selected(self, name: str | None, project: str | None, stack: str | None, host: str | None) -> Selection:
+        from slipway.operations.repair import Selection
+
+        if sum(one is not None for one in (name, stack, host)) > 1:
+            raise ValueError("an instance, a stack or a host: only one of them can be named")
+        if name is not None:
+            return Selection(instance_id=self.show(name, project=project).instance.id)
+        if host is not None:
+            with self._store.read() as tx:
+                if not hosts.there(tx, host):
+                    raise errors.HostNotFound(f"no host {host} is on record")
+        return Selection(stack=stack, project=project if stack is not None else None, host=host)
+
     # --- taking back ----------------------------------------------------------------------------------------------
 
     def delete(
@@ -682,12 +768,6 @@ class Orchestrator:
         from slipway.states.inspection import misfits
 
         return tuple(misfits(self._store))
-
-    def audit(self) -> tuple[Finding, ...]:
-        """The record against what every driver holds, both ways; changes nothing and is safe at any time."""
-        from slipway.operations import audit as auditing
-
-        return auditing.audit(self._tools)
 
 
 @cache

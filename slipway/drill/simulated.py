@@ -68,7 +68,7 @@ class WiringFiles:
 
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Make the entry, or make it again."""
-        self._put("dhcp", vif.port_id, instance_id=instance_id, server=server.mac_address)
+        self._put("dhcp", vif.port_id, instance_id=instance_id, network_id=vif.network_id, server=server.mac_address)
 
     def refresh_dhcp(self, vifs: Sequence[Vif], server: Port) -> None:
         """Do nothing: no more is kept of an entry than whose it is."""
@@ -107,10 +107,15 @@ class WiringFiles:
         self._file(kind, name).unlink(missing_ok=True)
 
     def _list(self, kind: str) -> Sequence[Wired]:
-        return [Wired(path.stem) for path in sorted((self._directory / kind).glob("*.json"))]
+        return [_wired(path) for path in sorted((self._directory / kind).glob("*.json"))]
 
     def _file(self, kind: str, name: str) -> Path:
         return self._directory / kind / f"{name}.json"
+
+
+def _wired(path: Path) -> Wired:
+    content = json.loads(path.read_text())
+    return Wired(path.stem, content.get("fault", ""), content.get("network_id") or content.get("instance_id", ""))
 
 
 class RemoteNetwork(EmbeddedNetwork):

@@ -317,6 +317,10 @@ class StartImpossible(ComputeError):
     """Something that the domain needs to be started is gone; the text says what."""
 
 
+class RepairImpossible(SlipwayError):
+    """Something that is gone cannot be made again, or not now; the text says why and what else can be done."""
+
+
 class DomainNotFound(ComputeError):
     """The hypervisor has no such domain."""
 

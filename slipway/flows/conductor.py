@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -42,13 +43,14 @@ class Conductor:
         self,
         definition: Callable[[str], Definition],
         tools: Tools,
-        change_power: Callable[[Run, Shutdown], None],
+        change_power: Callable[..., None],
         *,
         executor: Executor | None = None,
     ) -> None:
         """`definition` gives a workflow by its name, when a build first goes forward by it.
 
-        `change_power` brings an instance to rest that is to be stopped or started.
+        `change_power` brings an instance to rest that is to be stopped, started or repaired; it takes the run, and how
+        to stop it as `shutdown`.
 
         With an `executor` the branches of a flow run side by side in it, one after the other otherwise. Builds must not
         run in the same executor: they would wait for their own tasks.
@@ -68,10 +70,12 @@ class Conductor:
         stopping: Callable[[], bool] = lambda: False,
         new: bool = False,
         shutdown: Shutdown = GRACEFUL,
+        mend: Callable[[Run], None] | None = None,
     ) -> Instance:
         """Bring the instance to rest: ACTIVE, ERROR, or DELETED when a delete came between; gives it as it is then.
 
-        `new`: nothing of it is on record yet but its row. `shutdown`: how it is stopped where it is to be. Raises
+        `new`: nothing of it is on record yet but its row. `shutdown`: how it is stopped where it is to be; `mend`: how
+        it is repaired where it is to be, when that is not all of it. Raises
         `BuildInterrupted` when it was stopped before it came to rest, or when the record could not be written: then it
         can be resumed, here or elsewhere.
         """
@@ -90,7 +94,7 @@ class Conductor:
         powering = ledger.state.powering
         about = {"slipway.instance.id": instance.id, "slipway.instance.name": instance.name}
         with tools.traced("build", about) as ledger.around:
-            self._to_rest(run, shutdown, new=new)
+            self._to_rest(run, mend or partial(self._change_power, shutdown=shutdown), new=new)
         if bears_secrets(instance.request):
             tools.store.scrub()
         if owner.rested and not powering:
@@ -98,7 +102,7 @@ class Conductor:
         with self.tools.store.read(once=True) as tx:
             return instances.get(tx, instance.id)
 
-    def _to_rest(self, run: Run, shutdown: Shutdown, *, new: bool) -> None:
+    def _to_rest(self, run: Run, change: Callable[[Run], None], *, new: bool) -> None:
         self._here.building = {*self.building_here, run.instance.id}
         try:
             if new:
@@ -107,7 +111,7 @@ class Conductor:
                 self._recall(run)
             while not run.ledger.state.at_rest:
                 if run.ledger.state.powering:
-                    self._change_power(run, shutdown)
+                    change(run)
                 elif run.outcome is None:
                     self._forward(run)
                 if run.outcome is not None:
@@ -131,6 +135,8 @@ class Conductor:
         if run.ledger.state.deleting:
             run.outcome = Outcome.DELETE
             run.tell("instance.delete.start")
+        elif run.ledger.state.unwinding:
+            run.outcome = Outcome.ABORT
         elif not run.ledger.state.building:
             return
         elif outcome is not None:
@@ -234,8 +240,12 @@ def _reschedule(run: Run, _stuck: list[Effect]) -> None:
 
 
 def _abort(run: Run, stuck: list[Effect]) -> None:
+    again = run.ledger.state.unwinding
     run.ledger.conclude(Move.REVERTED, detail=f"{len(stuck)} stuck" if stuck else "", values=_AT_REST)
-    run.tell("instance.create.error", message=_cause(run))
+    if again:
+        run.tell("instance.repair.error" if stuck else "instance.repair.end", message=f"{len(stuck)} stuck")
+    else:
+        run.tell("instance.create.error", message=_cause(run))
 
 
 def _delete(run: Run, stuck: list[Effect]) -> None:

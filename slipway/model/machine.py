@@ -135,10 +135,15 @@ class Vif(Struct, frozen=True):
 
 
 class Wired(Struct, frozen=True):
-    """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything."""
+    """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything.
+
+    `of`: whose it is, a tap's instance or the network of a DHCP entry. `joined`: whether a guest has the tap open.
+    """
 
     name: str
     fault: str = ""
+    of: str = ""
+    joined: bool = True
 
 
 class Acceleration(StrEnum):

@@ -176,7 +176,7 @@ class InstanceRequest(Struct, frozen=True):
     `networks` None: nothing was said, so the project's only network is taken; empty: no network at all.
     `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
     `ssh_keys` are public keys, each a line as in `authorized_keys`. `disks` has the size in bytes of each further disk,
-    or the volume that it is.
+    or the volume that it is. `autostart`: where its domain has ended by itself, or with its host, it is started again.
     """
 
     name: Name
@@ -196,6 +196,7 @@ class InstanceRequest(Struct, frozen=True):
     ssh_keys: tuple[PublicKey, ...] = ()
     files: tuple[InjectedFile, ...] = ()
     wait_for: tuple[Readiness, ...] = ()
+    autostart: bool = True
 
 
 DEFAULT_ZONE = "nova"
@@ -204,7 +205,16 @@ DEFAULT_ZONE = "nova"
 SIMULATED_CALLS = (
     *("spawn", "destroy", "stop", "start", "power_state", "console_log", "guest_addresses", "list_domains", "watch"),
     *("platform_for_instance", "write_definition", "delete_definition", "list_definitions", "macs_for_instance"),
-    *("dhcp_options_for_instance", "create_disk", "delete_disk", "list_disks", "resume", "obstacles"),
+    *(
+        "dhcp_options_for_instance",
+        "create_disk",
+        "delete_disk",
+        "list_disks",
+        "resume",
+        "obstacles",
+        "redefine",
+        "reconnect",
+    ),
 )
 """The calls that a simulated host can be told to fail."""
 

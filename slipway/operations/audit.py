@@ -203,12 +203,21 @@ def _effects(
             yield _finding(Difference.MISSING, thing, words.missing(thing), effect.instance_id)
             continue
         instance = record.instances[effect.instance_id]
-        said = _unlike(held[thing], instance)
+        said = _unlike(_with_guest(thing, held, instance), instance)
         if wrong := words.different(thing, said, instance):
             yield replace(_finding(Difference.DIFFERENT, thing, wrong, instance.id), state=said.state)
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
             yield _orphaned(thing)
+
+
+def _with_guest(thing: Thing, held: Mapping[Thing, Held], instance: Instance) -> Held:
+    """What is said of a thing; wrong with a tap is as well that the guest, which runs, has it not open."""
+    said = held[thing]
+    domain = held.get(Thing("domain", instance.host, instance.id, instance.id))
+    if said.joined or domain is None or domain.state is not PowerState.RUNNING:
+        return said
+    return replace(said, fault="; ".join(filter(None, (said.fault, "its guest is not joined to it"))))
 
 
 def _orphaned(thing: Thing) -> Finding:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.conductor import Conductor
+from slipway.flows.run import Run
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
@@ -216,11 +218,11 @@ class Builder:
         stopping: Callable[[], bool] = lambda: False,
         *,
         new: bool = False,
-        shutdown: Shutdown = GRACEFUL,
+        **how: Any,
     ) -> Instance:
         """Have the conductor bring it to rest; what stops it is an ordinary error to our caller."""
         try:
-            return self._conductor.build(instance, notify=notify, stopping=stopping, new=new, shutdown=shutdown)
+            return self._conductor.build(instance, notify=notify, stopping=stopping, new=new, **how)
         except errors.BuildInterrupted as stop:
             self._drop(instance, stop)
             raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
@@ -263,6 +265,26 @@ class Builder:
                 raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")
             self._to_rest(taken, notify)
         return self._to_rest(begun, notify, shutdown=shutdown)
+
+    def repair(
+        self,
+        instance_id: str,
+        mend: Callable[[Run], None],
+        notify: Listener,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Instance:
+        """Mend an instance at rest by `mend`, which brings it to rest; gives it as it is then.
+
+        Raises `InstanceNotFound`, `InstanceBusy` where somebody is at it, `UnexpectedState`, `NotFinished`,
+        `HostElsewhere`.
+        """
+        with self._tools.store.write() as tx:
+            found = self._find(tx, instance_id, None)
+            self.check_here(tx, found)
+            if not _at_rest(found):
+                raise errors.InstanceBusy(f"instance {found.name} is not at rest: {who_is_at(found)}")
+            begun = self._begin(tx, found, Move.REPAIR)
+        return self._to_rest(begun, notify, stopping, mend=mend)
 
     def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance:
         state = State(instance.vm_state, instance.task_state)

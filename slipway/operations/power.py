@@ -1,29 +1,23 @@
-"""Stop, start and reboot: what is done to a domain that was built, and in which state that leaves its instance."""
+"""Stop, start, reboot and repair: what is done to what was built, and in which state that leaves its instance."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
 
 from slipway import errors
-from slipway.drivers.compute.base import ComputeDriver
-from slipway.drivers.deadline import within
-from slipway.drivers.registry import HostDrivers
 from slipway.flows.run import Run
 from slipway.model.machine import ENDED, PowerState
-from slipway.model.record import Effect, EffectState, Fault
-from slipway.model.request import Shutdown
-from slipway.operations.refresh import rejoin, release
+from slipway.model.record import Fault
+from slipway.model.request import GRACEFUL, Shutdown
+from slipway.operations.audit import Finding
+from slipway.operations.hands import Hands
+from slipway.operations.mender import Mender, should_run
 from slipway.operations.settle import set_wired, settle
-from slipway.operations.things import missing_disks
-from slipway.operations.wired import check_ports
 from slipway.states.machines import Move, State, TaskState
 from slipway.texts import said
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +25,35 @@ _ASK_AGAIN = 10.0
 """Seconds after which a guest that still runs is asked once more: it may not have listened yet (Nova: the same)."""
 
 
-def change_power(run: Run, shutdown: Shutdown) -> None:
-    """Bring an instance to rest whose state says that it is to be stopped, started or both; see `PowerChange`."""
-    PowerChange(run, shutdown).bring_to_rest()
+_WORDS = {
+    TaskState.POWERING_OFF: "power_off",
+    TaskState.POWERING_ON: "power_on",
+    TaskState.REBOOTING: "reboot",
+    TaskState.REPAIRING: "repair",
+}
+
+
+def change_power(run: Run, shutdown: Shutdown = GRACEFUL, findings: Sequence[Finding] | None = None) -> None:
+    """Bring an instance to rest whose state says that it is to be stopped, started or repaired; see `PowerChange`."""
+    PowerChange(run, shutdown, findings).bring_to_rest()
 
 
 class PowerChange:
-    """One stop, start or reboot that this worker has to bring to its end; to do it again is safe."""
+    """One stop, start, reboot or repair that this worker has to bring to its end; to do it again is safe."""
 
-    def __init__(self, run: Run, shutdown: Shutdown) -> None:
+    def __init__(self, run: Run, shutdown: Shutdown, findings: Sequence[Finding] | None) -> None:
+        """`findings`: what a repair is to mend; None: whatever there is."""
         self._run = run
         self._shutdown = shutdown
-        self._word, self._steps = {
-            TaskState.POWERING_OFF: ("power_off", (self._off, self._let_go)),
-            TaskState.POWERING_ON: ("power_on", (self._look, self._on)),
-            TaskState.REBOOTING: ("reboot", (self._look, self._off, self._on)),
-        }[TaskState(run.ledger.state.task_state or "")]
+        doing = TaskState(run.ledger.state.task_state or "")
+        self._word = _WORDS[doing]
+        self._hands = hands = Hands(run, self._word)
+        self._steps = {
+            TaskState.POWERING_OFF: (self._off, self._let_go),
+            TaskState.POWERING_ON: (hands.look, hands.start),
+            TaskState.REBOOTING: (hands.look, self._off, hands.start),
+            TaskState.REPAIRING: (Mender(hands, findings).mend,),
+        }[doing]
 
     def bring_to_rest(self) -> None:
         """Do it. Whatever came of it, the instance is then in the state in which its domain was seen last.
@@ -76,13 +83,15 @@ class PowerChange:
     def _rest(self, error: Exception | None) -> None:
         run = self._run
         seen, unseen = self._seen()
-        event = Move.HALTED if seen in ENDED else Move.RUNS
         error = error or unseen
+        # A repair that failed has not made it an instance that is not to run.
+        kept = self._word == _WORDS[TaskState.REPAIRING] and error is not None and should_run(run)
+        event = Move.HALTED if seen in ENDED and not kept else Move.RUNS
         fault = None
         if error is not None:
             fault = Fault(type(error).__name__, said(error), self._word, run.tools.clock())
         detail = f"{self._word}: {fault.type}: {fault.message}" if fault else ""
-        also = partial(set_wired, run.tools, run.instance.id, event is Move.RUNS)
+        also = partial(set_wired, run.tools, run.instance.id, seen not in ENDED)
         values = {"worker": None, "fault": None}
         run.ledger.conclude(event, detail=detail, values=values, fault=fault, also=also)
         if seen is PowerState.PAUSED:
@@ -94,7 +103,7 @@ class PowerChange:
         """What the domain does now, one that is gone does not run; where nobody can say, nothing has changed."""
         before = PowerState.SHUTDOWN if State(self._run.ledger.state.vm_state, None).stopped else PowerState.RUNNING
         try:
-            return self._power_state(), None
+            return self._hands.power_state(), None
         except (errors.StaleWorker, errors.StoreError, errors.InstanceDeleting):
             raise
         except errors.DomainNotFound as error:
@@ -104,21 +113,6 @@ class PowerChange:
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Before a guest is ended that is to run again: whether all that its start needs is there, and is its own."""
-        run = self._run
-        self._check()
-        check_ports(run.instance, list(reversed(run.ledger.effects())), run.tools.drivers.network)
-        self._check()
-        done = [effect for effect in run.ledger.effects() if effect.state is EffectState.DONE]
-        with within(run.tools.settings.step_timeout):
-            gone = list(missing_disks(run.instance.id, done, self._drivers().disk))
-        gone += self._ask(lambda compute: compute.obstacles(run.instance.id))
-        if gone:
-            raise errors.StartImpossible(f"{run.instance.name} cannot be started: {'; '.join(gone)}")
-        # A host that cannot join its NICs would not do so later either.
-        self._join()
-
     def _off(self) -> None:
         run = self._run
         if not self._shutdown.force:
@@ -126,15 +120,15 @@ class PowerChange:
             timeout = self._shutdown.timeout
             if self._asked(run.tools.settings.shutdown_timeout if timeout is None else timeout):
                 return
-        self._ask(lambda compute: compute.stop(run.instance.id, force=True))
-        if not self._becomes(lambda state: state in ENDED):
+        self._hands.ask(lambda compute: compute.stop(run.instance.id, force=True))
+        if not self._hands.becomes(lambda state: state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
 
     def _wake(self) -> None:
         """Have a guest that is paused go on, for frozen it cannot be asked; one that cannot go on is ended."""
         with suppress(errors.ComputeError):
-            if self._power_state() is PowerState.PAUSED:
-                self._ask(lambda compute: compute.resume(self._run.instance.id))
+            if self._hands.power_state() is PowerState.PAUSED:
+                self._hands.ask(lambda compute: compute.resume(self._run.instance.id))
 
     def _asked(self, patience: float) -> bool:
         """Ask the guest to shut down, and again; whether it did in time."""
@@ -144,85 +138,23 @@ class PowerChange:
             if self._asked_once(min(_ASK_AGAIN, give_up - now), again=again):
                 return True
             again = True
-        return self._power_state() in ENDED
+        return self._hands.power_state() in ENDED
 
     def _asked_once(self, seconds: float, *, again: bool) -> bool:
         """Ask, and look whether it ends. Raises what the hypervisor answers where that is no sign of its ending."""
         try:
-            self._ask(lambda compute: compute.stop(self._run.instance.id, force=False))
+            self._hands.ask(lambda compute: compute.stop(self._run.instance.id, force=False))
         except errors.ComputeError:
             # Asked before, it may be just ending, and nobody can ask it any more.
             with suppress(errors.ComputeError):
-                if again and self._becomes(lambda state: state in ENDED, seconds=seconds):
+                if again and self._hands.becomes(lambda state: state in ENDED, seconds=seconds):
                     return True
             raise
-        return self._becomes(lambda state: state in ENDED, seconds=seconds)
-
-    def _on(self) -> None:
-        run = self._run
-        self._join()
-        if self._power_state() is PowerState.PAUSED:
-            self._ask(lambda compute: compute.resume(run.instance.id))
-        else:
-            self._release()
-            self._ask(lambda compute: compute.start(run.instance.id))
-        if not self._becomes(lambda state: state is PowerState.RUNNING or state in ENDED):
-            raise errors.StepTimeout(f"the domain of {run.instance.name} did not run in time")
-        if (state := self._power_state()) in ENDED:
-            raise errors.ComputeError(f"the domain of {run.instance.name} is {state} instead of running")
-
-    def _join(self) -> None:
-        """Before a guest can send anything: the host may have been started anew since it was built."""
-        drivers = self._drivers()
-        if not drivers.wiring.local:
-            network, effects = self._run.tools.drivers.network, self._run.ledger.effects()
-            with within(self._run.tools.settings.step_timeout):
-                rejoin(list(reversed(effects)), drivers.wiring, network, self._check_joining)
-            self._check()
-            self._run.under_way.pop(self._word, None)
+        return self._hands.becomes(lambda state: state in ENDED, seconds=seconds)
 
     def _let_go(self) -> None:
         """What an ended guest has leased is nobody's; where that cannot be said now it is when it is started."""
         try:
-            self._release()
+            self._hands.release()
         except errors.WiringError:
             log.info("the leases of instance %s", self._run.instance.id, exc_info=True)
-
-    def _release(self) -> None:
-        wiring = self._drivers().wiring
-        if not wiring.local:
-            with within(self._run.tools.settings.step_timeout):
-                release(self._run.ledger.effects(), wiring, self._check)
-
-    def _becomes(self, wanted: Callable[[PowerState], bool], *, seconds: float | None = None) -> bool:
-        tools = self._run.tools
-        give_up = tools.monotonic() + (tools.settings.step_timeout if seconds is None else seconds)
-        while not wanted(self._power_state()):
-            if tools.monotonic() >= give_up:
-                return False
-            tools.sleep(tools.settings.poll_interval)
-        return True
-
-    def _power_state(self) -> PowerState:
-        return self._ask(lambda compute: compute.power_state(self._run.instance.id))
-
-    def _ask(self, question: Callable[[ComputeDriver], T]) -> T:
-        """What the hypervisor answers, if it may be asked."""
-        self._check()
-        with within(self._run.tools.settings.step_timeout):
-            return question(self._drivers().compute)
-
-    def _check_joining(self, effect: Effect) -> None:
-        self._check()
-        self._run.under_way[self._word] = effect
-
-    def _check(self) -> None:
-        """Raise where a next call is not to be made: by a worker that has not the instance any more, or is to stop."""
-        self._run.check_going_on()
-        self._run.ledger.check()
-        self._run.ledger.hold(self._run.tools.settings.step_timeout)
-
-    def _drivers(self) -> HostDrivers:
-        if self._run.host is None:
-            raise LookupError(f"{self._run.instance.name} has no host on record")
-        return self._run.tools.drivers.on(self._run.host)

@@ -84,16 +84,24 @@ def outdated(store: Store, drivers: Drivers) -> Iterator[tuple[str, str, str]]:
             log.info("network %s on host %s", follower.network_id, follower.host, exc_info=True)
 
 
+NICS = frozenset({Plug.kind, FilterPort.kind, ServeDhcp.kind})
+"""The kinds of what joins a NIC to its host."""
+
+
 def rejoin(
-    effects: Sequence[Effect], wiring: WiringDriver, network: NetworkDriver, check: Callable[[Effect], None]
+    effects: Sequence[Effect],
+    wiring: WiringDriver,
+    network: NetworkDriver,
+    check: Callable[[Effect], None],
+    kinds: frozenset[str] = NICS,
 ) -> None:
     """Have an instance's NICs plugged, filtered and served again, as the network says now: its host may have lost that.
 
-    `effects` are the instance's, in their order. `check` is called before each call, and raises where this worker must
-    do nothing more. Raises `WiringError`, or what the network service does.
+    `effects` are the instance's, in their order; those of other `kinds` are passed over. `check` is called before each
+    call, and raises where this worker must do nothing more. Raises `WiringError`, or what the network service does.
     """
     for effect in effects:
-        if effect.state is not EffectState.DONE or effect.kind not in (Plug.kind, FilterPort.kind, ServeDhcp.kind):
+        if effect.state is not EffectState.DONE or effect.kind not in kinds & NICS:
             continue
         arguments = arguments_of(effect)
         vif: Vif = arguments.service.vif if effect.kind == ServeDhcp.kind else arguments.vif

@@ -36,10 +36,15 @@ class Thing(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """What a driver says of a thing that it holds: what is wrong with it, and what a domain does."""
+    """What a driver says of a thing that it holds: what is wrong with it, and what a domain does.
+
+    `of`: whose it is by the thing itself, where its name does not say it. `joined`: whether a guest has the tap open.
+    """
 
     fault: str = ""
     state: PowerState | None = None
+    of: str = ""
+    joined: bool = True
 
 
 class Silence(Struct, frozen=True):
@@ -201,7 +206,7 @@ def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
 
 def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for tap in drivers.on(host).wiring.list_taps():
-        yield Thing("vif", host.name, "", tap.name), Held(tap.fault)
+        yield Thing("vif", host.name, "", tap.name), Held(tap.fault, of=tap.of, joined=tap.joined)
 
 
 def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
@@ -211,7 +216,7 @@ def _filters(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
 
 def _dhcp(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for served in drivers.on(host).wiring.list_dhcp():
-        yield Thing("dhcp", host.name, "", served.name), Held(served.fault)
+        yield Thing("dhcp", host.name, "", served.name), Held(served.fault, of=served.of)
 
 
 ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[Thing, Held]]]]] = (

@@ -41,11 +41,16 @@ def check_ports(instance: Instance, ledger: Sequence[Effect], network: NetworkDr
     for vif in bound(ledger):
         port = network.show_port(ADMIN, vif.port_id)
         if port.device_id != instance.id:
-            raise errors.PortInUse(
-                f"port {port.name or port.id} was taken from {instance.name}: its device_id is "
-                f"{port.device_id or 'empty'}; give it back (slipway port update {port.id} --device-id {instance.id}), "
-                f"or delete the instance"
-            )
+            raise taken_from(instance, port)
+
+
+def taken_from(instance: Instance, port: Port) -> errors.PortInUse:
+    """What is said of a NIC's port that is somebody else's by now."""
+    return errors.PortInUse(
+        f"port {port.name or port.id} was taken from {instance.name}: its device_id is "
+        f"{port.device_id or 'empty'}; give it back (slipway port update {port.id} --device-id {instance.id}), "
+        f"or delete the instance"
+    )
 
 
 def _check(tx: Transaction, port: Port, changes: Mapping[str, object] | None) -> None:

@@ -133,7 +133,7 @@ def make_request(
         ssh_keys=tuple(keypairs[name] for name in entry.get("keypairs", ()) if name in keypairs),
         files=tuple(InjectedFile(path, file["content"], **only(file, "mode")) for path, file in files),
         wait_for=tuple(_wait_for(entry.get("wait_for", {}))),
-        **only(entry, "user_data", "zone", "host"),
+        **only(entry, "user_data", "zone", "host", "autostart"),
     )
 
 

@@ -130,6 +130,12 @@ def effects_of(tx: Transaction, owner_id: str) -> Sequence[Effect]:
     return [_effect(row) for row in tx.execute(_OF_OWNER, {"id": owner_id})]
 
 
+def amend(tx: Transaction, effect: Effect) -> None:
+    """Write anew with which arguments an effect is on record, and what it gave."""
+    changed = sa.update(effects).where(effects.c.key == effect.key)
+    tx.execute(changed.values(args=effect.args, result=effect.result))
+
+
 def forget_standing(tx: Transaction, owner_id: str) -> None:
     """Take off the ledger what nothing takes back, once all else is: who tries again has every step done anew."""
     tx.execute(sa.delete(effects).where(_OWN, effects.c.state != EffectState.UNDONE), {"id": owner_id})

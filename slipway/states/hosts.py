@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from slipway import errors
 from slipway.model.machine import Claim
@@ -205,6 +205,20 @@ def release(tx: Transaction, instance_id: str, host: str) -> None:
         )
     )
     tx.execute(_NOWHERE, {"b_id": instance_id})
+
+
+def count_anew(tx: Transaction, host: str, *claimed: Claim) -> None:
+    """Have these claims on record, whether or not the host has so much left, and its counters be the sum of all."""
+    for one in claimed:
+        there = tx.scalar(sa.select(claims.c.host).where(claims.c.instance_id == one.instance_id))
+        if there is None:
+            tx.execute(claims.insert(), asdict(one))
+    total = sa.select(*(sa.func.coalesce(sa.func.sum(claims.c[name]), 0) for name in ("vcpus", "memory", "disk")))
+    # Locked first: a claim changes the counters and is not seen before its commit.
+    tx.execute(sa.select(hosts.c.name).where(hosts.c.name == host).with_for_update())
+    vcpus, memory, disk = tx.execute(total.where(claims.c.host == host)).one()
+    counted = {"vcpus_used": int(vcpus), "memory_used": int(memory), "disk_used": int(disk)}
+    tx.execute(hosts.update().where(hosts.c.name == host).values(**counted))
 
 
 def claim_of(tx: Transaction, instance_id: str) -> Claim | None:

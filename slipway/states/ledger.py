@@ -342,6 +342,27 @@ class Ledger(Generic[S, M]):
         self._write(tx, self.owner.guarded.undone, {"b_key": effect.key, **values}, going_on=False)
         return replace(effect, state=state, error=error, held_by=held_by, undone_at=now)
 
+    def amend(self, changed: Sequence[Effect]) -> None:
+        """Write anew, in one commit, the arguments and results of effects that stand: what they name was made anew.
+
+        Raises `StaleWorker`, `InstanceDeleting`.
+        """
+        with self._writing() as tx:
+            self.owner.fence(tx, going_on=True)
+            for effect in changed:
+                effects.amend(tx, effect)
+                self._known.put(effect)
+
+    def adopt(self, intent: Intent[M]) -> None:
+        """Have an effect on record that is there already, though nobody knows what it gave: an undo takes it away.
+
+        Raises `StaleWorker`, `InstanceDeleting`.
+        """
+        there = replace(self._planned(intent), state=EffectState.DONE, finished_at=self._clock())
+        with self._writing() as tx:
+            self._write_new(tx, there, anyway=False)
+            self._known.put(there)
+
     def check(self) -> None:
         """Raise `StaleWorker` or `InstanceDeleting` where this worker must do nothing more."""
         with self._store.read() as tx:

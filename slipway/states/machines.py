@@ -33,6 +33,7 @@ class TaskState(StrEnum):
     POWERING_OFF = "POWERING_OFF"
     POWERING_ON = "POWERING_ON"
     REBOOTING = "REBOOTING"
+    REPAIRING = "REPAIRING"
     DELETING = "DELETING"
 
 
@@ -63,8 +64,13 @@ class State(NamedTuple):
 
     @property
     def powering(self) -> bool:
-        """Whether the domain of an instance that was built is stopped, started, or both."""
+        """Whether the domain of an instance that was built is stopped, started, both, or mended."""
         return self in POWERING
+
+    @property
+    def unwinding(self) -> bool:
+        """Whether what is left of an instance that failed is being taken back once more."""
+        return self == UNWINDING
 
     @property
     def deleting(self) -> bool:
@@ -86,6 +92,7 @@ class Move(StrEnum):
     STOP = "stop"
     START = "start"
     REBOOT = "reboot"
+    REPAIR = "repair"
     RUNS = "runs"
     HALTED = "halted"
     SUSPENDED = "suspended"
@@ -122,7 +129,9 @@ REBOOTING = State(VmState.ACTIVE, TaskState.REBOOTING)
 FROM_PAUSED = tuple(
     State(VmState.PAUSED, task) for task in (TaskState.POWERING_OFF, TaskState.POWERING_ON, TaskState.REBOOTING)
 )
-POWERING = (POWERING_OFF, POWERING_ON, REBOOTING, *FROM_PAUSED)
+REPAIRING = {at: State(at.vm_state, TaskState.REPAIRING) for at in (ACTIVE, PAUSED, STOPPED)}
+UNWINDING = State(VmState.ERROR, TaskState.REPAIRING)
+POWERING = (POWERING_OFF, POWERING_ON, REBOOTING, *FROM_PAUSED, *REPAIRING.values())
 
 
 def _deleting(vm_state: VmState) -> State:
@@ -146,6 +155,12 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
     Transition(Move.STOP, (PAUSED,), FROM_PAUSED[0], "the guest goes on, so that it can be asked to shut down"),
     Transition(Move.START, (PAUSED,), FROM_PAUSED[1], "the domain goes on"),
     Transition(Move.REBOOT, (PAUSED,), FROM_PAUSED[2], "the domain goes on, is stopped and started"),
+    *(
+        Transition(Move.REPAIR, (at,), to, "what its host or the network service has lost of it is made again")
+        for at, to in REPAIRING.items()
+    ),
+    Transition(Move.REPAIR, (ERROR,), UNWINDING, "what could not be undone is tried once more"),
+    Transition(Move.REVERTED, (UNWINDING,), ERROR, "it was tried once more"),
     Transition(Move.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
     Transition(Move.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
     Transition(Move.HALTED, (ACTIVE, PAUSED), STOPPED, "the domain ended by itself, and nobody was at the instance"),
@@ -156,10 +171,10 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
         Transition(Move.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
         for vm, sources in (
             (VmState.BUILDING, (*PHASES, REVERTING, _deleting(VmState.BUILDING))),
-            (VmState.ACTIVE, (ACTIVE, POWERING_OFF, REBOOTING, _deleting(VmState.ACTIVE))),
-            (VmState.PAUSED, (PAUSED, *FROM_PAUSED, _deleting(VmState.PAUSED))),
-            (VmState.STOPPED, (STOPPED, POWERING_ON, _deleting(VmState.STOPPED))),
-            (VmState.ERROR, (ERROR, _deleting(VmState.ERROR))),
+            (VmState.ACTIVE, (ACTIVE, POWERING_OFF, REBOOTING, REPAIRING[ACTIVE], _deleting(VmState.ACTIVE))),
+            (VmState.PAUSED, (PAUSED, *FROM_PAUSED, REPAIRING[PAUSED], _deleting(VmState.PAUSED))),
+            (VmState.STOPPED, (STOPPED, POWERING_ON, REPAIRING[STOPPED], _deleting(VmState.STOPPED))),
+            (VmState.ERROR, (ERROR, UNWINDING, _deleting(VmState.ERROR))),
         )
     ),
     Transition(Move.DELETED, DELETING, DELETED, "everything was undone: the name and the addresses are free"),

@@ -46,6 +46,8 @@ def test_a_busy_state_has_exits_for_success_failure_delete_and_recovery(state: S
         assert {exits[Move.RUNS], exits[Move.HALTED]} == {machines.ACTIVE, machines.STOPPED}
     elif state == machines.REVERTING:
         assert {Move.REVERTED, Move.RESCHEDULE} <= set(exits)
+    elif state.unwinding:
+        assert set(exits) == {Move.REVERTED, Move.DELETE}, "what fails is stuck again"
     else:
         onward = set(exits) - {Move.FAIL, Move.DELETE}
         assert len(onward) == 1, "one way on"

@@ -79,6 +79,19 @@ class ComputeDriver(Protocol):
     def resume(self, instance_id: str) -> None:
         """Let the domain go on. Not paused: nothing happens. Raises `DomainNotFound`."""
 
+    def redefine(self, domain: Domain) -> None:
+        """Have the domain be as it was defined, without ending or starting it; absent: it is defined.
+
+        Where it runs, NICs and disks that it lost come back, NICs that somebody added go, and it has its vCPUs and its
+        memory again. Raises `ComputeError` for what only a stop would change.
+        """
+
+    def reconnect(self, instance_id: str, mac: str) -> None:
+        """Have a NIC of a running domain join its tap again, which was made anew: the guest sees it go and come back.
+
+        Raises `ComputeError` where the guest does not let go of it.
+        """
+
     def obstacles(self, instance_id: str) -> Sequence[str]:
         """What keeps the domain from being started once it has ended, in words: what it needs and is gone.
 

@@ -97,6 +97,25 @@ class SimCompute:
         self._calls.enter("resume")
         self._set(instance_id, PowerState.RUNNING, where=(PowerState.PAUSED,))
 
+    def redefine(self, domain: Domain) -> None:
+        """Have the domain be as its XML says, and go on with what it does. Absent: it is defined, and shut off."""
+        self._calls.enter("redefine")
+        made = self._read(domain)
+        with self._domains.locked():
+            present = self._domains.get(domain.instance_id)
+            if present is None:
+                self._check_fits(made)
+            elif present.owner != OWNER:
+                raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
+            self._domains.put(
+                domain.instance_id, replace(made, state=present.state if present else PowerState.SHUTDOWN)
+            )
+
+    def reconnect(self, instance_id: str, mac: str) -> None:
+        """Nothing happens: no simulated guest has a tap open."""
+        self._calls.enter("reconnect")
+        self._get(instance_id)
+
     def obstacles(self, instance_id: str) -> Sequence[str]:
         """None: no kernel is opened, and the disks are another driver's."""
         self._calls.enter("obstacles")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -15,10 +16,12 @@ from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
+from slipway.drivers.compute.libvirt.conform import conform, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import faults, obstacles
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
+from slipway.drivers.deadline import left
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
@@ -38,6 +41,9 @@ _CRASHES = {
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED),
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_CRASHED),
 }
+
+_LET_GO = 15.0
+"""Seconds that a guest may take to let go of a NIC."""
 
 _WITH_ALL_THAT_IS_KEPT = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -97,6 +103,46 @@ class LibvirtCompute:
     def resume(self, instance_id: str) -> None:
         """Let the domain go on, out of a pause or out of its guest's sleep."""
         self._change(f"resuming the domain of instance {instance_id}", instance_id, _resume)
+
+    def redefine(self, domain: Domain) -> None:
+        """Define it from its XML once more, and change what runs as far as libvirt can while it runs."""
+        parse_domain_xml(self._host.name, domain)
+
+        def redefine(libvirtd: libvirt.virConnect) -> None:
+            present = _find(libvirtd, domain.instance_id)
+            if present is not None and _owner(present) != self._owner:
+                raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
+            defined = self._define(libvirtd, domain)
+            if defined.isActive():
+                conform(defined, domain.xml)
+
+        self._connection.ask(f"defining domain {domain.name} again", redefine, within=CHANGE)
+
+    def reconnect(self, instance_id: str, mac: str) -> None:
+        """Detach the NIC, which opens its tap but once, and attach it again. Nothing else of the guest is touched."""
+        what = f"reconnecting NIC {mac} of instance {instance_id}"
+
+        def xml(flags: int) -> str | None:
+            return self._connection.ask(
+                what, lambda libvirtd: nic_of(self._existing(libvirtd, instance_id).XMLDesc(flags), mac)
+            )
+
+        kept = xml(libvirt.VIR_DOMAIN_XML_INACTIVE) or xml(0)
+        if kept is None:
+            raise ComputeError(f"{self._host.name}: the domain of instance {instance_id} has no NIC {mac}")
+        if (device := xml(0)) is not None:
+            self._change(
+                what, instance_id, lambda domain: domain.detachDeviceFlags(device, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            )
+            give_up = time.monotonic() + left(_LET_GO)
+            while xml(0) is not None:
+                if time.monotonic() >= give_up:
+                    raise ComputeError(
+                        f"{self._host.name}: the guest does not let go of its NIC {mac}, whose tap is gone: it may not "
+                        f"have booted yet, or not know hot-plugging; a reboot mends it"
+                    )
+                time.sleep(0.2)
+        self._change(what, instance_id, lambda domain: domain.attachDeviceFlags(kept, libvirt.VIR_DOMAIN_AFFECT_LIVE))
 
     def obstacles(self, instance_id: str) -> Sequence[str]:
         """A definition that somebody has taken away, and the files that are gone of those that it names."""

@@ -31,7 +31,10 @@ _MODULES = {"vlan": "8021q", "vxlan": "vxlan", "bridge": "bridge"}
 
 
 class Link(Struct, frozen=True):
-    """A link. `owner` is what its alias says after our tag, None where it is not ours; `master` the bridge's index."""
+    """A link. `owner` is what its alias says after our tag, None where it is not ours; `master` the bridge's index.
+
+    `joined`: something is at its other end; a tap's is the process that has it open.
+    """
 
     index: int
     name: str
@@ -40,6 +43,7 @@ class Link(Struct, frozen=True):
     master: int | None
     mtu: int
     up: bool
+    joined: bool
 
 
 class Kernel:
@@ -144,6 +148,7 @@ class Kernel:
             master=found.get("master"),
             mtu=found.get("mtu"),
             up=bool(found["flags"] & _IFF_UP),
+            joined=bool(found.get("carrier")),
         )
 
     def _address(self, name: str) -> str:

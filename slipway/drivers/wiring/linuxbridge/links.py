@@ -105,7 +105,9 @@ class Links:
         what = "the taps cannot be listed"
         with kernel_of(self._host.name, self._host.netns, self._installation, what) as kernel:
             taps = sorted((link for link in kernel.of_kind("tun") if _is_tap(link)), key=lambda tap: tap.name)
-            return [Wired(tap.name, "; ".join(_faults(kernel, tap))) for tap in taps]
+            return [
+                Wired(tap.name, "; ".join(_faults(kernel, tap)), (tap.owner or ("",))[0], tap.joined) for tap in taps
+            ]
 
     def release_bridge(self, bridge: str) -> None:
         """Delete the bridge when it is ours and nothing but its uplink is in it: the last NIC in it was no tap."""

@@ -201,13 +201,13 @@ class DhcpServers:
         if served is None or not served.vifs:
             return ()
         if served.idle:
-            return [Wired(vif.port_id) for vif in served.vifs]
+            return [Wired(vif.port_id, of=network_id) for vif in served.vifs]
         if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
             return ()
         fault = links.fault(served.server, served.server_addresses())
         if not process.works_by(configuration(served, inner_name(served.server.id))):
             fault = "its server works by another configuration than it was told"
-        return [Wired(vif.port_id, fault) for vif in served.vifs]
+        return [Wired(vif.port_id, fault, network_id) for vif in served.vifs]
 
     @contextmanager
     def _held(self, network_id: str, *, make: bool = True) -> Iterator[str | None]:

@@ -1,0 +1,49 @@
+"""Bring a domain that runs back to how it was defined, as far as a hypervisor can while its guest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libvirt
+from lxml import etree
+
+from slipway.drivers.compute.shape import Shape, shape_of
+
+_LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+
+
+def conform(domain: libvirt.virDomain, xml: str) -> None:
+    """Give it the vCPUs, memory, NICs and disks of `xml`; take away what NICs it has besides.
+
+    Disks that somebody else has attached stay: a guest may have them mounted. Raises libvirt's errors.
+    """
+    wanted, found = shape_of(xml), shape_of(domain.XMLDesc(0))
+    for device in _missing(xml, wanted, found):
+        domain.attachDeviceFlags(device, _LIVE)
+    for mac in found.macs - wanted.macs:
+        domain.detachDeviceFlags(nic_of(domain.XMLDesc(0), mac), _LIVE)
+    if found.vcpus != wanted.vcpus:
+        domain.setVcpusFlags(wanted.vcpus, _LIVE)
+    if found.memory != wanted.memory:
+        domain.setMemoryFlags(wanted.memory >> 10, _LIVE)
+
+
+def nic_of(xml: str, mac: str) -> str | None:
+    """The NIC with this MAC in a domain's XML, as it is attached; None where there is none."""
+    for device in etree.fromstring(xml).iterfind("devices/interface"):
+        address = device.find("mac")
+        if address is not None and (address.get("address") or "").lower() == mac.lower():
+            for alias in device.iterfind("alias"):
+                device.remove(alias)
+            return str(etree.tostring(device, encoding="unicode"))
+    return None
+
+
+def _missing(xml: str, wanted: Shape, found: Shape) -> Iterator[str]:
+    for mac in wanted.macs - found.macs:
+        if device := nic_of(xml, mac):
+            yield device
+    for disk in etree.fromstring(xml).iterfind("devices/disk"):
+        source = disk.find("source")
+        if source is not None and source.get("file") in wanted.disks - found.disks:
+            yield str(etree.tostring(disk, encoding="unicode"))
