@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -137,7 +138,7 @@ def check(flow: Path, state: Path, names: Path, good: bool, point: str) -> None:
         found = slipway.audit()
     assert (run.state, found) == ("SUCCEEDED" if good else "FAILED", ()), point
     assert there == ([("web", "STOPPED")] if good else []), point
-    assert [name.read_text() for name in names.iterdir()] == (['{"name":"web"}'] if good else []), point
+    assert [json.loads(name.read_bytes()) for name in names.iterdir()] == ([{"name": "web"}] if good else []), point
     with closing(sqlite3.connect(state / "slipway.db")) as db:
         unsettled = db.execute("SELECT key FROM effects WHERE state IN ('intended', 'stuck')").fetchall()
     assert unsettled == [], point

@@ -250,7 +250,6 @@ def test_the_workflows_that_come_along_are_right() -> None:
         (b"\xef\xbb\xbf" + HEAD.encode(), ":1:1: the file begins with a byte order mark: save it as UTF-8 without one"),
         (b"a: " * 100_000, ":1:5: not valid YAML: mapping values are not allowed in this context"),
         (b"[" * 500, ":1:33: nested more than 32 levels deep"),
-        (b"[" * 100_000, ":1:1001: not valid YAML: exceeded maximum nesting depth"),
         (b"- " * 100_000, ":1:65: nested more than 32 levels deep"),
         (b"? " * 100_000, ":1:3: a key must be a text, not a list or a mapping"),
         (b"", ": the file is empty"),
@@ -263,6 +262,18 @@ def test_what_is_no_workflow_at_all(tmp_path: Path, content: bytes, said: str) -
     with pytest.raises(InvalidFile) as caught:
         load_definition(file, CATALOG)
     assert caught.value.problems == (f"{file}{said}",)
+
+
+def test_what_is_nested_deeper_than_the_parser_looks_ahead(tmp_path: Path) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_bytes(b"[" * 100_000)
+    with pytest.raises(InvalidFile) as caught:
+        load_definition(file, CATALOG)
+    # LibYAML has a bound of its own since 0.2.6, which it meets before its first event.
+    assert caught.value.problems in (
+        (f"{file}:1:33: nested more than 32 levels deep",),
+        (f"{file}:1:1001: not valid YAML: exceeded maximum nesting depth",),
+    )
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
