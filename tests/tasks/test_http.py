@@ -76,6 +76,17 @@ def test_the_answer_is_a_record(do: Do, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "kind"), [({}, "application/json"), ({"content-type": "application/x+json"}, "application/x+json")]
+)
+def test_json_is_sent_as_such_by_every_version_of_the_library(
+    do: Do, url: str, records: Records, given: dict[str, str], kind: str
+) -> None:
+    do(Http(), {"url": url, "method": "PUT", "headers": given, "json": {"a": [1, "ä"]}})
+    ((_method, _path, headers, body),) = records.seen
+    assert (headers["content-type"], body) == (kind, '{"a":[1,"ä"]}'.encode())
+
+
+@pytest.mark.parametrize(
     ("method", "given", "sent"),
     [
         ("GET", {}, None),
@@ -216,6 +227,10 @@ def test_a_charset_that_nobody_knows_does_no_harm(do: Do) -> None:
         ),
         ({"url": "http://a/", "headers": {"a": "ä"}}, 'http: header "a" has signs that no header may have'),
         ({"url": "http://a/", "json": 1, "body": "x"}, "http: json and body exclude each other"),
+        (
+            {"url": "http://a/", "json": {"a": [float("nan")]}},
+            "http: json has what JSON has not: Out of range float values are not JSON compliant",
+        ),
         ({"url": "http://a/", "expect": "200"}, "http: expect must be a list or an integer or null, not a text"),
         ({"url": "http://a/", "headers": {"a": 1}}, "http: headers[...] must be a text, not an integer"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_format
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -82,10 +83,12 @@ class Http(Task):
         """
         method = method.upper()
         _check(url, method, headers, json, body)
-        if method not in _SAFE and not any(name.lower() == "idempotency-key" for name in headers):
-            headers = {**headers, "Idempotency-Key": work.effect.key}
+        if json is not None:
+            headers, body = _with_default(headers, "Content-Type", "application/json"), _encoded(json)
+        if method not in _SAFE:
+            headers = _with_default(headers, "Idempotency-Key", work.effect.key)
         what = f"{method} {masked_url(url)}"
-        answer = send(what, work.deadline - work.tools.monotonic(), method, url, headers, json, body)
+        answer = send(what, work.deadline - work.tools.monotonic(), method, url, headers, body)
         expected = expect if isinstance(expect, tuple) else (expect,) if expect is not None else range(200, 300)
         if answer.status in expected:
             return answer
@@ -109,8 +112,21 @@ def _check(url: str, method: str, headers: Mapping[str, str], json: Any, body: s
         raise InvalidArguments("http: json and body exclude each other")
 
 
+def _with_default(headers: Mapping[str, str], name: str, value: str) -> Mapping[str, str]:
+    given = any(one.lower() == name.lower() for one in headers)
+    return headers if given else {**headers, name: value}
+
+
+def _encoded(value: Any) -> str:
+    """As JSON: versions of the library that sends it differ in how, and in whether they send a NaN."""
+    try:
+        return json_format.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise InvalidArguments(f"http: json has what JSON has not: {error}") from error
+
+
 def send(
-    what: str, seconds: float, method: str, url: str, headers: Mapping[str, str], json: Any = None, body: Any = None
+    what: str, seconds: float, method: str, url: str, headers: Mapping[str, str], body: str | None = None
 ) -> HttpResponse:
     """The answer to a request, which messages call `what`, whatever its status.
 
@@ -121,10 +137,9 @@ def send(
 
     def call() -> HttpResponse:
         # An answer that grows when it is unpacked could be of any size.
-        given = {"Accept-Encoding": "identity", **headers}
-        content = {"content": body} if json is None else {"json": json}
-        with httpx.Client(timeout=seconds) as client, client.stream(method, url, headers=given, **content) as response:
-            return _kept(response)
+        whole = {"Accept-Encoding": "identity", **headers}
+        with httpx.Client(timeout=seconds) as client, client.stream(method, url, headers=whole, content=body) as answer:
+            return _kept(answer)
 
     try:
         if seconds > 0:
