@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -63,12 +64,8 @@ class Verbs:
                 return True
             return False
 
-        try:
+        with _let_go(halted):
             built = self._builder.create(request, _nobody, workflow=workflow, stopping=stopping)
-        except errors.NotFinished:
-            if halted:
-                raise halted[0] from None
-            raise
         if built.vm_state == VmState.ERROR:
             raise errors.InstanceFailed(f"building instance {built.name} failed: {_fault(built)}")
         return built
@@ -98,11 +95,13 @@ class Verbs:
 
     def stop(self, instance_id: str, *, force: bool, timeout: float | None) -> Instance:
         """See `InstanceVerbs`."""
-        return self._builder.change_power(Move.STOP, instance_id, None, _nobody, Shutdown(force, timeout))
+        with _let_go():
+            return self._builder.change_power(Move.STOP, instance_id, None, _nobody, Shutdown(force, timeout))
 
     def start(self, instance_id: str) -> Instance:
         """See `InstanceVerbs`."""
-        return self._builder.change_power(Move.START, instance_id, None, _nobody, GRACEFUL)
+        with _let_go():
+            return self._builder.change_power(Move.START, instance_id, None, _nobody, GRACEFUL)
 
     def power_changed(self, instance_id: str, since: datetime) -> bool:
         """See `InstanceVerbs`."""
@@ -123,10 +122,23 @@ class Verbs:
             return instances.find_by_key(tx, project, key)
 
     def _gone(self, instance: Instance, timeout: float | None) -> Instance:
-        gone = self._builder.delete(instance.id, None, _nobody, timeout)
+        with _let_go():
+            gone = self._builder.delete(instance.id, None, _nobody, timeout)
         if gone.vm_state == VmState.ERROR:
             raise errors.UndoFailed(f"instance {gone.name} cannot be deleted: {_fault(gone)}")
         return gone
+
+
+@contextmanager
+def _let_go(halted: Sequence[BaseException] = ()) -> Iterator[None]:
+    """What keeps an instance from coming to rest here, such as a record that cannot be written, is no failure of the
+    step: the run is let go with it, and goes on with `resume`. `halted`: why it was to stop, where it was."""
+    try:
+        yield
+    except errors.NotFinished as error:
+        if halted:
+            raise halted[0] from None
+        raise errors.BuildInterrupted(str(error)) from error
 
 
 def _keys(key: str) -> Any:

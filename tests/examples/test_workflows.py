@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from slipway.flows.runs.prepared import Given
 from slipway.flows.tasks.catalog import load_tasks
 from slipway.model.run import RunRecord
 from slipway.testing import Fault, Faults, Mode, crashed
-from tests.examples.services import Services, served
+from tests.examples.services import Services
 
 WORKFLOWS = Path(__file__).parents[2] / "examples" / "workflows"
 AGENT = "http://10.20.0.{}:9100"
@@ -39,6 +39,8 @@ class Example(NamedTuple):
 
 WEB = [{"old": f"web-{n}", "new": f"web-{n}b"} for n in (1, 2, 3)]
 BACKENDS = {f"http://lb/backends/web-{n}": {"address": f"10.20.0.{n + 1}"} for n in (1, 2, 3)}
+FIRST = {"http://lb/backends/web-1": {"address": "10.20.0.2"}}
+REPLACING = {"old": "web-1", "new": "web-1b", "balancer": "http://lb", "image": "/images/new"}
 ROLLING = {"instances": WEB, "balancer": "http://lb", "image": "/images/new", "old_image": "/images/tiny"}
 ROTATING = {"instances": [f"web-{n}" for n in (1, 2, 3)], "name": "new", "certificate": "PEM", "key": "hunter-2"}
 
@@ -51,6 +53,7 @@ EXAMPLES = (
         refused="GET http://deploy/health",
         stride=4,
     ),
+    Example("replace-one", REPLACING, 1, FIRST, "DELETE http://lb/backends/web-1$", stride=15),
     Example("rolling-replacement", ROLLING, 3, BACKENDS, "GET http://lb/health", stride=60),
     Example(
         "rotate-certificate",
@@ -65,17 +68,6 @@ EXAMPLES = (
 """Each is a file's own text; nothing of it is another one for the tests."""
 
 names = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.file)
-
-
-@pytest.fixture
-def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """Every service that a workflow asks."""
-    with served() as services:
-        for name in ("http_proxy", "HTTP_PROXY"):
-            monkeypatch.setenv(name, services.url)
-        for name in ("no_proxy", "NO_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        yield services
 
 
 class Place:

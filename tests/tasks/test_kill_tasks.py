@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from slipway import Orchestrator
+from slipway.errors import BuildInterrupted, DatabaseUnavailable, StoreError
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.testing import Fault, Faults, Mode, crashed
@@ -127,6 +128,33 @@ def test_a_kill_at_every_commit_leaves_one_of_each_or_nothing(
             check(flow, state, names, good, f"{mode}:{nth}")
             points += 1
     assert points > 30
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["forward", "back"])
+@pytest.mark.parametrize("mode", [Mode.ERROR, Mode.FULL])
+def test_a_commit_that_fails_is_no_failure_of_a_step(
+    good: bool, mode: Mode, tmp_path: Path, names: Path, url: str
+) -> None:
+    """Also one in the build of the instance, or in its delete: the record could not be written, so somebody goes on."""
+    flow, begun, state = tmp_path / "flow.yaml", tmp_path / "begun", tmp_path / "state"
+    flow.write_text(FLOW.format(url=url))
+    with orchestrator(begun) as slipway:
+        slipway.add_host(Host("node-1", 8, 8 << 30, 100 << 30))
+    points = 0
+    for nth in range(1000):
+        shutil.rmtree(state, ignore_errors=True)
+        shutil.copytree(begun, state)
+        for there in names.iterdir():
+            there.unlink()
+        try:
+            fault = Fault("commit", mode, nth, lambda: DatabaseUnavailable("injected"))
+            with orchestrator(state, fault) as slipway:
+                slipway.runs.run(str(flow), {"good": good}, idempotency_key="once")
+            break
+        except (StoreError, BuildInterrupted):
+            check(flow, state, names, good, f"{mode}:{nth}")
+            points += 1
+    assert points > 15
 
 
 def check(flow: Path, state: Path, names: Path, good: bool, point: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import quote
 
 from slipway.drill.problem import Problem
@@ -74,6 +74,11 @@ def fingerprint(now: Things) -> dict[str, object]:
         for row in now.rows.get(table, ())
     }
     return {**now.by_name, **record}
+
+
+def bearing(now: Things, ids: Collection[str]) -> dict[str, object]:
+    """What of that belongs to these runs and instances."""
+    return {name: value for name, value in fingerprint(now).items() if any(one in f"{name} {value}" for one in ids)}
 
 
 def secrets(now: Things, secrets: Mapping[str, str], log: str) -> Iterator[Problem]:
