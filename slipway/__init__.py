@@ -58,12 +58,14 @@ if TYPE_CHECKING:
         Volume,
     )
     from slipway.model.run import RunRecord
+    from slipway.model.selection import Order, SortKey
     from slipway.networks import Networks
     from slipway.operations.addresses import NicAddresses, SeenAddresses
     from slipway.operations.audit import Difference, Finding
     from slipway.operations.batch import Ended, Status
     from slipway.operations.handle import RunHandle
     from slipway.operations.runs import Runs
+    from slipway.operations.several import Several
     from slipway.orchestrator import BuildFailed, Orchestrator
     from slipway.runfile import RunFile, load, loads
     from slipway.runfile.entries import InstanceEntry
@@ -81,7 +83,8 @@ else:
         *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.changes"),
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
-        *("slipway.operations.handle", "slipway.operations.runs"),
+        *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
+        "slipway.model.selection",
         "slipway.drivers.network.embedded.common.transactions",
     )
     """The modules that have the names; what is loaded quickly comes first."""
@@ -149,6 +152,7 @@ __all__ = [
     "Networks",
     "NicAddresses",
     "Orchestrator",
+    "Order",
     "Port",
     "PowerState",
     "Quota",
@@ -167,8 +171,10 @@ __all__ = [
     "SeenAddresses",
     "ServerGroup",
     "Settings",
+    "Several",
     "Sign",
     "Simulation",
+    "SortKey",
     "Stack",
     "Status",
     "Store",

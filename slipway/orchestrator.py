@@ -26,6 +26,7 @@ from slipway.model.network import Context
 from slipway.model.record import Effect, Event, Fault, Instance, RecordedEvent, Stack
 from slipway.model.request import GRACEFUL, Host, InstanceRequest, Shutdown
 from slipway.model.run import RunRecord
+from slipway.model.selection import BY_NAME, Order
 from slipway.settings import Settings
 from slipway.states import hosts, installation, instances, outbox, runs, stacks
 from slipway.states.details import Details, details_of
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from slipway.operations.mends import Mend
     from slipway.operations.repair import Mended, Repair, Selection
     from slipway.operations.runs import Runs
+    from slipway.operations.several import Several
     from slipway.runfile import RunFile
     from slipway.stacks.changes import Changes, RunResult
 
@@ -651,6 +653,33 @@ class Orchestrator:
         with self._store.read() as tx:
             return instances.listed(tx, project=project)
 
+    def select(
+        self,
+        *patterns: str,
+        project: str | None = None,
+        stack: str | None = None,
+        host: str | None = None,
+        states: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        deleted: bool = False,
+        order: Order = BY_NAME,
+        after: str | None = None,
+    ) -> Several:
+        """The instances for which all that is said is true: to go through, or to be stopped, deleted and so on.
+
+        `patterns` of names are a shell's (`web-*`), of which one has to fit; each of the `labels` has to be among an
+        instance's metadata; `deleted`: those that are. It is read a page at a time whenever it is gone through, so that
+        a hundred thousand need no more memory than a few hundred, beyond the one with the id `after` if wanted.
+        Raises `InvalidRequest` for a state that there is none of.
+        """
+        from slipway.model.selection import Selection
+        from slipway.operations.several import Several, read
+
+        if unknown := sorted(set(states) - set(VmState)):
+            raise errors.InvalidRequest((f"states: there is none called {unknown[0]}; there are {', '.join(VmState)}",))
+        chosen = Selection(patterns, project, stack, host, tuple(states), tuple((labels or {}).items()), deleted)
+        return Several(self, lambda: read(self._store, chosen, order, after=after))
+
     def get(self, instance_id: str) -> Instance:
         """One instance by id, also a deleted one. Raises `InstanceNotFound`."""
         with self._store.read() as tx:
@@ -660,6 +689,11 @@ class Orchestrator:
         """One instance, by name or id, with everything on record about it. Raises `InstanceNotFound`."""
         with self._store.read() as tx:
             return details_of(tx, name, project)
+
+    def last_event(self) -> int:
+        """The number of the newest event: while it is the same, nothing has changed on record."""
+        with self._store.read(once=True) as tx:
+            return outbox.last(tx)
 
     def events(
         self,

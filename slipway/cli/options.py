@@ -86,8 +86,30 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         options.typed[name] = value
 
 
-def common_options(*, environment: bool = False) -> Callable[[F], F]:
-    """The options of every command. Only the group looks at the environment: what was typed counts more."""
+STATES = ("BUILDING", "ACTIVE", "PAUSED", "STOPPED", "ERROR", "DELETED")
+"""Those of instances."""
+
+
+def _keep_states(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Which states were meant; another word is the directory, and so is ./ACTIVE."""
+    for directory in [word for word in value if word not in STATES]:
+        _keep(ctx, parameter, directory)
+    return tuple(word for word in value if word in STATES)
+
+
+def _state_option(variable: str | None, *, selects: bool) -> Callable[[F], F]:
+    text = "What this machine keeps. [env: SLIPWAY_STATE; default: ~/.local/state/slipway]"
+    if not selects:
+        return click.option("--state", metavar="DIR", envvar=variable, help=text, **_KEPT)
+    text += " Or a state, as --status."
+    return click.option("--state", metavar="DIR|STATE", multiple=True, callback=_keep_states, help=text)
+
+
+def common_options(*, environment: bool = False, selects: bool = False) -> Callable[[F], F]:
+    """The options of every command. Only the group looks at the environment: what was typed counts more.
+
+    `selects`: instances are selected, and `--state ACTIVE` is among that; the command is given it as `state`.
+    """
 
     def variable(name: str) -> str | None:
         return VARIABLES[name] if environment else None
@@ -107,13 +129,7 @@ def common_options(*, environment: bool = False) -> Callable[[F], F]:
                 help="The database, an SQLAlchemy URL. [env: SLIPWAY_DB; default: a file in the state directory]",
                 **_KEPT,
             ),
-            click.option(
-                "--state",
-                metavar="DIR",
-                envvar=variable("state"),
-                help="What this machine keeps. [env: SLIPWAY_STATE; default: ~/.local/state/slipway]",
-                **_KEPT,
-            ),
+            _state_option(variable("state"), selects=selects),
         ):
             command = option(command)
         return command

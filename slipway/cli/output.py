@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -81,24 +81,72 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, folded: Seq
     On a terminal that is too narrow columns are cut or left out in the order of `slipway.cli.columns`.
     """
     from rich.console import Group
-    from rich.table import Table
 
-    names = [column.rstrip(">") for column in columns]
-    cells = [[_cell(cell) for cell in row] for row in rows]
-    widths = {name: max([len(name), *(_width(row[number]) for row in cells)]) for number, name in enumerate(names)}
-    cut, left_out = fitted(widths, console().width, folded=folded)
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-    kept = [number for number, name in enumerate(names) if name not in left_out]
-    for number in kept:
-        name = names[number]
-        justify: Literal["left", "right"] = "right" if name != columns[number] else "left"
-        made.add_column(name, justify=justify, no_wrap=name not in folded, max_width=cut.get(name))
-    for row in cells:
-        made.add_row(*(row[number] for number in kept))
+    made, left_out = _table(columns, [[_cell(cell) for cell in row] for row in rows], folded, {}, header=True)
     if not left_out:
         return made
     note = f"(no room for {', '.join(left_out)}: a wider terminal or --output json shows all)"
     return Group(made, coloured(note, "undone"))
+
+
+class LongTable:
+    """A table that is written a page at a time; the columns of a later page are at least as wide as those before."""
+
+    def __init__(self, columns: Sequence[str], *, folded: Sequence[str] = ()) -> None:
+        """As those of `table`."""
+        self._columns = columns
+        self._folded = folded
+        self._widths: dict[str, int] = {}
+        self._begun = False
+
+    def write(self, rows: Iterable[Sequence[Cell]]) -> None:
+        """Write a page."""
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        if console().is_terminal:
+            made, _ = _table(self._columns, cells, self._folded, self._widths, header=not self._begun)
+            write(made)
+        else:
+            sys.stdout.writelines(f"{line}\n" for line in self._plain(cells))
+        self._begun = True
+
+    def _plain(self, cells: Sequence[Sequence[Text]]) -> Iterator[str]:
+        """What `_table` would be, without colours and a hundred times as fast."""
+        _widen(self._widths, self._columns, cells)
+        widths = list(self._widths.values())
+        for row in [*([] if self._begun else [[*map(_cell, self._columns)]]), *cells]:
+            blanks = (" " * (width - cell.cell_len + GAP) for width, cell in zip(widths, row, strict=True))
+            yield "".join(cell.plain + blank for cell, blank in zip(row, blanks, strict=True)).rstrip()
+
+
+def _table(
+    columns: Sequence[str],
+    cells: Sequence[Sequence[Text]],
+    folded: Sequence[str],
+    widths: dict[str, int],
+    *,
+    header: bool,
+) -> tuple[RenderableType, Sequence[str]]:
+    """The table and which columns are left out; `widths` have the least ones and are widened."""
+    from rich.table import Table
+
+    names = [column.rstrip(">") for column in columns]
+    _widen(widths, names, cells)
+    cut, left_out = fitted(widths, console().width, folded=folded)
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0), show_header=header)
+    kept = [number for number, name in enumerate(names) if name not in left_out]
+    for number in kept:
+        name = names[number]
+        justify: Literal["left", "right"] = "right" if name != columns[number] else "left"
+        least = None if name in folded or name in cut else widths[name]
+        made.add_column(name, justify=justify, no_wrap=name not in folded, max_width=cut.get(name), min_width=least)
+    for row in cells:
+        made.add_row(*(row[number] for number in kept))
+    return made, left_out
+
+
+def _widen(widths: dict[str, int], names: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
+    for number, name in enumerate(names):
+        widths[name] = max([widths.get(name, 0), len(name), *(_width(row[number]) for row in cells)])
 
 
 def _cell(cell: Cell) -> Text:
@@ -189,6 +237,17 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
+def print_array(values: Iterable[object]) -> None:
+    """Write an array, each value when it comes: however many there are, one is in memory."""
+    # An error before the first value is told instead of an array.
+    first = True
+    for value in values:
+        sys.stdout.write(("[" if first else ",") + _json(value))
+        first = False
+    sys.stdout.write("[]\n" if first else "]\n")
+    sys.stdout.flush()
+
+
 def _json(value: object) -> str:
     try:
         encoded = msgspec.json.encode(value)
@@ -223,6 +282,7 @@ def instance_json(instance: Instance) -> dict[str, Any]:
         "attempt": instance.attempt,
         "created_at": instance.created_at,
         "launched_at": instance.launched_at,
+        "deleted_at": instance.deleted_at,
     }
 
 

@@ -1,9 +1,10 @@
-"""What `stop`, `start` and `reboot` have in common: several instances, one after the other."""
+"""What `stop`, `start`, `reboot` and `delete` have in common: several instances, side by side."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,15 +12,13 @@ import click
 from slipway.cli.options import Options, Seconds, orchestrator
 
 if TYPE_CHECKING:
-    from slipway.cli.interrupt import Stop
-    from slipway.cli.telling import Progress
-    from slipway.model.record import Instance
+    from slipway.cli.selecting import Chosen
     from slipway.operations.batch import Ended
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
-project = click.option("--project", metavar="PROJECT", help="The project in which the names are looked up.")
+names = click.argument("names", metavar="NAME...", nargs=-1)
+project = click.option("--project", metavar="PROJECT", help="The project in which they are looked up. [default: all]")
 
 
 def shutdown_options(command: F) -> F:
@@ -37,56 +36,53 @@ def shutdown_options(command: F) -> F:
     return command
 
 
-def change_power(verb: str, options: Options, names: tuple[str, ...], project: str | None, **how: Any) -> int:
-    """Call `Orchestrator.VERB` for each; gives the exit code."""
-    from slipway.cli.interrupt import Stop, interruptible
-    from slipway.cli.progress import progress_for
-    from slipway.cli.summary import conclude
-
-    stop = Stop(options.command("resume"))
-    with orchestrator(options, sleep=stop.sleep) as slipway:
-        # All are looked up before the first is touched: a mistyped name changes nothing.
-        found = list({one.id: one for one in (slipway.show(name, project=project).instance for name in names)}.values())
-        progress = progress_for(options, {instance.name for instance in found})
-
-        def change(instance: Instance) -> Instance:
-            changed: Instance = getattr(slipway, verb)(instance.id, on_event=progress, **how)
-            return changed
-
-        def work() -> list[Ended]:
-            return [_ended(instance, change, slipway.get, stop, progress) for instance in found]
-
-        with progress:
-            ended = interruptible(work, stop, progress)
-    scope = ("--project", project) if project else ()
-    flags = (*(("--force",) if how.get("force") else ()),)
-    return conclude(ended, options, progress, again=(verb, *flags, *names, *scope), stopped=stop(), nothing=NOTHING)
-
-
 NOTHING = "Nothing to do."
 
 
-def _ended(
-    instance: Instance,
-    change: Callable[[Instance], Instance],
-    get: Callable[[str], Instance],
-    stop: Stop,
-    progress: Progress,
-) -> Ended:
-    from slipway.errors import BuildInterrupted, InstanceBusy, NotFinished
-    from slipway.operations.batch import Ended, Status
+def change_all(verb: str, options: Options, chosen: Chosen, **how: Any) -> int:
+    """Call `Several.VERB` for those that are meant; gives the exit code."""
+    from concurrent.futures import ThreadPoolExecutor
 
-    if stop():
-        return Ended(instance.name, Status.INTERRUPTED, message="not begun")
-    began = time.monotonic()
-    try:
-        changed = change(instance)
-    except InstanceBusy as busy:
-        return Ended(instance.name, Status.BUSY, get(instance.id), str(busy))
-    except (BuildInterrupted, NotFinished) as stopped:
-        return Ended(instance.name, Status.INTERRUPTED, get(instance.id), str(stopped))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    done = Status.FAILED if changed.fault else Status.DONE
-    status = done if instance.name in progress.seen else Status.UNCHANGED
-    return Ended(instance.name, status, changed, seconds=time.monotonic() - began)
+    from slipway import errors
+    from slipway.cli.interrupt import Stop, interruptible
+    from slipway.cli.progress import progress_for
+    from slipway.cli.say import say
+    from slipway.cli.selecting import confirm, find, threads
+    from slipway.cli.summary import conclude
+    from slipway.operations.several import fixed
+
+    chosen.check()
+    stop = Stop(options.command("resume"))
+    with orchestrator(options, sleep=stop.sleep) as slipway:
+        found = find(slipway, chosen)
+        confirm(slipway, options, chosen, found, verb)
+        progress = progress_for(options, {instance.name for instance in found})
+        side_by_side = min(threads(chosen), len(found))
+
+        def work() -> tuple[Ended, ...]:
+            with ThreadPoolExecutor(side_by_side) if side_by_side > 1 else nullcontext() as executor:
+                each = getattr(fixed(slipway, found), verb)
+                ended: tuple[Ended, ...] = each(on_event=progress, executor=executor, stopping=stop, **how)
+                return ended
+
+        try:
+            with progress:
+                ended = interruptible(work, stop, progress)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    if chosen.names and len(ended) == 1 and ended[0].error:
+        raise getattr(errors, ended[0].error)(ended[0].message)
+    flags = ("--force",) if how.get("force") else ()
+    again = (verb, *flags, *chosen.words)
+    code = conclude(
+        ended, options, progress, again=again, stopped=stop(), nothing=NOTHING if found else "There are no instances."
+    )
+    if chosen.selectors and ended and not options.json:
+        say(_counts(ended))
+    return code
+
+
+def _counts(ended: Sequence[Ended]) -> str:
+    """`3 done, 1 refused`."""
+    numbers = Counter(one.status for one in ended)
+    return ", ".join(f"{number} {status}" for status, number in numbers.items())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
+from slipway.cli.say import say
+from slipway.cli.selecting import Chosen, find, selectors
 
 if TYPE_CHECKING:
     from slipway.cli.output import Cell
@@ -17,26 +19,37 @@ if TYPE_CHECKING:
     from slipway.states.details import Details
 
 
-@click.command("show", epilog=example("slipway show web-1", "slipway show web-1 --project demo --output json"))
-@click.argument("name")
-@click.option("--project", metavar="PROJECT", help="The project in which NAME is looked up. [default: all]")
-@common_options()
+@click.command(
+    "show",
+    epilog=example(
+        "slipway show web-1", "slipway show web-1 --project demo --output json", "slipway show --label tier=web"
+    ),
+)
+@click.argument("names", metavar="NAME...", nargs=-1)
+@click.option("--project", metavar="PROJECT", help="The project in which they are looked up. [default: all]")
+@selectors()
+@common_options(selects=True)
 @click.pass_obj
-def command(options: Options, name: str, project: str | None) -> None:
-    """Show the instance called NAME (or with this id): its claim, ports, disks, effects, fault and timeline.
+def command(options: Options, chosen: Chosen) -> None:
+    """Show the instances called NAME (or with this id): claim, ports, disks, effects, fault and timeline.
 
     Its host is asked which addresses the guest has: by its DHCP server's leases, and by the agent in the guest.
-    An instance that was deleted is found by its id.
+    An instance that was deleted is found by its id. Instead of names there may be selectors.
     """
-    from slipway.cli.output import print_json
+    from slipway.cli.output import print_array, print_json
 
+    chosen.check()
     with orchestrator(options) as slipway:
-        details = slipway.show(name, project=project)
-        seen = slipway.addresses(details.instance.id)
-    if options.json:
-        print_json(_json(details, seen))
-    else:
-        _write(details, seen)
+        found = ((slipway.show(one.id), slipway.addresses(one.id)) for one in list(find(slipway, chosen)))
+        if not options.json:
+            for number, one in enumerate(found):
+                if number:
+                    say("\n")
+                _write(*one)
+        elif len(chosen.names) == 1:
+            print_json(_json(*next(found)))
+        else:
+            print_array(_json(*one) for one in found)
 
 
 def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:

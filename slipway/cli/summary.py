@@ -78,7 +78,8 @@ def conclude(
 def _code(one: Ended) -> Code:
     if one.status is Status.FAILED:
         return Code.STUCK if one.stuck else Code.FAILED
-    return {Status.INTERRUPTED: Code.INTERRUPTED, Status.BUSY: Code.UNEXPECTED}.get(one.status, Code.DONE)
+    others = {Status.INTERRUPTED: Code.INTERRUPTED, Status.BUSY: Code.UNEXPECTED, Status.REFUSED: Code.UNEXPECTED}
+    return others.get(one.status, Code.DONE)
 
 
 def _ended_json(one: Ended) -> dict[str, Any]:

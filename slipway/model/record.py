@@ -57,6 +57,7 @@ class Instance(Struct, frozen=True):
     stack: str | None = None
     damage: str = ""
     worker: str | None = None
+    deleted_at: datetime | None = None
 
 
 class EffectState(StrEnum):

@@ -23,6 +23,7 @@ class Status(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     BUSY = "busy"
+    REFUSED = "refused"
     INTERRUPTED = "interrupted"
 
 
@@ -36,6 +37,7 @@ class Ended(Struct, frozen=True):
     """How it ended with one instance, what its failure undid and left stuck, and how long it took in seconds.
 
     `kept`: where the file says other than the instance was built with, and it stays so; a line each for a person.
+    `error` is the class of what is the `message` of one that REFUSED.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Ended(Struct, frozen=True):
     stuck: tuple[Effect, ...] = ()
     seconds: float = 0.0
     kept: tuple[str, ...] = ()
+    error: str = ""
 
 
 def run_in_order(
@@ -64,13 +67,14 @@ def run_in_order(
     sorter.prepare()
     ended: dict[str, Ended] = {}
     running: dict[Future[Ended], str] = {}
+    position = {name: number for number, name in enumerate(needs)}
 
     def end(name: str, result: Ended) -> None:
         ended[name] = result
         sorter.done(name)
 
     while sorter.is_active():
-        for name in sorted(sorter.get_ready(), key=list(needs).index):
+        for name in sorted(sorter.get_ready(), key=position.__getitem__):
             failed = [need for need in needs[name] if ended[need].status not in good]
             if stopping():
                 end(name, Ended(name, Status.INTERRUPTED, message="not begun"))

@@ -11,7 +11,7 @@ from slipway.states import codec
 from slipway.states.schema import instances
 from slipway.states.secrets import with_secrets
 
-COLUMNS = [c for c in instances.c if c.name not in ("idempotency_key", "group_name", "deleted_at", "outcome")]
+COLUMNS = [c for c in instances.c if c.name not in ("idempotency_key", "group_name", "outcome")]
 _UNREAD = "unread"
 
 
@@ -58,5 +58,6 @@ def _made(row: Any, request: InstanceRequest, **decoded: Any) -> Instance:
         launched_at=row.launched_at,
         worker=row.worker,
         stack=row.stack,
+        deleted_at=row.deleted_at,
         **decoded,
     )

@@ -214,7 +214,7 @@ def test_ctrl_c_while_taking_back_or_resuming(
         assert stopped.wait() == 130
     else:
         slipway("run", file)
-    args = {"destroy": (file,), "delete": ("gate", "web"), "resume": ()}[command_name]
+    args = {"destroy": (file,), "delete": ("gate", "web", "--parallel", "1"), "resume": ()}[command_name]
     screen = terminal(command_name, *args)
     screen.wait_for(FRAMES)
     screen.press("\x03")
