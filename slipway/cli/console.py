@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from slipway.cli.completing import Names
 from slipway.cli.options import Options, common_options, example, orchestrator
 from slipway.texts import harmless
 
@@ -18,7 +19,7 @@ _SEQUENCES = re.compile(
 
 
 @click.command("console", epilog=example("slipway console web-1 --lines 20", "slipway console web-1 --follow"))
-@click.argument("name")
+@click.argument("name", shell_complete=Names("instance"))
 @click.option("--project", metavar="PROJECT", help="The project in which NAME is looked up. [default: all]")
 @click.option("--lines", metavar="N", type=click.IntRange(min=0), help="Begin with the last N lines. [default: all]")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the domain has ended, or Ctrl-C.")

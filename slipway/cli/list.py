@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from slipway.cli.completing import Names
 from slipway.cli.options import Options, Seconds, common_options, example, orchestrator
 from slipway.cli.say import say
 from slipway.cli.selecting import Chosen, selectors
@@ -66,7 +67,9 @@ def _order(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
         "slipway list --watch",
     ),
 )
-@click.option("--project", metavar="PROJECT", help="Only the instances of this project.")
+@click.option(
+    "--project", metavar="PROJECT", shell_complete=Names("project"), help="Only the instances of this project."
+)
 @selectors(every=False)
 @click.option("--deleted", is_flag=True, help="Those that were deleted instead.")
 @click.option("--columns", metavar="A,B,...", callback=_columns, help=f"Which ones. [all: {', '.join(COLUMNS)}]")

@@ -9,13 +9,16 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from slipway import __version__
 from slipway.cli.options import Options, common_options, example
 from slipway.errors import BuildInterrupted
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": "Bring about what a run file says, or carry out a workflow.",
@@ -45,6 +48,8 @@ COMMANDS = {
     "subnet": "Subnets: list, show, create, update, delete.",
     "port": "Ports: list, show, create, update, delete.",
     "security-group": "Security groups and rules: list, show, create, delete.",
+    "completion": "Have a shell complete what is typed.",
+    "man": "Print or write the manual pages.",
     "quota": "What projects may have: list, show, set, delete.",
 }
 """Every command and its short help; `slipway.cli.NAME` has the rest and is imported only when it is called."""
@@ -73,6 +78,14 @@ class LazyGroup(click.Group):
 
             ctx.fail(f"there is no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, from the table, and the options."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands' short help, from the table."""

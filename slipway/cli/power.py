@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from slipway.cli.completing import Names
 from slipway.cli.options import Options, Seconds, orchestrator
 
 if TYPE_CHECKING:
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-names = click.argument("names", metavar="NAME...", nargs=-1)
-project = click.option("--project", metavar="PROJECT", help="The project in which they are looked up. [default: all]")
+names = click.argument("names", metavar="NAME...", nargs=-1, shell_complete=Names("instance"))
+project = click.option(
+    "--project",
+    metavar="PROJECT",
+    shell_complete=Names("project"),
+    help="The project in which they are looked up. [default: all]",
+)
 
 
 def shutdown_options(command: F) -> F:

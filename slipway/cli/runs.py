@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from slipway.cli.completing import Names
 from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from slipway.operations.runs import Runs
     from slipway.states.run_machine import RunState
 
-RUN = click.argument("run", metavar="RUN")
+RUN = click.argument("run", metavar="RUN", shell_complete=Names("run"))
 ALLOW_COMMANDS = click.option("--allow-commands", is_flag=True, help="Let steps run commands on this machine.")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from slipway.cli.completing import Names
 from slipway.cli.options import STATES, Options
 
 if TYPE_CHECKING:
@@ -104,14 +105,17 @@ class Chosen:
 
 _SELECTORS = (
     click.option("--name", "patterns", metavar="PATTERN", multiple=True, help="Those called so: 'web-*', 'db-[12]'."),
-    click.option("--stack", metavar="STACK", help="Those that a run of this stack's file made."),
-    click.option("--host", metavar="HOST", help="Those on this host."),
+    click.option(
+        "--stack", metavar="STACK", shell_complete=Names("stack"), help="Those that a run of this stack's file made."
+    ),
+    click.option("--host", metavar="HOST", shell_complete=Names("host"), help="Those on this host."),
     click.option(
         "--status",
         "states",
         metavar="STATE",
         multiple=True,
         type=click.Choice(STATES, case_sensitive=False),
+        shell_complete=lambda _ctx, _parameter, typed: [one for one in STATES if one.startswith(typed.upper())],
         help="Those in this state, such as ACTIVE or ERROR.",
     ),
     click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from slipway.cli import power
 from slipway.cli.options import Options, common_options, example, orchestrator
 from slipway.cli.say import say
 from slipway.cli.selecting import Chosen, find, selectors
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
         "slipway show web-1", "slipway show web-1 --project demo --output json", "slipway show --label tier=web"
     ),
 )
-@click.argument("names", metavar="NAME...", nargs=-1)
-@click.option("--project", metavar="PROJECT", help="The project in which they are looked up. [default: all]")
+@power.names
+@power.project
 @selectors()
 @common_options(selects=True)
 @click.pass_obj

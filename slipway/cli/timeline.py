@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from slipway.cli.completing import Names
 from slipway.cli.options import Options, common_options, example, orchestrator
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _WIDTH = 40
     "timeline",
     epilog=example("slipway timeline web-1", "slipway timeline web-1 --html web-1.html", "slipway timeline 1c9e6679"),
 )
-@click.argument("name", metavar="NAME|RUN")
+@click.argument("name", metavar="NAME|RUN", shell_complete=Names("instance"))
 @click.option("--project", metavar="PROJECT", help="The project in which NAME is looked up. [default: all]")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that loads nothing.")
 @common_options()
