@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TypeVar
@@ -42,10 +42,18 @@ def left(most: float) -> float:
     return seconds
 
 
-def in_time(call: Callable[[], R], seconds: float, *, name: str) -> R:
+def in_time(
+    call: Callable[[], R],
+    seconds: float,
+    *,
+    name: str,
+    check: Callable[[], None] = lambda: None,
+    every: float = float("inf"),
+) -> R:
     """What the call gives, made in a thread of this name; for calls that cannot be bounded otherwise.
 
-    Raises what it raises, and `TimeoutError` after so many seconds: then the thread is left behind with it.
+    Raises what it raises, what `check` does, which is called `every` so many seconds, and `TimeoutError` after
+    `seconds`: then the thread is left behind with it.
     """
     answer: Future[R] = Future()
 
@@ -56,4 +64,7 @@ def in_time(call: Callable[[], R], seconds: float, *, name: str) -> R:
             answer.set_exception(error)
 
     threading.Thread(target=work, name=name, daemon=True).start()
-    return answer.result(seconds)
+    until = time.monotonic() + seconds
+    while until - time.monotonic() > every and not wait((answer,), every).done:
+        check()
+    return answer.result(max(0.0, until - time.monotonic()))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from slipway.flows.tasks import orphans
+
 _CHANGES = frozenset(
     {
         *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
@@ -42,6 +44,9 @@ def changes(listener: Callable[[], None]) -> Iterator[None]:
 def _hear(event: str, args: tuple[Any, ...]) -> None:
     global _listener
     if _listener is None or not (event in _CHANGES or (event == "open" and _is_change(*args))):
+        return
+    if event == "os.posix_spawn" and orphans.__file__ in args[1]:
+        # It changes nothing while this process lives.
         return
     listener, _listener = _listener, None
     try:

@@ -19,7 +19,7 @@ from slipway.runfile import loads
 from tests.examples.services import Services
 from tests.examples.test_workflows import EXAMPLES, WORKFLOWS, Example
 
-CASES = 12
+CASES = 8
 """How many of an example's cases are run every time, from all over it."""
 
 names = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.file)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from slipway import Orchestrator
 from slipway.errors import CommandFailed, CommandsNotAllowed, InvalidArguments, StaleWorker, StepTimeout
 from slipway.flows.tasks.base import Task, Tools
 from slipway.flows.tasks.command import MOST_BYTES, Command, CommandResult
@@ -180,3 +185,120 @@ def test_a_program_that_closes_its_output_is_waited_for(do: Do, tmp_path: Path) 
     code = "import os, sys, time; os.close(1); os.close(2); time.sleep(0.5); open(sys.argv[1], 'w').close()"
     do(Command(), {"argv": [*python(code), str(made)]})
     assert made.exists()
+
+
+# --- when the worker is killed ------------------------------------------------------------------------------------
+
+ALIVE = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+places, name = sys.argv[1:]
+if os.fork() == 0:
+    os.setsid()  # it leaves the group
+    os.closerange(0, 100)
+    if os.fork():
+        os._exit(0)
+    name += "-child"
+with open(f"{places}/{name}-{os.getpid()}", "w"):
+    time.sleep(600)
+"""
+
+
+def begun(places: Path, number: int) -> list[int]:
+    """The numbers of the processes that have begun, once there are so many."""
+    until = time.monotonic() + 30
+    while len(found := [int(path.name.rpartition("-")[2]) for path in places.iterdir()]) < number:
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether it does anything: who adopts it may be slow to hear of its end."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    until = time.monotonic() + 20
+    while any(map(alive, pids)):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    made = tmp_path / "places"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def flow(tmp_path: Path, places: Path) -> Path:
+    program, flow = tmp_path / "alive.py", tmp_path / "flow.yaml"
+    program.write_text(ALIVE)
+    argv, back = [[sys.executable, str(program), str(places), name] for name in ("do", "undo")]
+    step = {
+        "id": "it",
+        "uses": "command",
+        "with": {"argv": argv},
+        "revert": {"uses": "command", "with": {"argv": back}},
+    }
+    flow.write_text(json.dumps({"schema": 1, "name": "flow", "steps": [step]}))
+    return flow
+
+
+def slipway(tmp_path: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from slipway.cli.main import main; main(prog_name='slipway')", *words]
+    state = ("--allow-commands", "--state", str(tmp_path / "state"))
+    return subprocess.Popen([*command, *state], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_all_of_it_ends_when_slipway_is_killed(tmp_path: Path, places: Path, flow: Path) -> None:
+    """Also what has left its group, closed every file and does not heed SIGTERM."""
+    with slipway(tmp_path, "run", str(flow)) as worker:
+        found = begun(places, 2)
+        worker.kill()
+    wait_until_gone(found)
+
+
+def test_nothing_of_it_is_beside_its_successor(tmp_path: Path, places: Path, flow: Path) -> None:
+    """Nor beside what takes it back; whoever goes on comes before the watcher has ended the first one."""
+    for words, name in ((("resume",), "do"), (("runs", "cancel"), "undo")):
+        with slipway(tmp_path, "run", str(flow)) as first:
+            earlier = begun(places, 2)
+            (watcher,) = [one for one in psutil.Process(first.pid).children() if "orphans" in " ".join(one.cmdline())]
+            watcher.suspend()
+            first.kill()
+        with Orchestrator(tmp_path / "state") as look:
+            run = look.runs.list()[-1]
+        with slipway(tmp_path, *words, *([run.id] if len(words) > 1 else [])) as second:
+            found = begun(places, 4)
+            assert not any(map(alive, earlier))
+            assert {path.name.partition("-")[0] for path in places.iterdir()} == {"do", name}
+            second.kill()
+        watcher.kill()
+        wait_until_gone(found)
+        shutil.rmtree(tmp_path / "state")
+        for path in places.iterdir():
+            path.unlink()
+
+
+def test_what_a_command_left_behind_that_has_ended_stays(tmp_path: Path, places: Path) -> None:
+    """A service that it starts is what it was for."""
+    flow = tmp_path / "flow.yaml"
+    code = f"import subprocess; p = subprocess.Popen(['sleep', '600']); open(f'{places}/{{p.pid}}', 'w')"
+    step = {"id": "it", "uses": "command", "with": {"argv": python(code)}}
+    flow.write_text(json.dumps({"schema": 1, "name": "flow", "steps": [step]}))
+    with slipway(tmp_path, "run", str(flow)) as worker:
+        assert worker.wait(60) == 0
+    (left,) = begun(places, 1)
+    time.sleep(0.5)
+    assert psutil.pid_exists(left)
+    os.kill(left, signal.SIGKILL)
+
+
+def test_the_key_is_not_the_workflow_s_to_give(do: Do) -> None:
+    code = "import os; print(os.environ['SLIPWAY_EFFECT_KEY'])"
+    assert do(Command(), {"argv": python(code), "env": {"SLIPWAY_EFFECT_KEY": "mine"}}).stdout != "mine\n"

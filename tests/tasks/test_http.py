@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from slipway.errors import InvalidArguments, ServerUnavailable, StepTimeout, UnexpectedAnswer
+from slipway.errors import InvalidArguments, ServerUnavailable, StaleWorker, StepTimeout, UnexpectedAnswer
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.http import MOST_BYTES, Http, HttpResponse
+from slipway.flows.tasks.waiting import WaitFor
 from slipway.testing.contracts.task import IrreversibleContract
 from tests.tasks.conftest import RUN, Do, respond, serving
 
@@ -171,6 +172,31 @@ def test_a_server_that_never_answers_is_left_at_the_deadline(do: Do) -> None:
             do(Http(), {"url": url}, seconds=0.3)
         assert time.monotonic() - began < 5
         over.set()
+
+
+@pytest.mark.parametrize("task", [Http(), WaitFor()], ids=lambda task: task.name)
+def test_whoever_ends_the_run_does_not_wait_for_the_answer(do: Do, task: Task) -> None:
+    """The connection is cut: the server sees that nobody waits any more."""
+    asked, seen = Event(), []
+
+    def hang(request: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        request.connection.settimeout(30)
+        seen.append(request.connection.recv(1))
+
+    def check() -> None:
+        if asked.is_set():
+            raise StaleWorker("another one has it")
+
+    with serving(hang) as url:
+        began = time.monotonic()
+        with pytest.raises(StaleWorker):
+            do(task, {"url" if task.name == "http" else "http": url}, check=check)
+        assert time.monotonic() - began < 3
+        while not seen:
+            assert time.monotonic() - began < 10
+            time.sleep(0.01)
+    assert seen == [b""]
 
 
 def test_a_server_that_answers_drop_by_drop_is_left_at_the_deadline(do: Do) -> None:

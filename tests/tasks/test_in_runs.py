@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slipway import Orchestrator
 from slipway.model.request import Host, Simulation
 from slipway.settings import Settings
+from tests.tasks.conftest import respond, serving
 
 GIB = 1 << 30
 
@@ -53,3 +59,30 @@ def test_a_build_that_is_over_its_own_time_is_taken_back(slipway: Orchestrator, 
     assert run(slipway, tmp_path, f"{BUILD}    timeout: 400ms\n") in ("FAILED StepTimeout", "FAILED InstanceFailed")
     assert slipway.list() == []
     assert slipway.audit() == ()
+
+
+def test_a_run_whose_request_is_not_answered_is_cancelled_at_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.command)
+        if request.command == "PUT":
+            request.connection.settimeout(60)
+            request.connection.recv(1)
+        else:
+            respond(request, 204)
+
+    with serving(answer) as url:
+        step: dict[str, Any] = {"id": "it", "uses": "http", "with": {"method": "PUT", "url": url}}
+        step["revert"] = {"uses": "http", "with": {"method": "DELETE", "url": url}}
+        flow = tmp_path / "flow.yaml"
+        flow.write_text(json.dumps({"schema": 1, "name": "flow", "steps": [step]}))
+        with Orchestrator(tmp_path / "state") as slipway, ThreadPoolExecutor(1) as executor:
+            handle = slipway.runs.start(str(flow), executor=executor)
+            while not asked:
+                time.sleep(0.01)
+            began = time.monotonic()
+            handle.cancel()
+            assert handle.wait(30).state == "CANCELLED"
+            assert time.monotonic() - began < 5
+    assert asked == ["PUT", "DELETE"]

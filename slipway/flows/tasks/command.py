@@ -13,7 +13,9 @@ from typing import IO
 from msgspec import Struct
 
 from slipway.errors import CommandFailed, CommandsNotAllowed, InvalidArguments, StepTimeout
+from slipway.flows.tasks import orphans
 from slipway.flows.tasks.base import Task, Tools, Work
+from slipway.flows.tasks.watched import watched
 from slipway.model.request import Host
 from slipway.states.intent import Durability
 from slipway.texts import one_line
@@ -21,14 +23,9 @@ from slipway.texts import one_line
 MOST_BYTES = 64 << 10
 """How much is kept of what a command writes, the end of it."""
 
-KEY_VARIABLE = "SLIPWAY_EFFECT_KEY"
-"""In the command's environment: what is the same when it is run again after a crash."""
-
 _PIECE = 64 << 10
 _MOST_PIECES = 64
 _PATIENCE = 0.1
-_GRACE = 2.0
-"""Seconds for a program that is told to end, before it is killed."""
 _SHOWN = 500
 """How many characters of what a failed command said are in the error."""
 
@@ -43,7 +40,9 @@ class CommandResult(Struct, frozen=True):
 class Command(Task):
     """Run a program and wait until it has ended with 0. No shell is between; whoever runs it must have allowed that.
 
-    It is run again after a crash, with the same SLIPWAY_EFFECT_KEY in its environment: let it find by that what it did.
+    It ends with Slipway, also by kill -9, with all that it started that has its environment. After a crash it is run
+    again, with the same SLIPWAY_EFFECT_KEY in its environment, when nothing is left of the first one: let it find by
+    that what it did.
     Has no undo of its own: what takes it back is another command, which the step's `revert` says.
     """
 
@@ -75,14 +74,25 @@ class Command(Task):
             raise InvalidArguments("command: argv must have a program, and nothing may have a NUL in it")
         if any("=" in name or not name for name in env):
             raise InvalidArguments("command: a name in env must have something in it and no '='")
-        environment = {**os.environ, KEY_VARIABLE: work.effect.key, **env}
-        with _started(argv, environment, cwd) as process:
+        key = work.effect.key
+        _end_earlier(work, argv[0])
+        environment = {**os.environ, **env, orphans.KEY_VARIABLE: key}
+        with watched(key), _started(argv, environment, cwd) as process:
             said = _listen(process, work, argv[0])
         if process.returncode != 0:
             how = f"with {process.returncode}" if process.returncode > 0 else f"by {_signal(-process.returncode)}"
             end = one_line(said.stderr.strip())[-_SHOWN:]
             raise CommandFailed(f"command {argv[0]} ended {how}" + (f": {end}" if end else ""))
         return said
+
+
+def _end_earlier(work: Work, program: str) -> None:
+    """End what an earlier worker has left of this step, or an inverse what is left of a step that never ended: two
+    would be at the same thing. Raises `CommandFailed` where it does not end."""
+    key = work.effect.key
+    step = key if work.effect.result is not None else key.removesuffix("/revert")
+    if not orphans.end({key, step}):
+        raise CommandFailed(f"command {program} is not begun: what an earlier one has started does not end")
 
 
 @contextmanager
@@ -114,7 +124,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE)
+        process.wait(orphans.GRACE)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

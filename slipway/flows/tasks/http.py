@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as json_format
 import re
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -78,8 +79,9 @@ class Http(Task):
         """`expect`: the status codes that are no failure, without it those from 200 to 299.
 
         Raises `UnexpectedAnswer` for another one, but `ServerUnavailable`, which is tried again where the workflow says
-        so, for 429 and 5xx and where nobody answers; `StepTimeout` at the step's deadline. It is not ended by anything
-        else: a request that nobody waits for could come after the one that takes it back.
+        so, for 429 and 5xx and where nobody answers; `StepTimeout` at the step's deadline. Then, and where the run is
+        not to go on, the connection is cut: what the server has got by then it may do all the same, also after the
+        request that takes it back.
         """
         method = method.upper()
         _check(url, method, headers, json, body)
@@ -88,7 +90,8 @@ class Http(Task):
         if method not in _SAFE:
             headers = _with_default(headers, "Idempotency-Key", work.effect.key)
         what = f"{method} {masked_url(url)}"
-        answer = send(what, work.deadline - work.tools.monotonic(), method, url, headers, body)
+        tools, line = work.tools, Line(work.check, work.tools.settings.poll_interval)
+        answer = send(what, work.deadline - tools.monotonic(), method, url, headers, body, line)
         expected = expect if isinstance(expect, tuple) else (expect,) if expect is not None else range(200, 300)
         if answer.status in expected:
             return answer
@@ -125,25 +128,63 @@ def _encoded(value: Any) -> str:
         raise InvalidArguments(f"http: json has what JSON has not: {error}") from error
 
 
+class Line:
+    """The connection of one request. `check` is called `every` so many seconds, and raises where nobody waits for the
+    answer any more."""
+
+    def __init__(self, check: Callable[[], None], every: float) -> None:
+        self.check = check
+        self.every = every
+        self._socket: Any = None
+        self._is_cut = False
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Hear from the library what becomes of the connection (httpcore's extension `trace`)."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._is_cut:
+                self.cut()
+
+    def cut(self) -> None:
+        """End it, whoever reads or writes there just now; one that comes about later as well."""
+        self._is_cut = True
+        if self._socket is not None:
+            # It has ended by itself.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
 def send(
-    what: str, seconds: float, method: str, url: str, headers: Mapping[str, str], body: str | None = None
+    what: str,
+    seconds: float,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: str | None = None,
+    line: Line | None = None,
 ) -> HttpResponse:
     """The answer to a request, which messages call `what`, whatever its status.
 
-    Raises `ServerUnavailable`, `UnexpectedAnswer` for what is no HTTP, `StepTimeout` after so many seconds: the library
-    bounds each wait for a part, but not a server that sends a part now and then.
+    Raises what the line's `check` does, `ServerUnavailable`, `UnexpectedAnswer` for what is no HTTP, `StepTimeout` after
+    so many seconds: the library bounds each wait for a part, but not a server that sends a part now and then.
     """
     import httpx
+
+    line = line or Line(lambda: None, float("inf"))
 
     def call() -> HttpResponse:
         # An answer that grows when it is unpacked could be of any size.
         whole = {"Accept-Encoding": "identity", **headers}
-        with httpx.Client(timeout=seconds) as client, client.stream(method, url, headers=whole, content=body) as answer:
+        heard = {"trace": line.trace}
+        with (
+            httpx.Client(timeout=seconds) as client,
+            client.stream(method, url, headers=whole, content=body, extensions=heard) as answer,
+        ):
             return _kept(answer)
 
     try:
         if seconds > 0:
-            return in_time(call, seconds, name="slipway-http")
+            return in_time(call, seconds, name="slipway-http", check=line.check, every=line.every)
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         raise InvalidArguments(f"http: url is none that can be used: {error}") from error
     except (TimeoutError, httpx.TimeoutException) as error:
@@ -152,6 +193,8 @@ def send(
         raise ServerUnavailable(f"{what}: {named(error)}") from error
     except httpx.HTTPError as error:
         raise UnexpectedAnswer(f"{what}: {named(error)}") from error
+    finally:
+        line.cut()
     raise StepTimeout(f"{what}: the time of the step is over")
 
 

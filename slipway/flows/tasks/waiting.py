@@ -22,7 +22,7 @@ from slipway.errors import (
 )
 from slipway.flows.tasks.arguments import Duration, HttpUrl, seconds_of
 from slipway.flows.tasks.base import Task, Tools, Work
-from slipway.flows.tasks.http import send
+from slipway.flows.tasks.http import Line, send
 from slipway.flows.tasks.instances import verbs_of
 from slipway.model.request import Host
 from slipway.states import runs
@@ -122,7 +122,8 @@ def _http(work: Work, url: str) -> str | None:
     if not url.lower().startswith(("http://", "https://")) or url_mistake(url):
         raise InvalidArguments("wait-for: http must be an http or https URL")
     try:
-        status = send(f"GET {masked_url(url)}", _patience(work), "GET", url, {}).status
+        line = Line(work.check, work.tools.settings.poll_interval)
+        status = send(f"GET {masked_url(url)}", _patience(work), "GET", url, {}, line=line).status
     except (ServerUnavailable, UnexpectedAnswer, StepTimeout):
         return None
     return f"answered {status}" if status < 400 else None
