@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from slipway.drill.problem import Problem
 from slipway.drill.things import Row, Things
+from slipway.flows.tasks.instances import DeleteInstance
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "STUCK"})
 _SHORTEST = 6
@@ -58,6 +59,25 @@ def _effects(now: Things, lasting: frozenset[str]) -> Iterator[Problem]:
 
 def _name(row: Row) -> str:
     return f"{row['name']} {row['id'][:8]}"
+
+
+def deleted(now: Things, before: Things) -> list[Row]:
+    """Those of the instances that were there before which steps of the run deleted, as they were."""
+    gone = {row["id"] for row in now.rows["instances"] if row["vm_state"] == "DELETED"}
+    were = [row for row in before.rows["instances"] if row["id"] in gone and row["vm_state"] != "DELETED"]
+    return were if len(were) <= sum(row["kind"] == DeleteInstance.kind for row in now.rows["effects"]) else []
+
+
+def no_likeness(now: Things, were: Sequence[Row]) -> Iterator[Problem]:
+    """Those of the instances that were deleted in whose place is none like it: a deletion has no other way back."""
+    there = [_like(row) for row in now.rows["instances"]]
+    for row in were:
+        if _like(row) not in there:
+            yield Problem("A8", f"instance {row['name']} was deleted, and there is none like it")
+
+
+def _like(row: Row) -> tuple[object, ...]:
+    return tuple(row[column] for column in ("project", "name", "vm_state", "task_state", "host", "addresses"))
 
 
 def cause(now: Things) -> str:

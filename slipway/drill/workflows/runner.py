@@ -20,7 +20,16 @@ from slipway.drill.promises import lasting_kinds
 from slipway.drill.runner import Outcome, Result
 from slipway.drill.things import Things, look
 from slipway.drill.workflows.bench import FlowBench, nothing
-from slipway.drill.workflows.checks import bearing, cause, fingerprint, of_the_record, secrets, standing
+from slipway.drill.workflows.checks import (
+    bearing,
+    cause,
+    deleted,
+    fingerprint,
+    no_likeness,
+    of_the_record,
+    secrets,
+    standing,
+)
 from slipway.drill.workflows.explore import Exploration, Stage
 from slipway.drill.workflows.plan import made
 from slipway.states.run_machine import RunState
@@ -245,7 +254,12 @@ class _FlowRun:
         lasting = self.exploration.lasting
         found = [*of_the_record(now, lasting)]
         found += secrets(now, self.bench.flow.secrets, self.bench.written)
-        world = audit(now, self.exploration.before, lasting=lasting_kinds())
+        before = self.exploration.before
+        if not stands:
+            were = deleted(now, before)
+            found += no_likeness(now, were)
+            before = before.without([row for row in now.rows["instances"] if row["id"] in {one["id"] for one in were}])
+        world = audit(now, before, lasting=lasting_kinds())
         # While it stands it may have changed what was there: that is what it is for.
         found += [one for one in world if not (stands and one.invariant == "A8")]
         for problem in found:

@@ -165,8 +165,8 @@ def send(
 ) -> HttpResponse:
     """The answer to a request, which messages call `what`, whatever its status.
 
-    Raises what the line's `check` does, `ServerUnavailable`, `UnexpectedAnswer` for what is no HTTP, `StepTimeout` after
-    so many seconds: the library bounds each wait for a part, but not a server that sends a part now and then.
+    Raises what the line's `check` does, `ServerUnavailable`, `UnexpectedAnswer` for what is no HTTP, and `StepTimeout`
+    after so many seconds: the library bounds each wait for a part, but not a server that sends a part now and then.
     """
     import httpx
 
