@@ -107,6 +107,7 @@ class Orchestrator:
         rng: random.Random | None = None,
         executor: Executor | None = None,
         allow_commands: bool = False,
+        asked_by: str | Callable[[], str] = "",
         tracer: Tracer | None = None,
     ) -> None:
         """`state`: the directory that holds everything of this machine; `db`: an SQLAlchemy URL, default a file in it.
@@ -119,6 +120,7 @@ class Orchestrator:
         networks, subnets and ports after its commit; drivers of your own tell it themselves. `on_event` is told where
         a host could not follow such a change (`host.behind`). `workflow`: a name that is known, or a path, by which is
         built what a run file says no other one for. `allow_commands`: workflows may run commands on this machine.
+        `asked_by`: who is on record as having begun runs (a function is asked for it when it is needed).
         `tracer`: OpenTelemetry's, in whose spans builds, runs, their steps and the calls of drivers are to be.
         Raises `InvalidRequest` for settings that make no sense or what is no project's name, and a `StoreError` when
         the database cannot be used.
@@ -135,6 +137,7 @@ class Orchestrator:
             make_state(state)
         self._executor = executor
         self._allow_commands = allow_commands
+        self._asked_by = asked_by
         self._tracer = tracer
         self._sleep = sleep
         self._store = store(db or sqlite_url(state / "slipway.db"))
@@ -223,7 +226,8 @@ class Orchestrator:
         from slipway.operations.runs import Runs
 
         conductor = RunConductor(self._tools, self._tasks, executor=self._executor)
-        return Runs(self._tools, conductor, rng=self._rng, project=self._project)
+        asked_by = self._asked_by if isinstance(self._asked_by, str) else self._asked_by()
+        return Runs(self._tools, conductor, rng=self._rng, project=self._project, asked_by=asked_by)
 
     @property
     def _tasks(self) -> Mapping[str, Task]:

@@ -108,6 +108,7 @@ class LazyGroup(click.Group):
         """Run a command and leave with its exit code; an error is one line, or JSON where that was asked for."""
         argv = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
+        extra.setdefault("obj", Options(argv=argv))
         if args is None:
             _do_not_look_for_garbage()
         # Python has no standard output where the shell has closed it (>&-).

@@ -49,9 +49,10 @@ VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
 class Options:
     """What was said before and after the command's name; the latter counts.
 
-    `typed` and `tasks` are repeated in advice.
+    `typed` and `tasks` are repeated in advice. `argv`: the whole command line, for the record.
     """
 
+    argv: Sequence[str] = ()
     state: str | None = None
     db: str | None = None
     output: str = "text"
@@ -230,6 +231,7 @@ def orchestrator(
     but for a command that may be a user's first (`new`).
     Raises a `StoreError` when they cannot be used.
     """
+    from slipway.cli.asked import asked_by
     from slipway.cli.logs import logging_to_stderr
     from slipway.errors import DatabaseUnavailable
     from slipway.orchestrator import Orchestrator
@@ -237,7 +239,8 @@ def orchestrator(
 
     all_is_loaded()
     state = options.state or default_state()
-    more: dict[str, Any] = {"on_event": _warn} | ({} if new else {"store": partial(Store, make=False)})
+    more: dict[str, Any] = {"on_event": _warn, "asked_by": partial(asked_by, options.argv)}
+    more |= {} if new else {"store": partial(Store, make=False)}
     if sleep is not None:
         more["sleep"] = sleep
     if allow_commands:

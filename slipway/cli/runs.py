@@ -69,6 +69,7 @@ def list_(options: Options, project: str | None, *, unfinished: bool) -> None:
 def show(options: Options, run: str) -> None:
     """Show one run with what its steps did."""
     from slipway.cli.advice import write_advice
+    from slipway.cli.asked import options_of
     from slipway.cli.output import effect_json, labelled, print_json, table, write
     from slipway.cli.runtext import after_run, described, effect_row, ending, run_json
     from slipway.cli.say import say, shown
@@ -88,7 +89,7 @@ def show(options: Options, run: str) -> None:
         errors = any(effect.error for effect in effects)
         kept = len(columns) if errors else len(columns) - 1
         write("", table(columns[:kept], [row[:kept] for row in rows], folded=("STEP", "ERROR")))
-    write_advice(options, list(after_run(found)))
+    write_advice(options, list(after_run(found, options_of(found.asked_by))))
 
 
 def _carry_out(

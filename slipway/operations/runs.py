@@ -14,6 +14,7 @@ from slipway.flows.runs.conductor import RunConductor
 from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import lease, take, who_is_at
 from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
+from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
@@ -135,7 +136,7 @@ class Runs:
                 worker=lease(self._tools),
                 idempotency_key=idempotency_key,
                 request_digest=prepared.request_digest,
-                asked_by=self._asked_by,
+                asked_by=Seal(prepared.secrets).mask(self._asked_by),
                 secrets=prepared.kept_secrets,
             )
             runs.keep_texts(tx, prepared.digest, prepared.texts)
@@ -340,7 +341,12 @@ class Runs:
     def _usable(self, tx: Transaction, run: RunRecord) -> Prepared:
         """What a run goes by, where it can be gone on with here. Raises `InvalidFile`, `CommandsNotAllowed`,
         `RecordDamaged`."""
-        known = recalled(run, runs.texts_of(tx, run.digest))
+        try:
+            known = recalled(run, runs.texts_of(tx, run.digest))
+        except errors.InvalidFile as error:
+            begun = f"; it was begun by {run.asked_by}" if run.asked_by else ""
+            text = f"run {run.id[:8]} goes on with the tasks that it began with: name their modules by --tasks{begun}"
+            raise errors.InvalidFile((*error.problems, text), (*error.excerpts, "")) from error
         check_allowed(known, self._tools)
         return known
 

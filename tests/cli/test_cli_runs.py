@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -288,3 +291,39 @@ def test_ctrl_c_while_a_run_sleeps_leaves_it_asleep(
     (run,) = told(slipway, "runs", "list")
     assert (run["state"], run["fault"]) == ("PAUSED", None)
     assert slipway("runs", "cancel", run["id"], "--allow-commands").exit_code == 0
+
+
+def test_who_asked_for_a_run_is_on_record(
+    slipway: Slipway, flow: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the values of inputs, which may be secret, however they are written."""
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    short, _ = begun(slipway, flow(ASK), "--input", "pin=it's", "--input=zone=secret.example", code=6)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    asked = json.loads(slipway("runs", "show", short, "--output", "json").stdout)["asked_by"]
+    assert asked.startswith(f"{user}: slipway run ")
+    assert "--allow-commands --input pin=... --input=zone=..." in asked
+    assert "it's" not in asked
+    shown = slipway("runs", "show", short).output
+    assert f"asked by  {user}: slipway run" in shown
+    assert f"slipway runs approve {short} --allow-commands" in shown, "it takes the option that the run was begun with"
+
+
+def test_of_tasks_that_are_not_here_is_said_where_they_came_from(
+    slipway: Slipway, process: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    module, path = tmp_path / "mine.py", tmp_path / "own.yaml"
+    steps = "  - {id: ask, uses: pause, with: {message: go on?}}\n  - {id: it, uses: mine-of-cli}\n"
+    path.write_text(f"schema: 1\nname: deploy\nsteps:\n{steps}")
+    header = "from slipway.flows.tasks.decorator import task\n\n@task()\n"
+    module.write_text(f"{header}def mine_of_cli() -> None:\n    'Do nothing. Needs no undo: it does nothing.'\n")
+    done = slipway("run", str(path), "--tasks", str(module))
+    assert done.exit_code == 6, done.output
+    (run,) = told(slipway, "runs", "list")
+    short = run["id"][:8]
+    # Another process, which has not loaded them.
+    refused = process("runs", "approve", short)
+    assert refused.returncode == 2, refused
+    assert 'unknown task "mine-of-cli"' in refused.stderr
+    assert f"run {short} goes on with the tasks that it began with: name their modules by --tasks" in refused.stderr
+    assert f"--tasks {module}" in refused.stderr
