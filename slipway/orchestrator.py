@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
-    from slipway.flows.definition import Definition
     from slipway.flows.engine.flow import Flow
     from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
     from slipway.networks import Networks
@@ -199,13 +198,14 @@ class Orchestrator:
 
     @_Once
     def _verbs(self) -> InstanceVerbs:
+        from slipway.flows.instance_workflow import users_workflow
         from slipway.flows.loader import absolute
         from slipway.operations.verbs import Verbs
         from slipway.runfile.inline import make_inline_request
 
         def workflow() -> str:
             found = absolute(self._workflow)
-            _definition(found)
+            users_workflow(found)
             return found
 
         return Verbs(self._builder, self._tools, make_inline_request, workflow)
@@ -216,7 +216,7 @@ class Orchestrator:
         from slipway.operations.lifecycle import Builder
         from slipway.operations.power import change_power
 
-        conductor = Conductor(_definition, self._tools, change_power, executor=self._executor)
+        conductor = Conductor(self._tools, change_power, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng)
 
     @_Once
@@ -310,7 +310,8 @@ class Orchestrator:
         host cannot follow what the file adds `on_event` is told. Raises `WorldUnrecorded` where something is to be
         built and machines that are ours are there and not on record, as after an older database was put back.
         """
-        from slipway.flows.loader import absolute, known_workflows
+        from slipway.flows.instance_workflow import users_workflow
+        from slipway.flows.loader import absolute
         from slipway.operations.batch import run_in_order
         from slipway.operations.follow import follow
         from slipway.operations.hosts import check_here
@@ -323,8 +324,8 @@ class Orchestrator:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
         check_file(file)
         workflow = absolute(self._workflow if file.workflow == DEFAULT_WORKFLOW else file.workflow)
-        if file.instances and workflow not in known_workflows():
-            _definition(workflow)
+        if file.instances:
+            users_workflow(workflow)
         for host in file.hosts:
             self._drivers.on(host)
         with self._store.read() as tx:
@@ -377,11 +378,12 @@ class Orchestrator:
     def _checked(self, request: InstanceRequest) -> str:
         """The workflow by which an instance is built. Raises `InvalidRequest`, and `InvalidFile` for the workflow."""
         from slipway.checks import check
+        from slipway.flows.instance_workflow import users_workflow
         from slipway.flows.loader import absolute
 
         check(request, InstanceRequest, f"instance {request.name}" if isinstance(request, InstanceRequest) else "")
         workflow = absolute(self._workflow)
-        _definition(workflow)
+        users_workflow(workflow)
         return workflow
 
     def build_flow(
@@ -806,15 +808,6 @@ class Orchestrator:
         from slipway.states.inspection import misfits
 
         return tuple(misfits(self._store))
-
-
-@cache
-def _definition(workflow: str) -> Definition:
-    """The workflow of that name or absolute path, read once. Raises `InvalidFile`."""
-    from slipway.flows.loader import find_definition, load_definition
-    from slipway.flows.tasks.catalog import SIGNATURES
-
-    return load_definition(find_definition(workflow), SIGNATURES)
 
 
 def default_drivers(

@@ -17,8 +17,13 @@ _KINDS: dict[str, tuple[Table[Any, Any], str]] = {
 }
 _NOW = {
     "instance": "SELECT id, vm_state || '/' || COALESCE(task_state, '-') FROM instances",
-    "run": "SELECT id, state FROM runs",
+    "run": "SELECT id, state FROM runs WHERE instance_id IS NULL",
 }
+_OF_INSTANCES = (
+    "SELECT r.id, r.state, r.ended_at IS NULL, i.run_id = r.id AND i.task_state IS NOT NULL "
+    "FROM runs r JOIN instances i ON i.id = r.instance_id"
+)
+"""Each run of an instance, whether it is under way, and whether its instance says so."""
 
 
 def wrong_with(database: Path) -> list[str]:
@@ -50,6 +55,9 @@ def wrong_with(database: Path) -> list[str]:
             for owner, now in db.execute(query):
                 found += _no_path(*_KINDS[kind], moves.pop((kind, owner), []), now)
         found += [f"moves of nobody: {moves}"] if moves else []
+        for run, state, under_way, at_work in db.execute(_OF_INSTANCES):
+            if bool(under_way) != bool(at_work):
+                found.append(f"run {run} is {state}, and its instance is {'not ' * bool(at_work)}at rest")
     return found
 
 

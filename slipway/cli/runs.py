@@ -1,4 +1,4 @@
-"""`slipway runs`: runs of workflows, looked at and told what to do."""
+"""`slipway runs`: runs of workflows and of what is done to instances, looked at and told what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALLOW_COMMANDS = click.option("--allow-commands", is_flag=True, help="Let steps 
 @click.group("runs", epilog=example("slipway runs list", "slipway runs show 1c9e6679", "slipway runs retry 1c9e6679"))
 @common_options()
 def command() -> None:
-    """Runs of workflows: list, show, approve, reject, retry, cancel, undo, prune.
+    """Runs, of workflows and of what is done to instances: list, show, approve, reject, retry, cancel, undo, prune.
 
     RUN is a run's id or the beginning of it.
     """
@@ -39,7 +39,7 @@ def command() -> None:
 def list_(options: Options, project: str | None, *, unfinished: bool) -> None:
     """List the runs, oldest first; those that are parts of another one are indented."""
     from slipway.cli.output import coloured, print_json, table, write
-    from slipway.cli.runtext import SHORT, run_json
+    from slipway.cli.runtext import SHORT, doing, run_json
     from slipway.cli.say import say
 
     with orchestrator(options) as slipway:
@@ -52,7 +52,7 @@ def list_(options: Options, project: str | None, *, unfinished: bool) -> None:
         rows = [
             (
                 run.id[:SHORT],
-                f"  {run.name}" if run.parent_id else run.name,
+                f"  {doing(run)}" if run.parent_id else doing(run),
                 coloured(run.state),
                 f"{run.created_at:%Y-%m-%d %H:%M:%S}",
                 run.waits_for or (run.fault.message if run.fault else ""),

@@ -35,6 +35,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "id": run.id,
         "workflow": run.name,
         "file": run.workflow,
+        "instance": run.instance,
         "project": run.project,
         "state": run.state,
         "attempt": run.attempt,
@@ -92,7 +93,7 @@ def conclude(
 
 def ending(run: RunRecord) -> Sequence[str]:
     """How a run stands in words."""
-    lines = [f"run {run.id[:SHORT]} of {run.name}: {run.state}"]
+    lines = [f"run {run.id[:SHORT]} of {doing(run)}: {run.state}"]
     if run.fault is not None:
         step = f", step {run.fault.step}" if run.fault.step else ""
         lines.append(f"  {run.fault.type}{step}: {run.fault.message}")
@@ -105,11 +106,16 @@ def ending(run: RunRecord) -> Sequence[str]:
     return lines
 
 
+def doing(run: RunRecord) -> str:
+    """What it does: a workflow's name, or the build, stop, start, reboot or delete of an instance."""
+    return f"{run.name} {run.instance}" if run.instance else run.name
+
+
 def described(run: RunRecord) -> Sequence[tuple[str, str]]:
     """What it goes by and when it did, labelled."""
     inputs = [f"{name}={_written(value)}" for name, value in (_decoded(run.inputs) or {}).items() if value is not None]
     rows = [
-        ("file", run.workflow),
+        ("file", "" if run.workflow == run.name else run.workflow),
         ("inputs", "\n".join(inputs)),
         ("project", run.project),
         ("asked by", run.asked_by or ""),
@@ -140,6 +146,8 @@ def after_run(run: RunRecord, options: tuple[str, ...] = ()) -> Iterator[Advice]
     """What to type when a run stands so, with these options."""
     short = run.id[:SHORT]
     match RunState(run.state):
+        case _ if run.instance is not None:
+            yield ("show", run.instance), "see the instance and all that is on record about it"
         case _ if run.parent_id is not None:
             yield ("runs", "show", run.parent_id[:SHORT]), "see the run that this one is a part of"
         case RunState.PAUSED if run.wake_at is not None:

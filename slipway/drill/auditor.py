@@ -78,6 +78,9 @@ class _Audit:
         for row in self.instances.values():
             if row["task_state"] is not None or row["vm_state"] not in _RESTING:
                 yield Problem("A1", f"instance {row['name']} is left {row['vm_state']}/{row['task_state']}")
+        for run in self.now.rows.get("runs", ()):
+            if run["instance_id"] in self.instances and run["ended_at"] is None:
+                yield Problem("A1", f"the {run['name']} of {run['instance_id']} is left {run['state']}")
 
     # --- A2, A3, A8 -----------------------------------------------------------------------------------------------
 

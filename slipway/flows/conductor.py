@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from slipway import errors
-from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Instance, Scope
 from slipway.model.request import GRACEFUL, Shutdown
 from slipway.states import instances
+from slipway.states.held import hold
 from slipway.states.instance_owner import InstanceOwner
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move
@@ -41,26 +41,22 @@ class Conductor:
 
     def __init__(
         self,
-        definition: Callable[[str], Definition],
         tools: Tools,
         change_power: Callable[..., None],
         *,
         executor: Executor | None = None,
     ) -> None:
-        """`definition` gives a workflow by its name, when a build first goes forward by it.
-
-        `change_power` brings an instance to rest that is to be stopped, started or repaired; it takes the run, and how
+        """`change_power` brings an instance to rest that is to be stopped, started or repaired; it takes the run, and how
         to stop it as `shutdown`.
 
         With an `executor` the branches of a flow run side by side in it, one after the other otherwise. Builds must not
         run in the same executor: they would wait for their own tasks.
         """
-        self._definition = definition
         self.tools = tools
         self._change_power = change_power
         self._executor = executor
         self._here = threading.local()
-        self._free: defaultdict[str, list[_Flow]] = defaultdict(list)
+        self._free: defaultdict[tuple[str, str], list[_Flow]] = defaultdict(list)
 
     def build(
         self,
@@ -173,28 +169,33 @@ class Conductor:
         """
         from taskflow.states import REVERTED, SUCCESS
 
-        free = self._free[run.instance.workflow]
+        from slipway.flows.instance_workflow import text_of
+
+        workflow, digest = run.instance.workflow, text_of(self.tools.store, run.instance)
+        free = self._free[workflow, digest]
         try:
             flow = free.pop()
         except IndexError:
-            flow = self._make(run.instance.workflow)
+            flow = self._make(workflow, digest)
         flow.seat.run, run.engine = run, flow.engine
         yield flow.engine
         if flow.engine.storage.get_flow_state() in (SUCCESS, REVERTED):
             flow.engine.reset()
             free.append(flow)
 
-    def _make(self, workflow: str) -> _Flow:
+    def _make(self, workflow: str, digest: str) -> _Flow:
         # TaskFlow is what takes longest to load: only what goes forward waits for it.
         from taskflow.persistence.models import FlowDetail
 
         from slipway.flows.compiler import compile_flow
         from slipway.flows.effect_task import Seat
         from slipway.flows.engine.engine import Engine
+        from slipway.flows.instance_workflow import definition_of
         from slipway.flows.tasks.catalog import CATALOG
 
         seat = Seat(branching=self._executor is not None)
-        flow = compile_flow(self._definition(workflow), CATALOG, seat, timeout=self.tools.settings.step_timeout)
+        definition = definition_of(self.tools.store, workflow, digest)
+        flow = compile_flow(definition, CATALOG, seat, timeout=self.tools.settings.step_timeout)
         return _Flow(Engine(flow, FlowDetail(flow.name, workflow), options={"executor": self._executor}), seat)
 
     # --- back -----------------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ class Conductor:
         """
         if not run.ledger.state.at_rest and not (run.engine is not None and run.engine.at_work):
             with contextlib.suppress(errors.StoreError), self.tools.store.write() as tx:
-                instances.leave(tx, run.instance.id, run.ledger.generation)
+                hold(tx, "instance", run.instance.id, run.ledger.generation, None)
 
 
 _AT_REST = {"worker": None, "outcome": None, "user_data": None}

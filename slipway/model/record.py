@@ -33,6 +33,7 @@ class Stack(Struct, frozen=True):
 class Instance(Struct, frozen=True):
     """An instance as it is on record; `worker` is the lease of the process that is at it, None at rest.
 
+    `run_id` is the run that is under way, or was the last.
     `stack` is the name of its project's stack whose run made it, None: no run did.
     `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
     only, with a flavor and image of no meaning; its `fault` is the damage. It can be deleted.
@@ -58,6 +59,7 @@ class Instance(Struct, frozen=True):
     damage: str = ""
     worker: str | None = None
     deleted_at: datetime | None = None
+    run_id: str | None = None
 
 
 class EffectState(StrEnum):
@@ -79,7 +81,7 @@ class Scope(StrEnum):
 class Effect(Struct, frozen=True):
     """A row of the ledger. `args` is all that an undo needs, `result` what the step gave, both encoded.
 
-    It is of an instance, or of a run that has none: then `instance_id` is empty.
+    It is of a run, and of that run's instance: `instance_id` is empty where the run has none.
     """
 
     key: str

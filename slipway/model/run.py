@@ -52,3 +52,7 @@ class RunRecord(Struct, frozen=True):
     ended_at: datetime | None = None
     secrets: str | None = None
     """What of its inputs is secret, while it is not at its end."""
+    instance_id: str | None = None
+    """Of which instance it is the build, stop, start, reboot or delete; who works on it is said there."""
+    instance: str | None = None
+    """That instance's name."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.conductor import Conductor
+from slipway.flows.instance_workflow import users_workflow
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Instance, Stack
@@ -22,7 +23,9 @@ from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
-from slipway.states import effects, instances
+from slipway.states import effects, instances, runs
+from slipway.states.held import take_over
+from slipway.states.instance_runs import Begun, begin
 from slipway.states.lease import Lease
 from slipway.states.machines import GOALS, Move, State, VmState, check_known, possible
 from slipway.states.store import Transaction
@@ -36,11 +39,12 @@ _MOST_TRIES = 100
 class Builder:
     """Takes instances into this process's hands and has the conductor bring them to rest."""
 
-    def __init__(self, conductor: Conductor, tools: Tools, *, rng: random.Random) -> None:
-        """`rng` draws the ids of new instances."""
+    def __init__(self, conductor: Conductor, tools: Tools, *, rng: random.Random, asked_by: str = "") -> None:
+        """`rng` draws the ids of new instances and runs; `asked_by` is who is on record as having begun those."""
         self._conductor = conductor
         self._tools = tools
         self._rng = rng
+        self._asked_by = asked_by
         self._dropped: set[tuple[str, int]] = set()
         """What this process stopped at, as it was told to or because the record could not be written: by id and
         generation, which are those of one taking. Its name may be on it still."""
@@ -154,9 +158,19 @@ class Builder:
 
     def _enter(self, tx: Transaction, request: InstanceRequest, workflow: str, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
-        new_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        at = self._tools.clock()
-        return instances.create(tx, new_id, request, workflow=workflow, worker=self._lease(), at=at, stack=stack)
+        new_id, at = self._new_id(), self._tools.clock()
+        run = self._run("build", workflow)
+        if (users := users_workflow(workflow)) is not None:
+            runs.keep_texts(tx, users.digest, users.kept_texts)
+            run = replace(run, digest=users.digest)
+        return instances.create(tx, new_id, request, run=run, worker=self._lease(), at=at, stack=stack)
+
+    def _run(self, name: str, workflow: str | None = None) -> Begun:
+        """What is about to be done to an instance; by default by no workflow that anybody can read."""
+        return Begun(self._new_id(), name, workflow or name, asked_by=self._asked_by)
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def _lease(self) -> str:
         """This process's hold on an instance that it begins or takes over, for the record."""
@@ -175,7 +189,8 @@ class Builder:
                 return None
             self.check_here(tx, instance)
             worker = self._lease()
-            taken = replace(instance, generation=instances.take_over(tx, instance, worker=worker), worker=worker)
+            generation = take_over(tx, "instance", instance.id, instance.generation, worker=worker)
+            taken = replace(instance, generation=generation, worker=worker)
         self._dropped.discard((instance.id, instance.generation))
         return taken
 
@@ -288,14 +303,15 @@ class Builder:
 
     def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance:
         state = State(instance.vm_state, instance.task_state)
-        worker = self._lease()
-        at = self._tools.clock()
+        worker, run, at = self._lease(), self._run(wish.value), self._tools.clock()
+        values = {"worker": worker, "run_id": run.id}
         try:
-            to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values={"worker": worker})
+            to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)
         except errors.UnexpectedState as error:
             text = f"instance {instance.name} is {state.vm_state}, where no {wish} is possible"
             raise errors.UnexpectedState(f"{text}, but {' and '.join(possible(state))}") from error
-        return replace(instance, vm_state=to.vm_state, task_state=to.task_state, worker=worker)
+        begin(tx, instance.id, instance.project, run, at)
+        return replace(instance, vm_state=to.vm_state, task_state=to.task_state, worker=worker, run_id=run.id)
 
     # --- deleting -------------------------------------------------------------------------------------------------
 
@@ -341,12 +357,15 @@ class Builder:
             with self._tools.store.write() as tx:
                 found = self._find(tx, name, project)
                 self.check_here(tx, found)
-                state = State(found.vm_state, found.task_state)
+                state, run, at = State(found.vm_state, found.task_state), self._run("delete"), self._tools.clock()
+                values = {} if state.deleting else {"run_id": run.id}
                 try:
-                    instances.advance(tx, found.id, found.generation, state, Move.DELETE, self._tools.clock())
+                    instances.advance(tx, found.id, found.generation, state, Move.DELETE, at, values=values)
                 except (errors.UnexpectedState, errors.StaleWorker):
                     # It was moved since it was read.
                     continue
+                if not state.deleting:
+                    begin(tx, found.id, found.project, run, at)
                 return found
         raise errors.InstanceBusy(f"instance {name} was moved by others {_MOST_TRIES} times in a row")
 

@@ -36,6 +36,10 @@ def _forget(tx: Transaction, run_id: str) -> None:
 def _is_over(tx: Transaction, run: RunRecord, before: datetime) -> bool:
     if run.ended_at is None or run.ended_at >= before or run.parent_id is not None:
         return False
+    if run.instance_id is not None:
+        # What a run left to a delete is that one's to take back.
+        left = (effect for effect in effects.effects_of(tx, run.instance_id) if effect.run_id == run.id)
+        return not any(effect.state is not EffectState.UNDONE and _has_undo(effect) for effect in left)
     if RunState(run.state) in (RunState.FAILED, RunState.CANCELLED):
         return True
     standing = (effect for effect in effects.effects_of(tx, run.id) if effect.state is not EffectState.UNDONE)

@@ -10,9 +10,10 @@ from typing import Any
 
 from slipway import errors
 from slipway.flows.definition import Definition
+from slipway.flows.instance_workflow import definition_of
 from slipway.flows.runs.conductor import RunConductor
 from slipway.flows.runs.execution import Ending
-from slipway.flows.runs.holding import lease, take, who_is_at
+from slipway.flows.runs.holding import lease, take
 from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
 from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import Tools
@@ -21,7 +22,9 @@ from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
 from slipway.operations.pruning import prune
+from slipway.operations.refusals import check_own, instead, why
 from slipway.states import codec, effects, outbox, runs
+from slipway.states.held import hold
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
 
@@ -159,14 +162,14 @@ class Runs:
             run = self.get(run_id)
             if RunState(run.state).has_ended or (run.state == RunState.PAUSED and run.wake_at is None):
                 return run
-            taken = take(self._tools, run.id)
+            taken = take(self._tools, run.id) if run.instance_id is None else None
             if taken is not None:
                 self._work(taken, on_event, stopping)
                 continue
             if stopping():
                 raise errors.BuildInterrupted(f"run {run.id} is {run.state} and goes on with resume")
             if timeout is not None and self._tools.monotonic() - began >= timeout:
-                raise errors.RunBusy(f"run {run.id} is {run.state}: {_why(run)}")
+                raise errors.RunBusy(f"run {run.id} is {run.state}: {why(run)}")
             self._tools.sleep(self._tools.settings.poll_interval)
 
     def resume(self, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> tuple[RunRecord, ...]:
@@ -175,7 +178,8 @@ class Runs:
         Raises `InvalidFile` for a run whose tasks are not here, and `CommandsNotAllowed`, when all others are at rest.
         """
         with self._tools.store.read() as tx:
-            unfinished = [run.id for run in runs.listed(tx, unfinished=True) if run.parent_id is None]
+            waiting = runs.listed(tx, unfinished=True)
+        unfinished = [run.id for run in waiting if run.parent_id is None and run.instance_id is None]
         rested = []
         refused: list[errors.SlipwayError] = []
         for run_id in unfinished:
@@ -253,6 +257,7 @@ class Runs:
         it has not failed, or where the new text has not the steps that are done.
         """
         run = self.get(run_id)
+        check_own(run)
         move, values = self._again(run)
         changed = self._corrected(run, _given(inputs), workflow)
         with self._tools.store.write() as tx:
@@ -304,14 +309,23 @@ class Runs:
     def effects(self, run_id: str) -> Sequence[Effect]:
         """What the steps of a run did, oldest first. Raises `RunNotFound`."""
         with self._tools.store.read() as tx:
-            return effects.effects_of(tx, runs.get(tx, run_id).id)
+            run = runs.get(tx, run_id)
+            found = effects.effects_of(tx, run.instance_id or run.id)
+        return [effect for effect in found if effect.run_id == run.id]
 
     def definition(self, run_id: str) -> Definition:
         """The workflow that a run goes by, by the text that it began with. Raises `RunNotFound`, `InvalidFile`."""
         with self._tools.store.read() as tx:
             run = runs.get(tx, run_id)
             texts = runs.texts_of(tx, run.digest)
+        if run.instance_id is not None:
+            return self._of_instance(run)
         return recalled(run, texts).definition
+
+    def _of_instance(self, run: RunRecord) -> Definition:
+        if run.workflow == run.name:
+            raise errors.RunRefused(f"run {run.id} is a {run.name}, which goes by no workflow")
+        return definition_of(self._tools.store, run.workflow, run.digest)
 
     def events(self, run_id: str, *, after: int = 0) -> Sequence[RecordedEvent]:
         """A run's moves and steps on record beyond the event of that number, oldest first. Raises `RunNotFound`."""
@@ -335,7 +349,7 @@ class Runs:
                 return self._usable(tx, run)
         except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
             with self._tools.store.write() as tx:
-                runs.hold(tx, run.id, run.generation, None)
+                hold(tx, "run", run.id, run.generation, None)
             raise
 
     def _usable(self, tx: Transaction, run: RunRecord) -> Prepared:
@@ -355,6 +369,7 @@ class Runs:
         for _ in range(_MOST_TRIES):
             with self._tools.store.write() as tx:
                 run = runs.get(tx, run_id)
+                check_own(run)
                 state = RunState(run.state)
                 if move is RunMove.CANCEL and state is RunState.REVERTING:
                     return
@@ -373,8 +388,9 @@ class Runs:
     def _answer(self, run_id: str, move: RunMove, values: dict[str, Any], fault: Fault | None = None) -> None:
         with self._tools.store.write() as tx:
             run = runs.get(tx, run_id)
+            check_own(run)
             if run.state != RunState.PAUSED or run.waits_at is None or run.wake_at is not None:
-                raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{_instead(run)}")
+                raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{instead(run)}")
             self._usable(tx, run)
             if fault is not None:
                 values = {**values, "fault": codec.encode(fault)}
@@ -385,15 +401,3 @@ class Runs:
 
 def _given(inputs: Mapping[str, Any] | Given) -> Given:
     return inputs if isinstance(inputs, Given) else Given(inputs)
-
-
-def _why(run: RunRecord) -> str:
-    return run.waits_for or who_is_at(run)
-
-
-def _instead(run: RunRecord) -> str:
-    if RunState(run.state).at_work:
-        return ": resume goes on with it, where nobody is at it"
-    if run.state != RunState.PAUSED:
-        return ""
-    return f": it goes on at {run.wake_at:%Y-%m-%d %H:%M:%S} UTC" if run.wake_at else ": a step failed, retry it"

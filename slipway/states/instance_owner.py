@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from slipway.model.record import Instance
 from slipway.states import effects, instances, machines
+from slipway.states.held import hold
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move, State
 from slipway.states.schema import instances as rows
@@ -38,8 +39,8 @@ class InstanceOwner(Struct, frozen=True):
 
     @property
     def names(self) -> tuple[str | None, str | None]:
-        """Its effects are of no run."""
-        return self.instance.id, None
+        """Its own, and that of the run that is under way."""
+        return self.instance.id, self.instance.run_id
 
     @property
     def generation(self) -> int:
@@ -72,7 +73,8 @@ class InstanceOwner(Struct, frozen=True):
 
     def hold(self, tx: Transaction, lease: str) -> None:
         """Write the worker's lease anew. Raises `StaleWorker`."""
-        instances.hold(tx, self.id, self.generation, lease)
+        if not hold(tx, "instance", self.id, self.generation, lease):
+            self.fence(tx, going_on=False)
 
     def now(self, tx: Transaction) -> State:
         """Where it stands by the record."""

@@ -11,7 +11,8 @@ from slipway.states import codec
 from slipway.states.schema import instances
 from slipway.states.secrets import with_secrets
 
-COLUMNS = [c for c in instances.c if c.name not in ("idempotency_key", "group_name", "outcome")]
+_NOT_READ = ("idempotency_key", "group_name", "outcome", "move", "moved_at", "detail")
+COLUMNS = [c for c in instances.c if c.name not in _NOT_READ]
 _UNREAD = "unread"
 
 
@@ -59,5 +60,6 @@ def _made(row: Any, request: InstanceRequest, **decoded: Any) -> Instance:
         worker=row.worker,
         stack=row.stack,
         deleted_at=row.deleted_at,
+        run_id=row.run_id,
         **decoded,
     )

@@ -13,9 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from slipway import errors
 from slipway.model.record import Instance, Stack
 from slipway.model.request import InstanceRequest
-from slipway.states import codec, machines, outbox
+from slipway.states import codec, instance_runs, machines, outbox
+from slipway.states.held import check_generation
 from slipway.states.history import INSTANCE
 from slipway.states.instance_rows import COLUMNS, instance_of
+from slipway.states.instance_runs import Begun
 from slipway.states.machines import Move, State
 from slipway.states.schema import instances
 from slipway.states.secrets import secrets_of, to_keep
@@ -45,14 +47,14 @@ def create(
     instance_id: str,
     request: InstanceRequest,
     *,
-    workflow: str,
+    run: Begun,
     worker: str,
     at: datetime,
     stack: str | None = None,
 ) -> Instance:
-    """Put a new instance on record, in the first phase, held by `worker`. Raises `InstanceExists`.
+    """Put a new instance on record, in the first phase, held by `worker`, with the run that builds it.
 
-    `stack`: the name of its project's stack that it is part of.
+    Raises `InstanceExists`. `stack`: the name of its project's stack that it is part of.
     """
     state = machines.INITIAL
     _insert(
@@ -66,16 +68,18 @@ def create(
             "task_state": state.task_state,
             "generation": 1,
             "worker": worker,
-            "workflow": workflow,
+            "workflow": run.workflow,
             "request": codec.encode(to_keep(request)),
             "user_data": secrets_of(request),
             "group_name": request.group.name if request.group else None,
             "stack": stack,
             "attempt": 1,
             "created_at": at,
+            "run_id": run.id,
         },
     )
-    outbox.tell(tx, f"{INSTANCE}create", at, instance_id=instance_id, state=str(state), detail="")
+    instance_runs.begin(tx, instance_id, request.project, run, at)
+    outbox.tell(tx, f"{INSTANCE}create", at, instance_id=instance_id, run_id=run.id, state=str(state), detail="")
     return Instance(
         id=instance_id,
         name=request.name,
@@ -88,9 +92,10 @@ def create(
         fault=None,
         attempt=1,
         created_at=at,
-        workflow=workflow,
+        workflow=run.workflow,
         worker=worker,
         stack=stack,
+        run_id=run.id,
     )
 
 
@@ -197,42 +202,6 @@ def decide(tx: Transaction, instance_id: str, outcome: str) -> None:
     tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome))
 
 
-def take_over(tx: Transaction, instance: Instance, *, worker: str) -> int:
-    """Become the instance's worker. Gives the new generation, which makes every write of the old one refused.
-
-    Raises `StaleWorker` when somebody else was quicker.
-    """
-    generation = instance.generation + 1
-    taken = tx.execute(
-        instances.update()
-        .where(instances.c.id == instance.id, instances.c.generation == instance.generation)
-        .values(generation=generation, worker=worker)
-    )
-    if taken.rowcount != 1:
-        raise errors.StaleWorker(f"instance {instance.name}: another worker took it over first")
-    return generation
-
-
-def hold(tx: Transaction, instance_id: str, generation: int, worker: str) -> None:
-    """Write the worker's lease anew. Raises `StaleWorker`."""
-    held = (
-        instances.update()
-        .where(instances.c.id == instance_id, instances.c.generation == generation)
-        .values(worker=worker)
-    )
-    if tx.execute(held).rowcount != 1:
-        fence(tx, instance_id, generation, going_on=False)
-
-
-def leave(tx: Transaction, instance_id: str, generation: int) -> None:
-    """Stop being the instance's worker, so that anybody may go on at once."""
-    tx.execute(
-        instances.update()
-        .where(instances.c.id == instance_id, instances.c.generation == generation)
-        .values(worker=None)
-    )
-
-
 def launched(*, at: datetime, addresses: tuple[str, ...], access: tuple[str | None, str | None]) -> dict[str, Any]:
     """The columns with what is known of an instance once it runs; nobody works on it any more."""
     return {
@@ -255,10 +224,7 @@ def fence(tx: Transaction, instance_id: str, generation: int, *, going_on: bool)
     The row is locked until the transaction ends, so that what was true here is true at the commit.
     """
     row = tx.execute(_STATE, {"id": instance_id}).one()
-    if row.generation != generation:
-        raise errors.StaleWorker(
-            f"instance {instance_id}: another worker took it over (generation {row.generation}, ours is {generation})"
-        )
+    check_generation(row, "instance", instance_id, generation)
     if going_on and State(row.vm_state, row.task_state).deleting:
         raise errors.InstanceDeleting(f"instance {instance_id} is being deleted")
 
@@ -289,7 +255,7 @@ def advance(
     Raises `UnexpectedState` (with both states), `StaleWorker`, or `InstanceDeleting` when the row is not as expected.
     """
     to = machines.TABLE.target(event, source)
-    values = values or {}
+    values = {**(values or {}), "move": event.value, "moved_at": at, "detail": detail}
     seen = rested is not None and to.at_rest
     moved = tx.execute(
         _move_with(tuple(values), seen=seen),
@@ -312,5 +278,6 @@ def advance(
         )
     if rested is not None and row is not None:
         rested(instance_of(row))
-    outbox.tell(tx, INSTANCE + event.value, at, instance_id=instance_id, state=str(to), detail=detail)
+    if not source.at_rest and not (event is Move.DELETE and source.deleting):
+        instance_runs.follow(tx, instance_id, event, at, values)
     return to

@@ -41,6 +41,8 @@ class RunMove(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     LEFT_OVER = "left_over"
+    RESCHEDULE = "reschedule"
+    SUPERSEDE = "supersede"
     RETRY = "retry"
 
 
@@ -58,6 +60,13 @@ TRANSITIONS: tuple[Transition[RunState, RunMove], ...] = (
     Transition(RunMove.FAILED, _BACK, RunState.FAILED, "all is undone after a failure"),
     Transition(RunMove.CANCELLED, _BACK, RunState.CANCELLED, "all is undone as was asked for"),
     Transition(RunMove.LEFT_OVER, _BACK, RunState.STUCK, "something could not be undone and stays on record"),
+    Transition(RunMove.RESCHEDULE, _BACK, RunState.RUNNING, "a build's host failed, and its next alternate is tried"),
+    Transition(
+        RunMove.SUPERSEDE,
+        (RunState.RUNNING, RunState.REVERTING),
+        RunState.CANCELLED,
+        "a delete of its instance has come, which takes back what it did",
+    ),
     Transition(RunMove.RETRY, (RunState.FAILED, RunState.CANCELLED), RunState.RUNNING, "it is tried once more"),
 )
 

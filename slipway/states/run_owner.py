@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from slipway.model.run import RunRecord
 from slipway.states import effects, runs
+from slipway.states.held import hold
 from slipway.states.ledger import Ledger
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.schema import runs as rows
@@ -70,7 +71,8 @@ class RunOwner(Struct, frozen=True):
 
     def hold(self, tx: Transaction, lease: str) -> None:
         """Write the worker's lease anew. Raises `StaleWorker`."""
-        runs.hold(tx, self.id, self.generation, lease)
+        if not hold(tx, "run", self.id, self.generation, lease):
+            self.fence(tx, going_on=False)
 
     def now(self, tx: Transaction) -> RunState:
         """Where it stands by the record."""

@@ -14,16 +14,14 @@ from slipway import errors
 from slipway.model.record import Fault
 from slipway.model.run import RunRecord
 from slipway.states import codec, outbox
+from slipway.states.held import check_generation
 from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
-from slipway.states.schema import effects, events, runs, workflow_texts
+from slipway.states.schema import OWN_TEXT, effects, events, instances, runs, workflow_texts
 from slipway.states.store import Transaction
 
-_BY_ID = sa.select(runs).where(runs.c.id == sa.bindparam("id"))
-_CHILDREN = (
-    sa.select(runs)
-    .where(runs.c.parent_id == sa.bindparam("id", type_=sa.String))
-    .order_by(runs.c.created_at, runs.c.id)
-)
+_RUNS = sa.select(runs, instances.c.name.label("instance")).outerjoin(instances, instances.c.id == runs.c.instance_id)
+_BY_ID = _RUNS.where(runs.c.id == sa.bindparam("id"))
+_CHILDREN = _RUNS.where(runs.c.parent_id == sa.bindparam("id", type_=sa.String)).order_by(runs.c.created_at, runs.c.id)
 _STATE = sa.select(runs.c.state, runs.c.outcome, runs.c.generation).where(runs.c.id == sa.bindparam("id"))
 _MOVE = (
     runs.update()
@@ -53,7 +51,7 @@ def texts_of(tx: Transaction, digest: str) -> bytes:
 
 def create(tx: Transaction, run: RunRecord) -> None:
     """Put a new run on record. Raises `RunExists` for an idempotency key that its project has used."""
-    row = {name: getattr(run, name) for name in run.__struct_fields__}
+    row = {name: getattr(run, name) for name in run.__struct_fields__ if name != "instance"}
     try:
         tx.execute(runs.insert(), {**row, "state": INITIAL.value, "fault": None})
     except IntegrityError as error:
@@ -67,7 +65,7 @@ def get(tx: Transaction, run_id: str) -> RunRecord:
     row = tx.execute(_BY_ID, {"id": run_id}).one_or_none()
     if row is None and run_id:
         begins = runs.c.id.startswith(run_id, autoescape=True)
-        found = tx.execute(sa.select(runs).where(begins).limit(2)).all()
+        found = tx.execute(_RUNS.where(begins).limit(2)).all()
         if len(found) > 1:
             raise errors.RunNotFound(f"several runs' ids begin with {run_id}: write more of it")
         row = found[0] if found else None
@@ -80,7 +78,7 @@ def find_by_key(tx: Transaction, project: str, key: str | None) -> RunRecord | N
     """The run that was begun before with this idempotency key; None without one."""
     if key is None:
         return None
-    row = tx.execute(sa.select(runs).where(runs.c.project == project, runs.c.idempotency_key == key)).one_or_none()
+    row = tx.execute(_RUNS.where(runs.c.project == project, runs.c.idempotency_key == key)).one_or_none()
     return None if row is None else _run(row)
 
 
@@ -97,9 +95,13 @@ def forget_secrets_of_parts(tx: Transaction, run_id: str) -> None:
             rewrite(tx, child.id, secrets=None)
 
 
-def listed(tx: Transaction, *, project: str | None = None, unfinished: bool = False) -> Sequence[RunRecord]:
-    """All runs, oldest first, those of a project or those that have not ended if wanted."""
-    query = sa.select(runs).order_by(runs.c.created_at, runs.c.id)
+def listed(
+    tx: Transaction, *, project: str | None = None, instance_id: str | None = None, unfinished: bool = False
+) -> Sequence[RunRecord]:
+    """All runs, oldest first; those of a project, of an instance, or those that have not ended if wanted."""
+    query = _RUNS.order_by(runs.c.created_at, runs.c.id)
+    if instance_id is not None:
+        query = query.where(runs.c.instance_id == instance_id)
     if project is not None:
         query = query.where(runs.c.project == project)
     if unfinished:
@@ -107,37 +109,11 @@ def listed(tx: Transaction, *, project: str | None = None, unfinished: bool = Fa
     return [_run(row) for row in tx.execute(query)]
 
 
-def take_over(tx: Transaction, run: RunRecord, *, worker: str) -> int:
-    """Become the run's worker. Gives the new generation, which makes every write of the old one refused.
-
-    Raises `StaleWorker` when somebody else was quicker.
-    """
-    generation = run.generation + 1
-    taken = tx.execute(
-        runs.update()
-        .where(runs.c.id == run.id, runs.c.generation == run.generation)
-        .values(generation=generation, worker=worker)
-    )
-    if taken.rowcount != 1:
-        raise errors.StaleWorker(f"run {run.id}: another worker took it over first")
-    return generation
-
-
-def hold(tx: Transaction, run_id: str, generation: int, worker: str | None) -> None:
-    """Write the worker's lease anew, or (None) let anybody go on at once. Raises `StaleWorker`."""
-    held = runs.update().where(runs.c.id == run_id, runs.c.generation == generation).values(worker=worker)
-    if tx.execute(held).rowcount != 1:
-        fence(tx, run_id, generation, going_on=False)
-
-
 def fence(tx: Transaction, run_id: str, generation: int, *, going_on: bool) -> None:
     """Refuse a worker that was replaced (`StaleWorker`) and, if it is `going_on`, one whose run is to be undone
     (`RunCancelled`). The row is locked until the transaction ends."""
     row = tx.execute(_STATE.with_for_update(), {"id": run_id}).one()
-    if row.generation != generation:
-        raise errors.StaleWorker(
-            f"run {run_id}: another worker took it over (generation {row.generation}, ours is {generation})"
-        )
+    check_generation(row, "run", run_id, generation)
     if going_on and row.state != RunState.RUNNING:
         raise errors.RunCancelled(f"run {run_id} is {row.state}: it does not go on")
 
@@ -204,7 +180,8 @@ def forget(tx: Transaction, run_id: str) -> None:
 
 def forget_texts(tx: Transaction) -> None:
     """Take those texts off the record by which no run goes."""
-    tx.execute(workflow_texts.delete().where(workflow_texts.c.digest.not_in(sa.select(runs.c.digest))))
+    digest = workflow_texts.c.digest
+    tx.execute(workflow_texts.delete().where(digest != OWN_TEXT, digest.not_in(sa.select(runs.c.digest))))
 
 
 def _run(row: Any) -> RunRecord:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -108,6 +108,11 @@ instances = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("launched_at", UtcTime),
     sa.Column("deleted_at", UtcTime),
+    # Of the last move and the run that is under way, or was the last: from them a trigger writes the move's event.
+    sa.Column("move", sa.String),
+    sa.Column("moved_at", UtcTime),
+    sa.Column("detail", sa.String, nullable=False, server_default=""),
+    sa.Column("run_id", sa.String),
 )
 # A name is free again once its instance is gone; what is not at rest is found without reading the finished ones.
 partial_index(
@@ -142,12 +147,21 @@ claims = sa.Table(
     sa.Column("disk", sa.BigInteger, nullable=False),
 )
 
+OWN_TEXT = "-"
+"""The digest of what stands for the texts of Slipway's own workflows, which are not kept."""
+
 workflow_texts = sa.Table(
     "workflow_texts",
     metadata,
     sa.Column("digest", sa.String, primary_key=True),
     sa.Column("texts", Encoded, nullable=False),
 )
+
+
+@sa.event.listens_for(workflow_texts, "after_create")
+def _on_create(_table: object, connection: sa.Connection, **_more: Any) -> None:
+    connection.execute(workflow_texts.insert(), {"digest": OWN_TEXT, "texts": b"{}"})
+
 
 runs = sa.Table(
     "runs",
@@ -177,9 +191,18 @@ runs = sa.Table(
     sa.Column("asked_by", sa.String, nullable=False, server_default=""),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
+    sa.Column("instance_id", sa.ForeignKey("instances.id")),
 )
 sa.Index("runs_idempotency", runs.c.project, runs.c.idempotency_key, unique=True)
 partial_index("runs_unfinished", runs.c.id, where=runs.c.ended_at.is_(None))
+# An instance has at most one run under way.
+partial_index(
+    "runs_under_way",
+    runs.c.instance_id,
+    unique=True,
+    where=sa.and_(runs.c.instance_id.is_not(None), runs.c.ended_at.is_(None)),
+)
+partial_index("runs_instance", runs.c.instance_id, where=runs.c.instance_id.is_not(None))
 
 effects = sa.Table(
     "effects",

@@ -88,9 +88,8 @@ class Record:
 
     def _on_statement(self, text: str) -> None:
         """SQLite tells of a statement once more for each trigger that it sets off, and for each statement of that."""
-        said_again = text.startswith(("INSERT INTO effects", "UPDATE effects")) and self.told[-1:] == [
-            (self._step, text)
-        ]
+        with_triggers = ("INSERT INTO effects", "UPDATE effects", "UPDATE instances")
+        said_again = text.startswith(with_triggers) and self.told[-1:] == [(self._step, text)]
         if not said_again:
             self.told.append((self._step, text))
 

@@ -27,6 +27,7 @@ from slipway.settings import Settings
 from slipway.stacks.apply import bring_about
 from slipway.states import instances
 from slipway.states.instance_owner import InstanceOwner
+from slipway.states.instance_runs import Begun
 from slipway.states.lease import Lease
 from slipway.states.ledger import Ledger
 from slipway.states.store import Store
@@ -71,7 +72,7 @@ class OfABuild(AnyTaskContract):
         with tools.store.write() as tx:
             return instances.create(
                 tx, "0f0f0f0f-0000-4000-8000-000000000000", entry.request,
-                workflow="build-instance", worker=lease.text(), at=tools.clock(),
+                run=Begun("run-1", "build", "build-instance"), worker=lease.text(), at=tools.clock(),
             )  # fmt: skip
 
     @pytest.fixture

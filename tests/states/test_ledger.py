@@ -14,7 +14,9 @@ from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import instances
 from slipway.states.effects import effects_of
+from slipway.states.held import hold, take_over
 from slipway.states.instance_owner import BuildLedger, InstanceOwner
+from slipway.states.instance_runs import Begun
 from slipway.states.intent import Durability, Intent
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move, State
@@ -38,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def instance(store: Store) -> Instance:
     with store.write() as tx:
-        return instances.create(tx, "id-1", REQUEST, workflow="build-instance", worker="w", at=NOW)
+        return instances.create(tx, "id-1", REQUEST, run=Begun("run-1", "build", "build-instance"), worker="w", at=NOW)
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_what_is_intended_is_done_again(store: Store, instance: Instance, ledger
 
 def test_a_local_effect_and_its_row_are_one_commit(store: Store, ledger: BuildLedger) -> None:
     def fails(_effect: Effect, tx: Any) -> None:
-        instances.leave(tx, "id-1", 1)
+        hold(tx, "instance", "id-1", 1, None)
         raise errors.ComputeResourcesUnavailable("full")
 
     with pytest.raises(errors.ComputeResourcesUnavailable):
@@ -128,7 +130,7 @@ def test_a_worker_that_was_replaced_is_refused_in_doing_and_undoing(
 ) -> None:
     ledger.perform(intent(), Durability.FOREIGN, lambda _e, _t: None, type(None))
     with store.write() as tx:
-        assert instances.take_over(tx, instance, worker="other") == 2
+        assert take_over(tx, "instance", instance.id, instance.generation, worker="other") == 2
     touched: list[str] = []
 
     def call(_effect: Effect, _tx: Any) -> None:
@@ -148,9 +150,9 @@ def test_a_worker_that_was_replaced_is_refused_in_doing_and_undoing(
 
 def test_a_taken_over_instance_cannot_be_taken_over_from_an_old_look(store: Store, instance: Instance) -> None:
     with store.write() as tx:
-        instances.take_over(tx, instance, worker="first")
+        take_over(tx, "instance", instance.id, instance.generation, worker="first")
     with pytest.raises(errors.StaleWorker), store.write() as tx:
-        instances.take_over(tx, instance, worker="second")
+        take_over(tx, "instance", instance.id, instance.generation, worker="second")
 
 
 def test_a_delete_is_seen_at_the_next_effect_and_what_is_under_way_is_still_recorded(
@@ -213,8 +215,8 @@ def test_advance_is_a_compare_and_swap_that_names_both_states(store: Store, inst
 
 def test_a_name_is_free_again_once_its_instance_is_deleted(store: Store, instance: Instance) -> None:
     with pytest.raises(errors.InstanceExists, match="web-1"), store.write() as tx:
-        instances.create(tx, "id-2", REQUEST, workflow="build-instance", worker="w", at=NOW)
+        instances.create(tx, "id-2", REQUEST, run=Begun("run-2", "build", "build-instance"), worker="w", at=NOW)
     with store.write() as tx:
         deleting = instances.advance(tx, "id-1", 1, State("BUILDING", "SCHEDULING"), Move.DELETE, NOW)
         instances.advance(tx, "id-1", 1, deleting, Move.DELETED, NOW)
-        instances.create(tx, "id-2", REQUEST, workflow="build-instance", worker="w", at=NOW)
+        instances.create(tx, "id-2", REQUEST, run=Begun("run-2", "build", "build-instance"), worker="w", at=NOW)

@@ -15,6 +15,8 @@ PARTIAL = {
     "networks_segment",
     "security_groups_default",
     "runs_unfinished",
+    "runs_under_way",
+    "runs_instance",
     "events_instance",
     "events_run",
 }

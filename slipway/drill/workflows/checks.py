@@ -21,14 +21,14 @@ def standing(now: Things) -> Iterator[tuple[str, str]]:
     runs = {row["id"]: row for row in now.rows.get("runs", ())}
     for row in now.rows["effects"]:
         run = runs.get(row["run_id"])
-        if run is not None:
+        if run is not None and row["instance_id"] is None:
             step = row["step"] if run["parent_id"] is None else f"{run['name']}.{row['step']}"
             yield f"{step}[{row['slot']}]", row["state"]
 
 
 def of_the_record(now: Things, lasting: frozenset[str]) -> Iterator[Problem]:
     """What cannot be, whatever went wrong."""
-    whole = [row for row in now.rows["runs"] if row["parent_id"] is None]
+    whole = list(_whole(now))
     if len(whole) > 1:
         yield Problem("A7", f"there are {len(whole)} runs under one idempotency key")
     paused = any(row["state"] == "PAUSED" for row in whole)
@@ -45,7 +45,7 @@ def _effects(now: Things, lasting: frozenset[str]) -> Iterator[Problem]:
     of = [states.get(row["run_id"], "") for row in now.rows["effects"]]
     waits = {row["waits_at"] for row in now.rows["runs"]}
     for row, state in zip(now.rows["effects"], of, strict=True):
-        if row["run_id"] is None:
+        if row["instance_id"] is not None:
             continue
         point = f"{row['step']}[{row['slot']}]"
         stays = any(one == point or one.endswith(f".{point}") for one in lasting)
@@ -55,6 +55,11 @@ def _effects(now: Things, lasting: frozenset[str]) -> Iterator[Problem]:
             yield Problem("A3", f"{point} is stuck, and its run is {state}")
         if row["state"] == "done" and state in ("FAILED", "CANCELLED") and not stays:
             yield Problem("A2", f"{point} is not undone, and its run is {state}")
+
+
+def _whole(now: Things) -> Iterator[Row]:
+    """The runs that are part of no other, but for what they have done to instances."""
+    return (row for row in now.rows["runs"] if row["parent_id"] is None and row["instance_id"] is None)
 
 
 def _name(row: Row) -> str:
@@ -82,7 +87,7 @@ def _like(row: Row) -> tuple[object, ...]:
 
 def cause(now: Things) -> str:
     """What the fault of the run says, with all that went wrong after it."""
-    fault = next((row["fault"] for row in now.rows["runs"] if row["parent_id"] is None), None)
+    fault = next((row["fault"] for row in _whole(now)), None)
     return str(json.loads(fault)["message"]) if fault else ""
 
 

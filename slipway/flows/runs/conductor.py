@@ -18,6 +18,7 @@ from slipway.flows.values import resolve_all
 from slipway.model.record import Event
 from slipway.model.run import RunRecord
 from slipway.states import codec, runs
+from slipway.states.held import hold
 from slipway.states.ledger import Ledger
 from slipway.states.run_machine import RunMove, RunState
 from slipway.states.run_owner import RunOwner
@@ -161,4 +162,4 @@ class RunConductor:
         ledger = execution.ledger
         if ledger.state.at_work and not execution.paused:
             with contextlib.suppress(errors.StoreError, errors.StaleWorker), self.tools.store.write() as tx:
-                runs.hold(tx, execution.run.id, ledger.generation, None)
+                hold(tx, "run", execution.run.id, ledger.generation, None)

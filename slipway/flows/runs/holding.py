@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from slipway.flows.tasks.base import Tools
 from slipway.model.run import RunRecord
 from slipway.states import effects, runs
+from slipway.states.held import take_over
 from slipway.states.lease import Lease
 from slipway.states.run_machine import RunMove, RunState
 from slipway.states.store import Transaction
@@ -32,7 +33,7 @@ def take(tools: Tools, run_id: str) -> RunRecord | None:
             woken = {"wake_at": None, "waits_for": None}
             runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, now, values=woken)
         worker = lease(tools)
-        generation = runs.take_over(tx, run, worker=worker)
+        generation = take_over(tx, "run", run.id, run.generation, worker=worker)
         return replace(runs.get(tx, run.id), generation=generation, worker=worker)
 
 

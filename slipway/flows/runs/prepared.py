@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ class Given(Struct, frozen=True):
 NOTHING = Given()
 
 
-class Prepared(Struct, frozen=True, dict=True):
+class Prepared(Struct, frozen=True):
     """All that a run goes by. `path` is its workflow's, `workflow` what was read; `inputs` have their types' values,
     and `secrets` those of them that are secret, with those of the run that it is a part of."""
 
@@ -55,15 +54,15 @@ class Prepared(Struct, frozen=True, dict=True):
         """The workflow's."""
         return self.workflow.definition
 
-    @cached_property
+    @property
     def texts(self) -> bytes:
         """The texts of its file and of those that its steps use, as they are kept."""
-        return codec.encode(dict(sorted(self.workflow.texts.items())))
+        return self.workflow.kept_texts
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """What the texts are kept by."""
-        return hashlib.sha256(self.texts).hexdigest()
+        return self.workflow.digest
 
     @property
     def kept_inputs(self) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from slipway.flows.workflows.keys import DEFAULTS, NAME, WORKFLOW, take
 from slipway.flows.workflows.names import Names, Wrong
 from slipway.flows.workflows.steps import StepReader, read_retry, seconds
 from slipway.flows.workflows.types import Outputs
+from slipway.states import codec
 from slipway.yamlfile.document import Document, NodePath, parse, read
 from slipway.yamlfile.mistakes import quoted
 
@@ -32,7 +35,7 @@ FINISH = "finish"
 """The task that ends the build of an instance."""
 
 
-class Workflow(Struct, frozen=True):
+class Workflow(Struct, frozen=True, dict=True):
     """A file that was read. `warnings`: one `file:line:column: what` each. `outputs`: the types of its outputs.
 
     `parts`: the workflows that its steps use, at any depth, by their paths; `texts`: what stood in each file.
@@ -43,6 +46,16 @@ class Workflow(Struct, frozen=True):
     parts: Mapping[str, Definition] = {}
     texts: Mapping[str, str] = {}
     outputs: Outputs = Outputs({})
+
+    @cached_property
+    def kept_texts(self) -> bytes:
+        """The texts of its file and of those that its steps use, as they are kept on record."""
+        return codec.encode(dict(sorted(self.texts.items())))
+
+    @cached_property
+    def digest(self) -> str:
+        """What the texts are kept by."""
+        return hashlib.sha256(self.kept_texts).hexdigest()
 
 
 class Loading:

@@ -15,6 +15,7 @@ _CHANGES: Mapping[int, str] = {
     3: "slipway.states.migrations.v3_places",
     4: "slipway.states.migrations.v4_runs",
     5: "slipway.states.migrations.v5_events",
+    7: "slipway.states.migrations.v7_instance_runs",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 

@@ -25,6 +25,7 @@ from slipway.orchestrator import default_drivers
 from slipway.settings import Settings
 from slipway.states import codec, hosts, instances
 from slipway.states.instance_owner import InstanceOwner
+from slipway.states.instance_runs import Begun
 from slipway.states.intent import Durability, Intent
 from slipway.states.lease import Lease
 from slipway.states.ledger import Ledger
@@ -127,9 +128,8 @@ class AnyTaskContract:
         sample = make_instance()
         lease = Lease.begun(3600, clock=tools.clock, monotonic=tools.monotonic)
         with tools.store.write() as tx:
-            return instances.create(
-                tx, sample.id, sample.request, workflow="mine", worker=lease.text(), at=sample.created_at
-            )
+            run = Begun("7c9e6679-7425-40de-944b-e07fc1f90ae7", "build", "mine")
+            return instances.create(tx, sample.id, sample.request, run=run, worker=lease.text(), at=sample.created_at)
 
     @pytest.fixture
     def work(self, request: pytest.FixtureRequest, tools: Tools, task: Task, arguments: Mapping[str, Any]) -> Work:

@@ -1,0 +1,43 @@
+"""The workflow by which an instance is built: Slipway's own by its name, a user's by the text that its build began
+with."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from slipway.flows.definition import Definition
+from slipway.flows.loader import find_definition, known_workflows, load_definition
+from slipway.flows.runs.reading import read_workflow
+from slipway.flows.tasks.catalog import SIGNATURES
+from slipway.flows.workflows.loading import Workflow
+from slipway.model.record import Instance
+from slipway.states import codec, instance_runs, runs
+from slipway.states.schema import OWN_TEXT
+from slipway.states.store import Store
+
+
+def users_workflow(workflow: str) -> Workflow | None:
+    """The one of that path as it is now; None for the name of one of Slipway's own. Raises `InvalidFile`."""
+    return None if workflow in known_workflows() else read_workflow(workflow)
+
+
+def text_of(store: Store, instance: Instance) -> str:
+    """The digest of the text by which the instance is built."""
+    if instance.workflow in known_workflows():
+        return OWN_TEXT
+    with store.read(once=True) as tx:
+        return instance_runs.digest_of(tx, instance.id) or OWN_TEXT
+
+
+def definition_of(store: Store, workflow: str, digest: str) -> Definition:
+    """A workflow by the text of that digest; by its file, where none was kept. Raises `InvalidFile`."""
+    if digest == OWN_TEXT:
+        return _own(workflow)
+    with store.read() as tx:
+        texts = runs.texts_of(tx, digest)
+    return read_workflow(workflow, codec.decode(texts, dict[str, str])).definition
+
+
+@cache
+def _own(workflow: str) -> Definition:
+    return load_definition(find_definition(workflow), SIGNATURES)

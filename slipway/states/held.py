@@ -1,0 +1,36 @@
+"""What a worker holds: the row of an instance or of a run, fenced by a generation that each taking over raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway.errors import StaleWorker
+from slipway.states.schema import instances, runs
+from slipway.states.store import Transaction
+
+_TABLES = {"instance": instances, "run": runs}
+
+
+def take_over(tx: Transaction, what: str, row_id: str, generation: int, *, worker: str) -> int:
+    """Become the worker of an `instance` or a `run`. Gives the new generation, which makes every write of the old one
+    refused. Raises `StaleWorker` when somebody else was quicker."""
+    if not hold(tx, what, row_id, generation, worker, new=generation + 1):
+        raise StaleWorker(f"{what} {row_id}: another worker took it over first")
+    return generation + 1
+
+
+def hold(
+    tx: Transaction, what: str, row_id: str, generation: int, worker: str | None, *, new: int | None = None
+) -> bool:
+    """Write the worker's lease anew, or (None) let anybody go on at once; whether that worker has it still."""
+    table = _TABLES[what]
+    held = table.update().where(table.c.id == row_id, table.c.generation == generation)
+    values: dict[str, Any] = {"worker": worker, "generation": generation if new is None else new}
+    return tx.execute(held.values(values)).rowcount == 1
+
+
+def check_generation(row: Any, what: str, row_id: str, generation: int) -> None:
+    """Raise `StaleWorker` where the row is another worker's by now."""
+    if row.generation != generation:
+        text = f"another worker took it over (generation {row.generation}, ours is {generation})"
+        raise StaleWorker(f"{what} {row_id}: {text}")

@@ -1,0 +1,110 @@
+"""The runs of instances: each build, stop, start, reboot and delete is one, and its state follows the instance's.
+
+Who works on such a run is whoever works on its instance, and only the instance's row says who that is (decision 0021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from slipway.model.record import EffectState
+from slipway.states.machines import Move
+from slipway.states.run_machine import INITIAL, TABLE, RunMove
+from slipway.states.schema import OWN_TEXT, effects, instances, runs
+from slipway.states.store import Transaction
+
+_STATES: Mapping[Move, tuple[RunMove, ...]] = {
+    Move.FINISH: (RunMove.SUCCEED,),
+    Move.FAIL: (RunMove.FAIL,),
+    Move.RESCHEDULE: (RunMove.RESCHEDULE,),
+    Move.REVERTED: (RunMove.FAILED,),
+    Move.RUNS: (RunMove.SUCCEED,),
+    Move.HALTED: (RunMove.SUCCEED,),
+    Move.DELETE: (RunMove.SUPERSEDE,),
+    Move.DELETED: (RunMove.SUCCEED,),
+    Move.DELETE_FAILED: (RunMove.FAIL, RunMove.LEFT_OVER),
+}
+"""What an instance's move makes of its run that is under way."""
+_ANY_STUCK = sa.select(effects.c.seq).where(
+    effects.c.instance_id == sa.bindparam("instance_id"), effects.c.state == EffectState.STUCK.value
+)
+_BEGIN = runs.insert()
+
+
+class Begun(Struct, frozen=True):
+    """A run of an instance that is to be on record. `name` says what is done: `build`, `stop`, `start`, `reboot` or
+    `delete`; `digest` is that of the workflow's text, where it is not one of Slipway's own."""
+
+    id: str
+    name: str
+    workflow: str
+    digest: str = OWN_TEXT
+    asked_by: str = ""
+
+
+def begin(tx: Transaction, instance_id: str, project: str, run: Begun, at: datetime) -> None:
+    """Put a run of an instance on record that has no other one under way."""
+    tx.execute(
+        _BEGIN,
+        {
+            "id": run.id,
+            "instance_id": instance_id,
+            "workflow": run.workflow,
+            "name": run.name,
+            "digest": run.digest,
+            "project": project,
+            "state": INITIAL.value,
+            "generation": 0,
+            "attempt": 1,
+            "inputs": b"{}",
+            "asked_by": run.asked_by,
+            "created_at": at,
+        },
+    )
+
+
+def follow(tx: Transaction, instance_id: str, move: Move, at: datetime, values: Mapping[str, Any]) -> None:
+    """Have the instance's run that is under way stand as its instance does, moved with these columns.
+
+    Where there is none, as in a record that somebody has damaged, the instance can be brought to rest all the same.
+    """
+    for one in _moves(tx, instance_id, move, values):
+        written = {"b_instance": instance_id, "b_at": at}
+        if "fault" in values:
+            written["b_fault"] = values["fault"]
+        tx.execute(_statement(one, "fault" in values), written)
+
+
+def _moves(tx: Transaction, instance_id: str, move: Move, values: Mapping[str, Any]) -> tuple[RunMove, ...]:
+    if move is Move.REVERTED and tx.execute(_ANY_STUCK.limit(1), {"instance_id": instance_id}).first():
+        return (RunMove.LEFT_OVER,)
+    if move in (Move.RUNS, Move.HALTED) and values.get("fault") is not None:
+        return (RunMove.FAIL, RunMove.FAILED)
+    return _STATES.get(move, ())
+
+
+@cache
+def _statement(move: RunMove, fault: bool) -> sa.Update:
+    row = next(row for row in TABLE.rows if row.event == move)
+    values: dict[str, Any] = {"state": row.target.value}
+    if row.target.has_ended:
+        values["ended_at"] = sa.bindparam("b_at", type_=runs.c.ended_at.type)
+    if fault:
+        values["fault"] = sa.bindparam("b_fault", type_=runs.c.fault.type)
+    if move is RunMove.RESCHEDULE:
+        values["attempt"] = runs.c.attempt + 1
+    of = runs.c.instance_id == sa.bindparam("b_instance")
+    sources = [source.value for source in row.sources]
+    return runs.update().where(of, runs.c.ended_at.is_(None), runs.c.state.in_(sources)).values(values)
+
+
+def digest_of(tx: Transaction, instance_id: str) -> str | None:
+    """By which text the instance's last run began; None where no run of its is on record."""
+    query = sa.select(runs.c.digest).join(instances, instances.c.run_id == runs.c.id)
+    return tx.scalar(query.where(instances.c.id == instance_id))
