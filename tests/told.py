@@ -27,7 +27,8 @@ _OF_INSTANCES = (
 
 
 def wrong_with(database: Path) -> list[str]:
-    """What of the record has no event, and which events nothing on record bears out."""
+    """What of the record has no event, which events nothing on record bears out, and which runs stand otherwise than
+    their instances."""
     found: list[str] = []
     with closing(sqlite3.connect(database)) as db:
         last: dict[tuple[object, ...], str] = {}
@@ -55,10 +56,14 @@ def wrong_with(database: Path) -> list[str]:
             for owner, now in db.execute(query):
                 found += _no_path(*_KINDS[kind], moves.pop((kind, owner), []), now)
         found += [f"moves of nobody: {moves}"] if moves else []
-        for run, state, under_way, at_work in db.execute(_OF_INSTANCES):
-            if bool(under_way) != bool(at_work):
-                found.append(f"run {run} is {state}, and its instance is {'not ' * bool(at_work)}at rest")
-    return found
+        return found + list(wrong_runs(db))
+
+
+def wrong_runs(db: sqlite3.Connection) -> Iterator[str]:
+    """Which runs of instances stand otherwise than their instances."""
+    for run, state, under_way, at_work in db.execute(_OF_INSTANCES):
+        if bool(under_way) != bool(at_work):
+            yield f"run {run} is {state}, and its instance is {'not ' * bool(at_work)}at rest"
 
 
 def _no_path(table: Table[Any, Any], initial: str, moves: list[tuple[str, str]], now: str) -> Iterator[str]:

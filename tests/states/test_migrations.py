@@ -18,12 +18,13 @@ import pytest
 from slipway.orchestrator import Orchestrator
 from slipway.states.schema import SCHEMA_VERSION
 from slipway.states.worker import this_worker
+from tests.told import wrong_runs
 
 RECORDS = Path(__file__).parent / "records"
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["schema1", "schema3"])
+@pytest.fixture(params=["schema1", "schema3", "schema6"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A state directory as that version left it."""
     made = tmp_path / "state"
@@ -69,6 +70,7 @@ def test_an_older_record_becomes_as_a_new_one_is(state: Path, tmp_path: Path) ->
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.parametrize("state", ["schema1", "schema3"], indirect=True)
 def test_the_history_of_an_older_record_goes_on_as_events(state: Path) -> None:
     with closing(sqlite3.connect(state / "slipway.db")) as db:
         query = (
@@ -98,3 +100,22 @@ def test_what_an_older_version_left_unfinished_is_finished(state: Path) -> None:
         for name in after:
             assert slipway.delete(name).vm_state == "DELETED"
         assert slipway.audit() == ()
+
+
+def test_what_was_done_to_instances_before_is_a_run_of_each(state: Path) -> None:
+    builds = {"active": "SUCCEEDED", "stopped": "SUCCEEDED", "failed": "FAILED"}
+    with Orchestrator(state, clock=lambda: LATER) as slipway:
+        before = {(run.instance, run.name): run.state for run in slipway.runs.list() if run.instance not in (None, "gone")}
+        built = {**builds, "powering": "SUCCEEDED", "deleting": "SUCCEEDED", "building": "RUNNING"}
+        under_way = {("powering", "stop"): "RUNNING", ("deleting", "delete"): "RUNNING"}
+        assert before == {**{(name, "build"): ended for name, ended in built.items()}, **under_way}
+        slipway.resume()
+        after = [run for run in slipway.runs.list() if run.instance]
+        assert all(run.ended_at is not None for run in after)
+        assert {run.state for run in after if run.instance != "failed"} == {"SUCCEEDED"}
+        for name in ("active", "failed"):
+            slipway.delete(name)
+        deletes = {run.instance for run in slipway.runs.list() if run.name == "delete"}
+        assert deletes == {"deleting", "active", "failed"}
+    with closing(sqlite3.connect(state / "slipway.db")) as db:
+        assert list(wrong_runs(db)) == []

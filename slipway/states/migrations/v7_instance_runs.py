@@ -28,7 +28,8 @@ def upgrade(tx: sa.Connection) -> None:
     change.add_column("instances", sa.Column("detail", sa.String, nullable=False, server_default=""))
     change.add_column("instances", sa.Column("run_id", sa.String))
     if "instance_id" not in {column["name"] for column in sa.inspect(tx).get_columns("runs")}:
-        change.add_column("runs", sa.Column("instance_id", sa.String, sa.ForeignKey("instances.id")))
+        # With the key in the column itself, which Alembic would have the whole table made anew for.
+        tx.exec_driver_sql("ALTER TABLE runs ADD COLUMN instance_id VARCHAR REFERENCES instances (id)")
         under_way = sa.text("instance_id IS NOT NULL AND ended_at IS NULL")
         of_one = sa.text("instance_id IS NOT NULL")
         for name, unique, where in (("runs_under_way", True, under_way), ("runs_instance", False, of_one)):
