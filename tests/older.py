@@ -26,6 +26,8 @@ def forget_runs(path: Path) -> None:
 _NO_EVENTS = (
     "DROP TRIGGER effects_inserted",
     "DROP TRIGGER effects_updated",
+    "DROP TRIGGER instances_moved",
+    *(f"ALTER TABLE instances DROP COLUMN {name}" for name in ("move", "moved_at", "detail", "run_id")),
     """CREATE TABLE history (
         seq INTEGER PRIMARY KEY, instance_id VARCHAR NOT NULL, at BIGINT NOT NULL, event VARCHAR NOT NULL,
         vm_state VARCHAR NOT NULL, task_state VARCHAR, detail VARCHAR DEFAULT '' NOT NULL)""",

@@ -46,8 +46,9 @@ class Conductor:
         *,
         executor: Executor | None = None,
     ) -> None:
-        """`change_power` brings an instance to rest that is to be stopped, started or repaired; it takes the run, and how
-        to stop it as `shutdown`.
+        """`change_power` brings an instance to rest that is to be stopped, started or repaired.
+
+        It takes the run, and how to stop it as `shutdown`.
 
         With an `executor` the branches of a flow run side by side in it, one after the other otherwise. Builds must not
         run in the same executor: they would wait for their own tasks.

@@ -23,14 +23,15 @@ _STATES: Mapping[Move, tuple[RunMove, ...]] = {
     Move.FINISH: (RunMove.SUCCEED,),
     Move.FAIL: (RunMove.FAIL,),
     Move.RESCHEDULE: (RunMove.RESCHEDULE,),
-    Move.REVERTED: (RunMove.FAILED,),
+    # A repair's run, which goes forward then, or a build's.
+    Move.REVERTED: (RunMove.SUCCEED, RunMove.FAILED),
     Move.RUNS: (RunMove.SUCCEED,),
     Move.HALTED: (RunMove.SUCCEED,),
     Move.DELETE: (RunMove.SUPERSEDE,),
     Move.DELETED: (RunMove.SUCCEED,),
     Move.DELETE_FAILED: (RunMove.FAIL, RunMove.LEFT_OVER),
 }
-"""What an instance's move makes of its run that is under way."""
+"""What an instance's move makes of its run that is under way: the moves of the run's that may come, in turn."""
 _ANY_STUCK = sa.select(effects.c.seq).where(
     effects.c.instance_id == sa.bindparam("instance_id"), effects.c.state == EffectState.STUCK.value
 )
@@ -38,8 +39,10 @@ _BEGIN = runs.insert()
 
 
 class Begun(Struct, frozen=True):
-    """A run of an instance that is to be on record. `name` says what is done: `build`, `stop`, `start`, `reboot` or
-    `delete`; `digest` is that of the workflow's text, where it is not one of Slipway's own."""
+    """A run of an instance that is to be on record. `name` says what is done: `build`, or the verb.
+
+    `digest` is that of the workflow's text, where it is not one of Slipway's own.
+    """
 
     id: str
     name: str
@@ -83,7 +86,7 @@ def follow(tx: Transaction, instance_id: str, move: Move, at: datetime, values: 
 
 def _moves(tx: Transaction, instance_id: str, move: Move, values: Mapping[str, Any]) -> tuple[RunMove, ...]:
     if move is Move.REVERTED and tx.execute(_ANY_STUCK.limit(1), {"instance_id": instance_id}).first():
-        return (RunMove.LEFT_OVER,)
+        return (RunMove.FAIL, RunMove.LEFT_OVER)
     if move in (Move.RUNS, Move.HALTED) and values.get("fault") is not None:
         return (RunMove.FAIL, RunMove.FAILED)
     return _STATES.get(move, ())

@@ -105,7 +105,9 @@ def test_what_an_older_version_left_unfinished_is_finished(state: Path) -> None:
 def test_what_was_done_to_instances_before_is_a_run_of_each(state: Path) -> None:
     builds = {"active": "SUCCEEDED", "stopped": "SUCCEEDED", "failed": "FAILED"}
     with Orchestrator(state, clock=lambda: LATER) as slipway:
-        before = {(run.instance, run.name): run.state for run in slipway.runs.list() if run.instance not in (None, "gone")}
+        before = {
+            (run.instance, run.name): run.state for run in slipway.runs.list() if run.instance not in (None, "gone")
+        }
         built = {**builds, "powering": "SUCCEEDED", "deleting": "SUCCEEDED", "building": "RUNNING"}
         under_way = {("powering", "stop"): "RUNNING", ("deleting", "delete"): "RUNNING"}
         assert before == {**{(name, "build"): ended for name, ended in built.items()}, **under_way}
