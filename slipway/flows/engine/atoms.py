@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
+from msgspec import Struct
 from taskflow import states
 from taskflow.retry import EXECUTE_REVERT_HISTORY, REVERT_FLOW_FAILURES
-from taskflow.task import EVENT_UPDATE_PROGRESS, REVERT_RESULT
+from taskflow.task import EVENT_UPDATE_PROGRESS, REVERT_RESULT, Task
 from taskflow.types.failure import Failure
 
 from slipway.flows.engine.graph import Kind, Node
@@ -20,7 +22,7 @@ log = logging.getLogger(__name__)
 _NOTHING = object()
 
 
-class Call(NamedTuple):
+class Call(Struct, frozen=True, eq=False):
     """What is to be done for an atom: `run` gives what came of it, a `Failure` where it raised."""
 
     node: Node
@@ -45,10 +47,10 @@ class Atoms:
         if node.kind is Kind.RETRY:
             arguments[EXECUTE_REVERT_HISTORY] = self._storage.get_retry_history(node.name)
             self.enter(node, states.RUNNING)
-            return Call(node, lambda: _caught(atom.execute, arguments), reverts=False)
+            return Call(node, partial(_caught, atom.execute, arguments), False)
         self.enter(node, states.RUNNING)
-        around = self._telling(atom, _between(atom.pre_execute, atom.execute, atom.post_execute))
-        return Call(node, lambda: _caught(around, arguments), reverts=False)
+        run = partial(self._carry_out, node, atom.pre_execute, atom.execute, atom.post_execute, arguments)
+        return Call(node, run, False)
 
     def reversion(self, node: Node) -> Call:
         """Begin to revert an atom. Raises `NotFound` where an argument is missing: then it was not begun."""
@@ -58,31 +60,38 @@ class Atoms:
         if node.kind is Kind.RETRY:
             arguments[EXECUTE_REVERT_HISTORY] = self._storage.get_retry_history(node.name)
             self.enter(node, states.REVERTING)
-            return Call(node, lambda: _caught(atom.revert, arguments), reverts=True)
+            return Call(node, partial(_caught, atom.revert, arguments), True)
         self.enter(node, states.REVERTING)
         arguments[REVERT_RESULT] = self._storage.get(node.name)
-        around = self._telling(atom, _between(atom.pre_revert, atom.revert, atom.post_revert))
-        return Call(node, lambda: _caught(around, arguments), reverts=True)
+        run = partial(self._carry_out, node, atom.pre_revert, atom.revert, atom.post_revert, arguments)
+        return Call(node, run, True)
 
-    def _telling(self, task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
-        """Have the progress kept that the task tells of while it runs."""
-        notifier = task.notifier
-        if not notifier.can_be_registered(EVENT_UPDATE_PROGRESS):
-            return run
-
-        def telling(**arguments: Any) -> Any:
-            def keep(_event: str, details: dict[str, Any]) -> None:
-                self._keep_progress(task, details)
-
+    def _carry_out(
+        self,
+        node: Node,
+        before: Callable[[], None],
+        call: Callable[..., Any],
+        after: Callable[[], None],
+        arguments: dict[str, Any],
+    ) -> Any:
+        """What came of a task, with the progress kept that it tells of while it runs."""
+        notifier = node.item.notifier
+        keep = partial(self._keep_progress, node.item)
+        if node.tells:
             notifier.register(EVENT_UPDATE_PROGRESS, keep)
+        try:
             try:
-                return run(**arguments)
+                before()
+                return call(**arguments)
             finally:
+                after()
+        except Exception:  # noqa: BLE001 - whatever a task raises is its failure
+            return Failure()
+        finally:
+            if node.tells:
                 notifier.deregister(EVENT_UPDATE_PROGRESS, keep)
 
-        return telling
-
-    def _keep_progress(self, task: Any, details: dict[str, Any]) -> None:
+    def _keep_progress(self, task: Any, _event: str, details: dict[str, Any]) -> None:
         if "progress" not in details:
             return
         progress = details.pop("progress")
@@ -143,8 +152,11 @@ class Atoms:
             if result is not _NOTHING:
                 details["result"] = result
             self._notifier.notify(state, details)
-        if progress is not None and node.item.notifier.can_be_registered(EVENT_UPDATE_PROGRESS):
-            node.item.update_progress(progress)
+        if node.tells and progress is not None:
+            task = node.item
+            # Nobody hears it, unless there are listeners or the task has a method of its own.
+            if len(task.notifier) or type(task).update_progress is not Task.update_progress:
+                task.update_progress(progress)
 
 
 def _caught(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -152,14 +164,3 @@ def _caught(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         return call(**arguments)
     except Exception:  # noqa: BLE001 - whatever an atom raises is its failure
         return Failure()
-
-
-def _between(before: Callable[[], None], call: Callable[..., Any], after: Callable[[], None]) -> Callable[..., Any]:
-    def between(**arguments: Any) -> Any:
-        try:
-            before()
-            return call(**arguments)
-        finally:
-            after()
-
-    return between

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
+from itertools import count
 from typing import Any
 
 from taskflow import exceptions, retry, states
@@ -120,11 +121,13 @@ class Details:
         atoms = list(atoms)
         with self._lock:
             made: list[Any] = []
+            ids = _ids()
+            kinds = {one: _kind_of(one) for one in {type(atom) for atom in atoms}}
             for atom in atoms:
-                kind = models.RetryDetail if isinstance(atom, retry.Retry) else models.TaskDetail
+                kind = kinds[type(atom)]
                 detail = self._details.get(atom.name)
                 if detail is None:
-                    detail = self._make(atom.name, kind, atom.version)
+                    detail = _pending(atom.name, kind, next(ids), atom.version)
                     made.append(detail)
                 elif not isinstance(detail, kind):
                     raise exceptions.Duplicate(f"Atom detail '{atom.name}' already exists in flow detail")
@@ -135,14 +138,6 @@ class Details:
     def ensure_atom(self, atom: Any) -> str:
         """Have a detail for an atom; gives its id."""
         return self.ensure_atoms([atom])[0]
-
-    def _make(self, name: str, kind: type[Any], version: Any = None) -> Any:
-        if not name:
-            raise ValueError("an atom's name must be non-empty")
-        detail = kind(name, str(uuid.uuid4()))
-        detail.state = states.PENDING
-        detail.version = None if version is None else ".".join(str(part) for part in version)
-        return detail
 
     def _add(self, details: Iterable[Any]) -> None:
         flow = self._open_flow()
@@ -267,3 +262,23 @@ class Details:
         return with_retries(
             once, retries=_RETRIES, sleep=self._sleep, step=self.flow_name, on=again, delay=_WAIT, backoff=1.0
         )
+
+
+def _kind_of(atom: type[Any]) -> type[Any]:
+    kind: type[Any] = models.RetryDetail if issubclass(atom, retry.Retry) else models.TaskDetail
+    return kind
+
+
+def _pending(name: str, kind: type[Any], detail_id: str, version: Any) -> Any:
+    if not name:
+        raise ValueError("an atom's name must be non-empty")
+    detail = kind(name, detail_id)
+    detail.state = states.PENDING
+    detail.version = None if version is None else ".".join(map(str, version))
+    return detail
+
+
+def _ids() -> Iterator[str]:
+    """Random UUIDs, of which the last part counts up: to draw each of them costs more than all else that is made."""
+    drawn = str(uuid.uuid4())[:-12]
+    return (f"{drawn}{number:012x}" for number in count())

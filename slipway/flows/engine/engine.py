@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from taskflow import exceptions, states
@@ -153,13 +153,16 @@ class Engine(base.Engine):  # type: ignore[misc]
         if not self._lock.acquire(blocking=False):
             raise exceptions.ExecutionFailure("Engine currently locked, please try again later")
         try:
-            for _state in self.run_iter(timeout):
+            for _state in self._run(lambda passage: self._course(passage, timeout)):
                 pass
         finally:
             self._lock.release()
 
     def run_iter(self, timeout: float | None = None) -> Generator[str, Any, None]:
         """Run state by state. Who sends something true suspends it; what is thrown in ends it as a failure."""
+        return self._run(lambda passage: self._steered(passage, timeout))
+
+    def _run(self, states_of: Callable[[Passage], Iterator[str]]) -> Generator[str, Any, None]:
         self.compile()
         self.prepare()
         self.validate()
@@ -168,7 +171,7 @@ class Engine(base.Engine):  # type: ignore[misc]
         with self._workers:
             self._change_state(states.RUNNING)
             try:
-                yield from self._steered(passage, timeout)
+                yield from states_of(passage)
             except Exception:
                 log.debug("flow %s failed", self._storage.flow_name, exc_info=True)
                 self._change_state(states.FAILURE)

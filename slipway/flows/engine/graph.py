@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from taskflow import exceptions
 from taskflow.deciders import Depth
 from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
-from taskflow.task import Task
+from taskflow.task import EVENT_UPDATE_PROGRESS, Task
 
 
 class Kind(Enum):
@@ -36,12 +36,12 @@ class Node:
     """An atom, or the beginning or end of a flow, with what it is linked to and where the walk finds it.
 
     `flow` and `retry` are the flow that it stands in and the retry controller that governs it. `place` is its place
-    among what stands in the same flow, 0 for the flow's own retry controller.
+    among what stands in the same flow, 0 for the flow's own retry controller. `tells`: a task tells of its progress.
     """
 
     __slots__ = (
-        *("after", "before", "flow", "is_atom", "item", "kind", "name", "needed_by", "needs", "offers"),
-        *("place", "priority", "retry", "votes"),
+        *("after", "before", "flow", "followers", "is_atom", "item", "kind", "name", "needs", "offers"),
+        *("place", "priority", "retry", "tells", "votes"),
         *("blocks", "clear", "complete", "may_execute", "may_revert", "passed", "queued", "quiet", "waits"),
     )
 
@@ -50,7 +50,8 @@ class Node:
         self.kind = kind
         self.name: str = item.name
         self.is_atom = kind is Kind.TASK or kind is Kind.RETRY
-        self.priority = item.priority if self.is_atom else 0
+        self.priority: int = item.priority if self.is_atom else 0
+        self.tells = kind is Kind.TASK and EVENT_UPDATE_PROGRESS in item.TASK_EVENTS
         self.flow = flow
         self.place = place
         self.retry = retry
@@ -59,9 +60,10 @@ class Node:
         self.votes: list[Vote] = []
         # Among its siblings alone, of whom a flow is one by its beginning.
         self.needs: list[Node] = []
-        self.needed_by: list[Node] = []
-        self.offers: dict[str, list[Node]] = {}
-        """Of a flow: who in it provides a name, in the order of their places."""
+        self.followers = 0
+        if kind is Kind.FLOW:
+            self.offers: dict[str, list[Node]] = {}
+            """Who in a flow provides a name, in the order of their places."""
         # The walk's.
         self.waits = self.blocks = 0
         self.complete = self.clear = self.passed = self.quiet = False
@@ -196,7 +198,7 @@ def _follow(first: tuple[Node, Node], second: tuple[Node, Node], meta: Any) -> N
     """Have the one item come after the other."""
     source, target = first[1], second[0]
     target.needs.append(first[0])
-    first[0].needed_by.append(target)
+    first[0].followers += 1
     _link(source, target)
     if LINK_DECIDER in meta:
         target.votes.append(Vote(source, meta[LINK_DECIDER], meta.get(LINK_DECIDER_DEPTH) or Depth.ALL))

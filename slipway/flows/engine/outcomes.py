@@ -61,7 +61,8 @@ class Outcomes(Details):
                 detail.meta[PROGRESS], changed = progress, True
             if changed:
                 self._keep(detail)
-            self._note_failure(atom_name, state, result)
+            if state != states.SUCCESS or self.has_failures():
+                self._note_failure(atom_name, state, result)
         if state == states.SUCCESS and atom_name in self._saved_as:
             check_provided(atom_name, self._saved_as[atom_name], result)
 

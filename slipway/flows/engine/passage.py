@@ -76,7 +76,7 @@ class Passage:
         """The state that the flow is left in."""
         if self._stopped:
             return _FAILURE
-        found = {self._storage.get_atom_state(node.name) for node in self._graph.atoms}
+        found = {self._storage.detail(node.name).state for node in self._graph.atoms}
         if self._interrupted or found & _UNFINISHED or not self._walk.is_over:
             return _SUSPENDED
         if found <= _HAPPY:

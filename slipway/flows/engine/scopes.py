@@ -63,7 +63,7 @@ class Scopes:
 
 
 def _continues(node: Node) -> bool:
-    return len(node.needs) == 1 and len(node.needs[0].needed_by) == 1
+    return len(node.needs) == 1 and node.needs[0].followers == 1
 
 
 def _names(node: Node, name: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ class Storage(Outcomes):
             self._provide(self.injector_name, pairs)
 
     def _add_injector(self) -> None:
-        detail = self._make(self.injector_name, models.TaskDetail)
+        detail = models.TaskDetail(self.injector_name, str(uuid.uuid4()))
         detail.state, detail.results = states.SUCCESS, {}
         self._add([detail])
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import count
 from typing import Any
 
 from taskflow import states
@@ -30,61 +28,66 @@ class Walk:
         """`detail` gives an atom's state and intention by its name."""
         self._graph = graph
         self._detail = detail
-        self._queue: list[tuple[float, int, Node]] = []
-        self._numbers = count()
+        self._queues: dict[int, deque[Node]] = {}
+        """What is ready, or was, by priority, the highest first; in each of them the longest ready is first."""
 
     def begin(self) -> None:
         """Count anew, from the states as they are."""
-        self._queue.clear()
+        self._queues.clear()
         for node in self._graph.nodes:
             node.waits, node.blocks = len(node.before), len(node.after)
-            node.complete = node.clear = node.passed = node.quiet = node.queued = False
-            node.may_execute = node.may_revert = False
-        for node in self._graph.nodes:
-            self.look(node)
+            node.complete = node.clear = node.queued = False
+            self._see(node)
+        self._spread([*self._graph.nodes])
 
     def look(self, node: Node) -> None:
         """See how an atom is now."""
-        if node.is_atom:
-            detail = self._detail(node.name)
-            state, intention = detail.state, detail.intention
-            executing = intention == states.EXECUTE
-            node.passed = state in _PASSED and (executing or intention == states.IGNORE)
-            node.quiet = state in _QUIET
-            node.may_execute = executing and state in _TO_EXECUTE
-            node.may_revert = state in _TO_REVERT and intention in (states.REVERT, states.RETRY)
-        else:
-            node.passed = node.quiet = True
-        self._spread(node)
+        self._see(node)
+        self._spread([node])
 
-    def _spread(self, node: Node) -> None:
-        waiting = deque((node,))
-        while waiting:
-            node = waiting.popleft()
+    def _see(self, node: Node) -> None:
+        if not node.is_atom:
+            node.passed = node.quiet = True
+            return
+        detail = self._detail(node.name)
+        state, intention = detail.state, detail.intention
+        executing = intention == states.EXECUTE
+        node.passed = state in _PASSED and (executing or intention == states.IGNORE)
+        node.quiet = state in _QUIET
+        node.may_execute = executing and state in _TO_EXECUTE
+        node.may_revert = state in _TO_REVERT and intention in (states.REVERT, states.RETRY)
+
+    def _spread(self, changed: list[Node]) -> None:
+        """Follow what the changes of these nodes change; those that do are added to the list."""
+        for node in changed:
             complete = node.passed and not node.waits
             if complete is not node.complete:
                 node.complete = complete
                 for other in node.after:
                     other.waits += -1 if complete else 1
                     if other.waits == (0 if complete else 1):
-                        waiting.append(other)
+                        changed.append(other)
             clear = node.quiet and not node.blocks
             if clear is not node.clear:
                 node.clear = clear
                 for other in reversed(node.before):
                     other.blocks += -1 if clear else 1
                     if other.blocks == (0 if clear else 1):
-                        waiting.append(other)
+                        changed.append(other)
             if not node.queued and _is_ready(node):
                 node.queued = True
-                heappush(self._queue, (-node.priority, next(self._numbers), node))
+                self._queue(node.priority).append(node)
+
+    def _queue(self, priority: int) -> deque[Node]:
+        if priority not in self._queues:
+            self._queues[priority] = deque()
+            self._queues = dict(sorted(self._queues.items(), reverse=True))
+        return self._queues[priority]
 
     @property
     def is_over(self) -> bool:
         """Whether there is nothing more to be done."""
-        while self._queue and not _is_ready(self._queue[0][2]):
-            self._pop()
-        return not self._queue
+        return self._next is None
 
     def take(self) -> Node | None:
         """The next atom that may be executed or reverted, if any.
@@ -92,12 +95,22 @@ class Walk:
         Of those that are ready it is that of the highest priority, then that which has been ready for the longest time:
         none waits for ever for a sibling that is retried again and again.
         """
-        return None if self.is_over else self._pop()
-
-    def _pop(self) -> Node:
-        node = heappop(self._queue)[2]
+        queue = self._next
+        if queue is None:
+            return None
+        node = queue.popleft()
         node.queued = False
         return node
+
+    @property
+    def _next(self) -> deque[Node] | None:
+        """The queue whose first node is next: what is not ready any more is dropped from it."""
+        for queue in self._queues.values():
+            while queue:
+                if _is_ready(queue[0]):
+                    return queue
+                queue.popleft().queued = False
+        return None
 
 
 def _is_ready(node: Node) -> bool:
