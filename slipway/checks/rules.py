@@ -42,6 +42,7 @@ def _flavor(flavor: Flavor) -> Iterator[Mistake]:
     if page and flavor.memory % page:
         text = f"a memory of {size_text(flavor.memory)} is not made of pages of {size_text(page)}"
         yield _is(("hugepages",), text)
+    yield from _twice("requires", 0, (key for key, _ in flavor.requires))
 
 
 def _image(image: Image) -> Iterator[Mistake]:
@@ -96,6 +97,12 @@ def _request(request: InstanceRequest) -> Iterator[Mistake]:
     signs = (f"{one.sign} {one.text}" if one.sign is Sign.MARKER else one.sign for one in request.wait_for)
     yield from _twice("wait_for", "sign", signs)
     yield from _twice("metadata", 0, (key for key, _ in request.metadata))
+    yield from _twice("requires", 0, (key for key, _ in request.requires))
+    required = dict(request.flavor.requires)
+    for index, (key, value) in enumerate(request.requires):
+        if required.get(key, value) != value:
+            text = f"{shown(key)} is required to be {shown(value)}, and by the flavor to be {shown(required[key])}"
+            yield _is(("requires", index), text)
     volumes = (os.path.realpath(disk.path) if isinstance(disk, Volume) else None for disk in request.disks)
     yield from _twice("disks", "path", volumes)
     if request.networks == ():
@@ -128,6 +135,7 @@ def _host(host: Host) -> Iterator[Mistake]:
         if total > MOST_BYTES:
             text = f"{name} and its ratio are more than {size_text(MOST_BYTES)} together"
             yield _is((name,), text)
+    yield from _twice("labels", 0, (key for key, _ in host.labels))
 
 
 def _is(place: Place, text: str, *, there: bool = False) -> Mistake:

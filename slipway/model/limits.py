@@ -71,6 +71,11 @@ Name: TypeAlias = Annotated[
         "a name (letters, digits, `.`, `_`, `-`; at most 63 characters; the first a letter or digit)",
     ),
 ]
+LabelValue: TypeAlias = Annotated[
+    str,
+    Matching("[A-Za-z0-9._/-]{1,63}", "a label's value (letters, digits, `.`, `_`, `-`, `/`; at most 63 characters)"),
+]
+Labels: TypeAlias = tuple[tuple[Name, LabelValue], ...]
 Text: TypeAlias = Annotated[str, NotEmpty()]
 AbsolutePath: TypeAlias = Annotated[str, Matching(r"/[^\0]*", "an absolute path")]
 Address: TypeAlias = Annotated[str, Parsed(parse_address, "an IP address")]

@@ -41,10 +41,45 @@ class Nic(Struct, frozen=True):
     request: PortRequest
 
 
+class Room(Struct, frozen=True):
+    """What one instance may take of a host at most; memory and disk in bytes."""
+
+    vcpus: int
+    memory: int
+    disk: int
+
+
+class Weights(Struct, frozen=True):
+    """What a host was chosen by, the first that differs decides, and the smaller is better.
+
+    `group`: what the policy of the instance's server group says of it, 0 where that is hard or there is none. Shares of
+    memory and vCPUs are what is given out, less one: -1.0 where all is free. `name`: of two that are alike.
+    """
+
+    group: int
+    failed_builds: int
+    memory: float
+    vcpus: float
+    name: str
+
+    @property
+    def key(self) -> tuple[int, int, float, float, str]:
+        """To sort by."""
+        return (self.group, self.failed_builds, self.memory, self.vcpus, self.name)
+
+
+class Candidate(Struct, frozen=True):
+    """A host that fits, as it was when the instance was scheduled."""
+
+    weights: Weights
+    free: Room
+
+
 class Placement(Struct, frozen=True):
-    """The hosts that fit, best first: the one to try and its alternates."""
+    """The hosts that fit, best first: the one to try and its alternates; `seen` is what each was like then."""
 
     hosts: tuple[str, ...]
+    seen: tuple[Candidate, ...] = ()
 
 
 class Claim(Struct, frozen=True):

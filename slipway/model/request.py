@@ -19,6 +19,7 @@ from slipway.model.limits import (
     Between,
     Distinct,
     GiB,
+    Labels,
     Mac,
     Matching,
     MiB,
@@ -50,6 +51,7 @@ class Flavor(Struct, frozen=True):
     `numa_cells`: among how many cells of the guest its vCPUs and memory are divided (0: it sees none). `pin_cpus`: the
     host's CPU for each vCPU, which no other instance is pinned to. `hugepages`: the size of the host's pages in
     bytes that the memory is made of (0: ordinary ones); `shared_memory`: other processes of the host may map it.
+    `requires`: the labels that its host must have.
     """
 
     name: Name
@@ -61,6 +63,7 @@ class Flavor(Struct, frozen=True):
     pin_cpus: tuple[Annotated[int, Between(0, 65535)], ...] = ()
     hugepages: Annotated[int, OneOf((0, 2 * MiB, GiB))] = 0
     shared_memory: bool = False
+    requires: Labels = ()
 
 
 class Firmware(StrEnum):
@@ -177,6 +180,7 @@ class InstanceRequest(Struct, frozen=True):
     `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
     `ssh_keys` are public keys, each a line as in `authorized_keys`. `disks` has the size in bytes of each further disk,
     or the volume that it is. `autostart`: where its domain has ended by itself, or with its host, it is started again.
+    `requires`: labels that its host must have, beside those that its flavor requires.
     """
 
     name: Name
@@ -197,6 +201,7 @@ class InstanceRequest(Struct, frozen=True):
     files: tuple[InjectedFile, ...] = ()
     wait_for: tuple[Readiness, ...] = ()
     autostart: bool = True
+    requires: Labels = ()
 
 
 DEFAULT_ZONE = "nova"
@@ -245,7 +250,7 @@ class Host(Struct, frozen=True):
     """A hypervisor and what it has in all; the ratios say how often each vCPU and byte may be given out.
 
     `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it. `place`: to whom it belongs, who
-    alone may act on it; by the record, whatever is said here.
+    alone may act on it; by the record, whatever is said here. `labels`: what flavors and instances may require of it.
     """
 
     name: Name
@@ -265,6 +270,7 @@ class Host(Struct, frozen=True):
     netns: Annotated[str, Matching("[^/]+", "the name of a network namespace")] | None = None
     physical_nic: Annotated[str, Matching(r"[^/\s:]{1,15}", "the name of a NIC, at most 15 characters")] | None = None
     simulate: Simulation = Simulation()
+    labels: Labels = ()
     place: Place | None = None
 
 

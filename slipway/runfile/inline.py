@@ -83,7 +83,7 @@ def _with_units(value: Any, key: str | int = "") -> Any:
 
 def _relative(value: Any, path: NodePath) -> Iterator[tuple[NodePath, str]]:
     """The paths of files that are not absolute, and no URLs."""
-    if path[2:3] == ("metadata",):
+    if path[2:3] in (("metadata",), ("requires",)):
         return
     if isinstance(value, dict):
         for key, one in value.items():

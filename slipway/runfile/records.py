@@ -63,6 +63,7 @@ def _entries(document: Document, section: str) -> Iterator[tuple[str, Tree]]:
             yield name, mended
 
 
+_MAPPINGS = ("metadata", "files", "simulate", "ratios", "labels", "requires")
 _NEEDED = {
     "hosts": ("vcpus", "memory", "disk"),
     "flavors": ("vcpus", "memory", "disk"),
@@ -83,7 +84,7 @@ def _mended(entry: Tree, lost: list[NodePath]) -> Tree:
                 known = {**nic, rest[0]: "unknown"} if rest and rest[0] in ("network", "port") else nic
                 known = "unknown" if known is None else known
                 mended["networks"] = [*mended["networks"][:index], known, *mended["networks"][index + 1 :]]
-            case ("metadata" | "files" | "simulate" | "ratios", *rest) if all(isinstance(step, str) for step in rest):
+            case (str(key), *rest) if key in _MAPPINGS and all(isinstance(step, str) for step in rest):
                 pass
             case (str(key), _, *_):
                 mended.pop(key, None)
@@ -129,6 +130,8 @@ def _place_of(request: InstanceRequest, place: NodePath) -> NodePath:
             return ("wait_for", request.wait_for[index].sign.value)
         case ("metadata", int(index), *_):
             return ("metadata", request.metadata[index][0])
+        case ("requires", int(index), *_):
+            return ("requires", request.requires[index][0])
         case ("disks", int(index), "path"):
             return ("disks", index, "volume")
     return place

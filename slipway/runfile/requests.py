@@ -70,8 +70,13 @@ def make_host(name: str, entry: Tree, settings: Settings) -> Host:
         memory_ratio=float(ratios.get("memory", settings.memory_ratio)),
         disk_ratio=float(ratios.get("disk", settings.disk_ratio)),
         simulate=_simulation(entry.get("simulate", {})),
+        labels=_labels(entry, "labels"),
         **only(entry, "compute", "disks", "zone", "enabled", "uri", "accel", "netns", "physical_nic"),
     )
+
+
+def _labels(entry: Tree, key: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(entry.get(key, {}).items()))
 
 
 def _simulation(entry: Tree) -> Simulation:
@@ -110,6 +115,7 @@ def make_flavor(name: str, entry: Tree) -> Flavor:
         cpu_mode=CpuMode(entry.get("cpu_mode", CpuMode.HOST_MODEL)),
         pin_cpus=tuple(entry.get("pin_cpus", ())),
         hugepages=parse_size(entry.get("hugepages", "0B")),
+        requires=_labels(entry, "requires"),
         **only(entry, "numa_cells", "shared_memory"),
     )
 
@@ -130,6 +136,7 @@ def make_request(
         group=group,
         disks=tuple(_further_disk(document, disk) for disk in entry.get("disks", ())),
         metadata=tuple(entry.get("metadata", {}).items()),
+        requires=_labels(entry, "requires"),
         ssh_keys=tuple(keypairs[name] for name in entry.get("keypairs", ()) if name in keypairs),
         files=tuple(InjectedFile(path, file["content"], **only(file, "mode")) for path, file in files),
         wait_for=tuple(_wait_for(entry.get("wait_for", {}))),

@@ -152,6 +152,12 @@ def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence
     return [_effect(row) for row in tx.execute(wanted)]
 
 
+def standing_on(tx: Transaction, host: str) -> Sequence[Effect]:
+    """Every effect on this host that is not undone, of every instance."""
+    query = sa.select(effects).where(effects.c.host == host, effects.c.state != EffectState.UNDONE)
+    return [_effect(row) for row in tx.execute(query.order_by(effects.c.seq))]
+
+
 def last_deadline(tx: Transaction, owner_id: str) -> datetime | None:
     """Until when the effects' worker has the instance by what it wrote with them."""
     found: datetime | None = tx.scalar(sa.select(sa.func.max(effects.c.deadline)).where(_OWN), {"id": owner_id})

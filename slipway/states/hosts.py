@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,17 +10,19 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from slipway import errors
-from slipway.model.machine import Claim
-from slipway.model.request import Host, InstanceRequest, Place
+from slipway.model.machine import Claim, Room
+from slipway.model.request import Host, Place
 from slipway.states import codec
-from slipway.states.schema import claims, hosts, instances
+from slipway.states.schema import claims, host_labels, hosts, instances, pinned_cpus
 from slipway.states.store import Transaction
 
 
 class HostUsage(Struct, frozen=True):
-    """A host, what may be given out in all, and what has been (pinned CPUs if asked for); memory and disk in bytes.
+    """A host, what may be given out in all, and what has been; memory and disk in bytes.
 
-    `elsewhere` says why nothing may be done on it from here. `place`: to whom it belongs, where `host` does not say it.
+    `disabled` says why an operator has it take no new instances; None: nobody has said so. `elsewhere` says why nothing
+    may be done on it from here. `place`: to whom it belongs, where `host` does not say it. `instances` and
+    `pinned_cpus`: if asked for.
     """
 
     host: Host
@@ -31,9 +33,25 @@ class HostUsage(Struct, frozen=True):
     memory_used: int
     disk_used: int
     failed_builds: int
+    disabled: str | None = None
+    instances: int = 0
     pinned_cpus: frozenset[int] = frozenset()
     elsewhere: str = ""
     place: Place | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether new instances may be placed on it, by its entry and by its operator."""
+        return self.host.enabled and self.disabled is None
+
+    @property
+    def free(self) -> Room:
+        """What can be given out yet. vCPUs of one instance are never more than the host has itself."""
+        return Room(
+            min(self.vcpus_limit - self.vcpus_used, self.host.vcpus),
+            self.memory_limit - self.memory_used,
+            self.disk_limit - self.disk_used,
+        )
 
 
 _LIST = sa.select(hosts).order_by(hosts.c.name)
@@ -43,14 +61,14 @@ _TAKE = (
     .where(
         hosts.c.name == sa.bindparam("b_name"),
         hosts.c.enabled,
-        hosts.c.vcpus_used + sa.bindparam("vcpus") <= hosts.c.vcpus_limit,
-        hosts.c.memory_used + sa.bindparam("memory") <= hosts.c.memory_limit,
-        hosts.c.disk_used + sa.bindparam("disk") <= hosts.c.disk_limit,
+        hosts.c.vcpus_used + sa.bindparam("b_vcpus") <= hosts.c.vcpus_limit,
+        hosts.c.memory_used + sa.bindparam("b_memory") <= hosts.c.memory_limit,
+        hosts.c.disk_used + sa.bindparam("b_disk") <= hosts.c.disk_limit,
     )
     .values(
-        vcpus_used=hosts.c.vcpus_used + sa.bindparam("vcpus"),
-        memory_used=hosts.c.memory_used + sa.bindparam("memory"),
-        disk_used=hosts.c.disk_used + sa.bindparam("disk"),
+        vcpus_used=hosts.c.vcpus_used + sa.bindparam("b_vcpus"),
+        memory_used=hosts.c.memory_used + sa.bindparam("b_memory"),
+        disk_used=hosts.c.disk_used + sa.bindparam("b_disk"),
     )
 )
 _NOWHERE = instances.update().where(instances.c.id == sa.bindparam("b_id")).values(host=None)
@@ -61,28 +79,52 @@ _GROUP = sa.select(instances.c.host).where(
     instances.c.host.is_not(None),
     instances.c.id != sa.bindparam("id"),
 )
-_PINNED = sa.select(instances.c.name, instances.c.request).where(
-    instances.c.id == claims.c.instance_id, claims.c.host == sa.bindparam("host"), instances.c.id != sa.bindparam("id")
+_PINNED = sa.select(pinned_cpus.c.cpu).where(
+    pinned_cpus.c.host == sa.bindparam("host"), pinned_cpus.c.instance_id != sa.bindparam("id")
 )
 _BUILT = hosts.update().where(hosts.c.name == sa.bindparam("b_name"), hosts.c.failed_builds > 0).values(failed_builds=0)
+
+
+def limits(host: Host) -> Room:
+    """What may be given out of the host in all, by its ratios."""
+    return Room(
+        int(host.vcpus * host.cpu_ratio), int(host.memory * host.memory_ratio), int(host.disk * host.disk_ratio)
+    )
 
 
 def save(tx: Transaction, host: Host, here: Place | None = None) -> None:
     """Put the host on record, or change what is known of it; what is claimed from it stays claimed.
 
-    One that belongs to nobody yet belongs `here` from now on.
+    One that belongs to nobody yet belongs `here` from now on. One that an operator has disabled stays that.
     """
     place = None if here is None else codec.encode(here)
     values: dict[str, Any] = {
         "spec": codec.encode(replace(host, place=None)),
         "place": sa.func.coalesce(hosts.c.place, place),
-        "enabled": host.enabled,
-        "vcpus_limit": int(host.vcpus * host.cpu_ratio),
-        "memory_limit": int(host.memory * host.memory_ratio),
-        "disk_limit": int(host.disk * host.disk_ratio),
+        "zone": host.zone,
+        "vcpus": host.vcpus,
+        "enabled": sa.case((hosts.c.disabled.is_(None), host.enabled), else_=False),
+        "vcpus_limit": (room := limits(host)).vcpus,
+        "memory_limit": room.memory,
+        "disk_limit": room.disk,
     }
     if tx.execute(hosts.update().where(hosts.c.name == host.name).values(**values)).rowcount == 0:
-        tx.execute(hosts.insert().values({**values, "name": host.name, "place": place}))
+        tx.execute(hosts.insert().values({**values, "name": host.name, "place": place, "enabled": host.enabled}))
+    tx.execute(host_labels.delete().where(host_labels.c.host == host.name))
+    if host.labels:
+        rows = [{"host": host.name, "key": key, "value": value} for key, value in host.labels]
+        tx.execute(host_labels.insert(), rows)
+
+
+def disable(tx: Transaction, name: str, reason: str) -> None:
+    """Place no new instances on it, whatever its entry says, until it is enabled again."""
+    tx.execute(hosts.update().where(hosts.c.name == name).values(disabled=reason, enabled=False))
+
+
+def enable(tx: Transaction, name: str) -> None:
+    """Place new instances on it again. Raises `RecordDamaged`."""
+    tx.execute(hosts.update().where(hosts.c.name == name).values(disabled=None))
+    save(tx, replace(get(tx, name), enabled=True))
 
 
 def take(tx: Transaction, name: str, here: Place) -> None:
@@ -129,20 +171,47 @@ def damaged(tx: Transaction) -> Mapping[str, str]:
 
 def usages(tx: Transaction) -> Sequence[HostUsage]:
     """All hosts with their counters, by name, but those that are `damaged`: nothing can be built on these."""
-    return [
-        HostUsage(
-            host=host,
-            vcpus_limit=row.vcpus_limit,
-            memory_limit=row.memory_limit,
-            disk_limit=row.disk_limit,
-            vcpus_used=row.vcpus_used,
-            memory_used=row.memory_used,
-            disk_used=row.disk_used,
-            failed_builds=row.failed_builds,
-        )
-        for row in tx.execute(_LIST)
-        if isinstance(host := _host(row), Host)
-    ]
+    return read_usages(tx.execute(_LIST))
+
+
+def usage(tx: Transaction, name: str) -> HostUsage:
+    """One host with its counters. Raises `HostNotFound`, `RecordDamaged`."""
+    row = tx.execute(_LIST.where(hosts.c.name == name)).one_or_none()
+    if row is None:
+        raise errors.HostNotFound(f"no host {name} is on record")
+    if isinstance(host := _host(row), errors.RecordDamaged):
+        raise host
+    return _usage(row, host)
+
+
+def apart(usage: HostUsage) -> HostUsage:
+    """The same with its place beside the host, which is then as it was put on record."""
+    return replace(usage, host=replace(usage.host, place=None), place=usage.host.place)
+
+
+def read_usages(rows: Iterable[Any]) -> Sequence[HostUsage]:
+    """The hosts of these rows of the table, but those that are `damaged`."""
+    return [_usage(row, host) for row in rows if isinstance(host := _host(row), Host)]
+
+
+def _usage(row: Any, host: Host) -> HostUsage:
+    return HostUsage(
+        host=host,
+        vcpus_limit=row.vcpus_limit,
+        memory_limit=row.memory_limit,
+        disk_limit=row.disk_limit,
+        vcpus_used=row.vcpus_used,
+        memory_used=row.memory_used,
+        disk_used=row.disk_used,
+        failed_builds=row.failed_builds,
+        disabled=row.disabled,
+    )
+
+
+def counted(tx: Transaction) -> Mapping[str, int]:
+    """How many instances claim something of each host where any does."""
+    query = sa.select(claims.c.host, sa.func.count().label("instances")).group_by(claims.c.host)
+    return {row.host: row.instances for row in tx.execute(query)}
 
 
 def group_hosts(tx: Transaction, project: str, group: str, *, besides: str) -> Sequence[str]:
@@ -150,18 +219,23 @@ def group_hosts(tx: Transaction, project: str, group: str, *, besides: str) -> S
     return tx.scalars(_GROUP, {"project": project, "group": group, "id": besides}).all()
 
 
-def pinned_cpus(tx: Transaction, host: str, *, besides: str) -> frozenset[int]:
-    """The CPUs of the host that its other instances are pinned to. It reads all their requests.
+def pins(tx: Transaction, host: str, *, besides: str) -> frozenset[int]:
+    """The CPUs of the host that its other instances are pinned to."""
+    return frozenset(tx.scalars(_PINNED, {"host": host, "id": besides}))
 
-    Raises `RecordDamaged` where one cannot be read: nobody knows which CPUs are its own.
-    """
-    pinned: set[int] = set()
-    for row in tx.execute(_PINNED, {"host": host, "id": besides}):
-        try:
-            pinned.update(codec.decode(row.request, InstanceRequest).flavor.pin_cpus)
-        except errors.RecordDamaged as error:
-            raise errors.RecordDamaged(f"which CPUs of {host} instance {row.name} has is not known: {error}") from error
-    return frozenset(pinned)
+
+def all_pins(tx: Transaction, *, besides: str) -> Mapping[str, frozenset[int]]:
+    """The CPUs that other instances are pinned to, for each host where any is."""
+    found: dict[str, set[int]] = {}
+    for row in tx.execute(sa.select(pinned_cpus).where(pinned_cpus.c.instance_id != besides)):
+        found.setdefault(row.host, set()).add(row.cpu)
+    return {host: frozenset(cpus) for host, cpus in found.items()}
+
+
+def pin(tx: Transaction, host: str, instance_id: str, cpus: Iterable[int]) -> None:
+    """Have these CPUs of the host be the instance's own; the caller has seen that they are nobody's."""
+    rows = [{"host": host, "cpu": cpu, "instance_id": instance_id} for cpu in sorted({*cpus})]
+    tx.execute(pinned_cpus.insert(), rows)
 
 
 def claim(tx: Transaction, wanted: Claim) -> None:
@@ -170,7 +244,7 @@ def claim(tx: Transaction, wanted: Claim) -> None:
     Raises `ComputeResourcesUnavailable` when the host is off or has not enough left; nothing is taken then.
     """
     taken = tx.execute(
-        _TAKE, {"b_name": wanted.host, "vcpus": wanted.vcpus, "memory": wanted.memory, "disk": wanted.disk}
+        _TAKE, {"b_name": wanted.host, "b_vcpus": wanted.vcpus, "b_memory": wanted.memory, "b_disk": wanted.disk}
     )
     if taken.rowcount != 1:
         raise errors.ComputeResourcesUnavailable(f"host {wanted.host} is off or has not enough left for the claim")
@@ -195,6 +269,7 @@ def release(tx: Transaction, instance_id: str, host: str) -> None:
     if found is None:
         return
     tx.execute(claims.delete().where(claims.c.instance_id == instance_id, claims.c.host == host))
+    tx.execute(pinned_cpus.delete().where(pinned_cpus.c.instance_id == instance_id, pinned_cpus.c.host == host))
     tx.execute(
         hosts.update()
         .where(hosts.c.name == host)
@@ -239,6 +314,11 @@ def _claim(row: Any) -> Claim:
 def build_failed(tx: Transaction, name: str) -> None:
     """Count a failed build against the host, for the weigher (Nova: BuildFailureWeigher)."""
     tx.execute(hosts.update().where(hosts.c.name == name).values(failed_builds=hosts.c.failed_builds + 1))
+
+
+def claims_on(tx: Transaction, name: str) -> Sequence[Claim]:
+    """What is claimed from one host."""
+    return [_claim(row) for row in tx.execute(sa.select(claims).where(claims.c.host == name))]
 
 
 def build_succeeded(tx: Transaction, name: str) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 7
+from slipway.model.request import DEFAULT_ZONE
+
+SCHEMA_VERSION = 8
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -58,6 +60,8 @@ def partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool], uniqu
             index.dialect_kwargs["postgresql_where"] = where
 
 
+_BYTEWISE = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 meta = sa.Table(
     "meta",
     metadata,
@@ -69,10 +73,14 @@ meta = sa.Table(
 hosts = sa.Table(
     "hosts",
     metadata,
-    sa.Column("name", sa.String, primary_key=True),
+    # Sorted by bytes everywhere: of hosts that weigh the same the first by name is taken.
+    sa.Column("name", _BYTEWISE, primary_key=True),
     sa.Column("spec", Encoded, nullable=False),
     sa.Column("place", Encoded),
+    sa.Column("zone", sa.String, nullable=False, server_default=DEFAULT_ZONE),
+    sa.Column("vcpus", sa.BigInteger, nullable=False, server_default="1"),
     sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("disabled", sa.Text),
     sa.Column("vcpus_limit", sa.BigInteger, nullable=False),
     sa.Column("memory_limit", sa.BigInteger, nullable=False),
     sa.Column("disk_limit", sa.BigInteger, nullable=False),
@@ -80,6 +88,33 @@ hosts = sa.Table(
     sa.Column("memory_used", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("disk_used", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("failed_builds", sa.Integer, nullable=False, server_default="0"),
+)
+
+
+def _used_share(used: sa.Column[int], limit: sa.Column[int]) -> sa.ColumnElement[Any]:
+    """How much of it is given out, less one: -1 where all is free. In doubles, as Python has it."""
+    zero, one = sa.literal_column("0", sa.Integer), sa.literal_column("1", sa.Integer)
+    return sa.cast(used - limit, sa.Double) / sa.cast(sa.case((limit > zero, limit), else_=one), sa.Double)
+
+
+HOST_WEIGHTS = (
+    hosts.c.failed_builds,
+    _used_share(hosts.c.memory_used, hosts.c.memory_limit),
+    _used_share(hosts.c.vcpus_used, hosts.c.vcpus_limit),
+    hosts.c.name,
+)
+"""What hosts are chosen by, the smallest first, where no server group says more."""
+
+_ROOM = ("zone", "vcpus", "vcpus_limit", "vcpus_used", "memory_limit", "memory_used", "disk_limit", "disk_used")
+# What a host is passed over for stands in it as well, so that no row is read for that.
+hosts_by_weight = sa.Index("hosts_by_weight", hosts.c.enabled, *HOST_WEIGHTS, *(hosts.c[name] for name in _ROOM))
+
+host_labels = sa.Table(
+    "host_labels",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("value", sa.String, primary_key=True),
+    sa.Column("host", sa.ForeignKey("hosts.name", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 instances = sa.Table(
@@ -147,6 +182,14 @@ claims = sa.Table(
     sa.Column("disk", sa.BigInteger, nullable=False),
 )
 
+pinned_cpus = sa.Table(
+    "pinned_cpus",
+    metadata,
+    sa.Column("host", sa.ForeignKey("hosts.name"), primary_key=True),
+    sa.Column("cpu", sa.Integer, primary_key=True),
+    sa.Column("instance_id", sa.ForeignKey("instances.id"), nullable=False, index=True),
+)
+
 OWN_TEXT = "-"
 """The digest of what stands for the texts of Slipway's own workflows, which are not kept."""
 
@@ -209,7 +252,7 @@ effects = sa.Table(
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
     # Begins with its owner's id, an instance's or a run's: so its index, sorted by bytes, finds an owner's effects too.
-    sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False, unique=True),
+    sa.Column("key", _BYTEWISE, nullable=False, unique=True),
     sa.Column("instance_id", sa.ForeignKey("instances.id")),
     sa.Column("run_id", sa.ForeignKey("runs.id")),
     sa.Column("attempt", sa.Integer, nullable=False),

@@ -50,7 +50,9 @@ def tables(path: Path) -> Mapping[str, Sequence[Any]]:
     found: dict[str, Sequence[Any]] = {}
     with closing(sqlite3.connect(path)) as db:
         for kind, name in db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"):
-            columns = sorted(column[1:] for column in db.execute(f"PRAGMA {kind}_info('{name}')"))
+            info = db.execute(f"PRAGMA {kind}_info('{name}')").fetchall()
+            # An index's are in an order of its own, and each has its table's number.
+            columns = [column[2] for column in info] if kind == "index" else sorted(column[1:] for column in info)
             keys = sorted(key[2:] for key in db.execute(f"PRAGMA foreign_key_list('{name}')"))
             unique = sorted(index[2:] for index in db.execute(f"PRAGMA index_list('{name}')"))
             found[name] = [columns, keys, unique]

@@ -40,9 +40,10 @@ class ClaimHost(Task):
         claim = Claim(instance.id, host, request.flavor.vcpus, request.flavor.memory, scheduler.disk_total(request))
         hosts.claim(work.tx, claim)
         if request.flavor.pin_cpus:
-            pinned = hosts.pinned_cpus(work.tx, host, besides=instance.id)
+            pinned = hosts.pins(work.tx, host, besides=instance.id)
             if refusal := scheduler.pins_refusal(request.flavor.pin_cpus, pinned):
                 raise ComputeResourcesUnavailable(f"host {host}: {refusal}")
+            hosts.pin(work.tx, host, instance.id, request.flavor.pin_cpus)
         if request.group:
             members = hosts.group_hosts(work.tx, request.project, request.group.name, besides=instance.id)
             refusal = scheduler.group_refusal(request.group.name, request.group.policy, host, members)

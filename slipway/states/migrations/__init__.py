@@ -16,6 +16,7 @@ _CHANGES: Mapping[int, str] = {
     4: "slipway.states.migrations.v4_runs",
     5: "slipway.states.migrations.v5_events",
     7: "slipway.states.migrations.v7_instance_runs",
+    8: "slipway.states.migrations.v8_scheduling",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 
