@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from slipway.operations.audit import Difference, Finding
     from slipway.operations.batch import Ended, Status
     from slipway.operations.handle import RunHandle
+    from slipway.operations.hosts import HostChanges, HostDetails
     from slipway.operations.runs import Runs
     from slipway.operations.several import Several
     from slipway.orchestrator import BuildFailed, Orchestrator
@@ -85,6 +86,7 @@ else:
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
         *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
         "slipway.model.selection",
+        "slipway.operations.hosts",
         "slipway.drivers.network.embedded.common.transactions",
     )
     """The modules that have the names; what is loaded quickly comes first."""
@@ -135,6 +137,8 @@ __all__ = [
     "GuestNic",
     "HistoryEntry",
     "Host",
+    "HostChanges",
+    "HostDetails",
     "HostDrivers",
     "HostRoute",
     "HostUsage",

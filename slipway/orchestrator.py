@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
+    from slipway.operations.hosts import HostChanges, HostDetails
     from slipway.operations.lifecycle import Builder
     from slipway.operations.mends import Mend
     from slipway.operations.repair import Mended, Repair, Selection
@@ -618,21 +619,70 @@ class Orchestrator:
 
     # --- hosts ----------------------------------------------------------------------------------------------------
 
-    def add_host(self, host: Host) -> None:
+    def add_host(self, host: Host, *, exist_ok: bool = True) -> None:
         """Put a host on record, or change what is known of it: what instances have claimed of it stays claimed.
 
-        Raises `InvalidRequest` with all that is wrong, `UnknownDriver`, and `HostElsewhere` for another place's.
+        Raises `InvalidRequest` with all that is wrong, `UnknownDriver`, `HostElsewhere` for another place's,
+        `HostInUse` where more of it is claimed than it would have, and `HostExists` unless that is `exist_ok`.
         """
         from slipway.operations.hosts import add_host
 
         self._keep_settings()
-        add_host(host, self._store, self._drivers)
+        add_host(host, self._store, self._drivers, exist_ok=exist_ok)
+
+    def set_host(self, name: str, changes: HostChanges) -> HostUsage:
+        """Change what is known of a host on record; gives it as it is then.
+
+        Raises `HostNotFound`, `InvalidRequest`, `HostElsewhere`, and `HostInUse` where more of it is claimed than it
+        would have, or an instance on it asked for what it would lose. A run file that made it says anew what it is.
+        """
+        from slipway.operations.hosts import set_host
+
+        return set_host(name, changes, self._store, self._drivers)
+
+    def disable_hosts(self, *names: str, reason: str = "") -> None:
+        """Place no new instances on these hosts until they are enabled, whatever run files say; what is there stays.
+
+        Raises `HostNotFound` before any is disabled.
+        """
+        from slipway.operations.hosts import disable_hosts
+
+        disable_hosts(names, reason, self._store)
+
+    def enable_hosts(self, *names: str) -> None:
+        """Place new instances on these hosts again. Raises `HostNotFound` before any is enabled, `RecordDamaged`."""
+        from slipway.operations.hosts import enable_hosts
+
+        enable_hosts(names, self._store)
+
+    def drain_host(
+        self, name: str, *, reason: str = "drained", on_event: Listener = lambda _event: None
+    ) -> tuple[Instance, ...]:
+        """Disable a host and stop every instance on it that is ACTIVE; gives all that are on it, as they are then.
+
+        One that could not be stopped has its `fault`; what is not ACTIVE is left as it is. Again after a crash it goes
+        on. Raises `HostNotFound`, and as `stop` does.
+        """
+        self.disable_hosts(name, reason=reason)
+        for instance in self.show_host(name).instances:
+            if instance.vm_state == VmState.ACTIVE:
+                self.stop(instance.id, on_event=on_event)
+        return self.show_host(name).instances
+
+    def forget_failures(self, *names: str) -> None:
+        """Have failed builds not count against these hosts any more. Raises `HostNotFound` before any is changed."""
+        from slipway.operations.hosts import forget_failures
+
+        forget_failures(names, self._store)
 
     def remove_host(self, name: str) -> None:
-        """Take a host off the record. Raises `HostNotFound`, `HostElsewhere`, `HostInUse` while instances are on it."""
+        """Take a host off the record.
+
+        Raises `HostNotFound`, `HostElsewhere`, and `HostInUse` while anything of ours is on it, which it names.
+        """
         from slipway.operations.hosts import remove_host
 
-        remove_host(name, self._store, self._drivers)
+        remove_host(name, self._tools)
 
     def take_hosts(self, *names: str) -> None:
         """Have these hosts belong to this machine and state directory from now on: nobody else may act on them then.
@@ -647,10 +697,16 @@ class Orchestrator:
     def hosts(self) -> Sequence[HostUsage]:
         """All hosts by name, each with what may be given out of it, what has been, and to whom it belongs."""
         with self._store.read() as tx:
+            counted = hosts.counted(tx)
             return [
-                replace(usage, host=replace(usage.host, place=None), place=usage.host.place)
-                for usage in hosts.usages(tx)
+                replace(hosts.apart(usage), instances=counted.get(usage.host.name, 0)) for usage in hosts.usages(tx)
             ]
+
+    def show_host(self, name: str) -> HostDetails:
+        """One host and what is on it, by the record. Raises `HostNotFound`, `RecordDamaged`."""
+        from slipway.operations.hosts import host_details
+
+        return host_details(name, self._store)
 
     # --- look-ups -------------------------------------------------------------------------------------------------
 

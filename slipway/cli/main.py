@@ -43,7 +43,7 @@ COMMANDS = {
     "backup": "Copy the record to a file, while it is worked on.",
     "restore": "Put a backup of the record back.",
     "drill": "Fail every effect of a run file; see what leaks.",
-    "host": "This machine: check what it can do.",
+    "host": "Hosts: list, show, add, set, drain; what this machine can do.",
     "network": "Networks: list, show, create, delete.",
     "subnet": "Subnets: list, show, create, update, delete.",
     "port": "Ports: list, show, create, update, delete.",

@@ -251,8 +251,12 @@ class HostNotFound(SlipwayError):
     """No such host is on record."""
 
 
+class HostExists(SlipwayError):
+    """A host of this name is on record."""
+
+
 class HostInUse(SlipwayError):
-    """Instances are on the host."""
+    """Instances are on the host, or something else of ours; or more is claimed of it than it would have."""
 
 
 class WorldUnrecorded(SlipwayError):

@@ -12,6 +12,7 @@ from slipway.drivers.registry import Drivers
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.model.neutron import meaning
 from slipway.model.request import Place
+from slipway.operations.hosts import check_room
 from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
 from slipway.stacks.changes import Changes
 from slipway.stacks.lookups import Lookups, all_or_nothing
@@ -63,6 +64,7 @@ class _Apply:
                     because = told(maker, self.file.project)
                     self.kept.append(f"{label}: it stays as it is, for {because} (the file says otherwise)")
                     continue
+                check_room(tx, host)
                 hosts.save(tx, host, here)
                 stacks.add(tx, self.file.stack, Kind.HOST, host.name)
                 (self.changed if host.name in there else self.created).append(label)
