@@ -203,7 +203,8 @@ def drain(options: Options, name: str, stop: bool, reason: str) -> int:
     `slipway host enable` and `slipway start` take it back. The exit code is that of `stop`.
     """
     from slipway.cli.failures import Code
-    from slipway.cli.power import change_power
+    from slipway.cli.power import change_all
+    from slipway.cli.selecting import Chosen
 
     if not stop:
         raise click.UsageError(
@@ -214,14 +215,14 @@ def drain(options: Options, name: str, stop: bool, reason: str) -> int:
         slipway.show_host(name)
         slipway.disable_hosts(name, reason=reason)
         there = slipway.show_host(name).instances
-    active = [instance.id for instance in there if instance.vm_state == "ACTIVE"]
     if not options.json:
         say(f"host {name} is disabled: {options.command('host', 'enable', name)} takes that back")
         for one in there:
             if one.vm_state not in ("ACTIVE", "STOPPED"):
                 say(f"{one.name} is {one.vm_state} and left as it is: {options.command('show', one.name)}")
-    if active:
-        return change_power("stop", options, tuple(active), None)
+    if any(one.vm_state == "ACTIVE" for one in there):
+        running = Chosen((), None, False, (), None, name, ("ACTIVE",), (), yes=True)
+        return change_all("stop", options, running)
     if options.json:
         from slipway.cli.output import print_json
 
