@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SecurityGroupRule,
         Subnet,
     )
+    from slipway.model.quota import InstanceQuota, InstanceUse
     from slipway.model.record import (
         Effect,
         EffectState,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from slipway.operations.batch import Ended, Status
     from slipway.operations.handle import RunHandle
     from slipway.operations.hosts import HostChanges, HostDetails
+    from slipway.operations.quotas import InstanceQuotas
     from slipway.operations.runs import Runs
     from slipway.operations.several import Several
     from slipway.orchestrator import BuildFailed, Orchestrator
@@ -85,8 +87,8 @@ else:
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
         *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
-        "slipway.model.selection",
         "slipway.operations.hosts",
+        *("slipway.model.selection", "slipway.model.quota", "slipway.operations.quotas"),
         "slipway.drivers.network.embedded.common.transactions",
     )
     """The modules that have the names; what is loaded quickly comes first."""
@@ -146,7 +148,10 @@ __all__ = [
     "InjectedFile",
     "Instance",
     "InstanceEntry",
+    "InstanceQuota",
+    "InstanceQuotas",
     "InstanceRequest",
+    "InstanceUse",
     "KiB",
     "Lease",
     "MiB",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from slipway.operations.hosts import HostChanges, HostDetails
     from slipway.operations.lifecycle import Builder
     from slipway.operations.mends import Mend
+    from slipway.operations.quotas import InstanceQuotas
     from slipway.operations.repair import Mended, Repair, Selection
     from slipway.operations.runs import Runs
     from slipway.operations.several import Several
@@ -221,6 +222,13 @@ class Orchestrator:
         return Builder(conductor, self._tools, rng=self._rng)
 
     @_Once
+    def quotas(self) -> InstanceQuotas:
+        """How many instances projects may have; `network` has the quotas of networks, ports and so on."""
+        from slipway.operations.quotas import InstanceQuotas
+
+        return InstanceQuotas(self._store)
+
+    @_Once
     def runs(self) -> Runs:
         """Runs of workflows: begun, gone on with, undone, and looked at."""
         from slipway.flows.runs.conductor import RunConductor
@@ -366,9 +374,10 @@ class Orchestrator:
         The same request with the same idempotency key makes no second one: it is given the first one's instance, once
         that is built. It goes on with the build where its worker is gone, and waits for one that is alive, at most
         `timeout` seconds (None: until it has ended); then it raises `InstanceBusy`.
-        Raises `InvalidRequest` with all that is wrong, and `InvalidFile` for the workflow, before anything is on
-        record; `InstanceExists`, `IdempotencyKeyReused` for another request under a key, `InstanceDeleted` for a key
-        whose instance is gone; `BuildFailed` with the first cause, what was undone and what is stuck.
+        Raises `InvalidRequest` with all that is wrong, `InvalidFile` for the workflow, and `QuotaExceeded`, before
+        anything is on record; `InstanceExists`, `IdempotencyKeyReused` for another request under a key,
+        `InstanceDeleted` for a key whose instance is gone; `BuildFailed` with the first cause, what was undone and what
+        is stuck.
         """
         workflow = self._checked(request)
         built = self._builder.create(request, on_event, timeout, workflow=workflow)

@@ -203,6 +203,10 @@ class IdempotencyKeyReused(SlipwayError):
     """The idempotency key is that of another request, which must keep it for good."""
 
 
+class QuotaExceeded(SlipwayError):
+    """The project may not have one more instance, or one so large; nothing is on record of it."""
+
+
 class InstanceDeleted(SlipwayError):
     """The instance of this idempotency key has been deleted; the key makes no second one."""
 

@@ -13,13 +13,14 @@ from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import ENDED, Claim, PowerState
+from slipway.model.quota import INSTANCE_RESOURCES, InstanceQuota, InstanceUse
 from slipway.model.record import Effect, EffectState, Instance
 from slipway.model.request import Host
 from slipway.operations import words
 from slipway.operations.refresh import outdated
 from slipway.operations.taking import may_be_taken
 from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of
-from slipway.states import effects, hosts, instances
+from slipway.states import effects, hosts, instances, quotas
 from slipway.states.history import history_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State, VmState
@@ -68,6 +69,8 @@ class _Record(Struct, frozen=True):
     usages: Sequence[HostUsage]
     claims: Sequence[Claim]
     damaged_hosts: Mapping[str, str]
+    quotas: Sequence[tuple[InstanceQuota, InstanceUse]]
+    """The projects whose counters are wrong, and what they should be."""
     left: Collection[str]
     """The ids of instances at which somebody was who is gone."""
 
@@ -90,7 +93,7 @@ def audit(tools: Tools) -> tuple[Finding, ...]:
     expected, damaged_after = _expected(after)
     damaged = dict.fromkeys([*damaged_before, *damaged_after])
     unasked = {(finding.kind, finding.host) for finding in (*silent, *damaged)}
-    findings = [*silent, *damaged, *_stuck(after), *_counters(after), *_unfinished(before, after)]
+    findings = [*silent, *damaged, *_stuck(after), *_counters(after), *_quotas(after), *_unfinished(before, after)]
     findings += _effects(after, expected_before, expected, held, unasked, drivers, moving)
     findings += _outdated(expected, held, told, moving)
     findings += _claims(after, moving)
@@ -123,7 +126,7 @@ def _read(tools: Tools, kinds: Sequence[str] | None = None) -> _Record:
         standing, usages, claims = effects.standing(tx, kinds=kinds), hosts.usages(tx), hosts.all_claims(tx)
         busy = (instance for instance in known.values() if not State(instance.vm_state, instance.task_state).at_rest)
         left = {i.id for i in busy if may_be_taken(tx, i, tools) and not _just_marked(tx, i, tools)}
-        return _Record(known, standing, usages, claims, hosts.damaged(tx), left)
+        return _Record(known, standing, usages, claims, hosts.damaged(tx), quotas.differing(tx), left)
 
 
 def _just_marked(tx: Transaction, instance: Instance, tools: Tools) -> bool:
@@ -281,6 +284,16 @@ def _counters(record: _Record) -> Iterator[Finding]:
             if value != total[what]:
                 detail = words.counter(what, value, total[what])
                 yield Finding(Difference.DIFFERENT, "counter", what, usage.host.name, None, detail)
+
+
+def _quotas(record: _Record) -> Iterator[Finding]:
+    """The projects' counters against what their instances are together."""
+    for quota, real in record.quotas:
+        for what in INSTANCE_RESOURCES:
+            counted, there = getattr(quota.used, what), getattr(real, what)
+            if counted != there:
+                detail = words.quota(what, counted, there)
+                yield Finding(Difference.DIFFERENT, "quota", f"{quota.project}/{what}", None, None, detail)
 
 
 def _claims(record: _Record, moving: set[str]) -> Iterator[Finding]:

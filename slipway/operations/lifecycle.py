@@ -142,6 +142,8 @@ class Builder:
                 new = self._enter(tx, request, workflow, stack)
         except errors.InstanceExists:
             return Ended(request.name, Status.BUSY, message="another run began it at the same time")
+        except errors.QuotaExceeded as error:
+            return Ended(request.name, Status.REFUSED, message=str(error), error=type(error).__name__)
         return self._work(new, Status.BUILT, notify, stopping, new=True)
 
     def go_on(self, instance: Instance, notify: Listener, stopping: Callable[[], bool]) -> Ended:
@@ -361,7 +363,7 @@ class Builder:
                 values = {} if state.deleting else {"run_id": run.id}
                 try:
                     instances.advance(tx, found.id, found.generation, state, Move.DELETE, at, values=values)
-                except (errors.UnexpectedState, errors.StaleWorker):
+                except (errors.UnexpectedState, errors.StaleWorker, errors.InstanceDeleting):
                     # It was moved since it was read.
                     continue
                 if not state.deleting:

@@ -53,6 +53,8 @@ def _mend(finding: Finding, instance: Instance | None, running: set[str], owned:
             return _of_orphan(finding, instance, owned)
     if finding.kind == "counter":
         return Mend(finding, "count what instances have claimed")
+    if finding.kind == "quota":
+        return Mend(finding, "count what the project's instances have")
     if instance is None or instance.vm_state == VmState.ERROR:
         return Mend(finding, "take back what is left of it") if instance else _nobody(finding)
     if finding.kind == "domain":
@@ -79,6 +81,8 @@ _AGAIN = {
 
 
 def _of_stuck(finding: Finding, instance: Instance | None) -> Mend:
+    if finding.kind == "quota":
+        return Mend(finding, "count what the project's instances have")
     if instance is None or instance.vm_state != VmState.ERROR:
         return Mend(finding, "delete the instance, which tries it again", possible=False)
     return Mend(finding, "try again to take it back")

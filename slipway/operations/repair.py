@@ -19,7 +19,7 @@ from slipway.operations.lifecycle import Builder, Listener
 from slipway.operations.mends import Mend, mends
 from slipway.operations.orphans import ADOPTED, owners, remove_orphan
 from slipway.operations.power import change_power
-from slipway.states import codec, effects, hosts, instances
+from slipway.states import codec, effects, hosts, instances, quotas
 from slipway.states.history import history_of
 from slipway.states.machines import Move, VmState
 from slipway.texts import named
@@ -138,6 +138,9 @@ class Repair:
             if finding.kind == "counter" or (finding.kind == "claim" and finding.difference is Difference.ORPHANED):
                 with _noting(why, finding.name):
                     self._count(finding)
+            elif finding.kind == "quota":
+                with _noting(why, finding.name), self._tools.store.write() as tx:
+                    quotas.count_anew(tx, finding.name.rpartition("/")[0])
             elif finding.difference is Difference.ORPHANED and not stopping() and self._owner(finding) is None:
                 with _noting(why, finding.name):
                     remove_orphan(self._tools, finding)

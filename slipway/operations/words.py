@@ -69,6 +69,12 @@ def counter(what: str, counted: int, claimed: int) -> str:
     return f"{texts[0]} of {what} are counted as given out, instances have claimed {texts[1]}"
 
 
+def quota(what: str, counted: int, there: int) -> str:
+    """Of what a project has."""
+    texts = [size(value) if what in ("memory", "disk") else str(value) for value in (counted, there)]
+    return f"{texts[0]} of {what} are counted as the project's, its instances have {texts[1]}"
+
+
 def stuck(effect: Effect, known: Mapping[str, Effect]) -> str:
     """Of an effect that was to be taken back; `known`: all effects by their keys."""
     holder = known.get(effect.held_by or "")

@@ -11,7 +11,10 @@ from slipway.states import codec
 from slipway.states.schema import instances
 from slipway.states.secrets import with_secrets
 
-_NOT_READ = ("idempotency_key", "group_name", "outcome", "move", "moved_at", "detail")
+_NOT_READ = (
+    *("idempotency_key", "group_name", "outcome", "move", "moved_at", "detail"),
+    *("vcpus", "memory", "disk"),
+)
 COLUMNS = [c for c in instances.c if c.name not in _NOT_READ]
 _UNREAD = "unread"
 

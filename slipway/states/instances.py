@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from slipway import errors
 from slipway.model.record import Instance, Stack
 from slipway.model.request import InstanceRequest
-from slipway.states import codec, instance_runs, machines, outbox
+from slipway.states import codec, instance_runs, machines, outbox, quotas
 from slipway.states.held import check_generation
 from slipway.states.history import INSTANCE
 from slipway.states.instance_rows import COLUMNS, instance_of
@@ -54,9 +54,10 @@ def create(
 ) -> Instance:
     """Put a new instance on record, in the first phase, held by `worker`, with the run that builds it.
 
-    Raises `InstanceExists`. `stack`: the name of its project's stack that it is part of.
+    Raises `InstanceExists`, `QuotaExceeded`. `stack`: the name of its project's stack that it is part of.
     """
     state = machines.INITIAL
+    size = quotas.size_of(request)
     _insert(
         tx,
         {
@@ -76,8 +77,13 @@ def create(
             "attempt": 1,
             "created_at": at,
             "run_id": run.id,
+            "vcpus": size.vcpus,
+            "memory": size.memory,
+            "disk": size.disk,
         },
     )
+    # After its row, which may have waited for a delete that is about to release the one of this name.
+    quotas.charge(tx, request.project, size)
     instance_runs.begin(tx, instance_id, request.project, run, at)
     outbox.tell(tx, f"{INSTANCE}create", at, instance_id=instance_id, run_id=run.id, state=str(state), detail="")
     return Instance(
@@ -276,6 +282,8 @@ def advance(
         raise errors.UnexpectedState(
             f"instance {instance_id}: expected {source} for '{event}', found {State(found.vm_state, found.task_state)}"
         )
+    if to.vm_state == machines.VmState.DELETED:
+        quotas.release(tx, instance_id)
     if rested is not None and row is not None:
         rested(instance_of(row))
     if not source.at_rest and not (event is Move.DELETE and source.deleting):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from slipway.model.request import DEFAULT_ZONE
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -148,7 +148,13 @@ instances = sa.Table(
     sa.Column("moved_at", UtcTime),
     sa.Column("detail", sa.String, nullable=False, server_default=""),
     sa.Column("run_id", sa.String),
+    # What its project is charged for.
+    sa.Column("vcpus", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("memory", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("disk", sa.BigInteger, nullable=False, server_default="0"),
 )
+# The order of lists; whole, so that no change of a state touches it.
+sa.Index("instances_listed", instances.c.project, instances.c.name, instances.c.id)
 # A name is free again once its instance is gone; what is not at rest is found without reading the finished ones.
 partial_index(
     "instances_name", instances.c.name, instances.c.project, unique=True, where=instances.c.vm_state != "DELETED"
@@ -160,6 +166,17 @@ partial_index(
     "instances_group",
     *(instances.c.project, instances.c.group_name),
     where=sa.and_(instances.c.group_name.is_not(None), instances.c.host.is_not(None)),
+)
+
+instance_quotas = sa.Table(
+    "instance_quotas",
+    metadata,
+    sa.Column("project", sa.String, primary_key=True),
+    *(sa.Column(f"{name}_limit", sa.BigInteger) for name in ("instances", "vcpus", "memory", "disk")),
+    *(
+        sa.Column(f"{name}_used", sa.BigInteger, nullable=False, server_default="0")
+        for name in ("instances", "vcpus", "memory", "disk")
+    ),
 )
 
 stack_members = sa.Table(

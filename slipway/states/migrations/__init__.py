@@ -17,6 +17,7 @@ _CHANGES: Mapping[int, str] = {
     5: "slipway.states.migrations.v5_events",
     7: "slipway.states.migrations.v7_instance_runs",
     8: "slipway.states.migrations.v8_scheduling",
+    9: "slipway.states.migrations.v9_quotas",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 

@@ -18,9 +18,9 @@ from slipway.drivers.network.embedded.common.owners import (
     ROUTER_PORTS,
     is_trusted,
 )
-from slipway.drivers.network.embedded.common.statements import insert_if_absent
 from slipway.drivers.network.embedded.common.tables import IpAddress, allocations, subnets
 from slipway.model.neutron import DHCP_OWNER
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 _INSERT = insert_if_absent(allocations)

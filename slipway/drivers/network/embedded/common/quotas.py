@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.network.embedded.common import checks
-from slipway.drivers.network.embedded.common.statements import insert_if_absent
 from slipway.drivers.network.embedded.common.tables import quotas
 from slipway.model.network import Context, Quota, QuotaUse
 from slipway.settings import Settings
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 RESOURCES = QuotaUse.__struct_fields__

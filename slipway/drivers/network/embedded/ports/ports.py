@@ -17,7 +17,6 @@ from slipway.drivers.network.embedded.common import checks, policy
 from slipway.drivers.network.embedded.common.listing import Listing, Page, Relation, one, viewer
 from slipway.drivers.network.embedded.common.owners import is_trusted
 from slipway.drivers.network.embedded.common.services import Services
-from slipway.drivers.network.embedded.common.statements import insert_if_absent
 from slipway.drivers.network.embedded.common.tables import allocations, networks, port_security_groups, ports
 from slipway.drivers.network.embedded.ports import port_rows
 from slipway.drivers.network.embedded.ports.port_attributes import PORT, says_something
@@ -28,6 +27,7 @@ from slipway.drivers.network.embedded.topology.binding import UNBOUND, Mechanism
 from slipway.drivers.network.embedded.topology.mechanisms import PortChange
 from slipway.model.network import Context, Port
 from slipway.model.neutron import ADMIN, DHCP_OWNER
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 KEYS = uuid.UUID("5b0b3a0c-6f0f-5d0a-9d1b-2f3c7a9e4d11")

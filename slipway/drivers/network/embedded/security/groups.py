@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.drivers.network.embedded.common.listing import IS_ADMIN, IS_VIEWER, Listing, Page, one
 from slipway.drivers.network.embedded.common.services import Services
-from slipway.drivers.network.embedded.common.statements import insert_if_absent
 from slipway.drivers.network.embedded.common.tables import port_security_groups, security_group_rules, security_groups
 from slipway.drivers.network.embedded.security.group_attributes import SECURITY_GROUP
 from slipway.drivers.network.embedded.security.group_rules import SecurityGroupRules
 from slipway.model.network import Context, SecurityGroup
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 _DEFAULT = sa.select(security_groups.c.id).where(

@@ -12,7 +12,6 @@ from slipway.drivers.network.embedded.addressing import subnet_rules
 from slipway.drivers.network.embedded.common import policy
 from slipway.drivers.network.embedded.common.listing import Listing, Page, one, usable
 from slipway.drivers.network.embedded.common.services import Services
-from slipway.drivers.network.embedded.common.statements import insert_if_absent
 from slipway.drivers.network.embedded.common.tables import networks, ports, subnets
 from slipway.drivers.network.embedded.security.groups import SecurityGroups
 from slipway.drivers.network.embedded.topology import segments
@@ -20,6 +19,7 @@ from slipway.drivers.network.embedded.topology.attributes import NETWORK
 from slipway.drivers.network.embedded.topology.binding import FAILED, UNBOUND
 from slipway.drivers.network.embedded.topology.segments import Segment
 from slipway.model.network import Context, Network
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 MTU = 1500
