@@ -17,7 +17,7 @@ class Counts(NamedTuple):
 
 
 BUILD = {
-    "before the steps": Counts(statements=5, reads=0, commits=1),
+    "before the steps": Counts(statements=6, reads=0, commits=1),
     "schedule/0": Counts(1, reads=0, commits=0),
     "claim/0": Counts(8, reads=0, commits=1),
     "network/0": Counts(2, reads=0, commits=0),
@@ -72,9 +72,9 @@ def test_a_build_costs_so_many_statements_and_commits(built: Record) -> None:
     assert counts(built) == BUILD
 
 
-def test_a_build_costs_at_most_62_statements_and_11_commits(built: Record) -> None:
+def test_a_build_costs_at_most_63_statements_and_11_commits(built: Record) -> None:
     found = total(counts(built))
-    assert found.statements <= 62
+    assert found.statements <= 63
     assert found.commits <= 11
 
 

@@ -51,9 +51,11 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
     url = None
     if request.param == "postgresql":
         url = request.getfixturevalue("server").url
-        with sa.create_engine(url).begin() as tx:
+        engine = sa.create_engine(url)
+        with engine.begin() as tx:
             tx.execute(sa.text("DROP SCHEMA public CASCADE"))
             tx.execute(sa.text("CREATE SCHEMA public"))
+        engine.dispose()
     made: list[Orchestrator] = []
 
     def open_() -> Orchestrator:
