@@ -106,7 +106,7 @@ def test_what_is_beyond_a_limit_is_refused_and_nothing_is_on_record(
     limits: dict[str, int], text: str, opened: Callable[[], Orchestrator]
 ) -> None:
     slipway = opened()
-    slipway.quotas.set(**limits)
+    slipway.quotas.set(**limits)  # type: ignore[arg-type]
     slipway.create(REQUEST)
     with pytest.raises(errors.QuotaExceeded, match=f"^project default: quota exceeded: {text}; delete instances"):
         slipway.create(_named("more"))
