@@ -121,19 +121,31 @@ def cancel(options: Options, run: str, *, allow_commands: bool) -> int:
     )
 
 
-@command.command("undo", epilog=example("slipway runs undo 1c9e6679"))
+@command.command("undo", epilog=example("slipway runs undo 1c9e6679", "slipway runs undo 1c9e6679 --inputs key.yaml"))
 @RUN
+@click.option(
+    "--input", "given", metavar="NAME=VALUE", multiple=True, help="A secret that it takes; may be given often."
+)
+@click.option("--inputs", "file_of_inputs", metavar="FILE", type=click.Path(path_type=Path), help="Those of a file.")
 @ALLOW_COMMANDS
 @tasks_option
 @common_options()
 @click.pass_obj
-def undo(options: Options, run: str, *, allow_commands: bool) -> int:
-    """Take back what a run left standing that succeeded, or try again what was stuck."""
+def undo(
+    options: Options, run: str, given: tuple[str, ...], file_of_inputs: Path | None, *, allow_commands: bool
+) -> int:
+    """Take back what a run left standing that succeeded, or try again what was stuck.
+
+    Secret inputs are kept no longer than a run goes on: those that this takes are given once more.
+    """
+    from slipway.cli.run import given_by
     from slipway.states.run_machine import RunState
+
+    secrets = given_by(given, file_of_inputs)
 
     return _carry_out(
         options,
-        lambda runs, stop, progress: runs.undo(run, on_event=progress, stopping=stop),
+        lambda runs, stop, progress: runs.undo(run, secrets, on_event=progress, stopping=stop),
         RunState.CANCELLED,
         allow_commands=allow_commands,
     )

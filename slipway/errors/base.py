@@ -142,6 +142,10 @@ class RunRefused(SlipwayError):
     """What is asked for cannot be done with this run as it stands."""
 
 
+class SecretGone(SlipwayError):
+    """What is to be undone needs a secret that is on record no longer, since its run has ended."""
+
+
 class AttemptEnded(SlipwayError):
     """A step is not begun, since one of the other branch has failed: no error of its own."""
 

@@ -17,6 +17,8 @@ from slipway.yamlfile.mistakes import quoted
 from slipway.yamlfile.units import LARGEST, parse_duration, parse_size, suggest_size
 
 MAX_PATTERN = 1000
+SHORTEST_SECRET = 4
+"""Characters of a secret, which is masked wherever it stands in a text: `a` would be in all of them."""
 
 
 class InputType(NamedTuple):
@@ -106,6 +108,13 @@ def _text(value: Any) -> str:
     except ValueError as error:
         raise _Said(f"is wrong: {error}") from error
     return str(value)
+
+
+def _secret(value: Any) -> Secret:
+    text = _text(value)
+    if 0 < len(text) < SHORTEST_SECRET:
+        raise _Said(f"must have at least {SHORTEST_SECRET} characters: a shorter one would be masked in every text")
+    return Secret(text)
 
 
 def _number(value: Any) -> float:
@@ -202,6 +211,6 @@ TYPES: Mapping[str, InputType] = {
     "instance": InputType("the name of an instance", _instance),
     "list": InputType("a list", _plain(list), _yaml(list), "items"),
     "map": InputType("a mapping", _plain(dict), _yaml(dict), "items"),
-    "secret": InputType("a text", lambda value: Secret(_text(value)), measured="characters"),
+    "secret": InputType("a text", _secret, measured="characters"),
 }
 """By the name that a workflow gives. A size is bytes, a duration seconds."""

@@ -15,12 +15,13 @@ from slipway.flows.runs.conductor import RunConductor
 from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import lease, take
 from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
-from slipway.flows.runs.sealing import Seal
+from slipway.flows.runs.sealing import Seal, gone_secrets
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
+from slipway.operations.needs import needed_secrets
 from slipway.operations.pruning import prune
 from slipway.operations.refusals import check_own, instead, why
 from slipway.states import codec, effects, outbox, runs
@@ -217,11 +218,34 @@ class Runs:
         values = {"outcome": Ending.CANCELLED.value, "wake_at": None, "waits_for": None, "waits_at": None}
         self._move(run_id, RunMove.CANCEL, values, "has ended: there is nothing to cancel")
 
-    def undo(self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> RunRecord:
-        """Take back what a run left standing that succeeded, or what was stuck. Raises `RunRefused` for another one."""
-        values = {"outcome": Ending.CANCELLED.value}
+    def undo(
+        self,
+        run_id: str,
+        secrets: Mapping[str, Any] | Given = NOTHING,
+        *,
+        on_event: Listener = _nobody,
+        stopping: Callable[[], bool] = _never,
+    ) -> RunRecord:
+        """Take back what a run left standing that succeeded, or what was stuck.
+
+        `secrets`: those of its inputs that this takes, which are not kept beyond its end. Raises `SecretGone` where one
+        is missing, `InvalidRequest` for other inputs, and `RunRefused` for a run that left nothing standing.
+        """
+        values = {"outcome": Ending.CANCELLED.value, **self._secrets_again(run_id, _given(secrets))}
         self._move(run_id, RunMove.UNDO, values, "left nothing standing: only what succeeded or is stuck is undone")
         return self.wait(run_id, on_event=on_event, stopping=stopping)
+
+    def _secrets_again(self, run_id: str, given: Given) -> dict[str, Any]:
+        """What is kept of secrets while a run is undone."""
+        with self._tools.store.read() as tx:
+            run = runs.get(tx, run_id)
+            if not TABLE.may(RunMove.UNDO, RunState(run.state)) or not (given or b"\\u0001" in run.inputs):
+                return {}
+            known = self._usable(tx, run).with_secrets(given)
+            gone = needed_secrets(tx, run, known) - known.secrets.keys()
+        if gone:
+            raise errors.SecretGone(f"run {run.id[:8]} is undone with what it began with, but {gone_secrets(gone)}")
+        return {"secrets": known.kept_secrets}
 
     def approve(self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> RunRecord:
         """Have a run go on that waits for somebody's word. Raises `RunRefused` for one that does not."""

@@ -70,7 +70,7 @@ class SubWorkflow(Task):
                 return
             _turn_back(tx, run, work.tools.clock())
             run = runs.get(tx, run.id)
-            prepared = recalled(run, runs.texts_of(tx, run.digest))
+            prepared = recalled(run, runs.texts_of(tx, run.digest), self._whole.handed_on)
         while not RunState(run.state).has_ended:
             run = self._further(work, run, prepared)
         if run.state == RunState.STUCK:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.flows.definition import Inverse, StepDefinition, references_in
 from slipway.flows.runs.execution import Execution
+from slipway.flows.runs.sealing import opened
 from slipway.flows.values import resolve_all
 from slipway.model.record import Effect
 from slipway.states import codec
@@ -38,7 +39,7 @@ def invert(execution: Execution, step: StepDefinition, effect: Effect, _tx: Any)
             return
     task = execution.catalog[inverse.uses]
     scope = execution.scope(of.item, of.index, result)
-    given = task.accept(resolve_all(inverse.arguments, scope, step.position))
+    given = opened(task.accept(resolve_all(inverse.arguments, scope, step.position)))
     back = replace(effect, key=f"{effect.key}/revert")
     task.do(execution.work(back, execution.tools.settings.step_timeout), **given)
 
@@ -50,5 +51,5 @@ def _needs_result(inverse: Inverse) -> bool:
 def _again(execution: Execution, step: StepDefinition, effect: Effect, of: Item) -> Any:
     """What the step gave, where its answer was lost: done once more under the same key it gives the same."""
     task = execution.catalog[step.uses]
-    given = task.accept(resolve_all(step.arguments, execution.scope(of.item, of.index), step.position))
+    given = opened(task.accept(resolve_all(step.arguments, execution.scope(of.item, of.index), step.position)))
     return task.do(execution.work(effect, execution.tools.settings.step_timeout), **given)

@@ -15,7 +15,7 @@ from slipway import errors
 from slipway.flows.definition import Definition
 from slipway.flows.inputs import checked_inputs
 from slipway.flows.runs.reading import read_workflow
-from slipway.flows.runs.sealing import Seal
+from slipway.flows.runs.sealing import Seal, sealed_in
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import CATALOG, SIGNATURES
 from slipway.flows.workflows.loading import Workflow
@@ -38,6 +38,8 @@ class Given(Struct, frozen=True):
 
 
 NOTHING = Given()
+_OF = " of "
+"""In the name of a secret that a part has from the whole; an input's own name has no blank."""
 
 
 class Prepared(Struct, frozen=True):
@@ -66,8 +68,9 @@ class Prepared(Struct, frozen=True):
 
     @property
     def kept_inputs(self) -> bytes:
-        """The inputs as they are kept, without secrets."""
-        return Seal(self.secrets).seal(codec.encode(self.inputs))
+        """The inputs as they are kept, without secrets: by the whole's first, which somebody can give again."""
+        inherited = {name: value for name, value in self.secrets.items() if _OF in name}
+        return Seal(self.secrets).seal(Seal(inherited).seal(codec.encode(self.inputs)))
 
     @property
     def kept_secrets(self) -> str | None:
@@ -90,11 +93,22 @@ class Prepared(Struct, frozen=True):
         given = Given({**kept, **given.values}, given.texts, given.file)
         return _prepared(os.path.abspath(path) if path else self.path, workflow, given)
 
+    def with_secrets(self, given: Given) -> Prepared:
+        """The same with secrets that are not on record any more. Raises `InvalidRequest` for other inputs."""
+        known = [msgspec.structs.replace(one, required=False) for one in self.definition.inputs if one.type == "secret"]
+        found = checked_inputs(known, values=given.values, texts=given.texts, file=given.file)
+        again = {name: value for name, value in found.items() if value}
+        secrets = {**self.secrets, **{name: str(value) for name, value in again.items()}}
+        return Prepared(self.path, self.workflow, {**self.inputs, **again}, secrets)
+
     def part(self, path: str, values: Mapping[str, Any]) -> Prepared:
         """The workflow of that path as a step of this one uses it. Raises `InvalidRequest`."""
-        workflow = read_workflow(path, self.workflow.texts)
-        inherited = {f"{name} of {self.definition.name}": value for name, value in self.secrets.items()}
-        return _prepared(path, workflow, Given(values), inherited)
+        return _prepared(path, read_workflow(path, self.workflow.texts), Given(values), self.handed_on)
+
+    @property
+    def handed_on(self) -> Mapping[str, str]:
+        """The secrets as a part of it knows them."""
+        return {f"{name}{_OF}{self.definition.name}": value for name, value in self.secrets.items()}
 
 
 def prepare(path: str, given: Given) -> Prepared:
@@ -128,13 +142,16 @@ def check_allowed(prepared: Prepared, tools: Tools) -> None:
                     raise errors.CommandsNotAllowed(text)
 
 
-def recalled(run: RunRecord, texts: bytes) -> Prepared:
-    """What a run went by. Raises `RecordDamaged`, and `InvalidFile` where its tasks are not to be had any more."""
+def recalled(run: RunRecord, texts: bytes, given: Mapping[str, str] = {}) -> Prepared:
+    """What a run went by; `given`: secrets that are not on record any more. Raises `RecordDamaged`, and `InvalidFile`
+    where its tasks are not to be had any more."""
     workflow = read_workflow(run.workflow, codec.decode(texts, dict[str, str]))
-    secrets = codec.decode(run.secrets.encode(), dict[str, str]) if run.secrets else {}
+    secrets = {**given, **(codec.decode(run.secrets.encode(), dict[str, str]) if run.secrets else {})}
     inputs = msgspec.json.decode(Seal(secrets).unseal(run.inputs))
     names = _secret_names(workflow.definition)
-    return Prepared(run.workflow, workflow, {n: _secret(v) if n in names else v for n, v in inputs.items()}, secrets)
+    own = {name: value for name, value in inputs.items() if name in names and value and not sealed_in(value)}
+    known = {n: _secret(v) if n in names else v for n, v in inputs.items()}
+    return Prepared(run.workflow, workflow, known, {**secrets, **own})
 
 
 def _prepared(path: str, workflow: Workflow, given: Given, inherited: Mapping[str, str] = {}) -> Prepared:

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from slipway import errors
 from slipway.states import codec
 from slipway.texts import MASK
 
 _MARK = "\x01"
 """Stands around the name of a secret where its value was; no YAML text has it."""
+
+
+_NAMES = re.compile(f"{_MARK}([^{_MARK}]+){_MARK}")
+
+
+def sealed_in(value: Any) -> frozenset[str]:
+    """The names of the secrets that are kept in a value, or its encoding, by their names alone."""
+    return frozenset(_sealed(msgspec.json.decode(value) if isinstance(value, bytes) else value))
+
+
+def _sealed(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield from _NAMES.findall(value)
+        case list() | tuple():
+            for one in value:
+                yield from _sealed(one)
+        case dict():
+            yield from _sealed([*value, *value.values()])
+        case msgspec.Struct():
+            yield from _sealed([getattr(value, name) for name in value.__struct_fields__])
+
+
+def opened(given: dict[str, Any]) -> dict[str, Any]:
+    """What a task is given, as it is. Raises `SecretGone` where a secret in it is not to be had any more."""
+    if gone := sealed_in(given):
+        raise errors.SecretGone(f"{gone_secrets(gone)}: undo the run once more with what it was")
+    return given
+
+
+def gone_secrets(names: Collection[str]) -> str:
+    """That such secrets are not on record any more, in words."""
+    one = len(names) == 1
+    listed = " and ".join(sorted(names))
+    return f"the secret{'' if one else 's'} {listed} {'is' if one else 'are'} kept no longer than a run goes on"
 
 
 class Seal:

@@ -11,6 +11,7 @@ from slipway.drivers.deadline import within
 from slipway.flows.retries import UNDO_RETRIES, with_retries
 from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.inverse import invert
+from slipway.flows.runs.sealing import opened
 from slipway.flows.tasks.base import Task
 from slipway.flows.tasks.catalog import no_task
 from slipway.model.record import Effect, EffectState
@@ -86,7 +87,7 @@ def _guarded(run: Execution, call: Call) -> Call:
 def _undo_by(run: Execution, task: Task, effect: Effect, tx: Any) -> None:
     assert task.undo is not None
     arguments = codec.decode(run.seal.unseal(effect.args), task.arguments_type)
-    given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
+    given = opened({name: getattr(arguments, name) for name in arguments.__struct_fields__})
     task.undo(run.work(effect, run.tools.settings.step_timeout, tx), run.result_of(effect), **given)
 
 
