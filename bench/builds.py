@@ -79,6 +79,17 @@ def _measure(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     }
 
 
+def beside_taskflow(count: int, parent: Path, *, rounds: int = 10) -> dict[str, Any]:
+    """A build's steps, and its CPU to that of TaskFlow alone with as many tasks that do nothing, in memory."""
+    steps = _steps()
+    with scratch(parent) as directory:
+        builder = Builder(directory)
+        contestants = {"ours": timed(builder.build), TASKFLOW: timed(taskflow_alone(steps))}
+        times = interleaved(contestants, rounds=rounds, count=max(1, count // rounds))
+        builder.orchestrator.close()
+    return {"steps": steps, "cpu_to_taskflow": ratio(times["ours"], times[TASKFLOW], "cpu")}
+
+
 def _steps() -> int:
     signatures = {name: task.signature for name, task in CATALOG.items()}
     return len(load_definition(find_definition("build-instance"), signatures).steps)

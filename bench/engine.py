@@ -6,6 +6,7 @@ import argparse
 import gc
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from taskflow import engines, task
@@ -30,17 +31,22 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=MOST_FOR_TASKFLOW, help="tasks at most for TaskFlow (default 1000)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
+    results = measure(SIZES, options.rounds, options.most)
+    tell(results, text(results), as_json=options.json)
+
+
+def measure(sizes: Sequence[int], rounds: int, most: int) -> dict[str, dict[str, Any]]:
+    """By shape and size, microseconds of CPU a task, and how often ours fits into TaskFlow's, up to `most` of them."""
     for name in ("slipway", "serial"):
         _seconds("linear", 10, name)  # loads what is loaded once
-    results = {f"{shape}, {size}": _measure(shape, size, options) for shape in SHAPES for size in SIZES}
-    tell(results, _text(results), as_json=options.json)
+    return {f"{shape}, {size}": _measure(shape, size, rounds, most) for shape in SHAPES for size in sizes}
 
 
-def _measure(shape: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Microseconds of CPU a task, and how often ours fits into TaskFlow's; they take turns."""
-    names = ["slipway", "serial"] if size <= options.most else ["slipway"]
+def _measure(shape: str, size: int, rounds: int, most: int) -> dict[str, Any]:
+    """They take turns."""
+    names = ["slipway", "serial"] if size <= most else ["slipway"]
     times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for name in names:
             times[name].append(_seconds(shape, size, name))
     median = {name: statistics.median(taken) for name, taken in times.items()}
@@ -62,7 +68,8 @@ def _seconds(shape: str, size: int, engine: str) -> float:
     return time.process_time() - began
 
 
-def _text(results: dict[str, Any]) -> str:
+def text(results: dict[str, Any]) -> str:
+    """What was measured, for a reader."""
     headings = ["tasks", "ours, us a task", "TaskFlow serial, us a task", "times faster", "ours, s in all"]
     rows = [[name, *("-" if one is None else one for one in row.values())] for name, row in results.items()]
     return table(headings, rows)
