@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
 from slipway.model.limits import Name
 from slipway.model.machine import PowerState
-from slipway.model.network import Context
+from slipway.model.network import Context, DhcpOption
 from slipway.model.record import Effect, Event, Fault, Instance, RecordedEvent, Stack
 from slipway.model.request import GRACEFUL, Host, InstanceRequest, Shutdown
 from slipway.model.run import RunRecord
@@ -33,7 +34,7 @@ from slipway.states.details import Details, details_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import Move, VmState
 from slipway.states.sqlitefile import make_state
-from slipway.states.store import Store
+from slipway.states.store import Store, Transaction
 from slipway.states.urls import sqlite_url
 
 if TYPE_CHECKING:
@@ -166,16 +167,29 @@ class Orchestrator:
     def network(self) -> Networks:
         """Networks, subnets, ports, security groups and quotas, as in Neutron."""
         from slipway.networks import Networks
-        from slipway.operations.follow import check_dhcp_options, follow
-        from slipway.operations.wired import unwired
 
         return Networks(
             self._drivers.network,
             Context(self._project, is_admin=True),
-            check_dhcp_options=partial(check_dhcp_options, store=self._store, drivers=self._drivers),
-            changed=partial(follow, tools=self._tools, notify=self._on_event),
-            guard=partial(unwired, self._store, self._drivers.network),
+            check_dhcp_options=self._check_dhcp_options,
+            changed=self._follow,
+            guard=self._unwired,
         )
+
+    def _check_dhcp_options(self, options: Sequence[DhcpOption]) -> None:
+        from slipway.operations.follow import check_dhcp_options
+
+        check_dhcp_options(options, self._store, self._drivers)
+
+    def _follow(self, changed: object) -> None:
+        from slipway.operations.follow import follow
+
+        follow(changed, self._tools, self._on_event)
+
+    def _unwired(self, *asked: Any) -> AbstractContextManager[Transaction | None]:
+        from slipway.operations.wired import unwired
+
+        return unwired(self._store, self._drivers.network, *asked)
 
     @_Once
     def _tools(self) -> Tools:

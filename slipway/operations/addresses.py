@@ -12,7 +12,6 @@ from msgspec import Struct
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged, StoreError
-from slipway.flows.tasks.catalog import arguments_of
 from slipway.model.machine import DhcpService, Lease, Vif
 from slipway.model.network import FixedIp, Port, Subnet
 from slipway.model.neutron import ADMIN, AUTO_ADDRESS_MODES
@@ -120,5 +119,8 @@ def bound(effects: Sequence[Effect]) -> tuple[Vif, ...]:
 
 def served_port(effect: Effect) -> str | None:
     """The id of the port that a DHCP server of ours serves by this effect; None where another one does, or nobody."""
+    # All tasks, which those who only look at the record need nowhere else.
+    from slipway.flows.tasks.catalog import arguments_of
+
     service: DhcpService = arguments_of(effect).service
     return service.vif.port_id if service.server else None

@@ -37,7 +37,7 @@ _SECRET = re.compile(
 """A line with what may be a secret: the value of a key of such a name, and what stands beside an input's type."""
 
 # Besides control characters: line breaks that only YAML 1.1 knows, the byte order mark, and lone surrogates.
-_BAD_IN_FILE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BAD_IN_FILE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 @dataclass(slots=True)

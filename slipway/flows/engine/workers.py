@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from slipway.flows.engine.atoms import Call
@@ -155,7 +155,14 @@ def workers_for(options: Mapping[str, Any]) -> Workers:
     if isinstance(executor, str) and executor.lower() in _THREADS:
         most = options.get("max_workers")
         return Pool(None, None if most is None else int(most))
-    if isinstance(executor, Executor) and not isinstance(executor, ProcessPoolExecutor):
+    if isinstance(executor, Executor) and _runs_threads(executor):
         return Pool(executor, None)
     error = ValueError if isinstance(executor, str) else TypeError
     raise error(f"unknown executor {executor!r}: expected one that runs threads, or one of {', '.join(_THREADS)}")
+
+
+def _runs_threads(executor: Executor) -> bool:
+    # With its class comes all of multiprocessing.
+    from concurrent.futures import ProcessPoolExecutor
+
+    return not isinstance(executor, ProcessPoolExecutor)
