@@ -12,9 +12,10 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from slipway.cli.output import console, seconds_text
+from slipway.cli.output import seconds_text
 from slipway.cli.say import shown
 from slipway.cli.telling import Progress, end_text, happened, warning
+from slipway.cli.terminal import console
 from slipway.model.record import Event
 
 _LONGEST_NAME = 20

@@ -2,91 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from slipway.cli.columns import GAP, fitted
-from slipway.cli.say import fit, shown
-from slipway.texts import harmless, harmless_json, masked
+from slipway.cli.pieces import Cell as Cell
+from slipway.cli.pieces import Piece, line
+from slipway.cli.pieces import coloured as coloured
+from slipway.cli.pieces import labelled as labelled
+from slipway.cli.pieces import table as table
+from slipway.cli.plain import plain
+from slipway.cli.say import fit
+from slipway.texts import harmless_json
 from slipway.texts import seconds_text as seconds_text
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.text import Text
-
     from slipway.model.record import Effect, Instance
 
-_UNBOUNDED = 100_000
-"""The width of what is no terminal: a line is never cut or folded there, so that it can be searched."""
-
-COLOURS = {
-    "ACTIVE": "green",
-    "PAUSED": "magenta",
-    "STOPPED": "blue",
-    "ERROR": "red",
-    "BUILDING": "yellow",
-    "DELETED": "dim",
-    "done": "green",
-    "intended": "yellow",
-    "undone": "dim",
-    "stuck": "red",
-    "failed": "red",
-    "going on": "yellow",
-    "skipped": "dim",
-    "RUNNING": "yellow",
-    "REVERTING": "yellow",
-    "SUCCEEDED": "green",
-    "FAILED": "red",
-    "CANCELLED": "dim",
-    "STUCK": "red",
-}
+_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Where one of these is set rich says whether standard output is to be taken for a terminal."""
 
 
-def console() -> Console:
-    """Standard output as rich writes to it: colours only on a terminal, and never where NO_COLOR is set."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else _UNBOUNDED
-    return Console(width=width, markup=False, highlight=False, emoji=False)
-
-
-def write(*lines: RenderableType) -> None:
-    """Write to standard output; without the blanks at the ends of lines where it is no terminal.
-
-    A text that comes as a `str` is made harmless; what is more than that is made by the functions below.
-    """
-    from rich.text import Text
-
-    fit = [Text(harmless(masked(line))) if isinstance(line, str) else line for line in lines]
-    out = console()
-    if out.is_terminal:
-        out.print(*fit, sep="\n")
+def write(*pieces: str | Piece) -> None:
+    """Write to standard output; a text that comes as a `str` is made harmless."""
+    given = [line(piece) if isinstance(piece, str) else piece for piece in pieces]
+    if not sys.stdout.isatty() and not any(name in os.environ for name in _TERMINAL):
+        sys.stdout.write(plain(given))
         return
-    with out.capture() as captured:
-        out.print(*fit, sep="\n")
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    from slipway.cli.terminal import show
 
-
-Cell: TypeAlias = "str | Text | Sequence[str]"
-"""What stands in a table: a text in one line, one with a colour, or several lines."""
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, folded: Sequence[str] = ()) -> RenderableType:
-    """A table without lines. A column whose name ends in `>` is aligned to the right; only those `folded` wrap.
-
-    On a terminal that is too narrow columns are cut or left out in the order of `slipway.cli.columns`.
-    """
-    from rich.console import Group
-
-    made, left_out = _table(columns, [[_cell(cell) for cell in row] for row in rows], folded, {}, header=True)
-    if not left_out:
-        return made
-    note = f"(no room for {', '.join(left_out)}: a wider terminal or --output json shows all)"
-    return Group(made, coloured(note, "undone"))
+    show(given)
 
 
 class LongTable:
@@ -96,90 +46,13 @@ class LongTable:
         """As those of `table`."""
         self._columns = columns
         self._folded = folded
-        self._widths: dict[str, int] = {}
-        self._begun = False
+        self._widths: Sequence[int] = ()
 
     def write(self, rows: Iterable[Sequence[Cell]]) -> None:
         """Write a page."""
-        cells = [[_cell(cell) for cell in row] for row in rows]
-        if console().is_terminal:
-            made, _ = _table(self._columns, cells, self._folded, self._widths, header=not self._begun)
-            write(made)
-        else:
-            sys.stdout.writelines(f"{line}\n" for line in self._plain(cells))
-        self._begun = True
-
-    def _plain(self, cells: Sequence[Sequence[Text]]) -> Iterator[str]:
-        """What `_table` would be, without colours and a hundred times as fast."""
-        _widen(self._widths, self._columns, cells)
-        widths = list(self._widths.values())
-        for row in [*([] if self._begun else [[*map(_cell, self._columns)]]), *cells]:
-            blanks = (" " * (width - cell.cell_len + GAP) for width, cell in zip(widths, row, strict=True))
-            yield "".join(cell.plain + blank for cell, blank in zip(row, blanks, strict=True)).rstrip()
-
-
-def _table(
-    columns: Sequence[str],
-    cells: Sequence[Sequence[Text]],
-    folded: Sequence[str],
-    widths: dict[str, int],
-    *,
-    header: bool,
-) -> tuple[RenderableType, Sequence[str]]:
-    """The table and which columns are left out; `widths` have the least ones and are widened."""
-    from rich.table import Table
-
-    names = [column.rstrip(">") for column in columns]
-    _widen(widths, names, cells)
-    cut, left_out = fitted(widths, console().width, folded=folded)
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0), show_header=header)
-    kept = [number for number, name in enumerate(names) if name not in left_out]
-    for number in kept:
-        name = names[number]
-        justify: Literal["left", "right"] = "right" if name != columns[number] else "left"
-        least = None if name in folded or name in cut else widths[name]
-        made.add_column(name, justify=justify, no_wrap=name not in folded, max_width=cut.get(name), min_width=least)
-    for row in cells:
-        made.add_row(*(row[number] for number in kept))
-    return made, left_out
-
-
-def _widen(widths: dict[str, int], names: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
-    for number, name in enumerate(names):
-        widths[name] = max([widths.get(name, 0), len(name), *(_width(row[number]) for row in cells)])
-
-
-def _cell(cell: Cell) -> Text:
-    from rich.text import Text
-
-    if isinstance(cell, Text):
-        return cell
-    return Text(shown(cell) if isinstance(cell, str) else "\n".join(map(shown, cell)))
-
-
-def _width(cell: Text) -> int:
-    return max((line.cell_len for line in cell.split("\n", allow_blank=True)), default=0)
-
-
-def labelled(rows: Sequence[tuple[str, str]]) -> RenderableType:
-    """Labels and texts, indented; a long text goes on below its own beginning."""
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, GAP, 0, 0))
-    grid.add_column(no_wrap=True, style="dim")
-    grid.add_column(overflow="fold")
-    for label, text in rows:
-        grid.add_row(shown(label), Text(harmless(masked(text))))
-    return Padding(grid, (0, 0, 0, 2), expand=False)
-
-
-def coloured(text: str, word: str | None = None) -> Text:
-    """The text in the colour of its first word, or of another one."""
-    from rich.text import Text
-
-    return Text(shown(text), style=COLOURS.get(word or text.partition(" ")[0], ""))
+        page = replace(table(self._columns, rows, folded=self._folded), whole=False, least=self._widths)
+        self._widths = page.widths()
+        write(page)
 
 
 def state_text(instance: Instance) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from datetime import datetime
 from types import TracebackType
 
 from slipway.cli.options import Options
-from slipway.cli.output import console, print_json, seconds_text
+from slipway.cli.output import print_json, seconds_text
 from slipway.cli.runtext import SHORT
 from slipway.cli.say import say, shown
 from slipway.cli.telling import Progress, event_json
@@ -104,7 +105,7 @@ class LiveRunProgress(RunProgress):
                 return
             seconds = time.monotonic() - min(self._since.values())
             text = f"  {', '.join(steps)} ... {seconds:.0f} s"
-            self._draw(shown(text)[: console().width - 1])
+            self._draw(shown(text)[: shutil.get_terminal_size().columns - 1])
 
     def announce(self, text: str) -> None:
         """The same beside it."""
@@ -128,6 +129,6 @@ class LiveRunProgress(RunProgress):
 
 def progress_of_runs(options: Options) -> RunProgress:
     """As the options say, and what standard output is."""
-    if options.json or not console().is_terminal:
+    if options.json or not sys.stdout.isatty():
         return RunProgress(json=options.json)
     return LiveRunProgress()
