@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from slipway.drivers.deadline import left
 from slipway.drivers.disk.qcow2 import qemu_img
-from slipway.drivers.disk.qcow2.download import download
 from slipway.drivers.disk.qcow2.header import read_header
 from slipway.drivers.disk.qcow2.integrity import check_whole
 from slipway.drivers.disk.qcow2.room import check_room
@@ -86,6 +85,9 @@ class ImageCache:
             raise ImageUnacceptable(f"image {image.name}: {image.path} is neither a path nor a file: or http: URL")
         if declared is None:
             raise ImageUnacceptable(f"image {image.name}: an image by http needs its sha256")
+        # With it comes all of HTTP: most images are files.
+        from slipway.drivers.disk.qcow2.download import download
+
         with locked(self._directory, declared):
             if not os.path.exists(f"{self._directory}/{declared}"):
                 part = f"{self._directory}/{declared}{TEMPORARY}"
