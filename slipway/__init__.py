@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from slipway.operations.addresses import NicAddresses, SeenAddresses
     from slipway.operations.audit import Difference, Finding
     from slipway.operations.batch import Ended, Status
+    from slipway.operations.explain import Explanation, Fit, Then, Verdict
     from slipway.operations.handle import RunHandle
     from slipway.operations.hosts import HostChanges, HostDetails
     from slipway.operations.quotas import InstanceQuotas
@@ -87,7 +88,7 @@ else:
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
         *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
-        "slipway.operations.hosts",
+        *("slipway.operations.hosts", "slipway.operations.explain"),
         *("slipway.model.selection", "slipway.model.quota", "slipway.operations.quotas"),
         "slipway.drivers.network.embedded.common.transactions",
     )
@@ -129,9 +130,11 @@ __all__ = [
     "EffectState",
     "Ended",
     "Event",
+    "Explanation",
     "Fault",
     "Finding",
     "Firmware",
+    "Fit",
     "FixedIp",
     "Flavor",
     "GiB",
@@ -189,7 +192,9 @@ __all__ = [
     "Store",
     "Subnet",
     "TaskState",
+    "Then",
     "TiB",
+    "Verdict",
     "VmState",
     "Volume",
     "__version__",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
+    from slipway.operations.explain import Explanation
     from slipway.operations.hosts import HostChanges, HostDetails
     from slipway.operations.lifecycle import Builder
     from slipway.operations.mends import Mend
@@ -724,6 +725,23 @@ class Orchestrator:
             return [
                 replace(hosts.apart(usage), instances=counted.get(usage.host.name, 0)) for usage in hosts.usages(tx)
             ]
+
+    def explain(self, name: str, *, project: str | None = None) -> Explanation:
+        """Why an instance, by name or id, is on its host or on none: what was seen when it was scheduled, and what is
+        true of each host now. Changes nothing. Raises `InstanceNotFound`."""
+        from slipway.operations.explain import explain
+
+        return explain(name, project, self._tools)
+
+    def explain_file(self, file: RunFile) -> tuple[Explanation, ...]:
+        """The same of each instance of a run file, in its order; one that is not on record as it would be built now,
+        after those above it and with the hosts that the file would make. Changes nothing. Raises `InvalidRequest`."""
+        from slipway.operations.explain import explain_stack
+        from slipway.runfile.consistency import check_file
+
+        check_file(file)
+        requests = [entry.request for entry in file.instances]
+        return explain_stack(file.stack, file.hosts, requests, self._tools)
 
     def show_host(self, name: str) -> HostDetails:
         """One host and what is on it, by the record. Raises `HostNotFound`, `RecordDamaged`."""

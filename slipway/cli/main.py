@@ -28,6 +28,7 @@ COMMANDS = {
     "tasks": "What the steps of a workflow can use.",
     "list": "List the instances.",
     "show": "Show one instance with everything on record about it.",
+    "explain": "Say why instances are where they are, or nowhere.",
     "stop": "Stop instances.",
     "start": "Start instances that are stopped.",
     "reboot": "Stop instances and start them again.",

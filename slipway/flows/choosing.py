@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -51,6 +51,12 @@ def usages(tx: Transaction, request: InstanceRequest, drivers: Drivers, besides:
         return seen
     pins = hosts.all_pins(tx, besides=besides)
     return [replace(usage, pinned_cpus=pins.get(usage.host.name, frozenset())) for usage in seen]
+
+
+def here(known: Mapping[str, HostUsage], drivers: Drivers) -> Mapping[str, HostUsage]:
+    """The hosts by name, each with why nothing may be done on it from here."""
+    seen = _seen_from_here(drivers)
+    return {name: seen(usage) for name, usage in known.items()}
 
 
 def members_of(tx: Transaction, request: InstanceRequest, besides: str) -> scheduler.Members:
