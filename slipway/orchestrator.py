@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from slipway.operations.several import Several
     from slipway.runfile import RunFile
     from slipway.stacks.changes import Changes, RunResult
+    from slipway.stacks.plan import Plan
 
 T = TypeVar("T")
 Listener: TypeAlias = Callable[[Event], None]
@@ -316,36 +317,35 @@ class Orchestrator:
 
     # --- building -------------------------------------------------------------------------------------------------
 
-    def run(
-        self,
-        file: RunFile,
-        *,
-        on_event: Listener = lambda _event: None,
-        executor: Executor | None = None,
-        stopping: Callable[[], bool] = lambda: False,
-        replace_failed: bool = False,
-    ) -> RunResult:
-        """Bring the record in line with the file and build what is missing; doing it again changes nothing.
+    def plan(self, file: RunFile, *, prune: bool = False, replace_failed: bool = False, repair: bool = True) -> Plan:
+        """What `run` would do with the file, and on what that was seen; nothing is changed.
 
-        With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
-        step is begun. `replace_failed` builds anew what is in ERROR. A failed build is in the result, not raised.
-        Raises `InvalidRequest`, `InvalidFile` for its workflow, `UnknownDriver`, and `HostElsewhere` for a host of the
-        file that belongs to another place, before anything is on record, and what the network service refuses; where a
-        host cannot follow what the file adds `on_event` is told. Raises `WorldUnrecorded` where something is to be
-        built and machines that are ours are there and not on record, as after an older database was put back.
+        `prune`: what has left the file is taken away. `replace_failed`: what is in ERROR is built anew. `repair` false:
+        what is real is not looked at. Raises as `run` does before anything is done.
         """
+        from slipway.flows.instance_workflow import definition_now
+        from slipway.stacks.plan import How, Wish
+        from slipway.stacks.planning import make_plan
+
+        workflow = self._check_file(file)
+        wish = Wish(prune=prune, replace_failed=replace_failed, repair=repair)
+        made = make_plan(file, wish, self._tools, lambda: definition_now(workflow))
+        with self._store.read() as tx:
+            for change in made.changes:
+                if change.kind == "instance" and change.id and change.how in (How.REPLACE, How.PRUNE):
+                    self._builder.check_here(tx, instances.get(tx, change.id))
+        if any(change.kind == "instance" and change.how in (How.MAKE, How.REPLACE) for change in made.changes):
+            self._check_world(file)
+        return made
+
+    def _check_file(self, file: RunFile) -> str:
+        """See whether a file can be brought about here; gives the workflow by which its instances are built."""
         from slipway.flows.instance_workflow import users_workflow
         from slipway.flows.loader import absolute
-        from slipway.operations.batch import run_in_order
-        from slipway.operations.follow import follow
         from slipway.operations.hosts import check_here
         from slipway.runfile.consistency import check_file
         from slipway.runfile.entries import DEFAULT_WORKFLOW
-        from slipway.stacks.apply import bring_about
-        from slipway.stacks.changes import RunResult
 
-        if executor is not None and executor is self._executor:
-            raise ValueError("builds and their branches need two executors: in one they wait for each other")
         check_file(file)
         workflow = absolute(self._workflow if file.workflow == DEFAULT_WORKFLOW else file.workflow)
         if file.instances:
@@ -354,28 +354,82 @@ class Orchestrator:
             self._drivers.on(host)
         with self._store.read() as tx:
             check_here(tx, (host.name for host in file.hosts), self._drivers)
-            there = instances.all_there(tx, file.project, (entry.request.name for entry in file.instances))
-        if replace_failed or not there:
-            self._check_world(file)
+        return workflow
+
+    def run(
+        self,
+        file: RunFile,
+        *,
+        on_event: Listener = lambda _event: None,
+        executor: Executor | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        replace_failed: bool = False,
+        prune: bool = False,
+        repair: bool = True,
+        yes: bool = False,
+    ) -> RunResult:
+        """Do what `plan` says of the file; doing it again changes nothing.
+
+        What would be stopped, replaced or pruned has to be agreed to (`yes`), else it is `NotConfirmed` and nothing is
+        done.
+        With an `executor` independent instances are built side by side in it. `stopping` true: no further instance or
+        step is begun. A failed build is in the result, not raised.
+        Raises `InvalidRequest`, `InvalidFile` for its workflow, `UnknownDriver`, and `HostElsewhere` for a host that
+        belongs to another place, before anything is on record, and what the network service refuses; where a
+        host cannot follow what the file adds `on_event` is told. Raises `WorldUnrecorded` where something is to be
+        built and machines that are ours are there and not on record, as after an older database was put back.
+        """
+        made = self.plan(file, prune=prune, replace_failed=replace_failed, repair=repair)
+        return self.apply(made, on_event=on_event, executor=executor, stopping=stopping, yes=yes, checked=True)
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        on_event: Listener = lambda _event: None,
+        executor: Executor | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        yes: bool = False,
+        checked: bool = False,
+    ) -> RunResult:
+        """Carry out a plan that was made before, also by another process; otherwise as `run`.
+
+        Raises `PlanUnusable` for another record's, and `PlanOutdated`, before anything is done, where the record or
+        reality has moved since; it names what. `checked`: the plan was made just now, and is not compared.
+        """
+        from slipway.stacks.carrying import Carrier
+        from slipway.stacks.moved import check_same
+
+        if executor is not None and executor is self._executor:
+            raise ValueError("builds and their branches need two executors: in one they wait for each other")
+        if not checked:
+            wish = plan.wish
+            now = self.plan(plan.file, prune=wish.prune, replace_failed=wish.replace_failed, repair=wish.repair)
+            check_same(plan, now)
+            plan = now
+        if plan.asked and not yes:
+            names = ", ".join(f"{change.how} {change.label}" for change in plan.asked)
+            raise errors.NotConfirmed(f"nothing was done, for nobody has agreed to this: {names}")
+        workflow = self._check_file(plan.file)
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
-        changes = bring_about(file, self._store, self._drivers)
-        if changes.created:
-            follow(None, self._tools, on_event)
+        return Carrier(self._builder, self._tools, workflow, on_event, stopping, executor).carry_out(plan)
 
-        def one(name: str) -> Ended:
-            return self._builder.bring(
-                requests[name],
-                on_event,
-                stopping,
-                workflow=workflow,
-                stack=file.name,
-                replace_failed=replace_failed,
-            )
+    def save_plan(self, plan: Plan, path: str | Path) -> None:
+        """Write a plan to a private file, sealed for this record: `load_plan` and `slipway run` take it.
 
-        requests = {entry.request.name: entry.request for entry in file.instances}
-        needs = {entry.request.name: entry.depends_on for entry in file.instances}
-        return RunResult(changes, run_in_order(needs, one, executor=executor, stopping=stopping))
+        It bears the user data and files of the instances that it builds. Raises `PlanUnusable` where there is another
+        file.
+        """
+        from slipway.stacks.saved import save
+
+        save(plan, Path(path))
+
+    def load_plan(self, path: str | Path) -> Plan:
+        """A plan that was saved for this record. Raises `PlanUnusable` for one that was changed since, or another's."""
+        from slipway.stacks.saved import load
+
+        return load(Path(path), self._store.installation)
 
     def create(
         self,

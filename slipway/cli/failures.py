@@ -18,6 +18,8 @@ from slipway.errors import (
     DatabaseDamaged,
     InvalidFile,
     InvalidRequest,
+    NotConfirmed,
+    PlanUnusable,
     SlipwayError,
 )
 from slipway.texts import named
@@ -35,6 +37,8 @@ class Code(IntEnum):
     WAITING = 6
     INTERRUPTED = 130
 
+
+_USAGE = (click.UsageError, InvalidFile, InvalidRequest, CommandsNotAllowed, NotConfirmed, PlanUnusable)
 
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
 """Errors of standard output: those of the record are `StoreError`s. Of a reader that has gone nothing is said."""
@@ -63,7 +67,7 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         say(_text(error), err=True)
     if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
         return Code.INTERRUPTED
-    usage = isinstance(error, (click.UsageError, InvalidFile, InvalidRequest, CommandsNotAllowed))
+    usage = isinstance(error, _USAGE)
     return Code.USAGE if usage else Code.UNEXPECTED
 
 
@@ -109,7 +113,7 @@ def _message(error: BaseException) -> str:
 
 def _json(argv: Sequence[str]) -> bool:
     pairs = zip(argv, [*argv[1:], ""], strict=True)
-    return any(word == "--output=json" or (word, value) == ("--output", "json") for word, value in pairs)
+    return any(word in ("--output=json", "--json") or (word, value) == ("--output", "json") for word, value in pairs)
 
 
 def _verbose(argv: Sequence[str]) -> bool:

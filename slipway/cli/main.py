@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "Bring about what a run file says, or carry out a workflow.",
     "runs": "Runs of workflows: list, show, approve, retry, cancel, undo.",
+    "plan": "Show what a run of a file would do; change nothing.",
     "validate": "Check a run file or a workflow and change nothing.",
     "schema": "Print the JSON Schema of the files, for editors.",
     "tasks": "What the steps of a workflow can use.",

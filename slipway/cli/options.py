@@ -139,7 +139,7 @@ def common_options(*, environment: bool = False, selects: bool = False) -> Calla
 
 
 TAKE_TASKS = (
-    *("run", "validate", "resume", "delete", "destroy", "drill", "graph", "tasks"),
+    *("run", "plan", "validate", "resume", "delete", "destroy", "drill", "graph", "tasks"),
     *("runs cancel", "runs undo", "runs approve", "runs reject", "runs retry"),
 )
 """The commands that have `--tasks`."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
+from slipway.cli.options import Options, common_options, example, tasks_option
 from slipway.cli.say import say
 
 if TYPE_CHECKING:
     from slipway.flows.runs.prepared import Given
-    from slipway.stacks.changes import RunResult
+    from slipway.stacks.plan import Wish
 
 MOST_BUILDS = 8
 
@@ -25,6 +24,8 @@ MOST_BUILDS = 8
         "slipway run demo.yaml",
         "slipway run demo.yaml --parallel 4",
         "slipway run demo.yaml --replace-failed",
+        "slipway run demo.yaml --prune --yes",
+        "slipway run demo.plan",
         "slipway run demo.yaml --output json | jq .event",
         "slipway run deploy.yaml --input zone=example.org --inputs more.yaml",
     ),
@@ -45,6 +46,11 @@ MOST_BUILDS = 8
     help="Let the faults of another file go off (schema: 1, faults: [...]).",
 )
 @click.option("--replace-failed", is_flag=True, help="Delete instances in ERROR and build them anew.")
+@click.option("--prune", is_flag=True, help="Take away what has left FILE.")
+@click.option(
+    "--no-repair", "repair", is_flag=True, default=True, flag_value=False, help="Do not look at what is real."
+)
+@click.option("--yes", is_flag=True, help="Stop, replace and prune without a question.")
 @click.option("--input", "given", metavar="NAME=VALUE", multiple=True, help="A workflow's input; may be given often.")
 @click.option(
     "--inputs",
@@ -71,11 +77,16 @@ def command(
     *,
     allow_faults: bool,
     replace_failed: bool,
+    prune: bool,
+    repair: bool,
+    yes: bool,
     allow_commands: bool,
 ) -> int:
-    """Bring the record in line with FILE and build what is missing; or carry out the workflow in FILE.
+    """Do what `slipway plan` says of FILE, a run file or a plan that was saved; or carry out the workflow in FILE.
 
-    Running a run file again changes nothing. What failed before is left alone, unless --replace-failed is given.
+    Running a run file again changes nothing. Before anything is stopped, replaced or taken away you are asked, and
+    where nobody can be asked nothing is done without --yes. What failed before is left alone, unless --replace-failed
+    is given; what has left FILE is named, and goes with --prune.
     A workflow is carried out anew each time, under an --idempotency-key once. Ctrl-C finishes the running steps;
     `slipway resume` goes on.
     """
@@ -94,7 +105,10 @@ def command(
         )
     if given or file_of_inputs or idempotency_key or project or allow_commands:
         raise click.UsageError(f"{file} is no workflow: it takes no inputs, key, project or commands")
-    return _run_file(options, file, parallel, fault_file, allow_faults=allow_faults, replace_failed=replace_failed)
+    from slipway.stacks.plan import Wish
+
+    wish = Wish(prune=prune, replace_failed=replace_failed, repair=repair)
+    return _run_file(options, file, wish, parallel, fault_file, allow_faults=allow_faults, yes=yes)
 
 
 def is_workflow(file: Path) -> bool:
@@ -119,48 +133,27 @@ def given_by(texts: tuple[str, ...], file: Path | None) -> Given:
 def _run_file(
     options: Options,
     file: Path,
+    wish: Wish,
     parallel: int | None,
     fault_file: Path | None,
     *,
     allow_faults: bool,
-    replace_failed: bool,
+    yes: bool,
 ) -> int:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from slipway.cli.interrupt import Stop, interruptible
-    from slipway.cli.progress import progress_for
-    from slipway.cli.summary import conclude
+    from slipway.cli.runplan import Planned, run_planned
     from slipway.runfile import load
+    from slipway.stacks.plan import Wish
+    from slipway.stacks.saved import is_saved, read
 
-    run_file = load(file, here=True)
+    saved = is_saved(file)
+    if saved and wish != Wish():
+        raise click.UsageError(f"{file} is a plan, which says by itself what is replaced, pruned and looked at")
+    run_file = read(file).file if saved else load(file, here=True)
     faults = load(fault_file).faults if fault_file is not None else ()
     if allow_faults:
         faults += run_file.faults
     elif run_file.faults:
         say(f"slipway: the faults of {file} do not go off without --allow-faults", err=True)
-    stop = Stop(options.command("resume"))
-    with orchestrator(options, run_file, sleep=stop.sleep, faults=faults, new=True) as slipway:
-        at_rest = {i.name for i in slipway.list(project=run_file.project) if i.task_state is None}
-        names = {entry.request.name for entry in run_file.instances}
-        progress = progress_for(options, names if replace_failed else names - at_rest)
-        threads = parallel or min(MOST_BUILDS, 2 * (os.cpu_count() or 1))
-
-        def work() -> RunResult:
-            with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as executor:
-                return slipway.run(
-                    run_file, on_event=progress, executor=executor, stopping=stop, replace_failed=replace_failed
-                )
-
-        with progress:
-            result = interruptible(work, stop, progress)
-    again = ("run", str(file))
-    return conclude(
-        result.ended,
-        options,
-        progress,
-        again=again,
-        stopped=stop(),
-        changes=result.changes,
-        replace=(*again, "--replace-failed"),
-        nothing=f"Nothing to do: all is as {file} says.",
-    )
+    threads = parallel or min(MOST_BUILDS, 2 * (os.cpu_count() or 1))
+    planned = Planned(file, run_file, wish, saved=saved)
+    return run_planned(options, planned, threads=threads, faults=faults, yes=yes)

@@ -69,7 +69,8 @@ def conclude(
     for line in (*(changes.kept if changes else ()), *(line for one in ended for line in one.kept)):
         write(coloured(f"! {line}", "intended"))
     done = changes is not None and bool(changes.created or changes.changed or changes.removed)
-    if nothing and not done and all(one.status is Status.UNCHANGED for one in ended):
+    agrees = not (changes and changes.kept) and not any(one.kept for one in ended)
+    if nothing and not done and agrees and all(one.status is Status.UNCHANGED for one in ended):
         say(nothing)
     write_advice(options, list(after(ended, again=again, replace=replace)))
     return code

@@ -271,6 +271,18 @@ class WorldUnrecorded(SlipwayError):
     """Machines that are ours are there and not on record, so that nothing is built beside them."""
 
 
+class NotConfirmed(SlipwayError):
+    """Something would be stopped, replaced or pruned, and nobody has said that it may be; nothing was done."""
+
+
+class PlanOutdated(SlipwayError):
+    """The record or reality has moved since the plan was made; the text names what."""
+
+
+class PlanUnusable(SlipwayError):
+    """What is to be a saved plan was changed, cut off, or made by another Slipway or for another record."""
+
+
 class HostElsewhere(SlipwayError):
     """The host belongs to another machine or state directory, and nothing was done on it."""
 

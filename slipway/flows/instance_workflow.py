@@ -21,6 +21,12 @@ def users_workflow(workflow: str) -> Workflow | None:
     return None if workflow in known_workflows() else read_workflow(workflow)
 
 
+def definition_now(workflow: str) -> Definition:
+    """The workflow of that name or path as it is now. Raises `InvalidFile`."""
+    users = users_workflow(workflow)
+    return _own(workflow) if users is None else users.definition
+
+
 def text_of(store: Store, instance: Instance) -> str:
     """The digest of the text by which the instance is built."""
     if instance.workflow in known_workflows():

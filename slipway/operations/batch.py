@@ -17,6 +17,7 @@ class Status(StrEnum):
 
     BUILT = "built"
     RESUMED = "resumed"
+    CHANGED = "changed"
     UNCHANGED = "unchanged"
     DONE = "done"
     DELETED = "deleted"
@@ -27,7 +28,7 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-THERE = frozenset({Status.BUILT, Status.RESUMED, Status.UNCHANGED})
+THERE = frozenset({Status.BUILT, Status.RESUMED, Status.CHANGED, Status.UNCHANGED})
 """After these an instance is there."""
 GONE = frozenset({Status.DELETED, Status.UNCHANGED})
 """After these an instance that was to go is gone."""

@@ -17,7 +17,6 @@ from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
-from slipway.operations.differences import differences
 from slipway.operations.hosts import check_here
 from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
@@ -112,11 +111,13 @@ class Builder:
         *,
         workflow: str,
         stack: str | None = None,
-        replace_failed: bool,
+        replaces: str | None = None,
+        planned: str | None = None,
     ) -> Ended:
         """Have the instance there: build it by the workflow, go on with it by its own, or see that it is there.
 
-        A new one is of its project's `stack`; one that is in ERROR is replaced only where it is of that already.
+        A new one is of its project's `stack`, and goes to the host that is `planned` where that still fits.
+        `replaces`: the id of the one that is deleted first.
         """
         if stopping():
             return Ended(request.name, Status.INTERRUPTED, message="not begun")
@@ -128,15 +129,14 @@ class Builder:
             if ended.status is not Status.DELETED:
                 return ended
             found = None
-        if found is not None and found.vm_state == VmState.ERROR and replace_failed and found.stack == stack:
+        if found is not None and found.id == replaces:
             gone = self.delete(found.id, None, notify)
             if gone.vm_state == VmState.ERROR:
                 return self._ended(gone, Status.FAILED, began)
             found = None
         if found is not None:
             status = Status.FAILED if found.vm_state == VmState.ERROR else Status.UNCHANGED
-            kept = (f"instance {found.name}: {found.damage}",) if found.damage else differences(found.request, request)
-            return replace(self._ended(found, status, began), kept=kept)
+            return self._ended(found, status, began)
         try:
             with self._tools.store.write() as tx:
                 new = self._enter(tx, request, workflow, stack)
@@ -144,6 +144,8 @@ class Builder:
             return Ended(request.name, Status.BUSY, message="another run began it at the same time")
         except errors.QuotaExceeded as error:
             return Ended(request.name, Status.REFUSED, message=str(error), error=type(error).__name__)
+        if planned is not None:
+            self._tools.planned[new.id] = planned
         return self._work(new, Status.BUILT, notify, stopping, new=True)
 
     def go_on(self, instance: Instance, notify: Listener, stopping: Callable[[], bool]) -> Ended:

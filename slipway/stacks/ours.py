@@ -51,7 +51,8 @@ class Ours:
         with self._store.write() as tx:
             yield tx
 
-    def _reading(self) -> AbstractContextManager[Transaction]:
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """The one that is open, or one to read in."""
         return self._store.read() if self._tx is None else nullcontext(self._tx)
 
     def add(self, kind: Kind, id_: str) -> None:
@@ -66,7 +67,7 @@ class Ours:
 
     def ids(self, kind: Kind) -> Collection[str]:
         """The ids that are on record."""
-        with self._reading() as tx:
+        with self.reading() as tx:
             return stacks.members(tx, self.stack, kind)
 
     def is_unrecorded(self, kind: Kind, thing: _Described) -> bool:
@@ -90,7 +91,7 @@ class Ours:
 
     def whose(self, kind: Kind, id_: str) -> str:
         """Words that say why something is not the stack's."""
-        with self._reading() as tx:
+        with self.reading() as tx:
             return told(stacks.stack_of(tx, kind, id_), self.stack.project)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 from slipway import errors
@@ -28,18 +28,33 @@ def take_back(file: RunFile, store: Store, drivers: Drivers) -> Changes:
     """
     with all_or_nothing(store, drivers.network) as tx:
         work = _TakeBack(file, drivers.network, Ours(file.stack, store, drivers.network, tx), tx)
-        work.ports()
-        work.networks()
-        work.security_groups()
-        work.hosts()
+        work.all()
         work.others()
+    return Changes(removed=tuple(work.removed), kept=tuple(work.kept))
+
+
+def prune(file: RunFile, store: Store, drivers: Drivers, wanted: Collection[tuple[Kind, str]]) -> Changes:
+    """Take away those of the stack's things, by kind and id; what is still in use is among `kept`."""
+    with all_or_nothing(store, drivers.network) as tx:
+        ours = Ours(file.stack, store, drivers.network, tx)
+        work = _TakeBack(file, drivers.network, ours, tx, lambda kind, id_: (kind, id_) in wanted)
+        work.all()
     return Changes(removed=tuple(work.removed), kept=tuple(work.kept))
 
 
 class _TakeBack:
     """Removes what is the stack's; collects what a person is to be told."""
 
-    def __init__(self, file: RunFile, driver: NetworkDriver, ours: Ours, tx: Transaction | None) -> None:
+    def __init__(
+        self,
+        file: RunFile,
+        driver: NetworkDriver,
+        ours: Ours,
+        tx: Transaction | None,
+        goes: Callable[[Kind, str], bool] = lambda _kind, _id: True,
+    ) -> None:
+        """`goes`: whether the stack's thing of this kind and id is to be taken away."""
+        self.goes = goes
         self.file, self.driver, self.ours, self.tx = file, driver, ours, tx
         self.user = Context(file.project)
         self.admin = Context(file.project, is_admin=True)
@@ -47,9 +62,18 @@ class _TakeBack:
         self.removed: list[str] = []
         self.kept: list[str] = []
 
+    def all(self) -> None:
+        """Everything, what uses something before what it uses."""
+        self.ports()
+        self.networks()
+        self.security_groups()
+        self.hosts()
+
     def ports(self) -> None:
         """The ports that no device has."""
         for port in self._own_ports():
+            if not self.goes(Kind.PORT, port.id):
+                continue
             label = f"port {port.name or port.id}"
             if port.device_id:
                 self.kept.append(f"{label}: {port.device_id} has it")
@@ -69,8 +93,8 @@ class _TakeBack:
 
     def networks(self) -> None:
         """The networks on which nothing of others is, and the subnets of which nobody has an address."""
-        networks = self.ours.found(Kind.NETWORK, self.driver.list_networks, self.admin)
-        subnets = self.ours.found(Kind.SUBNET, self.driver.list_subnets, self.admin)
+        networks = self._found(Kind.NETWORK, self.driver.list_networks, self.admin)
+        subnets = self._found(Kind.SUBNET, self.driver.list_subnets, self.admin)
         for network in networks:
             left = self._left_on(network)
             if left:
@@ -89,6 +113,9 @@ class _TakeBack:
             else:
                 self._remove(Kind.NETWORK, network.id, label, self.driver.delete_network)
 
+    def _found(self, kind: Kind, list_: Callable[..., Sequence[T]], context: Context) -> Sequence[T]:
+        return [thing for thing in self.ours.found(kind, list_, context) if self.goes(kind, thing.id)]
+
     def _left_on(self, network: Network) -> Sequence[Port]:
         """The ports on it; but a DHCP server's goes with its network (Neutron)."""
         ports = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
@@ -96,7 +123,7 @@ class _TakeBack:
 
     def security_groups(self) -> None:
         """The groups that no port uses."""
-        mine = self.ours.found(Kind.SECURITY_GROUP, self.driver.list_security_groups, self.user)
+        mine = self._found(Kind.SECURITY_GROUP, self.driver.list_security_groups, self.user)
         uses = Counter(group for port in self._every_port() for group in port.security_groups) if mine else Counter()
         for group in mine:
             label = f"security group {group.name}"
@@ -113,6 +140,8 @@ class _TakeBack:
         with self.ours.transaction() as tx:
             claims = Counter(claim.host for claim in hosts.all_claims(tx))
             for name in stacks.members(tx, self.file.stack, Kind.HOST):
+                if not self.goes(Kind.HOST, name):
+                    continue
                 if claims[name]:
                     self.kept.append(f"host {name}: {claims[name]} instances are on it")
                 else:

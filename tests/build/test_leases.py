@@ -382,9 +382,7 @@ def test_a_build_is_not_let_go_before_its_branches_have_ended(
 
 
 def _bring(orchestrator: Orchestrator, request: Any, stopping: Callable[[], bool]) -> Any:
-    return orchestrator._builder.bring(
-        request, lambda _event: None, stopping, workflow="build-instance", replace_failed=False
-    )
+    return orchestrator._builder.bring(request, lambda _event: None, stopping, workflow="build-instance")
 
 
 def _ended(future: Future[Any]) -> None:

@@ -173,7 +173,7 @@ def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("block", [one for one in of("python") if re.search(r"README|runs\.md", str(one))])
+@pytest.mark.parametrize("block", [one for one in of("python") if re.search(r"README|runs\.md|plan\.md", str(one))])
 def test_a_program_in_a_document_runs(block: Block, place: Path) -> None:
     done = python("-W", "error::DeprecationWarning:__main__", "-c", block.text)
     assert (done.returncode, done.stderr) == (0, "")
@@ -254,3 +254,14 @@ def test_a_task_that_cannot_be_used_is_refused_before_anything_is_done(
     plain = (project / "demo.yaml").read_text().replace("workflow: ./build-with-name.yaml", "")
     (project / "plain.yaml").write_text(plain)
     assert python("-c", code, "run", "plain.yaml", "--state", "state", path=str(project)).returncode == 0
+
+
+# --- plans --------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_in_the_document_is_what_is_shown(place: Path) -> None:
+    (shown,) = [one.text for one in BLOCKS if one.where.startswith("plan.md") and one.language == "console"]
+    command, _, wanted = shown.partition("\n")
+    done = CliRunner().invoke(main, [*shlex.split(command)[2:], "--state", str(place / "state")], prog_name="slipway")
+    assert (done.exit_code, done.output) == (0, wanted)
+    assert not (place / "state").exists()

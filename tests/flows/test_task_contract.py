@@ -19,12 +19,14 @@ from slipway.flows.effect_task import EffectTask, Seat
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import BuildWork, Task, Tools
-from slipway.flows.tasks.catalog import CATALOG
+from slipway.flows.tasks.catalog import CATALOG, SIGNATURES
 from slipway.flows.values import Scope, resolve, resolve_all
 from slipway.model.record import Instance
 from slipway.runfile import loads
 from slipway.settings import Settings
 from slipway.stacks.apply import bring_about
+from slipway.stacks.plan import Wish
+from slipway.stacks.planning import make_plan
 from slipway.states import instances
 from slipway.states.instance_owner import InstanceOwner
 from slipway.states.instance_runs import Begun
@@ -61,8 +63,10 @@ class OfABuild(AnyTaskContract):
     def tools(self, tmp_path: Path) -> Iterator[Tools]:
         store = Store(f"sqlite:///{tmp_path / 'slipway.db'}", synchronous="OFF")
         drivers = simulated_drivers(random.Random(1), time.sleep)(store, Settings(), tmp_path)
-        bring_about(FILE, store, drivers)
-        yield Tools(store, drivers, Settings(), lambda: datetime.now(UTC), time.monotonic, time.sleep)
+        tools = Tools(store, drivers, Settings(), lambda: datetime.now(UTC), time.monotonic, time.sleep)
+        definition = load_definition(find_definition("build-instance"), SIGNATURES)
+        bring_about(make_plan(FILE, Wish(), tools, lambda: definition), store, drivers)
+        yield tools
         store.close()
 
     @pytest.fixture

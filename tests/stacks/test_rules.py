@@ -12,6 +12,7 @@ import pytest
 from slipway import Orchestrator
 from slipway.drill.simulated import simulated_drivers
 from slipway.runfile import RunFile, loads
+from slipway.stacks.changes import Changes
 
 
 def file(rules: str) -> RunFile:
@@ -46,8 +47,23 @@ def test_what_a_group_says_already_is_not_said_again(rules: str, made: int, slip
     assert again.changes.kept == again.changes.created == ()
 
 
-def test_what_a_group_does_not_say_is_told(slipway: Orchestrator) -> None:
+def test_a_groups_rules_become_those_of_the_file(slipway: Orchestrator) -> None:
+    """And what let everything out from the beginning stays, and so does a rule about another group."""
     slipway.run(file("{protocol: tcp, ports: 80}"))
-    assert slipway.run(file("{protocol: 6, ports: 80}")).changes.kept == ()
+    (group,) = slipway.network.list_security_groups(name="web")
+    slipway.network.create_security_group_rule(
+        security_group_id=group.id, direction="ingress", ethertype="IPv4", remote_group_id=group.id
+    )
+    assert slipway.run(file("{protocol: 6, ports: 80}")).changes == Changes()
+    done = slipway.run(file("{protocol: udp, ports: 80}")).changes
+    assert (done.changed, done.kept) == (("security group web",), ())
+    (group,) = slipway.network.list_security_groups(name="web")
+    told = sorted((rule.direction, rule.protocol or "", rule.remote_group_id is not None) for rule in group.rules)
+    assert told == [("egress", "", False), ("egress", "", False), ("ingress", "", True), ("ingress", "udp", False)]
+    assert slipway.run(file("{protocol: udp, ports: 80}")).changes == Changes()
+
+
+def test_a_group_that_no_run_made_keeps_its_rules(slipway: Orchestrator) -> None:
+    slipway.network.create_security_group(name="web")
     (kept,) = slipway.run(file("{protocol: udp, ports: 80}")).changes.kept
-    assert "its rules stay as they are" in kept
+    assert kept == ("security group web: rules stays no rules (the file says ingress IPv4 udp 80): no stack made it")

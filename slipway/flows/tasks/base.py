@@ -68,7 +68,8 @@ class Tools(Struct, frozen=True):
     What `clock` says is written down and nothing more; deadlines and durations go by `monotonic`, in seconds.
     `allow_commands`: whether workflows may run commands on this machine. `make_instances`: for those tasks that are a
     verb themselves; None where nothing but builds is done. `traced` is around each build and run, with its name and
-    what is known of it, and gives what is to be around its steps.
+    what is known of it, and gives what is to be around its steps. `planned`: the host that a plan has for an instance,
+    by its id.
     """
 
     store: Store
@@ -80,6 +81,7 @@ class Tools(Struct, frozen=True):
     allow_commands: bool = False
     make_instances: Callable[[], InstanceVerbs] | None = None
     traced: Callable[[str, Mapping[str, str]], AbstractContextManager[Around | None]] = lambda *_: nullcontext()
+    planned: dict[str, str] = {}
 
     @property
     def instances(self) -> InstanceVerbs | None:

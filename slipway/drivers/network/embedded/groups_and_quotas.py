@@ -76,10 +76,11 @@ class GroupsAndQuotas:
     def list_security_groups(
         self, context: Context, *, tx: Transaction | None = None, **filters: Any
     ) -> Sequence[SecurityGroup]:
-        """The project's security groups, `default` among them, which is made when it is not there yet."""
+        """The project's security groups, `default` among them, which is made when it is not there yet; not where the
+        transaction that was passed in only reads."""
         page = Page.taken_from(filters, "name")
         with self._transactions.reading(tx) as own:
-            if self._groups.has_default(own, context.project_id):
+            if (tx is not None and tx.info["reading"]) or self._groups.has_default(own, context.project_id):
                 return self._groups.list(own, context, filters, page)
         with self._transactions.writing(tx) as own:
             self._groups.default(own, context.project_id)

@@ -1,0 +1,99 @@
+"""A run file, or a plan that was saved, carried out: planned, agreed to where need be, and told of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+
+from slipway.cli.failures import Code
+from slipway.cli.interrupt import Stop, interruptible
+from slipway.cli.options import Options, orchestrator
+from slipway.cli.output import write
+from slipway.cli.plantext import lines_of
+from slipway.cli.progress import progress_for
+from slipway.cli.summary import conclude
+from slipway.errors import NotConfirmed
+from slipway.runfile import FaultEntry, RunFile
+from slipway.stacks.plan import ACTS, Plan, Wish
+
+if TYPE_CHECKING:
+    from slipway.orchestrator import Orchestrator
+    from slipway.stacks.changes import RunResult
+
+
+class Planned(Struct, frozen=True):
+    """What is to be carried out: a run file, as it is or as a saved plan has it, and what is wished besides."""
+
+    path: Path
+    file: RunFile
+    wish: Wish
+    saved: bool
+
+    def plan(self, slipway: Orchestrator) -> Plan:
+        """Made now, or as it was saved. Raises `PlanUnusable`."""
+        if self.saved:
+            return slipway.load_plan(self.path)
+        wish = self.wish
+        return slipway.plan(self.file, prune=wish.prune, replace_failed=wish.replace_failed, repair=wish.repair)
+
+
+def run_planned(
+    options: Options, planned: Planned, *, threads: int, faults: Sequence[FaultEntry] = (), yes: bool = False
+) -> Code:
+    """Carry it out; gives the exit code. `threads`: how many instances are built at once."""
+    again = ("run", str(planned.path))
+    stop = Stop(options.command("resume"))
+    with orchestrator(options, planned.file, sleep=stop.sleep, faults=faults, new=True) as slipway:
+        at_rest = {i.name for i in slipway.list(project=planned.file.project) if i.task_state is None}
+        names = {entry.request.name for entry in planned.file.instances}
+        progress = progress_for(options, names if planned.wish.replace_failed else names - at_rest)
+
+        def carry_out(plan: Plan, *, checked: bool) -> RunResult:
+            with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as executor:
+                return slipway.apply(
+                    plan, on_event=progress, executor=executor, stopping=stop, yes=True, checked=checked
+                )
+
+        def work() -> tuple[Plan, RunResult | None]:
+            """What it came to, None where somebody has to agree first."""
+            plan = planned.plan(slipway)
+            ask = plan.asked and not yes
+            return plan, None if ask else carry_out(plan, checked=not planned.saved)
+
+        with progress:
+            plan, result = interruptible(work, stop, progress)
+        if result is None:
+            _agree(plan, options)
+            # Whoever was asked may have taken a while.
+            progress = progress_for(options, names | {change.name for change in plan.asked})
+            with progress:
+                result = interruptible(lambda: carry_out(plan, checked=False), stop, progress)
+    return conclude(
+        result.ended,
+        options,
+        progress,
+        again=again,
+        stopped=stop(),
+        changes=result.changes,
+        replace=() if planned.saved else (*again, "--replace-failed"),
+        nothing=f"Nothing to do: all is as {planned.path} says.",
+    )
+
+
+def _agree(plan: Plan, options: Options) -> None:
+    """Have somebody say that what the plan stops, replaces and prunes may go. Raises `NotConfirmed`."""
+    names = ", ".join(f"{change.how} {change.label}" for change in plan.asked)
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NotConfirmed(f"nothing was done: --yes has to agree to this: {names}")
+    write(*(line for change in plan.asked for line in lines_of(change)))
+    others = sum(change.how in ACTS for change in plan.changes) - len(plan.asked)
+    beside = f" (and {others} other changes)" if others else ""
+    if not click.confirm(f"Do this{beside}?", default=False):
+        raise NotConfirmed(f"nothing was done: you have not agreed to this: {names}")

@@ -1,0 +1,102 @@
+"""Carries out a plan: first what instances stand on, then what goes, the instances, and at last what nothing uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import Executor
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from slipway import errors
+from slipway.flows.tasks.base import Tools
+from slipway.model.record import Event
+from slipway.operations.batch import GONE, Ended, Status, run_in_order
+from slipway.operations.follow import follow
+from slipway.operations.lifecycle import Builder
+from slipway.runfile.entries import InstanceEntry
+from slipway.stacks.apply import bring_about
+from slipway.stacks.changes import Changes, RunResult
+from slipway.stacks.inplace import change_in_place
+from slipway.stacks.plan import Change, How, Plan
+from slipway.stacks.takeback import prune
+from slipway.stacks.words import kept_lines
+from slipway.states.stacks import Kind
+
+_INSTANCE = "instance"
+
+
+class Carrier(Struct, frozen=True):
+    """What is needed to carry out a plan; see `Orchestrator.run`."""
+
+    builder: Builder
+    tools: Tools
+    workflow: str
+    notify: Callable[[Event], None]
+    stopping: Callable[[], bool]
+    executor: Executor | None = None
+
+    def carry_out(self, plan: Plan) -> RunResult:
+        """Do just what it says. Raises `PlanOutdated` before anything is done, what the network service refuses."""
+        tools = self.tools
+        changes = bring_about(plan, tools.store, tools.drivers)
+        if changes.created or changes.changed:
+            follow(None, tools, self.notify)
+        gone = self._prune_instances(plan)
+        entries = {entry.request.name: entry for entry in plan.file.instances}
+        fates = {one.name: one for one in plan.changes if one.kind == _INSTANCE and one.how is not How.MEND}
+        ended = run_in_order(
+            {name: entry.depends_on for name, entry in entries.items()},
+            lambda name: self._bring(entries[name], fates.get(name), plan),
+            executor=self.executor,
+            stopping=self.stopping,
+        )
+        pruned = Changes()
+        if all(one.status in GONE for one in gone) and not self.stopping():
+            pruned = self._prune_things(plan)
+        kept = [line for one in plan.changes if not _of_the_file(one, entries) for line in kept_lines(one)]
+        whole = Changes(changes.created, changes.changed, pruned.removed, (*kept, *pruned.kept))
+        return RunResult(whole, (*gone, *ended))
+
+    def _bring(self, entry: InstanceEntry, fate: Change | None, plan: Plan) -> Ended:
+        request = entry.request
+        if fate is not None and fate.how is How.CHANGE and fate.id is not None:
+            ended = self._change(request.name, fate, entry)
+        else:
+            ended = self.builder.bring(
+                request,
+                self.notify,
+                self.stopping,
+                workflow=self.workflow,
+                stack=plan.file.name,
+                replaces=fate.id if fate is not None and fate.how is How.REPLACE else None,
+                planned=fate.host if fate is not None else None,
+            )
+        return ended if fate is None else replace(ended, kept=tuple(kept_lines(fate)))
+
+    def _change(self, name: str, fate: Change, entry: InstanceEntry) -> Ended:
+        if self.stopping():
+            return Ended(name, Status.INTERRUPTED, message="not begun")
+        began = self.tools.monotonic()
+        try:
+            changed = change_in_place(fate.id or "", entry.request, fate.attributes, self.tools, self.notify)
+        except (errors.NetworkError, errors.PlanOutdated) as error:
+            return Ended(name, Status.FAILED, message=f"{type(error).__name__}: {error}")
+        return Ended(name, Status.CHANGED, changed, seconds=self.tools.monotonic() - began)
+
+    def _prune_instances(self, plan: Plan) -> tuple[Ended, ...]:
+        names = [one.name for one in plan.changes if one.kind == _INSTANCE and one.how is How.PRUNE]
+        return tuple(self.builder.remove(name, plan.file.stack, self.notify, self.stopping) for name in names)
+
+    def _prune_things(self, plan: Plan) -> Changes:
+        wanted = {
+            (Kind(one.kind), one.id)
+            for one in plan.changes
+            if one.how is How.PRUNE and one.kind != _INSTANCE and one.id is not None
+        }
+        return prune(plan.file, self.tools.store, self.tools.drivers, wanted) if wanted else Changes()
+
+
+def _of_the_file(change: Change, entries: Collection[str]) -> bool:
+    """Whether what stays is told with how it ended with an instance of the file."""
+    return change.kind == _INSTANCE and change.name in entries and change.how is not How.MEND

@@ -1,0 +1,51 @@
+"""Whether a plan still holds: what it was made on against what is there now, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slipway import errors
+from slipway.stacks.plan import Plan, Seen
+
+_MOST_NAMED = 10
+_ABSENT = {"there": "no"}
+
+
+def check_same(plan: Plan, now: Plan) -> None:
+    """Raise `PlanUnusable` for a plan of another record, and `PlanOutdated` where another one would be made now.
+
+    A plan that was made before there was a record is anybody's.
+    """
+    if plan.installation not in ("", now.installation):
+        raise errors.PlanUnusable("the plan was made for another record; --state or --db names that")
+    moved = [*_moved(plan.seen, now.seen), *_differs(plan, now)]
+    if moved:
+        some = "; ".join(moved[:_MOST_NAMED])
+        more = f"; and {len(moved) - _MOST_NAMED} more" if len(moved) > _MOST_NAMED else ""
+        text = f"since the plan was made on {plan.made_at:%Y-%m-%d at %H:%M:%S} UTC this has moved: {some}{more}"
+        raise errors.PlanOutdated(f"{text}. Nothing was done: make a new plan")
+
+
+def _moved(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> Iterator[str]:
+    was, is_ = ({one.label: dict(one.says) for one in seen} for seen in (before, after))
+    for label in dict.fromkeys([*was, *is_]):
+        old, new = was.get(label, _ABSENT), is_.get(label, _ABSENT)
+        if old == _ABSENT != new:
+            yield f"{label} is there by now"
+        elif new == _ABSENT != old:
+            yield f"{label} is gone"
+        else:
+            for name in dict.fromkeys([*old, *new]):
+                if old.get(name) != new.get(name):
+                    yield f"{label}: {name} was {old.get(name, 'none')}, is {new.get(name, 'none')}"
+
+
+def _differs(plan: Plan, now: Plan) -> Iterator[str]:
+    """What would be done now and was not planned, and the other way round, where nothing says why."""
+    if plan.seen != now.seen:
+        return
+    before = {(one.kind, one.within, one.name, one.how): one for one in plan.changes}
+    after = {(one.kind, one.within, one.name, one.how): one for one in now.changes}
+    for key in dict.fromkeys([*before, *after]):
+        if before.get(key) != after.get(key):
+            yield f"what is to be done with {key[0]} {key[2]}"
