@@ -12,6 +12,7 @@ from slipway.flows.tasks.base import Tools
 from slipway.model.machine import Claim
 from slipway.model.record import Instance
 from slipway.model.request import Host, InstanceRequest
+from slipway.operations.batch import in_order
 from slipway.operations.taking import may_be_taken, who_is_at
 from slipway.runfile.entries import RunFile
 from slipway.stacks.guests import differences
@@ -84,8 +85,10 @@ class Fates:
                 yield Change(How.LEFT, _KIND, one.name, one.id, why="it has left the file and stays")
 
     def wanted(self) -> Iterator[Change]:
-        """What the file asks for and is not so."""
-        for entry in self._file.instances:
+        """What the file asks for and is not so, in the order in which it is built."""
+        entries = {entry.request.name: entry for entry in self._file.instances}
+        for name in in_order({name: entry.depends_on for name, entry in entries.items()}):
+            entry = entries[name]
             found = self._record.named.get(entry.request.name)
             if found is None:
                 self.seen.append(Seen(f"{_KIND} {entry.request.name}", (("there", "no"),)))

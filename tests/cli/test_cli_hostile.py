@@ -238,8 +238,8 @@ def test_a_files_secrets_in_its_mistakes_and_differences(secret_file: str, slipw
     assert slipway("run", secret_file).exit_code == 0
     path.write_text(text.replace("disks: qcow2", "disks: sim").replace("a.img", "b.img"))
     for output in ("text", "json"):
-        done = slipway("run", secret_file, "--output", output)
-        assert "stays" in done.stdout
+        done = slipway("plan", secret_file, "--output", output)
+        assert "image.path" in done.stdout
         assert SECRET not in done.stdout + done.stderr
         assert SECRET not in slipway("show", "web", "--output", output).stdout
 
