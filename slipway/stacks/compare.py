@@ -249,7 +249,7 @@ def _differing(kind: Kind, have: Any, want: Any, names: Sequence[str], *, met: b
         old, new = getattr(have, name), want[name] if isinstance(want, dict) else getattr(want, name)
         if old != new:
             row = rule(kind, name)
-            yield Difference(name, shown(old), shown(new), row.applied(met=met), row.why)
+            yield Difference(name, shown(old, name), shown(new, name), row.applied(met=met), row.why)
 
 
 def _new_subnet(within: NetworkEntry, entry: SubnetEntry) -> Change:
