@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from slipway import __version__, errors
+from slipway import errors
 from slipway.drivers.files import replace as put
 from slipway.stacks.plan import Plan
 
@@ -26,6 +28,12 @@ FORMAT = 1
 _BEGINNING = b'{"slipway_plan":'
 _LARGEST = 256 * 1024 * 1024
 """Bytes that are read of what says that it is a plan."""
+
+
+@cache
+def _version() -> str:
+    """Slipway's own: what a plan means may differ with it."""
+    return version("slipway")
 
 
 class _Saved(Struct, frozen=True):
@@ -56,7 +64,7 @@ def save(plan: Plan, path: Path) -> None:
     if path.exists() and not is_saved(path):
         raise errors.PlanUnusable(f"{path} is there and is no saved plan: name another file")
     body = _encoder.encode(plan)
-    saved = _Saved(FORMAT, __version__, _seal(plan.installation, body), msgspec.Raw(body))
+    saved = _Saved(FORMAT, _version(), _seal(plan.installation, body), msgspec.Raw(body))
     try:
         put(str(path.absolute()), msgspec.json.encode(saved) + b"\n")
     except OSError as error:
@@ -91,9 +99,9 @@ def _read(path: Path) -> tuple[_Saved, Plan]:
         raise errors.PlanUnusable(f"{path} is larger than {_LARGEST} bytes, which no plan is")
     try:
         head = msgspec.json.decode(data, type=_Head)
-        if (head.slipway_plan, head.slipway) != (FORMAT, __version__):
+        if (head.slipway_plan, head.slipway) != (FORMAT, _version()):
             theirs = f"Slipway {head.slipway or 'of an unknown version'} (plans of version {head.slipway_plan})"
-            raise errors.PlanUnusable(f"{path} was made by {theirs}, this is {__version__}: make a new plan")
+            raise errors.PlanUnusable(f"{path} was made by {theirs}, this is {_version()}: make a new plan")
         saved = msgspec.json.decode(data, type=_Saved)
         return saved, _decoder.decode(saved.plan)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
@@ -101,7 +109,7 @@ def _read(path: Path) -> tuple[_Saved, Plan]:
 
 
 def _seal(installation: str, body: bytes) -> str:
-    key = f"slipway {__version__} {FORMAT} {installation}".encode()
+    key = f"slipway {_version()} {FORMAT} {installation}".encode()
     return hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
