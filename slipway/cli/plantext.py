@@ -10,8 +10,7 @@ from slipway.cli.output import coloured, counted, size_text, write
 from slipway.cli.say import shown
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
+    from slipway.cli.pieces import Piece
     from slipway.stacks.plan import Change, Plan, PlannedEffect
 
 _SIGNS = {
@@ -47,7 +46,7 @@ def write_plan(plan: Plan) -> None:
     write(about, "", *changes, *([""] if changes else []), *_end(plan))
 
 
-def lines_of(change: Change) -> Iterator[RenderableType]:
+def lines_of(change: Change) -> Iterator[str | Piece]:
     """A change with all that belongs to it."""
     sign, colour = _SIGNS[change.how]
     within = f" of {change.within}" if change.within else ""
@@ -93,7 +92,7 @@ def _aligned(rows: Sequence[tuple[str, str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _end(plan: Plan) -> Iterator[RenderableType]:
+def _end(plan: Plan) -> Iterator[str | Piece]:
     """The totals, what cannot be brought back, and that nothing is to be done."""
     for how, word in _WORDS.items():
         kinds = Counter(change.kind for change in plan.changes if change.how == how)
