@@ -34,7 +34,7 @@ def choose(
         # One statement, which needs no transaction, is enough for all but a few.
         with store.read(once=True) as tx:
             page, more = candidates.candidates(tx, scheduler.wanted(request), offset=0, limit=first)
-        fitting = _fitting(request, page, {}, seen_from_here(drivers))
+        fitting = _fitting(request, page, {}, _seen_from_here(drivers))
         if len(fitting) >= most or (fitting and not more):
             return fitting[:most]
     with store.read() as tx:
@@ -46,7 +46,7 @@ def choose(
 
 def usages(tx: Transaction, request: InstanceRequest, drivers: Drivers, besides: str) -> Sequence[HostUsage]:
     """All hosts as the scheduler judges them: whether they may be acted on from here, and which CPUs are pinned."""
-    seen = [*map(seen_from_here(drivers), hosts.usages(tx))]
+    seen = [*map(_seen_from_here(drivers), hosts.usages(tx))]
     if not request.flavor.pin_cpus:
         return seen
     pins = hosts.all_pins(tx, besides=besides)
@@ -90,7 +90,7 @@ def _of_all(
         sources.append(pages(without, of_members=False))
     if policy == "soft-anti-affinity":
         sources.reverse()
-    seen = seen_from_here(drivers)
+    seen = _seen_from_here(drivers)
     fitting: list[tuple[Host, Candidate]] = []
     for source in sources:
         for usage in source:
@@ -125,7 +125,7 @@ def _fitting(
     ]
 
 
-def seen_from_here(drivers: Drivers) -> Callable[[HostUsage], HostUsage]:
+def _seen_from_here(drivers: Drivers) -> Callable[[HostUsage], HostUsage]:
     """Says of hosts why nothing may be done on them from here. Each place is looked at once."""
     here: set[tuple[object, ...]] = set()
 

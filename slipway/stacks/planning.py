@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.flows.choosing import seen_from_here
+from slipway.flows.choosing import here
 from slipway.flows.definition import Definition
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
@@ -142,8 +142,7 @@ class _Built:
 
 def _usages(file: RunFile, record: OnRecord, compared: Sequence[Change], tools: Tools) -> Sequence[HostUsage]:
     """The hosts as they will be when instances are built, by name."""
-    seen = seen_from_here(tools.drivers)
-    usages = {usage.host.name: seen(usage) for usage in record.usages}
+    usages = dict(here({usage.host.name: usage for usage in record.usages}, tools.drivers))
     said = {host.name: host for host in file.hosts}
     for change in compared:
         if change.kind == Kind.HOST and change.how in (How.MAKE, How.CHANGE, How.MEND):
