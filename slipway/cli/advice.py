@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from slipway.model.record import Instance
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
+    from slipway.operations.mends import Mend
 
 Advice: TypeAlias = tuple[tuple[str, ...], str]
 """The words of a command after `slipway`, and what it does."""
@@ -103,45 +104,39 @@ def _in_projects(words: str | tuple[str, ...], instances: Sequence[Instance], pu
 
 # --- after an audit -----------------------------------------------------------------------------------------------
 
-_WIRED = ("vif", "filter", "dhcp", "dhcp-port")
-
 
 def after_audit(findings: Sequence[Finding], instances: Mapping[str, Instance]) -> Iterator[Advice]:
     """What mends what was found, where a command does; `instances` by their ids."""
+    from slipway.operations.mends import mends
+
     of_instances: dict[str, list[Advice]] = {}
     # A port that an instance misses is found as nobody's as well.
     missed = {finding.name for finding in findings if finding.instance_id in instances}
-    for finding in findings:
-        if (instance := instances.get(finding.instance_id or "")) is not None:
-            of_instances.setdefault(instance.id, []).extend(_of_instance(finding, instance))
-        elif finding.name not in missed:
-            yield from _of_nobody(finding)
+    for mend in mends(findings, instances, {}):
+        if (instance := instances.get(mend.finding.instance_id or "")) is not None:
+            of_instances.setdefault(instance.id, []).extend(_of_instance(mend, instance))
+        elif mend.finding.name not in missed and mend.possible:
+            yield _of_nobody(mend)
     for advice in of_instances.values():
         # Nothing else is of use where only a new one will do.
-        yield from sorted(advice, key=lambda one: one[0][0] != "delete")[:1]
+        yield from sorted(advice, key=lambda one: _URGENT.index(one[0][0]))[:1]
 
 
-def _of_instance(finding: Finding, instance: Instance) -> Iterator[Advice]:
-    name, state = (_name(instance), *project_of(instance)), State(instance.vm_state, instance.task_state)
-    wired = finding.kind in _WIRED and finding.difference in ("missing", "different")
+_URGENT = ("delete", "resume", "stop", "repair")
+
+
+def _of_instance(mend: Mend, instance: Instance) -> Iterator[Advice]:
+    finding, name = mend.finding, (_name(instance), *project_of(instance))
     if finding.difference == "unfinished":
         yield ("resume",), "finish what was begun"
-    elif finding.kind == "domain" and finding.state is not None:
-        yield ("start", *name), "have it run, and on record as what it is"
-    elif wired and TABLE.may(Move.REBOOT, state):
-        yield ("reboot", *name), "make anew what its host has lost"
-    elif wired and TABLE.may(Move.START, state):
-        yield ("start", *name), "start it, which makes anew what its host has lost"
-    elif finding.difference == "stuck":
-        yield ("delete", *name), "try again to take back what is stuck, once its cause is mended"
-    elif finding.difference == "missing":
-        yield ("delete", *name), "delete it: what is gone comes back only with a new one"
-    elif finding.difference == "damaged":
-        yield ("delete", *name), "delete it: nobody can go on with what cannot be read"
+    elif mend.possible:
+        yield ("repair", *name, "--yes"), mend.action
+    elif finding.kind == "disk" and finding.difference == "missing" and mend.stops:
+        yield ("stop", *name), mend.action
+    elif finding.difference in ("damaged", "stuck", "missing"):
+        yield ("delete", *name), mend.action
 
 
-def _of_nobody(finding: Finding) -> Iterator[Advice]:
-    if finding.difference == "orphaned" and finding.kind in ("port", "dhcp-port"):
-        yield ("port", "delete", finding.name), "delete the port, which is nobody's"
-    elif finding.difference == "orphaned" and finding.kind == "binding":
-        yield ("port", "update", finding.name, "--host", ""), "unbind the port, which no instance has"
+def _of_nobody(mend: Mend) -> Advice:
+    where = ("--host", mend.finding.host) if mend.finding.host else ()
+    return ("repair", *where, "--yes"), mend.action

@@ -42,6 +42,8 @@ COMMANDS = {
     "destroy": "Take back the stack that a run file brought about.",
     "resume": "Finish, forward or back, what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
+    "repair": "Mend what an audit finds.",
+    "up": "Have everything run that should, after a restart.",
     "backup": "Copy the record to a file, while it is worked on.",
     "restore": "Put a backup of the record back.",
     "drill": "Fail every effect of a run file; see what leaks.",

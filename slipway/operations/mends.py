@@ -18,12 +18,14 @@ class Mend(Struct, frozen=True):
     """A difference, and what is done about it. `possible` false: nothing by a repair, and `action` says what can be.
 
     `loses`: something goes by it that nobody gets back; what nobody has asked for in person leaves that alone.
+    `stops`: possible once the instance is stopped.
     """
 
     finding: Finding
     action: str
     possible: bool = True
     loses: bool = False
+    stops: bool = False
 
 
 def mends(
@@ -93,7 +95,8 @@ def _of_orphan(finding: Finding, instance: Instance | None, owned: Mapping[tuple
         return Mend(finding, "release it")
     its_own = instance is not None and instance.host == finding.host and instance.vm_state != VmState.ERROR
     if finding.kind in ADOPTED and (its_own or (finding.kind, finding.name) in owned):
-        return Mend(finding, "have it on record as its instance's, if that is so")
+        action = "have it on record as its instance's; where the record has taken it back, so does this"
+        return Mend(finding, action, loses=finding.kind in ("domain", "disk"))
     return Mend(finding, _REMOVED.get(finding.kind, "take it away"), loses=finding.kind != "binding")
 
 
@@ -132,10 +135,10 @@ def _of_disk(finding: Finding, instance: Instance, running: set[str]) -> Mend:
         return Mend(finding, f"fetch image {request.image.name} again")
     if is_seed:
         if request.user_data_sha256 or any(file.sha256 for file in request.files):
-            text = "rebuild the instance: its user data and files are not kept once it is built"
+            text = "delete the instance and build it anew: its user data and files are not kept once it is built"
             return Mend(finding, text, possible=False)
         return Mend(finding, "make the seed again")
     if instance.id in running:
         text = "save from within the guest what matters, for its domain has the last copy open; stop it, then repair"
-        return Mend(finding, text, possible=False)
+        return Mend(finding, text, possible=False, stops=True)
     return Mend(finding, "make it anew: what the guest had written on it is lost", loses=True)

@@ -9,6 +9,7 @@ from msgspec.structs import asdict, replace
 
 from slipway import errors
 from slipway.drivers.deadline import within
+from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND, arguments_of
 from slipway.model.hostname import dns_name
 from slipway.model.machine import DhcpService, Nic, Vif
@@ -17,7 +18,8 @@ from slipway.model.neutron import ADMIN
 from slipway.model.record import Effect
 from slipway.operations.hands import Hands
 from slipway.operations.wired import taken_from
-from slipway.states import codec
+from slipway.states import codec, instances
+from slipway.states.machines import VmState
 
 
 def mend_ports(hands: Hands) -> None:
@@ -37,7 +39,7 @@ def mend_ports(hands: Hands) -> None:
                 _let_go(hands, effect.slot, nic.port.id, port.id)
                 _amend(hands, effect, nic, port)
         if port.device_id != hands.run.instance.id:
-            raise taken_from(hands.run.instance, port)
+            port = _taken_back(hands, port)
         _bind(hands, effect.slot, port)
 
 
@@ -92,6 +94,28 @@ def _made_again(hands: Hands, effect: Effect, nic: Nic) -> Port:
             ADMIN, made.id, port_security_enabled=old.port_security_enabled, allowed_address_pairs=pairs
         )
     return made
+
+
+def _taken_back(hands: Hands, port: Port) -> Port:
+    """The instance's again, where nobody else has it. Raises `PortInUse`."""
+    instance, network = hands.run.instance, hands.run.tools.drivers.network
+    if not is_free(hands.run.tools, port):
+        raise taken_from(instance, port)
+    hands.check()
+    return network.update_port(ADMIN, port.id, unchanged=port, device_id=instance.id)
+
+
+def is_free(tools: Tools, port: Port) -> bool:
+    """Whether nobody has the port; in a network of our own nobody but an instance on record can have one."""
+    if not port.device_id:
+        return True
+    if not tools.drivers.network.local:
+        return False
+    with tools.store.read() as tx:
+        try:
+            return instances.get(tx, port.device_id).vm_state == VmState.DELETED
+        except errors.InstanceNotFound:
+            return True
 
 
 def _let_go(hands: Hands, slot: int, old: str, new: str) -> None:

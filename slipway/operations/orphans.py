@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from slipway.drivers.deadline import within
+from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import HostDrivers
 from slipway.errors import RepairImpossible
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.model.machine import DhcpService, Vif
+from slipway.model.network import Port
 from slipway.model.neutron import ADMIN
 from slipway.model.record import Effect, EffectState, Scope
 from slipway.operations.audit import Finding
@@ -112,13 +114,31 @@ def remove_orphan(tools: Tools, orphan: Finding) -> None:
 
 
 def _give_back(tools: Tools, port_id: str) -> None:
-    """A port that this installation made is deleted; one that somebody else made is given back to nobody's use."""
+    """A port that was made for the instance which it names is deleted; one that was brought along is nobody's then.
+
+    Raises `RepairImpossible` for one that we made and somebody gave to somebody else.
+    """
     network = tools.drivers.network
     port = network.show_port(ADMIN, port_id)
-    if network.is_ours(port) and not network.local:
+    if _was_made_for(network, port):
         network.delete_port(ADMIN, port_id)
-    else:
+    elif network.local or not network.is_ours(port):
         network.update_port(ADMIN, port_id, unchanged=port, device_id="")
+    else:
+        raise RepairImpossible(
+            f"port {port.name or port.id} was given to {port.device_id}, who may be using it: delete it where it is not"
+        )
+
+
+def _was_made_for(network: NetworkDriver, port: Port) -> bool:
+    """Whether the build of the instance that has it has made it: by its key, as `build-instance` makes them."""
+    keys = (f"{port.device_id}/{_PORTS}/{slot}" for slot in range(_MOST_NICS))
+    return any((made := network.find_port(ADMIN, key)) is not None and made.id == port.id for key in keys)
+
+
+_PORTS = "ports"
+_MOST_NICS = 8
+"""NICs that are looked through: each is a question to the network service."""
 
 
 def _unbind(tools: Tools, port_id: str) -> None:

@@ -21,7 +21,7 @@ from slipway.operations.orphans import ADOPTED, owners, remove_orphan
 from slipway.operations.power import change_power
 from slipway.states import codec, effects, hosts, instances, quotas
 from slipway.states.history import history_of
-from slipway.states.machines import Move, VmState
+from slipway.states.machines import Move, State, VmState
 from slipway.texts import named
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,8 @@ class Repair:
             ]
             if not todo or stopping():
                 break
+            # What an instance differs in that somebody has left is seen when it is at rest.
+            todo = [one for one in todo if one.finding.difference is Difference.UNFINISHED] or todo
             tried.update(_key(one.finding) for one in todo)
             self._do([one.finding for one in todo], why, notify, stopping)
         return tuple(_mended(key, one, key in left, key in tried, why) for key, one in known.items())
@@ -129,11 +131,6 @@ class Repair:
         self, findings: Sequence[Finding], why: dict[str, str], notify: Listener, stopping: Callable[[], bool]
     ) -> None:
         """Mend these; `why` is given the reason for each thing that cannot be, by its name or its instance's id."""
-        for instance_id, own in self._by_instance(findings).items():
-            if stopping():
-                return
-            with _noting(why, instance_id):
-                self._of_instance(instance_id, own, notify, stopping)
         for finding in findings:
             if finding.kind == "counter" or (finding.kind == "claim" and finding.difference is Difference.ORPHANED):
                 with _noting(why, finding.name):
@@ -144,6 +141,11 @@ class Repair:
             elif finding.difference is Difference.ORPHANED and not stopping() and self._owner(finding) is None:
                 with _noting(why, finding.name):
                     remove_orphan(self._tools, finding)
+        for instance_id, own in self._by_instance(findings).items():
+            if stopping():
+                return
+            with _noting(why, instance_id):
+                self._of_instance(instance_id, own, notify, stopping)
 
     def _by_instance(self, findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:
         """The findings of each instance on record, in their order; one of a DHCP server is of all whom it serves."""
@@ -185,7 +187,7 @@ class Repair:
         with self._tools.store.read() as tx:
             instance = instances.get(tx, instance_id)
             last = history_of(tx, instance_id)[-1]
-        if any(finding.difference is Difference.UNFINISHED for finding in findings):
+        if not State(instance.vm_state, instance.task_state).at_rest:
             ended = self._builder.go_on(instance, notify, stopping)
             if ended.message:
                 raise errors.InstanceBusy(ended.message)

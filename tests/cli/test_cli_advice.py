@@ -227,11 +227,11 @@ def test_names_that_two_projects_have(slipway: Call, run_file: FileWriter, state
 # --- after an audit -----------------------------------------------------------------------------------------------
 
 DOMAIN_STATES = [
-    (None, "shutdown", "the instance is ACTIVE, and its domain is shut off", "start web --project demo"),
-    (None, "crashed", "the instance is ACTIVE, and its domain has crashed", "start web --project demo"),
-    (None, "paused", "the instance is ACTIVE, and its domain is paused", "start web --project demo"),
-    ("stop", "running", "the instance is STOPPED, and its domain runs", "start web --project demo"),
-    ("stop", "paused", "the instance is STOPPED, and its domain is paused", "start web --project demo"),
+    (None, "shutdown", "the instance is ACTIVE, and its domain is shut off", "repair web --project demo --yes"),
+    (None, "crashed", "the instance is ACTIVE, and its domain has crashed", "repair web --project demo --yes"),
+    (None, "paused", "the instance is ACTIVE, and its domain is paused", "repair web --project demo --yes"),
+    ("stop", "running", "the instance is STOPPED, and its domain runs", "repair web --project demo --yes"),
+    ("stop", "paused", "the instance is STOPPED, and its domain is paused", "repair web --project demo --yes"),
 ]
 
 
@@ -260,27 +260,32 @@ def test_a_domain_that_does_something_else(
 
 
 OF_WEB, OF_GATE = "delete web --project demo", "delete gate --project demo"
+MEND_WEB, MEND_GATE = "repair web --project demo --yes", "repair gate --project demo --yes"
 CHANGES: dict[str, tuple[Callable[[Path, str], None], str, set[str] | None]] = {
     "a domain is gone": (
         lambda state, web: world(state, "domains", web),
         "its domain is not there on node-1",
-        {OF_WEB},
+        {MEND_WEB},
     ),
     "a domain was changed": (
         lambda state, web: world(state, "domains", web, vcpus=7),
         "its domain: it has 7 vCPUs instead of 1",
-        set(),
+        {MEND_WEB},
     ),
-    "a disk is gone": (lambda state, web: world(state, "disks", web), "its disk 0 is not there on node-1", {OF_WEB}),
+    "a disk is gone": (
+        lambda state, web: world(state, "disks", web),
+        "its disk 0 is not there on node-1",
+        {"stop web --project demo"},
+    ),
     "ports are gone": (
         lambda state, _web: sql(state, "UPDATE ports SET device_id = '' WHERE device_id != '' AND name = ''"),
         "its port .* is not there$",
-        {OF_WEB, OF_GATE},
+        {MEND_WEB, MEND_GATE},
     ),
     "ports are another's": (
         lambda state, _web: sql(state, f"UPDATE ports SET device_id = '{OTHER}' WHERE name = ''"),
         "Slipway made it, and no instance on record has it",
-        {OF_WEB, OF_GATE},
+        {MEND_WEB, MEND_GATE},
     ),
     "a port is nobody's": (
         lambda state, _web: sql(state, SPARE.format("device_id = 'dhcp-x', device_owner = 'network:dhcp'")),
@@ -305,7 +310,7 @@ CHANGES: dict[str, tuple[Callable[[Path, str], None], str, set[str] | None]] = {
     "counters are wrong": (
         lambda state, _web: sql(state, "UPDATE hosts SET vcpus_used = 7, memory_used = 1536 * 1048576"),
         "1.5GiB of memory are counted as given out, instances have claimed 1GiB",
-        set(),
+        {"repair --host node-1 --yes"},
     ),
 }
 OTHER = "11111111-2222-4333-8444-555555555555"
@@ -329,7 +334,7 @@ def test_what_audit_finds_is_said_in_words_and_mended(
         assert set(found) == expected
         return
     (command,) = found
-    assert command.startswith("port ")
+    assert command.startswith("repair ")
     assert slipway(*shlex.split(command)).exit_code == 0
     assert slipway("audit").stdout == "no differences\n"
 

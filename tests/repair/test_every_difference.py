@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slipway.drivers.network.base import NetworkDriver
 from slipway.model.neutron import ADMIN
+from slipway.operations.mends import Mend
 from slipway.operations.repair import Outcome
 from slipway.settings import Settings
 from slipway.states.store import Store
@@ -18,6 +21,7 @@ from slipway.states.urls import sqlite_url
 from slipway.testing import Fault, Mode, crashed
 from tests.repair.conftest import Site
 
+TABLE = (Path(__file__).parents[2] / "docs" / "repair.md").read_text().splitlines()
 STRANGER = "11111111-2222-4333-8444-555555555555"
 
 
@@ -30,6 +34,7 @@ class Damage:
     found: tuple[str, ...]
     ends: str = "ACTIVE"
     says: dict[str, str] = field(default_factory=dict)
+    remote: bool = True
 
 
 def verb(name: str, **how: Any) -> Callable[[Site], object]:
@@ -56,14 +61,26 @@ def sql(statement: str) -> Callable[[Site], object]:
     return lambda site: site.sql(statement)
 
 
+@contextmanager
+def network_of(site: Site) -> Iterator[NetworkDriver]:
+    with closing(Store(sqlite_url(site.state / "slipway.db"))) as store:
+        yield site.drivers()(store, Settings(), site.state).network
+
+
+def port_of_a_lost_instance(site: Site) -> None:
+    with network_of(site) as network:
+        (home,) = network.list_networks(ADMIN)
+        network.create_port(ADMIN, key=f"{STRANGER}/ports/0", network_id=home.id, device_id=STRANGER)
+
+
 def port_deleted(owner: str) -> Callable[[Site], object]:
     """As the service itself does it, which knows nothing of instances."""
 
     def do(site: Site) -> None:
-        with closing(Store(sqlite_url(site.state / "slipway.db"))) as store:
-            network = site.drivers()(store, Settings(), site.state).network
-            for port in network.list_ports(ADMIN, device_owner=owner):
-                network.delete_port(ADMIN, port.id)
+        with network_of(site) as network:
+            for port in network.list_ports(ADMIN):
+                if port.device_owner == owner:
+                    network.delete_port(ADMIN, port.id)
 
     return do
 
@@ -179,7 +196,9 @@ DAMAGES = (
     Damage("tap of nobody", another("taps", "tap11111111-11", instance_id=STRANGER), ("orphaned vif",)),
     Damage("filter of nobody", another("filters", STRANGER), ("orphaned filter",)),
     Damage("DHCP entry of nobody", another("dhcp", STRANGER), ("orphaned dhcp",)),
-    Damage("port of nobody", sql(f"UPDATE ports SET device_id = '{STRANGER}' WHERE name = 'mine'"), ("orphaned port",)),
+    Damage("port of an instance that is not on record", port_of_a_lost_instance, ("orphaned port",)),
+    Damage("port that nobody on record brought along",
+           sql(f"UPDATE ports SET device_id = '{STRANGER}' WHERE name = 'mine'"), ("orphaned port",), remote=False),
     Damage("binding of nobody", sql("UPDATE ports SET binding_host_id = 'node-1', device_owner = 'compute:nova' "
                                     "WHERE name = 'mine'"), ("orphaned binding",)),
     # What is an instance's, and not on record.
@@ -200,11 +219,18 @@ DAMAGES = (
 )  # fmt: skip
 
 
+def row_of(damage: Damage, planned: Sequence[Mend]) -> str:
+    """Its row in the table of docs/repair.md."""
+    said = dict.fromkeys(f"{one.finding.difference} {one.finding.kind}" for one in planned)
+    does = dict.fromkeys(one.action for one in planned)
+    return f"| {damage.name} | {', '.join(said)} | {'; '.join(does)} |"
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
 def test_it_is_found_and_mended_and_gone(
     damage: Damage, make_site: Callable[..., Site], record_property: Callable[[str, object], None]
 ) -> None:
-    site = make_site(**damage.says)
+    site = make_site(remote=damage.remote, **damage.says)
     damage.do(site)
     with site.open() as orchestrator:
         found = orchestrator.audit()
@@ -217,6 +243,7 @@ def test_it_is_found_and_mended_and_gone(
         planned = orchestrator.plan_repair()
         assert [one.finding for one in planned] == list(found)
         assert orchestrator.audit() == found, "a plan changes nothing"
+        assert row_of(damage, planned) in TABLE, "docs/repair.md says so"
         mended = orchestrator.repair()
         assert [(one.outcome, one.message) for one in mended] == [(Outcome.MENDED, "")] * len(mended)
         assert orchestrator.audit() == ()
