@@ -235,7 +235,7 @@ class Orchestrator:
         from slipway.operations.power import change_power
 
         conductor = Conductor(self._tools, change_power, executor=self._executor)
-        return Builder(conductor, self._tools, rng=self._rng)
+        return Builder(conductor, self._tools, rng=self._rng, asked_by=self._asker)
 
     @_Once
     def quotas(self) -> InstanceQuotas:
@@ -248,11 +248,17 @@ class Orchestrator:
     def runs(self) -> Runs:
         """Runs of workflows: begun, gone on with, undone, and looked at."""
         from slipway.flows.runs.conductor import RunConductor
+        from slipway.operations.rebuild import Builds
         from slipway.operations.runs import Runs
 
         conductor = RunConductor(self._tools, self._tasks, executor=self._executor)
-        asked_by = self._asked_by if isinstance(self._asked_by, str) else self._asked_by()
-        return Runs(self._tools, conductor, rng=self._rng, project=self._project, asked_by=asked_by)
+        builds = Builds(self._builder, self._tools)
+        return Runs(self._tools, conductor, builds, rng=self._rng, project=self._project, asked_by=self._asker)
+
+    @property
+    def _asker(self) -> str:
+        """Who is on record as having begun what is begun here."""
+        return self._asked_by if isinstance(self._asked_by, str) else self._asked_by()
 
     @property
     def _tasks(self) -> Mapping[str, Task]:

@@ -79,7 +79,7 @@ class Builder:
                 raise
         if earlier is None:
             assert new is not None
-            return self._to_rest(new, notify, stopping, new=True)
+            return self.bring_to_rest(new, notify, stopping, new=True)
         check_same(earlier, request)
         return check_there(self._built(earlier, notify, timeout, stopping))
 
@@ -91,7 +91,7 @@ class Builder:
         while (state := State(instance.vm_state, instance.task_state)).building or state.deleting:
             taken = self._take(instance.id)
             if taken is not None:
-                return self._to_rest(taken, notify, stopping)
+                return self.bring_to_rest(taken, notify, stopping)
             instance = self._get(instance.id)
             if _at_rest(instance):
                 break
@@ -167,7 +167,7 @@ class Builder:
         if (users := users_workflow(workflow)) is not None:
             runs.keep_texts(tx, users.digest, users.kept_texts)
             run = replace(run, digest=users.digest)
-        return instances.create(tx, new_id, request, run=run, worker=self._lease(), at=at, stack=stack)
+        return instances.create(tx, new_id, request, run=run, worker=self.lease(), at=at, stack=stack)
 
     def _run(self, name: str, workflow: str | None = None) -> Begun:
         """What is about to be done to an instance; by default by no workflow that anybody can read."""
@@ -176,7 +176,7 @@ class Builder:
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
-    def _lease(self) -> str:
+    def lease(self) -> str:
         """This process's hold on an instance that it begins or takes over, for the record."""
         tools = self._tools
         return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
@@ -192,7 +192,7 @@ class Builder:
             if not dropped and not may_be_taken(tx, instance, self._tools):
                 return None
             self.check_here(tx, instance)
-            worker = self._lease()
+            worker = self.lease()
             generation = take_over(tx, "instance", instance.id, instance.generation, worker=worker)
             taken = replace(instance, generation=generation, worker=worker)
         self._dropped.discard((instance.id, instance.generation))
@@ -230,7 +230,7 @@ class Builder:
         undone = tuple(effect for effect in found if effect.state is EffectState.UNDONE)
         return undone, tuple(effect for effect in found if effect.state is EffectState.STUCK)
 
-    def _to_rest(
+    def bring_to_rest(
         self,
         instance: Instance,
         notify: Listener,
@@ -282,8 +282,8 @@ class Builder:
             taken = self._take(found.id)
             if taken is None:
                 raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")
-            self._to_rest(taken, notify)
-        return self._to_rest(begun, notify, shutdown=shutdown)
+            self.bring_to_rest(taken, notify)
+        return self.bring_to_rest(begun, notify, shutdown=shutdown)
 
     def repair(
         self,
@@ -303,11 +303,11 @@ class Builder:
             if not _at_rest(found):
                 raise errors.InstanceBusy(f"instance {found.name} is not at rest: {who_is_at(found)}")
             begun = self._begin(tx, found, Move.REPAIR)
-        return self._to_rest(begun, notify, stopping, mend=mend)
+        return self.bring_to_rest(begun, notify, stopping, mend=mend)
 
     def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance:
         state = State(instance.vm_state, instance.task_state)
-        worker, run, at = self._lease(), self._run(wish.value), self._tools.clock()
+        worker, run, at = self.lease(), self._run(wish.value), self._tools.clock()
         values = {"worker": worker, "run_id": run.id}
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)
@@ -326,14 +326,14 @@ class Builder:
         Raises `InstanceNotFound`, `InstanceBusy`, `NotFinished`, and `ValueError` before anything is marked.
         """
         check_seconds("the time-out", timeout)
-        instance = self._mark_deleting(name, project)
+        instance = self.mark_deleting(name, project)
         if instance.id in self._conductor.building_here:
             return self._get(instance.id)
         began = self._tools.monotonic()
         while True:
             taken = self._take(instance.id)
             if taken is not None:
-                return self._to_rest(taken, notify)
+                return self.bring_to_rest(taken, notify)
             instance = self._get(instance.id)
             if _at_rest(instance):
                 return instance
@@ -355,7 +355,7 @@ class Builder:
         gone = self.delete(found.id, None, notify)
         return self._ended(gone, Status.FAILED if gone.vm_state == VmState.ERROR else Status.DELETED, began)
 
-    def _mark_deleting(self, name: str, project: str | None) -> Instance:
+    def mark_deleting(self, name: str, project: str | None) -> Instance:
         """Set DELETING, generation unchanged, so that a live worker sees it at its next step."""
         for _ in range(_MOST_TRIES):
             with self._tools.store.write() as tx:

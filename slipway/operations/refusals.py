@@ -1,22 +1,25 @@
-"""Why a run cannot be moved as somebody wants it to be, in words that say what can be done instead."""
+"""Whether a run can be moved as somebody wants it to be, and in words what can be done instead."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from slipway import errors
 from slipway.flows.runs.holding import who_is_at
 from slipway.model.run import RunRecord
-from slipway.states.run_machine import RunState
+from slipway.states.run_machine import TABLE, RunMove, RunState
 
 
-def check_own(run: RunRecord) -> None:
-    """Raise `RunRefused` for the run of an instance, which the instance's own verbs move."""
-    if run.instance_id is None:
-        return
-    advice = "`slipway delete` undoes it" if run.name == "build" else "its own verbs undo it"
-    text = (
-        f"run {run.id} is the {run.name} of instance {run.instance}: {advice}, and resume goes on with what is not done"
-    )
-    raise errors.RunRefused(text)
+def tried_again(run: RunRecord) -> tuple[RunMove, dict[str, Any]]:
+    """The move by which a run is tried once more, and the columns that go with it. Raises `RunRefused`."""
+    state = RunState(run.state)
+    cleared = {"fault": None, "outcome": None, "waits_for": None, "waits_at": None, "answer": None}
+    if state is RunState.PAUSED and run.fault is not None:
+        return RunMove.GO_ON, cleared
+    if TABLE.may(RunMove.RETRY, state):
+        return RunMove.RETRY, {**cleared, "attempt": run.attempt + 1}
+    advice = {RunState.PAUSED: ": it waits for an approval", RunState.STUCK: ": undo it first"}.get(state, "")
+    raise errors.RunRefused(f"run {run.id} is {run.state}, and only what failed is tried again{advice}")
 
 
 def why(run: RunRecord) -> str:

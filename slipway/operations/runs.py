@@ -10,24 +10,23 @@ from typing import Any
 
 from slipway import errors
 from slipway.flows.definition import Definition
-from slipway.flows.instance_workflow import definition_of
 from slipway.flows.runs.conductor import RunConductor
 from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import lease, take
-from slipway.flows.runs.prepared import NOTHING, Given, Prepared, check_allowed, prepare, recalled
-from slipway.flows.runs.sealing import Seal, gone_secrets
+from slipway.flows.runs.prepared import NOTHING, Given, Prepared, as_given, check_allowed, prepare, recalled
+from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import Tools
-from slipway.model.record import Effect, EffectState, Event, Fault, RecordedEvent
+from slipway.model.record import Effect, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
-from slipway.operations.needs import needed_secrets
+from slipway.operations.needs import corrected, secrets_again, usable
 from slipway.operations.pruning import prune
-from slipway.operations.refusals import check_own, instead, why
+from slipway.operations.rebuild import Builds
+from slipway.operations.refusals import instead, tried_again, why
 from slipway.states import codec, effects, outbox, runs
 from slipway.states.held import hold
 from slipway.states.run_machine import TABLE, RunMove, RunState
-from slipway.states.store import Transaction
 
 Listener = Callable[[Event], None]
 
@@ -47,11 +46,19 @@ class Runs:
     """Every run is held by one worker at a time, as an instance is; what a crash left goes on with `resume`."""
 
     def __init__(
-        self, tools: Tools, conductor: RunConductor, *, rng: random.Random, project: str = "default", asked_by: str = ""
+        self,
+        tools: Tools,
+        conductor: RunConductor,
+        builds: Builds,
+        *,
+        rng: random.Random,
+        project: str = "default",
+        asked_by: str = "",
     ) -> None:
-        """`asked_by`: who is on record as having begun runs."""
+        """`builds` sees to the runs of instances; `asked_by`: who is on record as having begun them."""
         self._tools = tools
         self._conductor = conductor
+        self._builds = builds
         self._rng = rng
         self._project = project
         self._asked_by = asked_by
@@ -114,7 +121,7 @@ class Runs:
         self, workflow: str, inputs: Mapping[str, Any] | Given, project: str | None, idempotency_key: str | None
     ) -> tuple[RunRecord, Prepared | None]:
         """Put a run on record, held by this process, with what it goes by; None for one that was begun before."""
-        prepared = prepare(workflow, _given(inputs))
+        prepared = prepare(workflow, as_given(inputs))
         check_allowed(prepared, self._tools)
         project = project or self._project
         with self._tools.store.write() as tx:
@@ -210,13 +217,18 @@ class Runs:
 
         Raises `RunRefused` for one that has ended, `RunBusy`.
         """
-        self.ask_to_cancel(run_id)
-        return self.wait(run_id, timeout=timeout, on_event=on_event, stopping=stopping)
+        if (run := self.get(run_id)).instance_id is not None:
+            return self._builds.cancel(run, on_event, timeout)
+        self.ask_to_cancel(run.id)
+        return self.wait(run.id, timeout=timeout, on_event=on_event, stopping=stopping)
 
     def ask_to_cancel(self, run_id: str) -> None:
         """The same without waiting for it: who is at the run undoes it, or `resume`. Raises `RunRefused`."""
+        if (run := self.get(run_id)).instance_id is not None:
+            self._builds.ask_to_cancel(run)
+            return
         values = {"outcome": Ending.CANCELLED.value, "wake_at": None, "waits_for": None, "waits_at": None}
-        self._move(run_id, RunMove.CANCEL, values, "has ended: there is nothing to cancel")
+        self._move(run.id, RunMove.CANCEL, values, "has ended: there is nothing to cancel")
 
     def undo(
         self,
@@ -231,21 +243,11 @@ class Runs:
         `secrets`: those of its inputs that this takes, which are not kept beyond its end. Raises `SecretGone` where one
         is missing, `InvalidRequest` for other inputs, and `RunRefused` for a run that left nothing standing.
         """
-        values = {"outcome": Ending.CANCELLED.value, **self._secrets_again(run_id, _given(secrets))}
-        self._move(run_id, RunMove.UNDO, values, "left nothing standing: only what succeeded or is stuck is undone")
-        return self.wait(run_id, on_event=on_event, stopping=stopping)
-
-    def _secrets_again(self, run_id: str, given: Given) -> dict[str, Any]:
-        """What is kept of secrets while a run is undone."""
-        with self._tools.store.read() as tx:
-            run = runs.get(tx, run_id)
-            if not TABLE.may(RunMove.UNDO, RunState(run.state)) or not (given or b"\\u0001" in run.inputs):
-                return {}
-            known = self._usable(tx, run).with_secrets(given)
-            gone = needed_secrets(tx, run, known) - known.secrets.keys()
-        if gone:
-            raise errors.SecretGone(f"run {run.id[:8]} is undone with what it began with, but {gone_secrets(gone)}")
-        return {"secrets": known.kept_secrets}
+        if (run := self.get(run_id)).instance_id is not None:
+            return self._builds.undo(run, on_event)
+        values = {"outcome": Ending.CANCELLED.value, **secrets_again(self._tools, run, as_given(secrets))}
+        self._move(run.id, RunMove.UNDO, values, "left nothing standing: only what succeeded or is stuck is undone")
+        return self.wait(run.id, on_event=on_event, stopping=stopping)
 
     def approve(self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never) -> RunRecord:
         """Have a run go on that waits for somebody's word. Raises `RunRefused` for one that does not."""
@@ -281,38 +283,21 @@ class Runs:
         it has not failed, or where the new text has not the steps that are done.
         """
         run = self.get(run_id)
-        check_own(run)
-        move, values = self._again(run)
-        changed = self._corrected(run, _given(inputs), workflow)
+        if run.instance_id is not None:
+            return self._builds.retry(run, on_event, stopping)
+        move, values = tried_again(run)
+        changed = corrected(self._tools, run, as_given(inputs), workflow)
         with self._tools.store.write() as tx:
             if changed is not None:
                 check_allowed(changed, self._tools)
                 runs.keep_texts(tx, changed.digest, changed.texts)
                 values |= {"digest": changed.digest, "inputs": changed.kept_inputs, "secrets": changed.kept_secrets}
             else:
-                self._usable(tx, run)
+                usable(self._tools, tx, run)
             if move is RunMove.RETRY:
                 effects.forget_standing(tx, run.id)
             runs.advance(tx, run.id, run.generation, RunState(run.state), move, self._tools.clock(), values=values)
         return self.wait(run_id, on_event=on_event, stopping=stopping)
-
-    def _again(self, run: RunRecord) -> tuple[RunMove, dict[str, Any]]:
-        state = RunState(run.state)
-        cleared = {"fault": None, "outcome": None, "waits_for": None, "waits_at": None, "answer": None}
-        if state is RunState.PAUSED and run.fault is not None:
-            return RunMove.GO_ON, cleared
-        if TABLE.may(RunMove.RETRY, state):
-            return RunMove.RETRY, {**cleared, "attempt": run.attempt + 1}
-        advice = {RunState.PAUSED: ": it waits for an approval", RunState.STUCK: ": undo it first"}.get(state, "")
-        raise errors.RunRefused(f"run {run.id} is {run.state}, and only what failed is tried again{advice}")
-
-    def _corrected(self, run: RunRecord, inputs: Given, workflow: str | None) -> Prepared | None:
-        if not inputs and workflow is None and (run.secrets is not None or b"\\u0001" not in run.inputs):
-            return None
-        with self._tools.store.read() as tx:
-            done = [e for e in effects.effects_of(tx, run.id) if e.state is EffectState.DONE]
-            texts = runs.texts_of(tx, run.digest)
-        return recalled(run, texts).corrected(inputs, workflow, done)
 
     def prune(self, *, older_than: float) -> Sequence[RunRecord]:
         """Take runs off the record that ended more than so many seconds ago and have nothing standing; gives which."""
@@ -339,17 +324,12 @@ class Runs:
 
     def definition(self, run_id: str) -> Definition:
         """The workflow that a run goes by, by the text that it began with. Raises `RunNotFound`, `InvalidFile`."""
-        with self._tools.store.read() as tx:
-            run = runs.get(tx, run_id)
-            texts = runs.texts_of(tx, run.digest)
+        run = self.get(run_id)
         if run.instance_id is not None:
-            return self._of_instance(run)
+            return self._builds.definition(run)
+        with self._tools.store.read() as tx:
+            texts = runs.texts_of(tx, run.digest)
         return recalled(run, texts).definition
-
-    def _of_instance(self, run: RunRecord) -> Definition:
-        if run.workflow == run.name:
-            raise errors.RunRefused(f"run {run.id} is a {run.name}, which goes by no workflow")
-        return definition_of(self._tools.store, run.workflow, run.digest)
 
     def events(self, run_id: str, *, after: int = 0) -> Sequence[RecordedEvent]:
         """A run's moves and steps on record beyond the event of that number, oldest first. Raises `RunNotFound`."""
@@ -370,37 +350,24 @@ class Runs:
         """What a run that is held goes by; where that cannot be had here it is let go for others."""
         try:
             with self._tools.store.read() as tx:
-                return self._usable(tx, run)
+                return usable(self._tools, tx, run)
         except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
             with self._tools.store.write() as tx:
                 hold(tx, "run", run.id, run.generation, None)
             raise
-
-    def _usable(self, tx: Transaction, run: RunRecord) -> Prepared:
-        """What a run goes by, where it can be gone on with here. Raises `InvalidFile`, `CommandsNotAllowed`,
-        `RecordDamaged`."""
-        try:
-            known = recalled(run, runs.texts_of(tx, run.digest))
-        except errors.InvalidFile as error:
-            begun = f"; it was begun by {run.asked_by}" if run.asked_by else ""
-            text = f"run {run.id[:8]} goes on with the tasks that it began with: name their modules by --tasks{begun}"
-            raise errors.InvalidFile((*error.problems, text), (*error.excerpts, "")) from error
-        check_allowed(known, self._tools)
-        return known
 
     def _move(self, run_id: str, move: RunMove, values: Mapping[str, Any], refusal: str) -> None:
         """Move a run whoever has it; its worker, if it lives, sees so at its next step."""
         for _ in range(_MOST_TRIES):
             with self._tools.store.write() as tx:
                 run = runs.get(tx, run_id)
-                check_own(run)
                 state = RunState(run.state)
                 if move is RunMove.CANCEL and state is RunState.REVERTING:
                     return
                 if not TABLE.may(move, state):
                     raise errors.RunRefused(f"run {run.id} is {state} and {refusal}")
                 if not state.at_work:
-                    self._usable(tx, run)
+                    usable(self._tools, tx, run)
                 try:
                     at = self._tools.clock()
                     runs.advance(tx, run.id, run.generation, state, move, at, values=dict(values))
@@ -412,16 +379,11 @@ class Runs:
     def _answer(self, run_id: str, move: RunMove, values: dict[str, Any], fault: Fault | None = None) -> None:
         with self._tools.store.write() as tx:
             run = runs.get(tx, run_id)
-            check_own(run)
             if run.state != RunState.PAUSED or run.waits_at is None or run.wake_at is not None:
                 raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{instead(run)}")
-            self._usable(tx, run)
+            usable(self._tools, tx, run)
             if fault is not None:
                 values = {**values, "fault": codec.encode(fault)}
             values, at = {**values, "waits_for": None}, self._tools.clock()
             detail = fault.message if fault is not None else ""
             runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)
-
-
-def _given(inputs: Mapping[str, Any] | Given) -> Given:
-    return inputs if isinstance(inputs, Given) else Given(inputs)

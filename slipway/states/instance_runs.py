@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from slipway.model.record import EffectState
 from slipway.states.machines import Move
-from slipway.states.run_machine import INITIAL, TABLE, RunMove
+from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
 from slipway.states.schema import OWN_TEXT, effects, instances, runs
 from slipway.states.store import Transaction
 
@@ -70,6 +70,13 @@ def begin(tx: Transaction, instance_id: str, project: str, run: Begun, at: datet
             "created_at": at,
         },
     )
+
+
+def begin_again(tx: Transaction, run_id: str) -> None:
+    """Have a build that failed be under way once more."""
+    state = TABLE.target(RunMove.RETRY, RunState.FAILED)
+    values = {"state": state.value, "ended_at": None, "fault": None, "attempt": 1}
+    tx.execute(runs.update().where(runs.c.id == run_id, runs.c.state == RunState.FAILED.value).values(values))
 
 
 def follow(tx: Transaction, instance_id: str, move: Move, at: datetime, values: Mapping[str, Any]) -> None:

@@ -93,6 +93,7 @@ class Move(StrEnum):
     START = "start"
     REBOOT = "reboot"
     REPAIR = "repair"
+    RETRY = "retry"
     RUNS = "runs"
     HALTED = "halted"
     SUSPENDED = "suspended"
@@ -149,6 +150,7 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
     Transition(Move.FAIL, PHASES, REVERTING, "a step failed: what it and the steps before it did is undone"),
     Transition(Move.RESCHEDULE, (REVERTING,), PHASES[1], "the host's part is undone: the next alternate is tried"),
     Transition(Move.REVERTED, (REVERTING,), ERROR, "the last undo ended, and no other host is to be tried"),
+    Transition(Move.RETRY, (ERROR,), PHASES[0], "what never ran, and left nothing standing, is built once more"),
     Transition(Move.STOP, (ACTIVE,), POWERING_OFF, "the guest is asked to shut down, and ended when it does not"),
     Transition(Move.START, (STOPPED,), POWERING_ON, "the domain that is defined is started"),
     Transition(Move.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),

@@ -35,6 +35,12 @@ def bears_secrets(request: InstanceRequest) -> bool:
     return request.user_data is not None or any(file.content is not None for file in request.files)
 
 
+def lacks_secrets(request: InstanceRequest) -> bool:
+    """Whether something of it was on record only while the instance was built, and is gone."""
+    contents = any(file.content is None and file.sha256 is not None for file in request.files)
+    return contents or (request.user_data is None and request.user_data_sha256 is not None)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -13,6 +13,7 @@ from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests.told import wrong_with
 
 FILE = """
 schema: 1
@@ -132,18 +133,64 @@ def test_what_a_delete_takes_over_is_cancelled(tmp_path: Path) -> None:
         assert slipway.audit() == ()
 
 
-def test_the_run_of_an_instance_is_moved_by_the_instance_s_own_verbs(tmp_path: Path) -> None:
+def test_a_build_is_cancelled_undone_and_tried_again_as_other_runs_are(tmp_path: Path) -> None:
+    faults = Faults(Fault("spawn", Mode.ERROR, 0, last=1))
+    with faults.orchestrator(tmp_path) as slipway:
+        build(slipway)
+        (run,) = slipway.runs.list()
+        assert run.state == "FAILED"
+        again = slipway.runs.retry(run.id)
+        assert (again.id, again.state, again.fault) == (run.id, "SUCCEEDED", None)
+        assert (slipway.show("web").instance.vm_state, slipway.show("web").instance.fault) == ("ACTIVE", None)
+        assert slipway.audit() == ()
+        assert wrong_with(tmp_path / "slipway.db") == []
+        assert slipway.runs.undo(run.id).state == "SUCCEEDED"
+        assert ends(slipway) == [("build", "web", "SUCCEEDED"), ("delete", "web", "SUCCEEDED")]
+        assert slipway.audit() == ()
+
+
+def test_a_build_is_cancelled_while_it_goes_on(tmp_path: Path) -> None:
+    with opened(tmp_path) as slipway:
+
+        def cancel(event: Event) -> None:
+            if (event.type, event.step) == ("step.end", "disks"):
+                slipway.runs.cancel(slipway.runs.list()[0].id)
+
+        build(slipway, on_event=cancel)
+        assert ends(slipway) == [("build", "web", "CANCELLED"), ("delete", "web", "SUCCEEDED")]
+
+
+def test_what_a_build_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path) as slipway:
         build(slipway)
         (run,) = slipway.runs.list()
-        for verb in (slipway.runs.cancel, slipway.runs.undo, slipway.runs.retry, slipway.runs.approve):
-            with pytest.raises(errors.RunRefused, match="is the build of instance web: `slipway delete` undoes it"):
-                verb(run.id)
         assert slipway.runs.wait(run.id) == run
         assert slipway.runs.definition(run.id).name == "build-instance"
+        with pytest.raises(errors.RunRefused, match="is SUCCEEDED and has ended: there is nothing to cancel"):
+            slipway.runs.cancel(run.id)
+        with pytest.raises(errors.RunRefused, match="is SUCCEEDED, and only what failed is tried again"):
+            slipway.runs.retry(run.id)
+        with pytest.raises(errors.RunRefused, match="is SUCCEEDED and waits for nobody's word"):
+            slipway.runs.approve(run.id)
         slipway.stop("web")
+        stop = slipway.runs.list()[-1]
         with pytest.raises(errors.RunRefused, match="is a stop, which goes by no workflow"):
-            slipway.runs.definition(slipway.runs.list()[-1].id)
+            slipway.runs.definition(stop.id)
+        for verb in (slipway.runs.cancel, slipway.runs.retry, slipway.runs.undo):
+            with pytest.raises(errors.RunRefused, match="is the stop of instance web, which no other run takes back"):
+                verb(stop.id)
+        assert slipway.show("web").instance.vm_state == "STOPPED"
+
+
+def test_a_build_with_secrets_is_not_tried_again_without_them(tmp_path: Path) -> None:
+    faults = Faults(Fault("spawn", Mode.ERROR, 0, last=1))
+    with faults.orchestrator(tmp_path) as slipway:
+        text = FILE.format(simulate="").replace("networks: [net]}", 'networks: [net], user_data: "#cloud-config"}')
+        slipway.run(loads(text, "runs.yaml"))
+        (run,) = slipway.runs.list()
+        with pytest.raises(errors.RunRefused, match="on record only while it is built"):
+            slipway.runs.retry(run.id)
+        assert slipway.runs.get(run.id) == run
 
 
 def test_what_still_stands_is_not_taken_off_the_record(tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ _OF = " of "
 """In the name of a secret that a part has from the whole; an input's own name has no blank."""
 
 
+def as_given(inputs: Mapping[str, Any] | Given) -> Given:
+    """Inputs of Python's, as they are given by any other way."""
+    return inputs if isinstance(inputs, Given) else Given(inputs)
+
+
 class Prepared(Struct, frozen=True):
     """All that a run goes by. `path` is its workflow's, `workflow` what was read; `inputs` have their types' values,
     and `secrets` those of them that are secret, with those of the run that it is a part of."""
