@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.drivers.registry import Drivers, HostDrivers
     from slipway.flows.runs.prepared import Given
+    from slipway.model.deed import Deed, Pruned
     from slipway.model.limits import GiB, KiB, MiB, TiB
     from slipway.model.machine import Claim, GuestNic, Lease, PowerState
+    from slipway.model.metrics import Metric, Sample
     from slipway.model.network import (
         AddressPair,
         AllocationPool,
@@ -89,6 +91,7 @@ else:
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
         *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
         *("slipway.operations.hosts", "slipway.operations.explain"),
+        *("slipway.model.deed", "slipway.model.metrics"),
         *("slipway.model.selection", "slipway.model.quota", "slipway.operations.quotas"),
         "slipway.drivers.network.embedded.common.transactions",
     )
@@ -122,6 +125,7 @@ __all__ = [
     "Claim",
     "Context",
     "CpuMode",
+    "Deed",
     "Details",
     "DhcpOption",
     "Difference",
@@ -157,6 +161,7 @@ __all__ = [
     "InstanceUse",
     "KiB",
     "Lease",
+    "Metric",
     "MiB",
     "Network",
     "NetworkEvent",
@@ -167,6 +172,7 @@ __all__ = [
     "Order",
     "Port",
     "PowerState",
+    "Pruned",
     "Quota",
     "QuotaUse",
     "Readiness",
@@ -177,6 +183,7 @@ __all__ = [
     "RunResult",
     "RunState",
     "Runs",
+    "Sample",
     "Scope",
     "SecurityGroup",
     "SecurityGroupRule",

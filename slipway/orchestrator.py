@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drivers.registry import Drivers, driver_class
+from slipway.model.deed import Deed, Pruned
 from slipway.model.limits import Name
 from slipway.model.machine import PowerState
 from slipway.model.network import Context, DhcpOption
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.engine.flow import Flow
     from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
+    from slipway.model.metrics import Metric
     from slipway.networks import Networks
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
@@ -852,6 +854,37 @@ class Orchestrator:
         """One instance, by name or id, with everything on record about it. Raises `InstanceNotFound`."""
         with self._store.read() as tx:
             return details_of(tx, name, project)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """What monitoring asks for, by the record alone; `slipway metrics` has it as Prometheus text."""
+        from slipway.operations.metrics import metrics
+
+        return metrics(self._tools)
+
+    def history(
+        self, name: str | None = None, *, project: str | None = None, limit: int | None = None
+    ) -> Sequence[Deed]:
+        """Who did what, when, and what became of it: the newest `limit`, oldest first.
+
+        Of all, of a project, or of all instances of a name or id, deleted or not. Raises `InstanceNotFound`, and
+        `ValueError` for a negative number.
+        """
+        from slipway.operations.limits import check_count
+        from slipway.states.deeds import deeds
+
+        check_count("limit", limit)
+        with self._store.read() as tx:
+            return deeds(tx, name=name, project=project, limit=limit)
+
+    def prune(self, *, older_than: float, only_look: bool = False) -> Pruned:
+        """Take off the record what was deleted more than so many seconds ago, with its runs, effects and events, and
+        what runs ended then and left nothing that could be undone. `only_look` counts it and changes nothing.
+
+        A request with the idempotency key of an instance that is pruned is a new one.
+        """
+        from slipway.operations.pruning import prune_all
+
+        return prune_all(self._tools, older_than=older_than, only_look=only_look)
 
     def last_event(self) -> int:
         """The number of the newest event: while it is the same, nothing has changed on record."""
