@@ -58,7 +58,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             raise self._stopped(run, error) from error
         except Exception as error:
             try:
-                run.failed(self.step.id, error)
+                run.failed(self.step.id, error, of_host=self.task.tells_of_host)
             except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
                 raise self._stopped(run, second) from error
             run.under_way.pop(self.step.id, None)

@@ -184,10 +184,11 @@ class Run:
 
     # --- when a step fails ----------------------------------------------------------------------------------------
 
-    def failed(self, step: str, error: Exception) -> None:
+    def failed(self, step: str, error: Exception, *, of_host: bool = False) -> None:
         """Decide by the error's class what becomes of the instance, and record it before anything is undone.
 
-        The first error is the cause; a second branch's comes too late to change anything.
+        `of_host`: the step is one whose failure may speak against the host. The first error is the cause; a second
+        branch's comes too late to change anything.
         """
         with self._lock:
             if self.outcome is not None:
@@ -204,7 +205,7 @@ class Run:
                     detail=f"{step}: {named(error)}",
                     values={"outcome": wanted},
                     fault=self.fault,
-                    also=partial(self._failing, step, error),
+                    also=partial(self._failing, step, error, of_host),
                 )
             except errors.InstanceDeleting:
                 self.deleted_meanwhile()
@@ -212,10 +213,10 @@ class Run:
             self.outcome = wanted
         self.tell("step.error", step=step, message=named(error))
 
-    def _failing(self, step: str, error: Exception, tx: Transaction) -> None:
+    def _failing(self, step: str, error: Exception, of_host: bool, tx: Transaction) -> None:
         """What is written beside the move to REVERTING."""
         self.ledger.tell(tx, "step.error", step=step, detail=named(error))
-        if self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
+        if of_host and self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
             hosts.build_failed(tx, self.host_name)
 
     def deleted_meanwhile(self) -> None:

@@ -190,6 +190,11 @@ class Task(ABC):
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """How the step gets on record; it depends on the driver where there is one."""
 
+    @property
+    def tells_of_host(self) -> bool:
+        """Whether its failure speaks against the host: not where it does nothing there, or only looks at the guest."""
+        return self.scope is Scope.HOST
+
     def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
         """What the effect of these arguments belongs to."""
         return self.scope

@@ -34,6 +34,11 @@ class WaitReady(ComputeTask):
         """Looks at the guest, which a resume repeats."""
         return Durability.PURE
 
+    @property
+    def tells_of_host(self) -> bool:
+        """What a guest does, or leaves undone, is its image's or its user's."""
+        return False
+
     def timeout(self, instance: Instance, given: float) -> float:
         """Until the last sign's time is over."""
         return min(given, max((one.within for one in instance.request.wait_for), default=0.0) + _LOOK)
