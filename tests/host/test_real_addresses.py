@@ -58,3 +58,37 @@ def test_what_the_dhcp_server_and_the_guest_say(host: RealHost, guest: Guest, tm
         (line,) = silent["unasked"]
         assert line.startswith(f"HypervisorUnavailable: {host.name}: ")
         orchestrator.destroy(file)
+
+
+WAITING = """
+schema: 1
+name: waiting
+inputs: {name: {type: string, required: true}}
+steps:
+  - {id: lease, uses: wait-for, timeout: %s, with: {lease: "${{ inputs.name }}", interval: 200ms}}
+outputs: {address: "${{ steps.lease.outputs }}"}
+"""
+
+
+def test_a_workflow_waits_for_the_lease_of_a_guest(host: RealHost, guest: Guest, tmp_path: Path) -> None:
+    """From the DHCP server on the guest's host: none while the guest is off, and the address once it has booted."""
+    file = loads(host.file(guest), "addresses.yaml")
+    flow, hasty = tmp_path / "flow.yaml", tmp_path / "hasty.yaml"
+    flow.write_text(WAITING % "5m")
+    hasty.write_text(WAITING % "2s")
+    with Orchestrator(tmp_path / "state", settings=file.settings) as orchestrator:
+        (ended,) = orchestrator.run(file).ended
+        assert ended.instance is not None
+        run = orchestrator.runs.run(str(flow), {"name": "one"})
+        assert (run.state, run.fault) == ("SUCCEEDED", None)
+        assert run.outputs is not None
+        assert json.loads(run.outputs) == {"address": ended.instance.addresses[0]}
+        seen = orchestrator.addresses("one").nics[0].leases
+        assert [lease.ip_address for lease in seen or ()] == list(ended.instance.addresses)
+        orchestrator.destroy(file)
+        orchestrator.run(file)
+        orchestrator.stop("one")
+        late = orchestrator.runs.run(str(hasty), {"name": "one"})
+        assert late.fault is not None
+        assert (late.fault.type, late.fault.message) == ("StepTimeout", "wait-for lease one: not seen in time")
+        orchestrator.destroy(file)
