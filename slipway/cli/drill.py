@@ -98,8 +98,8 @@ def command(
 
     wanted = _wanted(only, modes, pairs, jobs or os.cpu_count() or 1, fail_fast=fail_fast)
     if is_workflow(file):
-        if pairs or jobs or remote_network:
-            raise click.UsageError(f"{file} is a workflow: it has no --pairs, --jobs or --remote-network")
+        if jobs or remote_network:
+            raise click.UsageError(f"{file} is a workflow: it has no --jobs or --remote-network")
         from slipway.cli.drillworkflow import drill_of
 
         drill = drill_of(options, file, given, file_of_inputs, look, world, seed, allow_commands=allow_commands)

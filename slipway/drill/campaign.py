@@ -127,12 +127,16 @@ def points(plan: Plan, wanted: Wanted) -> list[Case]:
 
 def select(exploration: Exploration, wanted: Wanted, seed: int) -> list[Case]:
     """The cases that are wanted, in the order of the runs; pairs that were named or drawn come last."""
-    cases = list(cases_of(exploration.points, wanted.modes))
+    return chosen(list(cases_of(exploration.points, wanted.modes)), wanted, seed)
+
+
+def chosen(cases: list[Case], wanted: Wanted, seed: int) -> list[Case]:
+    """Those of the cases that are wanted, then the pairs."""
     if not wanted.only:
         return cases + drawn_pairs(cases, wanted.pairs, seed)
-    chosen = [case for case in cases if any(one.holds(case) for one in wanted.only if not one.second)]
+    some = [case for case in cases if any(one.holds(case) for one in wanted.only if not one.second)]
     named = [replace(case, second=one.second) for one in wanted.only if one.second for case in cases if one.holds(case)]
-    return chosen + named + drawn_pairs(chosen, wanted.pairs, seed)
+    return some + named + drawn_pairs(some, wanted.pairs, seed)
 
 
 @contextmanager

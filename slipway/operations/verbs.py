@@ -66,6 +66,8 @@ class Verbs:
 
         with _let_go(halted):
             built = self._builder.create(request, _nobody, workflow=workflow, stopping=stopping)
+        if built.vm_state == VmState.DELETED:
+            raise errors.InstanceDeleted(f"instance {built.name} was deleted while it was built")
         if built.vm_state == VmState.ERROR:
             raise errors.InstanceFailed(f"building instance {built.name} failed: {_fault(built)}")
         return built

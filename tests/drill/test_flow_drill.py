@@ -128,3 +128,26 @@ def test_what_the_workflow_does_by_itself_is_said(tmp_path: Path, place: Path) -
     flow = flow_of(tmp_path, "uses: assert, with: {that: false, message: it is not so}")
     found = drill(flow, place, code=1)
     assert "it ends FAILED before any fault: ConditionFailed: it is not so" in found["error"]["message"]
+
+
+def test_what_others_do_meanwhile_leaves_nothing(place: Path) -> None:
+    """The run is cancelled, told to go on, resumed, and what it works on is taken away, while it goes on."""
+    found = drill(HERE / "whole.yaml", place, "--modes", "meanwhile", "--input", f"token={TOKEN}", code=0)
+    assert found["leaks"] == 0
+    modes = {case["mode"] for case in found["cases"]}
+    assert modes == {"meanwhile"}
+    ends = {(case["error"], case["ends"]["whole"]) for case in found["cases"]}
+    assert {("cancelled", "CANCELLED"), ("resumed", "SUCCEEDED"), ("retried", "SUCCEEDED")} <= ends
+    assert list(place.iterdir()) == []
+
+
+def test_pairs_leave_nothing_and_are_named_again(place: Path) -> None:
+    words = ("--input", f"token={TOKEN}", "--only", "base", "--pairs", "12", "--seed", "3")
+    found = drill(HERE / "whole.yaml", place, *words, "--modes", "crash_before,crash_after", code=0)
+    pairs = [case for case in found["cases"] if case["second"]]
+    assert len(pairs) > 8
+    assert len({case["second"] for case in pairs}) > 3
+    named = pairs[0]["name"]
+    again = drill(HERE / "whole.yaml", place, "--input", f"token={TOKEN}", "--only", named, "--seed", "3", code=0)
+    assert [case["name"] for case in again["cases"]] == [named]
+    assert list(place.iterdir()) == []

@@ -86,3 +86,20 @@ def test_a_run_whose_request_is_not_answered_is_cancelled_at_once(tmp_path: Path
             assert handle.wait(30).state == "CANCELLED"
             assert time.monotonic() - began < 5
     assert asked == ["PUT", "DELETE"]
+
+
+def test_an_instance_that_somebody_deletes_while_it_is_built_is_not_built(
+    slipway: Orchestrator, tmp_path: Path
+) -> None:
+    flow = tmp_path / "flow.yaml"
+    flow.write_text(BUILD)
+    with Orchestrator(tmp_path / "state") as other, ThreadPoolExecutor(1) as executor:
+        handle = slipway.runs.start(str(flow), executor=executor)
+        while not any(one.vm_state == "BUILDING" for one in other.list()):
+            time.sleep(0.01)
+        other.delete("web")
+        run = handle.wait(30)
+    assert run.state == "FAILED"
+    assert run.fault is not None
+    assert (run.fault.type, run.fault.message) == ("InstanceDeleted", "instance web was deleted while it was built")
+    assert slipway.audit() == ()

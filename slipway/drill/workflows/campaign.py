@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from slipway.drill.campaign import ALL_MODES, Progress, Report, Wanted, directory
+from slipway.drill.campaign import ALL_MODES, Progress, Report, Wanted, chosen, directory
 from slipway.drill.cases import Case, Selection
 from slipway.drill.explore import CannotDrill
 from slipway.drill.runner import Outcome, Result
@@ -32,7 +32,7 @@ def drill(
     """
     wanted, began = wanted or Wanted(), time.perf_counter()
     with _explored(plan) as (bench, exploration):
-        cases = _select(exploration, wanted)
+        cases = _select(exploration, wanted, plan.seed)
         if not cases:
             raise CannotDrill("no fault point was selected; 'slipway drill FILE --list' names all of them")
         results: list[Result] = []
@@ -47,7 +47,7 @@ def drill(
 def points(plan: FlowPlan, wanted: Wanted) -> list[Case]:
     """The cases that a drill would run. Raises as `drill`."""
     with _explored(plan) as (_, exploration):
-        return _select(exploration, wanted)
+        return _select(exploration, wanted, plan.seed)
 
 
 def drill_workflow(
@@ -84,6 +84,5 @@ def _explored(plan: FlowPlan) -> Iterator[tuple[FlowBench, Exploration]]:
             bench.close()
 
 
-def _select(exploration: Exploration, wanted: Wanted) -> list[Case]:
-    cases = list(cases_of(exploration.points, wanted.modes))
-    return [case for case in cases if not wanted.only or any(one.holds(case) for one in wanted.only)]
+def _select(exploration: Exploration, wanted: Wanted, seed: int) -> list[Case]:
+    return chosen(list(cases_of(exploration.points, wanted.modes)), wanted, seed)

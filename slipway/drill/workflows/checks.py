@@ -66,11 +66,12 @@ def _name(row: Row) -> str:
     return f"{row['name']} {row['id'][:8]}"
 
 
-def deleted(now: Things, before: Things) -> list[Row]:
-    """Those of the instances that were there before which steps of the run deleted, as they were."""
+def deleted(now: Things, before: Things, *, by_others: bool) -> list[Row]:
+    """Those of the instances of before that steps of the run deleted, or others may have, as they were."""
     gone = {row["id"] for row in now.rows["instances"] if row["vm_state"] == "DELETED"}
     were = [row for row in before.rows["instances"] if row["id"] in gone and row["vm_state"] != "DELETED"]
-    return were if len(were) <= sum(row["kind"] == DeleteInstance.kind for row in now.rows["effects"]) else []
+    steps = sum(row["kind"] == DeleteInstance.kind for row in now.rows["effects"])
+    return were if by_others or len(were) <= steps else []
 
 
 def no_likeness(now: Things, were: Sequence[Row]) -> Iterator[Problem]:

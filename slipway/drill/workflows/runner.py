@@ -8,18 +8,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 
 import msgspec
+from msgspec.structs import replace
 
 from slipway.drill.attempts import attempt, difference, killed, stopped
 from slipway.drill.auditor import audit
-from slipway.drill.cases import CRASHES, Case
+from slipway.drill.cases import CRASHES, Case, parse_fault
 from slipway.drill.problem import Problem
 from slipway.drill.processes import DEADLINE, Overdue, deadline
 from slipway.drill.promises import lasting_kinds
 from slipway.drill.runner import Outcome, Result
 from slipway.drill.things import Things, look
 from slipway.drill.workflows.bench import FlowBench, nothing
+from slipway.drill.workflows.cases import second_fault
 from slipway.drill.workflows.checks import (
     bearing,
     cause,
@@ -31,6 +34,7 @@ from slipway.drill.workflows.checks import (
     standing,
 )
 from slipway.drill.workflows.explore import Exploration, Stage
+from slipway.drill.workflows.meanwhile import do
 from slipway.drill.workflows.plan import made
 from slipway.states.run_machine import RunState
 from slipway.testing import COMMIT, Mode
@@ -60,7 +64,7 @@ class FlowRunner:
             with self._bench.logged():
                 run.go()
             seconds = time.perf_counter() - began
-            yield Result(case, run.outcome, run.ends, tuple(run.found), seconds, tuple(self._bench.trace.lines))
+            yield Result(run.case, run.outcome, run.ends, tuple(run.found), seconds, tuple(self._bench.trace.lines))
 
 
 class _FlowRun:
@@ -78,8 +82,12 @@ class _FlowRun:
             with deadline():
                 self.there = bench.flow.seen()
                 self.stage.begin(bench, self.exploration.template, self.case.name)
-                bench.arm(self.case.fault)
+                also = partial(do, self.case.variant, bench)
+                meanwhile = self.case.mode is Mode.MEANWHILE
+                bench.arm(replace(self.case.fault, also=also) if meanwhile else self.case.fault)
                 self._act()
+                if self.case.second:
+                    self._second()
                 self._recover()
                 self._judge()
                 self._take_back()
@@ -158,6 +166,31 @@ class _FlowRun:
                 self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
         bench.faults.clock.ahead += _LONG
 
+    def _second(self) -> None:
+        """The recovery has a fault of its own, the one that the case names or one that is drawn; a drawn one need not
+        be come to, since a recovery has not all of the calls."""
+        bench, drawn = self.bench, self.case.second.startswith("?")
+        if drawn:
+            found = second_fault(self.stage.points, self.case.point, int(self.case.second[1:]))
+            self.case = replace(self.case, second=found)
+        if not self.case.second:
+            return
+        call = self.case.second.partition(":")[0]
+        family = next((point.family for point in self.stage.points if point.call == call), "")
+        second = parse_fault(self.case.second, family)
+        bench.arm(second)
+        if second.mode in CRASHES:
+            went_off = killed(bench, self._resume)
+        else:
+            attempt(bench, self._resume)
+            went_off = bool(bench.faults.hits[str(second)])
+        if not went_off and not drawn:
+            self._problem("A9", "the second fault did not go off")
+
+    def _resume(self) -> None:
+        self.bench.resume()
+        self._action()
+
     # --- the recovery ---------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
@@ -196,6 +229,9 @@ class _FlowRun:
 
     def _promises(self, state: str, now: Things) -> None:
         case, stage = self.case, self.stage
+        if case.second or case.mode is Mode.MEANWHILE:
+            # Two faults together, or two people, may end in every way that leaves nothing.
+            return
         lost = case.mode not in (*_RAISING, Mode.HANG) or case.point.call == COMMIT or case.variant == "exit"
         allowed = {stage.ends}
         if not lost:
@@ -255,9 +291,10 @@ class _FlowRun:
         found = [*of_the_record(now, lasting)]
         found += secrets(now, self.bench.flow.secrets, self.bench.written)
         before = self.exploration.before
-        if not stands:
-            were = deleted(now, before)
-            found += no_likeness(now, were)
+        others = self.case.mode is Mode.MEANWHILE
+        if not stands or others:
+            were = deleted(now, before, by_others=others)
+            found += () if others else no_likeness(now, were)
             before = before.without([row for row in now.rows["instances"] if row["id"] in {one["id"] for one in were}])
         world = audit(now, before, lasting=lasting_kinds())
         # While it stands it may have changed what was there: that is what it is for.
