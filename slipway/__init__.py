@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from slipway.runfile.entries import InstanceEntry
     from slipway.settings import Settings
     from slipway.stacks.changes import Changes, RunResult
+    from slipway.stacks.plan import Change, How, Plan
     from slipway.states.details import Details
     from slipway.states.hosts import HostUsage
     from slipway.states.machines import TaskState, VmState
@@ -87,6 +88,7 @@ else:
         *("slipway.model.request", "slipway.model.record", "slipway.model.network", "slipway.model.machine"),
         "slipway.model.limits",
         *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.changes"),
+        "slipway.stacks.plan",
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
         *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
@@ -121,6 +123,7 @@ __all__ = [
     "AllocationPool",
     "Boot",
     "BuildFailed",
+    "Change",
     "Changes",
     "Claim",
     "Context",
@@ -151,6 +154,7 @@ __all__ = [
     "HostDrivers",
     "HostRoute",
     "HostUsage",
+    "How",
     "Image",
     "InjectedFile",
     "Instance",
@@ -169,6 +173,7 @@ __all__ = [
     "Networks",
     "NicAddresses",
     "Orchestrator",
+    "Plan",
     "Order",
     "Port",
     "PowerState",

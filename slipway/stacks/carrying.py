@@ -14,6 +14,7 @@ from slipway.model.record import Event
 from slipway.operations.batch import GONE, Ended, Status, run_in_order
 from slipway.operations.follow import follow
 from slipway.operations.lifecycle import Builder
+from slipway.operations.repair import Outcome, Repair, Selection
 from slipway.runfile.entries import InstanceEntry
 from slipway.stacks.apply import bring_about
 from slipway.stacks.changes import Changes, RunResult
@@ -31,6 +32,7 @@ class Carrier(Struct, frozen=True):
 
     builder: Builder
     tools: Tools
+    repair: Repair
     workflow: str
     notify: Callable[[Event], None]
     stopping: Callable[[], bool]
@@ -42,9 +44,10 @@ class Carrier(Struct, frozen=True):
         changes = bring_about(plan, tools.store, tools.drivers)
         if changes.created or changes.changed:
             follow(None, tools, self.notify)
+        mended, unmended = self._mend(plan)
         gone = self._prune_instances(plan)
         entries = {entry.request.name: entry for entry in plan.file.instances}
-        fates = {one.name: one for one in plan.changes if one.kind == _INSTANCE and one.how is not How.MEND}
+        fates = {one.name: one for one in plan.changes if one.kind == _INSTANCE and not one.real}
         ended = run_in_order(
             {name: entry.depends_on for name, entry in entries.items()},
             lambda name: self._bring(entries[name], fates.get(name), plan),
@@ -55,7 +58,7 @@ class Carrier(Struct, frozen=True):
         if all(one.status in GONE for one in gone) and not self.stopping():
             pruned = self._prune_things(plan)
         kept = [line for one in plan.changes if not _of_the_file(one, entries) for line in kept_lines(one)]
-        whole = Changes(changes.created, changes.changed, pruned.removed, (*kept, *pruned.kept))
+        whole = Changes(changes.created, (*changes.changed, *mended), pruned.removed, (*kept, *unmended, *pruned.kept))
         return RunResult(whole, (*gone, *ended))
 
     def _bring(self, entry: InstanceEntry, fate: Change | None, plan: Plan) -> Ended:
@@ -84,6 +87,25 @@ class Carrier(Struct, frozen=True):
             return Ended(name, Status.FAILED, message=f"{type(error).__name__}: {error}")
         return Ended(name, Status.CHANGED, changed, seconds=self.tools.monotonic() - began)
 
+    def _mend(self, plan: Plan) -> tuple[list[str], list[str]]:
+        """Have instances be as they are on record; gives which are, and what is not, a line each."""
+        mended: list[str] = []
+        unmended: list[str] = []
+        for change in plan.changes:
+            if change.how is not How.MEND or not change.real or change.id is None or self.stopping():
+                continue
+            done = self.repair.mend(
+                Selection(instance_id=change.id),
+                losing=bool(change.lost),
+                notify=self.notify,
+                stopping=self.stopping,
+            )
+            left = [one for one in done if one.outcome is not Outcome.MENDED]
+            unmended += [f"{change.label}: {one.mend.finding.detail}: {one.message or one.mend.action}" for one in left]
+            if len(left) < len(done):
+                mended.append(change.label)
+        return mended, unmended
+
     def _prune_instances(self, plan: Plan) -> tuple[Ended, ...]:
         names = [one.name for one in plan.changes if one.kind == _INSTANCE and one.how is How.PRUNE]
         return tuple(self.builder.remove(name, plan.file.stack, self.notify, self.stopping) for name in names)
@@ -99,4 +121,4 @@ class Carrier(Struct, frozen=True):
 
 def _of_the_file(change: Change, entries: Collection[str]) -> bool:
     """Whether what stays is told with how it ended with an instance of the file."""
-    return change.kind == _INSTANCE and change.name in entries and change.how is not How.MEND
+    return change.kind == _INSTANCE and change.name in entries and not change.real

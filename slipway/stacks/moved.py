@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from slipway import errors
-from slipway.stacks.plan import Plan, Seen
+from slipway.stacks.plan import REAL, Plan, Seen
 
 _MOST_NAMED = 10
 _ABSENT = {"there": "no"}
@@ -30,7 +30,9 @@ def _moved(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> Iterator[str]:
     was, is_ = ({one.label: dict(one.says) for one in seen} for seen in (before, after))
     for label in dict.fromkeys([*was, *is_]):
         old, new = was.get(label, _ABSENT), is_.get(label, _ABSENT)
-        if old == _ABSENT != new:
+        if label.startswith(REAL) and old != new:
+            yield f"{label}: {'; '.join(new.values()) if new != _ABSENT else 'all by now'}"
+        elif old == _ABSENT != new:
             yield f"{label} is there by now"
         elif new == _ABSENT != old:
             yield f"{label} is gone"

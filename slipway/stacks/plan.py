@@ -70,7 +70,7 @@ class Change(Struct, frozen=True):
     `id` is that of what is there, `within` the name of a subnet's or port's network. `why` says what is to be known
     besides, `inverse` what would take it back, `lost` what nothing brings back, `problem` why it will fail. An instance
     that is to be built has its `host`, `because` of what, its `addresses` ("auto (SUBNET)": any of it) and `effects`.
-    `told`: an option has said that it may be replaced.
+    `told`: an option has said that it may be replaced. `real`: it is about what is there, not about what the file says.
     """
 
     how: How
@@ -88,6 +88,7 @@ class Change(Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     effects: tuple[PlannedEffect, ...] = ()
     told: bool = False
+    real: bool = False
 
     @property
     def label(self) -> str:
@@ -98,6 +99,10 @@ class Change(Struct, frozen=True):
     def attributes(self) -> tuple[str, ...]:
         """The names of what is changed in place."""
         return tuple(one.attribute for one in self.differences if one.how is How.CHANGE)
+
+
+REAL = "what is there of"
+"""How what was seen of reality is labelled."""
 
 
 class Seen(Struct, frozen=True):
@@ -146,8 +151,12 @@ class Plan(Struct, frozen=True):
 
     @property
     def asked(self) -> tuple[Change, ...]:
-        """What is done only when somebody has said so: what is stopped, replaced or pruned."""
-        return tuple(change for change in self.changes if change.how in ASKED and not change.told)
+        """What is done only when somebody has said so: what is stopped, replaced or pruned, or loses something."""
+        return tuple(
+            change
+            for change in self.changes
+            if not change.told and (change.how in ASKED or (change.how is How.MEND and change.lost))
+        )
 
     def of(self, kind: str) -> dict[str, Change]:
         """The changes of a kind by name; those of subnets and ports by network and name would clash, see `within`."""

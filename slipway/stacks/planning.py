@@ -13,6 +13,7 @@ from slipway.flows.definition import Definition
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
 from slipway.model.request import Host
+from slipway.operations.mends import mends
 from slipway.runfile.entries import RunFile
 from slipway.settings import Settings
 from slipway.stacks.builds import PlannedBuild, effects_of
@@ -21,7 +22,7 @@ from slipway.stacks.fates import Fates, OnRecord, read_record
 from slipway.stacks.nics import PlannedNic, PlannedNics
 from slipway.stacks.ours import Ours
 from slipway.stacks.placing import Placing
-from slipway.stacks.plan import Change, Difference, How, Plan, Seen, Wish
+from slipway.stacks.plan import REAL, Change, Difference, How, Plan, Seen, Wish
 from slipway.stacks.reality import NETWORK_SERVICE, Reality, look
 from slipway.stacks.rules import rule
 from slipway.stacks.words import shown
@@ -64,7 +65,7 @@ def make_plan(file: RunFile, wish: Wish, tools: Tools, definition: Callable[[], 
         made_at=tools.clock(),
         changes=(*_settings(known, tools.settings), *compared, *instances, *real, *left),
         unchanged=tuple(unchanged),
-        seen=(*things.seen, *fates.seen, *built.seen, *_seen(reality)),
+        seen=(*things.seen, *fates.seen, *built.seen, *_seen(reality, record)),
     )
 
 
@@ -177,19 +178,28 @@ def _at_rest(record: OnRecord) -> Sequence[Instance]:
 
 
 def _real(reality: Reality, decided: Sequence[Change], record: OnRecord) -> Iterator[Change]:
-    """What is not as it is on record, unless it goes anyhow."""
+    """What is not as it is on record, unless it goes anyhow: what a repair mends, and what it cannot."""
     gone = {change.id for change in decided if change.how in (How.REPLACE, How.PRUNE)}
-    for one in record.mine.values():
-        if (found := reality.found.get(one.id)) and one.id not in gone:
-            why = "; ".join(dict.fromkeys(finding.detail for finding in found))
-            yield Change(How.MEND, "instance", one.name, one.id, why=why, inverse="none")
+    known = {one.id: one for one in record.mine.values()}
+    for one in known.values():
+        if one.id in gone or not (found := reality.found.get(one.id)):
+            continue
+        told = mends(found, known, {})
+        for how, possible in ((How.MEND, True), (How.KEEP, False)):
+            ours = [mend for mend in told if mend.possible is possible]
+            why = "; ".join(dict.fromkeys(f"{mend.finding.detail}: {mend.action}" for mend in ours))
+            lost = "; ".join(dict.fromkeys(mend.finding.detail for mend in ours if mend.loses and possible))
+            if ours:
+                yield Change(how, "instance", one.name, one.id, why=why, lost=lost, inverse="none", real=True)
     for who, why in reality.silent.items():
         kind = "host" if who != NETWORK_SERVICE else who
-        yield Change(How.KEEP, kind, who, why=f"it cannot be asked what is there: {why}")
+        yield Change(How.KEEP, kind, who, why=f"it cannot be asked what is there: {why}", real=True)
 
 
-def _seen(reality: Reality) -> Iterator[Seen]:
+def _seen(reality: Reality, record: OnRecord) -> Iterator[Seen]:
+    names = {one.id: one.name for one in record.mine.values()}
     for id_, found in reality.found.items():
-        yield Seen(f"reality of instance {id_}", tuple((f"{one.kind} {one.name}", one.detail) for one in found))
+        said = tuple((f"{one.kind} {one.name}", one.detail) for one in found)
+        yield Seen(f"{REAL} instance {names[id_]}", said)
     for who, why in reality.silent.items():
-        yield Seen(f"reality of {who}", (("asked", why),))
+        yield Seen(f"{REAL} {who}", (("asked", why),))

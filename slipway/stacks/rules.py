@@ -97,6 +97,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "security_groups": Rule(How.CHANGE, "on the ports that were made for it; hosts follow at once"),
         "metadata": Rule(How.CHANGE, "on record; what the guest was told at its build stays"),
         "wait_for": _RECORD,
+        "autostart": Rule(How.CHANGE, "on record: it counts when its domain ends"),
         "group": Rule(
             How.CHANGE,
             "not possible yet without replacement: nothing moves a guest",

@@ -46,5 +46,3 @@ def kept_lines(change: Change) -> Iterator[str]:
             yield f"{change.label}: {one.attribute} stays {one.have} (the file says {one.want}){why}"
     if change.how is How.LEFT:
         yield f"{change.label}: it has left the file and stays; --prune takes it away"
-    if change.how is How.MEND and change.kind == "instance":
-        yield f"{change.label}: {change.why}; `slipway repair {change.name}` mends it"

@@ -14,6 +14,8 @@ import pytest
 from slipway import Orchestrator, errors
 from slipway.drill.simulated import simulated_drivers
 from slipway.model.record import EffectState
+from slipway.model.request import Host, InstanceRequest
+from slipway.stacks import attributes
 from slipway.stacks.changes import Changes
 from slipway.stacks.plan import How
 from slipway.stacks.rules import RULES
@@ -90,6 +92,7 @@ CHANGES: list[tuple[str, str, dict[str, str], How]] = [
     ("instance web", "security_groups", {"more": ", security_groups: [web]"}, How.CHANGE),
     ("instance web", "metadata", {"more": ", metadata: {tier: front}"}, How.CHANGE),
     ("instance web", "wait_for", {"more": ", wait_for: {lease: 10s}"}, How.CHANGE),
+    ("instance web", "autostart", {"more": ", autostart: false"}, How.CHANGE),
     ("instance web", "group", {"more": ", group: apart"}, How.CHANGE),
     ("instance web", "zone", {"more": ", zone: nova"}, How.CHANGE),
     ("instance web", "host", {"more": ", host: a"}, How.CHANGE),
@@ -370,10 +373,30 @@ def test_nothing_is_to_be_done_only_where_reality_agrees(slipway: Orchestrator, 
     (domain,) = tmp_path.glob("world/a/domains/*.json")
     domain.unlink()
     change = of(slipway.plan(file()), "instance web")
-    assert (change.how, change.why) == (How.MEND, "its domain is not there on a")
+    assert change.how is How.MEND
+    assert change.why.startswith("its domain is not there on a: ")
     assert slipway.plan(file(), repair=False).changes == ()
     assert "instance web" not in slipway.plan(file()).unchanged
     assert slipway.show("web").instance == web
+    assert slipway.run(file(), repair=False).changes == Changes()
+    assert slipway.run(file()).changes.changed == ("instance web",)
+    assert domain.exists()
+    assert slipway.get(web.id).vm_state == "ACTIVE"
+    assert slipway.plan(file()).changes == ()
+
+
+def test_what_is_mended_by_a_loss_needs_agreement(slipway: Orchestrator, tmp_path: Path) -> None:
+    slipway.run(file())
+    (disk,) = tmp_path.glob("world/a/disks/*.json")
+    disk.unlink()
+    (kept,) = slipway.run(file()).changes.kept
+    assert kept.startswith("instance web: its disk 0 is not there on a: save from within the guest what matters")
+    slipway.stop("web", force=True)
+    with pytest.raises(errors.NotConfirmed, match="mend instance web"):
+        slipway.run(file())
+    assert slipway.run(file(), yes=True).changes.changed == ("instance web",)
+    assert disk.exists()
+    assert slipway.plan(file()).changes == ()
 
 
 def test_what_failed_is_left_alone_until_it_is_to_be_replaced(slipway: Orchestrator) -> None:
@@ -386,6 +409,14 @@ def test_what_failed_is_left_alone_until_it_is_to_be_replaced(slipway: Orchestra
     assert (done(again), again.asked) == ({"instance web": How.REPLACE}, ())
     (ended,) = slipway.run(file(), replace_failed=True).ended
     assert str(ended.status) == "built"
+
+
+def test_whatever_can_differ_has_a_row() -> None:
+    named = {"name", "project", "idempotency_key", "user_data_sha256", "place"}
+    for kind, record in (("host", Host), ("instance", InstanceRequest)):
+        missing = {*record.__struct_fields__} - named - RULES[kind].keys()
+        assert not missing, kind
+    assert {*attributes.HOST} == {*Host.__struct_fields__} - named
 
 
 # --- documents ----------------------------------------------------------------------------------------------------
