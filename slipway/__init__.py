@@ -88,7 +88,6 @@ else:
         *("slipway.model.request", "slipway.model.record", "slipway.model.network", "slipway.model.machine"),
         "slipway.model.limits",
         *("slipway.settings", "slipway.orchestrator", "slipway.networks", "slipway.runfile", "slipway.stacks.changes"),
-        "slipway.stacks.plan",
         *("slipway.operations.addresses", "slipway.operations.audit", "slipway.operations.batch"),
         *("slipway.states.machines", "slipway.drivers.registry", "slipway.model.run", "slipway.states.run_machine"),
         *("slipway.operations.handle", "slipway.operations.runs", "slipway.operations.several"),
@@ -96,6 +95,7 @@ else:
         *("slipway.model.deed", "slipway.model.metrics"),
         *("slipway.model.selection", "slipway.model.quota", "slipway.operations.quotas"),
         "slipway.drivers.network.embedded.common.transactions",
+        "slipway.stacks.plan",
     )
     """The modules that have the names; what is loaded quickly comes first."""
 
@@ -173,8 +173,8 @@ __all__ = [
     "Networks",
     "NicAddresses",
     "Orchestrator",
-    "Plan",
     "Order",
+    "Plan",
     "Port",
     "PowerState",
     "Pruned",
