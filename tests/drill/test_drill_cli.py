@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from slipway.cli.main import main
+from slipway.drill.cases import Scenario
 from slipway.flows.tasks.disks import CreateDisk
 from slipway.model.machine import Disk
 
@@ -113,6 +114,8 @@ def test_junit_and_html(file: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sum(run["outcome"] == 0 for run in runs) == data["totals"][0] > 0
     texts = {data["texts"][number] for number in runs[0]["trace"][1::2]}
     assert any(text.startswith("fault ") for text in texts)
+    words = page.partition("const scenarios = {")[2].partition("};")[0]
+    assert [one for one in Scenario if f"\n  {one}: " not in words] == [], "each is explained, those of workflows too"
 
 
 def test_a_pair_is_reproduced_by_its_name(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
