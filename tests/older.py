@@ -10,10 +10,10 @@ from slipway.states.migrations.operations import operations
 
 
 def forget_runs(path: Path) -> None:
-    """Have the record as it was before there were runs (schema 3), events (5) and what hosts are chosen by (8)."""
+    """Have the record as it was before runs (schema 3), events (5), what hosts are chosen by (8) and quotas (9)."""
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as tx:
-        for statement in (*_NO_SCHEDULING, *_NO_EVENTS):
+        for statement in (*_NO_QUOTAS, *_NO_SCHEDULING, *_NO_EVENTS):
             tx.execute(sa.text(statement))
         with operations(tx).batch_alter_table("effects") as effects:
             effects.drop_column("run_id")
@@ -23,6 +23,11 @@ def forget_runs(path: Path) -> None:
     engine.dispose()
 
 
+_NO_QUOTAS = (
+    "DROP INDEX instances_listed",
+    "DROP TABLE instance_quotas",
+    *(f"ALTER TABLE instances DROP COLUMN {name}" for name in ("vcpus", "memory", "disk")),
+)
 _NO_SCHEDULING = (
     "DROP INDEX hosts_by_weight",
     "DROP TABLE host_labels",
