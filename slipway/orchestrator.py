@@ -234,9 +234,8 @@ class Orchestrator:
     def _builder(self) -> Builder:
         from slipway.flows.conductor import Conductor
         from slipway.operations.lifecycle import Builder
-        from slipway.operations.power import change_power
 
-        conductor = Conductor(self._tools, change_power, executor=self._executor)
+        conductor = Conductor(self._tools, _change_power, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng, asked_by=self._asker)
 
     @_Once
@@ -998,6 +997,12 @@ class Orchestrator:
         from slipway.states.inspection import misfits
 
         return tuple(misfits(self._store))
+
+
+def _change_power(*given: Any, **more: Any) -> None:
+    from slipway.operations.power import change_power
+
+    change_power(*given, **more)
 
 
 def default_drivers(

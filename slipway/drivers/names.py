@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 
-_entry_points = cache(entry_points)
-"""All that are installed: to find them takes as long as to find those of one family."""
+_all = cache(entry_points)
 
 _MEANT = {"kvm": "libvirt", "qemu": "libvirt", "simulated": "sim", "file": "qcow2", "bridge": "linuxbridge"}
 """What people write for a driver that has another name."""
 
 
+def points(group: str) -> EntryPoints:
+    """The entry points of a group. All that are installed are looked for, once: it takes as long for one group."""
+    return _all().select(group=group)
+
+
 @cache
 def installed(family: str) -> Mapping[str, EntryPoint]:
     """The drivers of a family (compute, wiring, disk, network) by their names."""
-    return {entry.name: entry for entry in _entry_points().select(group=f"slipway.drivers.{family}")}
+    return {entry.name: entry for entry in points(f"slipway.drivers.{family}")}
 
 
 def unknown(family: str, name: str) -> str | None:

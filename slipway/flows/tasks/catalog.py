@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from slipway.drivers.names import points
 from slipway.errors import InvalidRequest, UnknownTask
 from slipway.flows.definition import TaskSignature
 from slipway.flows.tasks.allocate import AllocateNetwork
@@ -165,8 +165,7 @@ def _begin() -> None:
     One that cannot be used is refused where a workflow uses it.
     """
     _admit(_Candidate(kind.name, "slipway", kind()) for kind in _ALL)
-    points = entry_points(group="slipway.tasks")
-    _admit(_without_clashes([_judged(point.value, point.load, point.name) for point in points]))
+    _admit(_without_clashes([_judged(point.value, point.load, point.name) for point in points("slipway.tasks")]))
 
 
 _begin()
