@@ -73,7 +73,7 @@ def test_a_run_loads_what_it_needs_and_not_another_database(run_file: Callable[.
     loaded = modules_after("run", run_file(), "--state", str(tmp_path / "state"), "--parallel", "1")
     assert "sqlalchemy.dialects.sqlite" in loaded
     assert not {"sqlalchemy.dialects.postgresql", "rich", "structlog", "slipway.drill", "slipway.testing"} & loaded
-    assert not {"multiprocessing", "httpx", "alembic"} & loaded
+    assert not {"multiprocessing", "httpx", "alembic", "email.mime", "slipway.operations.power"} & loaded
     # What goes forward loads TaskFlow's tasks, and nothing of its engines, patterns and storage.
     assert "taskflow.task" in loaded
     assert not {"networkx", "automaton", "futurist", "tenacity", "taskflow.storage"} & loaded

@@ -5,13 +5,8 @@ All of it is JSON where cloud-init reads YAML: that needs no thought about which
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from email import message_from_string
-from email.message import Message
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 from typing import Any
 
 from slipway.drivers.disk.network_config import addresses_of, network_config
@@ -19,12 +14,6 @@ from slipway.model.hostname import host_name
 from slipway.model.machine import Seed, Vif
 from slipway.model.record import Instance
 from slipway.model.request import InjectedFile
-
-_MERGE = "list(append)+dict(no_replace,recurse_list)+str()"
-"""What user data say stays as it is, and our files come after theirs; else one list would replace the other."""
-
-_MIME_WITHIN = 4096
-"""cloud-init takes user data for MIME where the header is within so many characters."""
 
 
 def needs_seed(instance: Instance, vifs: Sequence[Vif]) -> bool:
@@ -64,17 +53,7 @@ def _user_data(text: str | None, files: Sequence[InjectedFile]) -> str:
     config = "#cloud-config\n" + json.dumps({"write_files": written})
     if not text:
         return config
-    boundary = hashlib.sha256((text + config).encode()).hexdigest()
-    message = MIMEMultipart(boundary=boundary)
-    message.attach(_part(text))
-    ours = MIMEText(config, "cloud-config", "utf-8")
-    ours["Merge-Type"] = _MERGE
-    message.attach(ours)
-    return message.as_string()
+    # Python's package for MIME is loaded where there is some to be made.
+    from slipway.drivers.disk.multipart import multipart
 
-
-def _part(text: str) -> Message:
-    """cloud-init looks at the first line of a plain text for what it is, as it does without MIME."""
-    if "mime-version:" in text[:_MIME_WITHIN].lower():
-        return message_from_string(text)
-    return MIMEText(text, "plain", "utf-8")
+    return multipart(text, config)
