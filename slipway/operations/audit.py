@@ -49,7 +49,8 @@ class Difference(StrEnum):
 class Finding(Struct, frozen=True):
     """One difference: of which kind of thing, which one, on which host, of whose instance, and in words.
 
-    `state` is what a domain does that does something else than its instance's state says.
+    `state` is what a domain does that does something else than its instance's state says; `loose` that a guest runs and
+    has its tap not open.
     """
 
     difference: Difference
@@ -59,6 +60,7 @@ class Finding(Struct, frozen=True):
     instance_id: str | None
     detail: str
     state: PowerState | None = None
+    loose: bool = False
 
 
 class _Record(Struct, frozen=True):
@@ -208,7 +210,9 @@ def _effects(
         instance = record.instances[effect.instance_id]
         said = _unlike(_with_guest(thing, held, instance), instance)
         if wrong := words.different(thing, said, instance):
-            yield replace(_finding(Difference.DIFFERENT, thing, wrong, instance.id), state=said.state)
+            yield replace(
+                _finding(Difference.DIFFERENT, thing, wrong, instance.id), state=said.state, loose=not said.joined
+            )
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
             yield _orphaned(thing)
@@ -218,8 +222,10 @@ def _with_guest(thing: Thing, held: Mapping[Thing, Held], instance: Instance) ->
     """What is said of a thing; wrong with a tap is as well that the guest, which runs, has it not open."""
     said = held[thing]
     domain = held.get(Thing("domain", instance.host, instance.id, instance.id))
-    if said.joined or domain is None or domain.state is not PowerState.RUNNING:
-        return said
+    if thing.kind != "vif" or said.joined:
+        return replace(said, joined=True)
+    if domain is None or not domain.joined or domain.state is not PowerState.RUNNING:
+        return replace(said, joined=True)
     return replace(said, fault="; ".join(filter(None, (said.fault, "its guest is not joined to it"))))
 
 

@@ -158,7 +158,7 @@ class Mender:
 
     def _join(self) -> None:
         self._hands.join(self._kinds & NICS)
-        if "vif" in self._kinds and self._seen() is PowerState.RUNNING:
+        if self._may_be_loose() and self._seen() is PowerState.RUNNING:
             for vif in self._loose():
                 self._hands.ask(lambda compute, vif=vif: compute.reconnect(self._run.instance.id, vif.mac_address))  # type: ignore[misc]
 
@@ -167,6 +167,12 @@ class Mender:
         for finding in self._findings or ():
             if finding.difference is Difference.ORPHANED:
                 self._try(partial(settle_orphan, self._hands, finding))
+
+    def _may_be_loose(self) -> bool:
+        """Whether a guest that runs may have lost its tap: one that is made again is another one to it."""
+        taps = [one for one in self._findings or () if one.kind == "vif"]
+        lost = any(one.loose or one.difference is Difference.MISSING for one in taps)
+        return lost if self._findings is not None else "vif" in self._kinds
 
     def _loose(self) -> list[Vif]:
         """The NICs with whose taps nothing is joined, though the domain runs."""

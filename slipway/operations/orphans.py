@@ -122,9 +122,15 @@ def _give_back(tools: Tools, port_id: str) -> None:
     port = network.show_port(ADMIN, port_id)
     if _was_made_for(network, port):
         network.delete_port(ADMIN, port_id)
-    elif network.local or not network.is_ours(port):
-        network.update_port(ADMIN, port_id, unchanged=port, device_id="")
-    else:
+        return
+    if network.is_ours(port):
+        _check_nobodys(network, port)
+    network.update_port(ADMIN, port_id, unchanged=port, device_id="")
+
+
+def _check_nobodys(network: NetworkDriver, port: Port) -> None:
+    """Raise `RepairImpossible` for a port that somebody may have of whom this record knows nothing."""
+    if port.device_id and not network.local:
         raise RepairImpossible(
             f"port {port.name or port.id} was given to {port.device_id}, who may be using it: delete it where it is not"
         )
@@ -143,6 +149,8 @@ _MOST_NICS = 8
 
 def _unbind(tools: Tools, port_id: str) -> None:
     port = tools.drivers.network.show_port(ADMIN, port_id)
+    if not _was_made_for(tools.drivers.network, port):
+        _check_nobodys(tools.drivers.network, port)
     tools.drivers.network.update_port(ADMIN, port_id, unchanged=port, binding_host_id="", device_owner="")
 
 

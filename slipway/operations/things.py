@@ -38,7 +38,8 @@ class Thing(Struct, frozen=True):
 class Held(Struct, frozen=True):
     """What a driver says of a thing that it holds: what is wrong with it, and what a domain does.
 
-    `of`: whose it is by the thing itself, where its name does not say it. `joined`: whether a guest has the tap open.
+    `of`: whose it is by the thing itself, where its name does not say it. `joined`: whether a guest has the tap open,
+    and of a domain whether it would.
     """
 
     fault: str = ""
@@ -191,7 +192,8 @@ def _all_ports(drivers: Drivers) -> Iterator[Port]:
 
 def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for domain in drivers.on(host).compute.list_domains():
-        yield Thing("domain", host.name, domain.instance_id, domain.instance_id), Held(domain.fault, domain.state)
+        thing = Thing("domain", host.name, domain.instance_id, domain.instance_id)
+        yield thing, Held(domain.fault, domain.state, joined=domain.opens_taps)
 
 
 def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:

@@ -16,6 +16,7 @@ class DomainInfo(Struct, frozen=True):
     """A domain that bears our tag, as the hypervisor has it; memory in bytes.
 
     `fault` says what is otherwise than it was defined, and what keeps it from being started again, if anything.
+    `opens_taps`: while it runs it has its NICs' taps open, so that one which nobody has is of no use to it.
     """
 
     instance_id: str
@@ -24,6 +25,7 @@ class DomainInfo(Struct, frozen=True):
     vcpus: int
     memory: int
     fault: str = ""
+    opens_taps: bool = False
 
 
 class Change(StrEnum):

@@ -263,7 +263,8 @@ class LibvirtCompute:
             _, memory, _, vcpus, _ = domain.info()
             instance_id = domain.UUIDString()
             fault = "; ".join(faults(domain, self._definitions.read(instance_id)))
-            return DomainInfo(instance_id, domain.name(), _state(domain), vcpus, memory * 1024, fault)
+            real = domain.connect().getType() == "QEMU"
+            return DomainInfo(instance_id, domain.name(), _state(domain), vcpus, memory * 1024, fault, real)
         except libvirt.libvirtError as error:
             if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return None

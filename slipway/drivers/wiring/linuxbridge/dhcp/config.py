@@ -45,7 +45,12 @@ class Served(Struct, frozen=True):
     vifs: tuple[Vif, ...] = ()
 
     def with_vif(self, vif: Vif, server: Port) -> Served:
-        """The VIF in place of an entry of its port. Raises `WiringError` where another port has an address of it."""
+        """The VIF in place of an entry of its port; as it is, where that says the same.
+
+        Raises `WiringError` where another port has an address of it.
+        """
+        if server == self.server and vif in self.vifs:
+            return self
         return Served(server, _distinct((*self.without(vif.port_id).vifs, vif)))
 
     def refreshed(self, vifs: Sequence[Vif], server: Port) -> Served:
