@@ -59,7 +59,6 @@ class Comparison:
             damaged = hosts.damaged(tx) if self._file.hosts else {}
             for host in self._file.hosts:
                 self.meant[Kind.HOST].add(host.name)
-                maker = stacks.stack_of(tx, Kind.HOST, host.name)
                 known = usages.get(host.name)
                 have = None if known is None else replace(known.host, place=None)
                 self._see(f"host {host.name}", have)
@@ -67,7 +66,7 @@ class Comparison:
                     yield Change(How.MAKE, Kind.HOST, host.name, why=_size(host), inverse=_DELETE)
                 elif have == host:
                     self.unchanged.append(f"host {host.name}")
-                elif maker != self._file.stack:
+                elif (maker := stacks.stack_of(tx, Kind.HOST, host.name)) != self._file.stack:
                     because = told(maker, self._file.project)
                     text = f"it stays as it is, for {because} (the file says otherwise)"
                     yield Change(How.KEEP, Kind.HOST, host.name, host.name, why=text)

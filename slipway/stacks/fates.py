@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from slipway.flows.scheduler import group_refusal
 from slipway.flows.tasks.base import Tools
-from slipway.model.machine import Claim
 from slipway.model.record import Instance
 from slipway.model.request import Host, InstanceRequest
 from slipway.operations.batch import in_order
@@ -31,7 +30,7 @@ class OnRecord(Struct, frozen=True):
     """What the record has at one moment: the stack's instances and those of the file by name, and the hosts.
 
     `busy`: in words, who is at an instance that nobody else may take. `members`: the hosts of each server group's
-    members. `claims`: of the stack's instances, by id.
+    members.
     """
 
     mine: Mapping[str, Instance]
@@ -39,7 +38,6 @@ class OnRecord(Struct, frozen=True):
     busy: Mapping[str, str]
     usages: Sequence[HostUsage]
     members: Mapping[str, Sequence[str]]
-    claims: Mapping[str, Claim]
 
 
 def read_record(tx: Transaction, file: RunFile, tools: Tools) -> OnRecord:
@@ -54,12 +52,11 @@ def read_record(tx: Transaction, file: RunFile, tools: Tools) -> OnRecord:
     busy = {one.id: who_is_at(one) for one in unfinished if not may_be_taken(tx, one, tools)}
     groups = {request.group.name for request in wanted if request.group}
     members = {group: hosts.group_hosts(tx, file.project, group, besides="") for group in groups}
-    claims = {one.id: claim for one in mine.values() if (claim := hosts.claim_of(tx, one.id)) is not None}
     usages = hosts.usages(tx)
     if any(request.flavor.pin_cpus for request in wanted):
         pins = hosts.all_pins(tx, besides="")
         usages = [replace(one, pinned_cpus=pins.get(one.host.name, frozenset())) for one in usages]
-    return OnRecord(mine, named, busy, usages, members, claims)
+    return OnRecord(mine, named, busy, usages, members)
 
 
 class Fates:

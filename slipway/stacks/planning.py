@@ -126,8 +126,9 @@ class _Built:
         if not self._nics:
             return change
         if change.how in (How.PRUNE, How.REPLACE) and change.id is not None:
-            found = self._record.mine[change.name]
-            self._placing.leave(found.request, self._record.claims.get(change.id))
+            with self._tools.store.read() as tx:
+                claim = hosts.claim_of(tx, change.id)
+            self._placing.leave(self._record.mine[change.name].request, claim)
         if change.how not in _BUILT:
             return change
         request, nics = self._requests[change.name], self._nics[change.name]
