@@ -72,7 +72,7 @@ outputs: {address: "${{ steps.lease.outputs }}"}
 
 def test_a_workflow_waits_for_the_lease_of_a_guest(host: RealHost, guest: Guest, tmp_path: Path) -> None:
     """From the DHCP server on the guest's host: none while the guest is off, and the address once it has booted."""
-    file = loads(host.file(guest), "addresses.yaml")
+    file = loads(host.file(with_agent(guest)).replace("memory: 64MiB", "memory: 128MiB"), "addresses.yaml")
     flow, hasty = tmp_path / "flow.yaml", tmp_path / "hasty.yaml"
     flow.write_text(WAITING % "5m")
     hasty.write_text(WAITING % "2s")
