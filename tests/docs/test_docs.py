@@ -93,7 +93,7 @@ def parse(line: str) -> None:
     """Have click read the line as it would, and do nothing."""
     text = line.removeprefix(".venv/bin/").partition("#")[0]
     # A synopsis: what may be left out, and what may be given again.
-    words = shlex.split(re.sub(r"\]\.\.\.|[\[\]]", "", text).partition(" | ")[0])[1:]
+    words = shlex.split(re.sub(r"\]\.\.\.|[\[\]]", "", text).partition(" | ")[0].partition(" > ")[0])[1:]
     values = {"N": "2", "POINT": "spawn", "MODE,...": "error", "URI": "x:///"}
     words = [values.get(word, word) for word in words]
     command: click.Command = main
