@@ -10,13 +10,16 @@ from itertools import chain
 from msgspec.structs import replace
 
 from slipway.drivers.registry import Drivers
-from slipway.errors import HostElsewhere
+from slipway.errors import HostElsewhere, NoValidHost
 from slipway.flows import scheduler
 from slipway.model.machine import Candidate
 from slipway.model.request import Host, InstanceRequest
 from slipway.states import candidates, hosts
 from slipway.states.hosts import HostUsage
 from slipway.states.store import Store, Transaction
+
+_MANY = 100
+"""Hosts of which it is cheap to look at all."""
 
 _FIRST_PAGE = 16
 """Hosts that are read at once; each further page has four times as many."""
@@ -40,8 +43,30 @@ def choose(
     with store.read() as tx:
         fitting = _of_all(tx, request, drivers, besides, most, first)
         if not fitting:
+            _check_many(tx, request, drivers)
             scheduler.select(request, usages(tx, request, drivers, besides), members_of(tx, request, besides))
         return fitting
+
+
+def _check_many(tx: Transaction, request: InstanceRequest, drivers: Drivers) -> None:
+    """Raise `NoValidHost` as a look at all hosts would, without one, where they are many and the database knows why
+    none will do; it does not know of groups, and does not read pins."""
+    if request.group is not None or request.flavor.pin_cpus:
+        return
+    wanted = scheduler.wanted(request)
+    counted = candidates.refused(tx, wanted)
+    if "" in counted or sum(counted.values()) <= _MANY:
+        return
+    seen = _seen_from_here(drivers)
+    near = [seen(usage) for usage in candidates.nearest(tx, wanted, limit=scheduler.MOST_NAMED)]
+    told = [(usage, next(scheduler.refusals(request, usage, {}), None)) for usage in near]
+    roomy = [seen(usage) for usage in candidates.roomiest(tx, wanted, limit=_FIRST_PAGE)]
+    if any(usage.elsewhere for usage in (*near, *roomy)):
+        return
+    fits = scheduler.largest(request, roomy, {}) if any(counted.get(name) for name in scheduler.CAPACITY) else ()
+    raise NoValidHost(
+        scheduler.none_fits(request, [(usage, refusal) for usage, refusal in told if refusal], counted, fits)
+    )
 
 
 def usages(tx: Transaction, request: InstanceRequest, drivers: Drivers, besides: str) -> Sequence[HostUsage]:

@@ -128,23 +128,36 @@ def room_text(room: Room) -> str:
     return f"{vcpus}, {size(room.memory)} of memory and {size(room.disk)} of disk"
 
 
-_MOST_NAMED = 8
+MOST_NAMED = 8
+"""Hosts of which an error says by name why they will not do."""
 
 
 def _none_fits(request: InstanceRequest, refused: Sequence[tuple[HostUsage, Refusal]], members: Members) -> str:
     """Why each host was refused; of many, those that came nearest, and how many for what."""
     names = [*FILTERS]
-    nearest = sorted(refused, key=lambda one: -names.index(one[1].filter)) if len(refused) > _MOST_NAMED else refused
-    told, more = nearest[:_MOST_NAMED], nearest[_MOST_NAMED:]
-    listed = [f"{usage.host.name}: {refusal.reason}" for usage, refusal in told]
-    if more:
-        counted = Counter(refusal.filter for _, refusal in more)
-        listed.append(f"{len(more)} more: " + ", ".join(f"{counted[n]} {_OF_MANY[n]}" for n in names if counted[n]))
-    text = f"no host fits {request.name}: {'; '.join(listed) or 'there are no hosts'}"
+    many = len(refused) > MOST_NAMED
+    nearest = sorted(refused, key=lambda one: -names.index(one[1].filter)) if many else refused
+    fits: Sequence[tuple[str, Room]] = ()
     if any(refusal.filter in CAPACITY for _, refusal in refused):
         fits = largest(request, (usage for usage, _ in refused), members)
-        text += f". The largest that would fit: {room_text(fits[0][1])} (on {fits[0][0]})" if fits else ""
-    return text
+    counted = Counter(refusal.filter for _, refusal in refused)
+    return none_fits(request, nearest[:MOST_NAMED], counted, fits)
+
+
+def none_fits(
+    request: InstanceRequest,
+    told: Sequence[tuple[HostUsage, Refusal]],
+    counted: Mapping[str, int],
+    fits: Sequence[tuple[str, Room]],
+) -> str:
+    """That no host fits: why those that are `told` do not, and of how many hosts in all which filter is the reason."""
+    listed = [f"{usage.host.name}: {refusal.reason}" for usage, refusal in told]
+    more = Counter(counted)
+    more.subtract(refusal.filter for _, refusal in told)
+    if (rest := sum(more.values())) > 0:
+        listed.append(f"{rest} more: " + ", ".join(f"{more[n]} {_OF_MANY[n]}" for n in FILTERS if more[n] > 0))
+    text = f"no host fits {request.name}: {'; '.join(listed) or 'there are no hosts'}"
+    return f"{text}. The largest that would fit: {room_text(fits[0][1])} (on {fits[0][0]})" if fits else text
 
 
 def _enabled(_request: InstanceRequest, usage: HostUsage, _members: Members) -> str | None:

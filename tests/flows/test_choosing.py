@@ -13,15 +13,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.place import settle
 from slipway.drivers.registry import Drivers
 from slipway.errors import NoValidHost
+from slipway.flows import choosing, scheduler
 from slipway.flows.choosing import choose
 from slipway.model.request import Flavor, Host, Image, InstanceRequest, Place, ServerGroup
 from slipway.settings import Settings
 from slipway.states import hosts, schema
+from slipway.states.hosts import HostUsage
 from slipway.states.store import Store
 from tests.postgresql import PostgreSQL, missing
 
@@ -91,8 +94,8 @@ def naive(
 class World:
     """Hosts of all kinds, some of them alike, with instances on them."""
 
-    def __init__(self, store: Store, state: Path, rng: random.Random) -> None:
-        self.store, self.rng = store, rng
+    def __init__(self, store: Store, state: Path, rng: random.Random, *, elsewhere: float = 0.1) -> None:
+        self.store, self.rng, self.elsewhere = store, rng, elsewhere
         self.drivers = Drivers(EmbeddedNetwork(store, Settings()), state)
         self.members: dict[str, list[str]] = {}
         self.pins: dict[str, set[int]] = {}
@@ -122,7 +125,7 @@ class World:
             memory_ratio=rng.choice((1.0, 1.5)),
             labels=tuple((key, rng.choice(("a", "b"))) for key in ("gpu", "disk") if rng.random() < 0.5),
         )
-        hosts.save(tx, host, ELSEWHERE if rng.random() < 0.1 else here)
+        hosts.save(tx, host, ELSEWHERE if rng.random() < self.elsewhere else here)
         if rng.random() < 0.1:
             hosts.disable(tx, name, "broken fan")
         limits = int(host.vcpus * host.cpu_ratio), int(host.memory * host.memory_ratio), host.disk
@@ -184,3 +187,37 @@ def test_the_database_chooses_as_a_look_at_all_hosts_does(store: Store, tmp_path
         fitted += sum(world.check(rng.choice((1, 3, 3, 20))) for _ in range(40))
     # Not all of them by saying that nothing fits.
     assert 500 < fitted < 1500
+
+
+def test_the_database_says_why_nothing_fits_as_a_look_at_all_hosts_does(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(20260102)
+    seen = set()
+    monkeypatch.setattr(choosing, "_MANY", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(choosing, "usages", None)  # so that all hosts cannot be read
+        for _ in range(30):
+            world = World(store, tmp_path, rng, elsewhere=0)
+            for _ in range(20):
+                request = world.request()
+                flavor = replace(request.flavor, memory=rng.choice((1, 3, 5000)) * GIB, pin_cpus=())
+                request = replace(request, flavor=flavor, group=None)
+                with store.read() as tx:
+                    every = hosts.usages(tx)
+                expected = nothing_fits(request, every)
+                # Of few hosts all are told, by name.
+                if expected and len(every) > scheduler.MOST_NAMED:
+                    with pytest.raises(NoValidHost) as found:
+                        choose(request, store, world.drivers, besides="new", most=3)
+                    assert str(found.value) == expected
+                    seen.add(expected)
+    assert len(seen) > 40
+
+
+def nothing_fits(request: InstanceRequest, every: Sequence[HostUsage]) -> str:
+    try:
+        scheduler.select(request, every, {})
+    except NoValidHost as error:
+        return str(error)
+    return ""
