@@ -420,7 +420,8 @@ class Orchestrator:
         workflow = self._check_file(plan.file)
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
-        return Carrier(self._builder, self._tools, self._repair, workflow, on_event, stopping, executor).carry_out(plan)
+        carrier = Carrier(self._builder, self._tools, lambda: self._repair, workflow, on_event, stopping, executor)
+        return carrier.carry_out(plan)
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Write a plan to a private file, sealed for this record: `load_plan` and `slipway run` take it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +15,6 @@ from slipway.model.record import Event
 from slipway.operations.batch import GONE, Ended, Status, run_in_order
 from slipway.operations.follow import follow
 from slipway.operations.lifecycle import Builder
-from slipway.operations.repair import Outcome, Repair, Selection
 from slipway.runfile.entries import InstanceEntry
 from slipway.stacks.apply import bring_about
 from slipway.stacks.changes import Changes, RunResult
@@ -24,6 +24,9 @@ from slipway.stacks.takeback import prune
 from slipway.stacks.words import kept_lines
 from slipway.states.stacks import Kind
 
+if TYPE_CHECKING:
+    from slipway.operations.repair import Repair
+
 _INSTANCE = "instance"
 
 
@@ -32,7 +35,7 @@ class Carrier(Struct, frozen=True):
 
     builder: Builder
     tools: Tools
-    repair: Repair
+    repair: Callable[[], Repair]
     workflow: str
     notify: Callable[[Event], None]
     stopping: Callable[[], bool]
@@ -91,10 +94,16 @@ class Carrier(Struct, frozen=True):
         """Have instances be as they are on record; gives which are, and what is not, a line each."""
         mended: list[str] = []
         unmended: list[str] = []
-        for change in plan.changes:
-            if change.how is not How.MEND or not change.real or change.id is None or self.stopping():
+        broken = [one for one in plan.changes if one.how is How.MEND and one.real]
+        if not broken:
+            return mended, unmended
+        # What mends is loaded where there is something to be mended: most runs find nothing.
+        from slipway.operations.repair import Outcome, Selection
+
+        for change in broken:
+            if change.id is None or self.stopping():
                 continue
-            done = self.repair.mend(
+            done = self.repair().mend(
                 Selection(instance_id=change.id),
                 losing=bool(change.lost),
                 notify=self.notify,
