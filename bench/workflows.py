@@ -28,6 +28,8 @@ LINEAR = (10, 100, 1_000, 10_000)
 MANY = 10_000
 MOST = {"TaskFlow, memory": 1_000, "TaskFlow, SQLite": 100, "Prefect": 100}
 """With more steps a peer takes many minutes: each step costs it more the more there are."""
+UNABLE = (("TaskFlow, SQLite", "beside"), ("Prefect", "beside"))
+"""With so many threads the one ends with "database is locked", and the other's server does not start in time."""
 SIDE_BY_SIDE = 64
 ABOUT = {
     "linear": "one step after the other; its result is on record before the next one begins",
@@ -79,7 +81,7 @@ def _entries(shape: str, most: int, python: str | None) -> Iterator[tuple[int, s
     for size in sorted({min(size, most) for size in sizes}):
         yield size, SLIPWAY
         if python is not None and shape != "linear-acting":
-            yield from ((size, who) for who in PEERS if size <= MOST.get(who, MANY))
+            yield from ((size, who) for who in PEERS if size <= MOST.get(who, MANY) and (who, shape) not in UNABLE)
 
 
 def _measure(who: str, shape: str, size: int, parent: Path, python: str | None) -> dict[str, float] | None:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -39,6 +39,27 @@ _log = logging.getLogger(__name__)
 _ABOUT = sa.select(meta.c.schema_version, meta.c.installation)
 
 
+class _Turn:
+    """Has the threads that write take turns: SQLite lets one of them write, and the others sleep ever longer, in no
+    order.
+
+    It is a courtesy and no promise. Who has waited for too long leaves it to the database to say what is wrong; so does
+    a process that was forked while somebody had the turn.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._taken = threading.local()
+
+    def __enter__(self) -> None:
+        taken: list[bool] = self._taken.__dict__.setdefault("taken", [])
+        taken.append(self._lock.acquire(timeout=BUSY_TIMEOUT))
+
+    def __exit__(self, *_error: object) -> None:
+        if self._taken.taken.pop():
+            self._lock.release()
+
+
 class Store:
     """A database of Slipway's, made on first use unless it must be there.
 
@@ -63,6 +84,7 @@ class Store:
         parsed = parsed_url(url)
         self._shown = masked_url(parsed.render_as_string())
         self._path = sqlitefile.path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
+        self._turn: AbstractContextManager[None] = _Turn() if self._path else nullcontext()
         self._may_write = True
         self._unscrubbed = False
         if self._path is not None:
@@ -156,7 +178,7 @@ class Store:
         """
         if not self._may_write:
             raise errors.DatabaseReadOnly(f"{self._shown}: it may not be written: {self._why_not()}; {_LOOK}")
-        with self._translated(), self._connection() as tx:
+        with self._translated(), self._turn, self._connection() as tx:
             tx.info["reading"], tx.info["looking"] = False, False
             calls: list[Callable[[], None]] = []
             tx.info["after_commit"], tx.info["savepoints"] = calls, count(1)

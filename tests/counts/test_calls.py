@@ -14,7 +14,7 @@ import slipway
 from slipway.runfile import loads
 from tests.counts.conftest import RUN_FILE
 
-MOST = {"call": 8_350, "c_call": 4_150}
+MOST = {"call": 8_150, "c_call": 4_020}
 """Calls of Python functions, and of those in C; with TaskFlow's own engine they were 21,000 and 9,600."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from functools import cache
 from itertools import pairwise
 
 from taskflow import task as taskflow_task
@@ -31,10 +32,15 @@ class StepTask(taskflow_task.Task):  # type: ignore[misc]
         return made
 
 
+@cache
+def _model() -> StepTask:
+    return StepTask("step", auto_extract=False)
+
+
 def flow_of(execution: Execution, executor: Executor | None) -> Flow:
     """The steps, linked as they need each other; without an executor one after the other, in the file's order."""
     definition = execution.definition
-    model = StepTask("step", auto_extract=False)
+    model = _model()
     tasks = {step.id: model.of(Step(execution, step, executor=executor), step.id) for step in definition.steps}
     flow = Flow(definition.name).add(*tasks.values())
     if executor is None:
