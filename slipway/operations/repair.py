@@ -18,7 +18,6 @@ from slipway.operations.hosts import check_here
 from slipway.operations.lifecycle import Builder, Listener
 from slipway.operations.mends import Mend, mends
 from slipway.operations.orphans import ADOPTED, owners, remove_orphan
-from slipway.operations.power import change_power
 from slipway.states import codec, effects, hosts, instances, quotas
 from slipway.states.history import history_of
 from slipway.states.machines import Move, State, VmState
@@ -195,6 +194,9 @@ class Repair:
         if last.event == Move.DELETE_FAILED:
             rested = self._builder.delete(instance_id, None, notify)
         else:
+            # Loaded where something is mended: each run looks whether anything is to be.
+            from slipway.operations.power import change_power
+
             mend = partial(change_power, findings=tuple(findings))
             rested = self._builder.repair(instance_id, mend, notify, stopping)
         if rested.fault is not None and rested.vm_state != VmState.DELETED:

@@ -99,3 +99,15 @@ def make_site(tmp_path: Path) -> Callable[..., Site]:
         return site
 
     return make
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many differences were provoked, found and mended: three numbers that are equal."""
+    tested = [r for reports in terminalreporter.stats.values() for r in reports if isinstance(r, pytest.TestReport)]
+    noted = [one for report in tested if report.when == "call" for one in report.user_properties]
+    counted = [value for name, value in noted if name == "damages" and isinstance(value, tuple | list)]
+    if counted:
+        provoked, found, mended = (sum(numbers) for numbers in zip(*counted, strict=True))
+        terminalreporter.write_line(
+            f"Differences in {len(counted)} damages: {provoked} provoked, {found} found, {mended} mended"
+        )
