@@ -77,28 +77,32 @@ class _Record(Struct, frozen=True):
     """The ids of instances at which somebody was who is gone."""
 
 
-def audit(tools: Tools) -> tuple[Finding, ...]:
+def audit(tools: Tools, *, of: Collection[str] | None = None) -> tuple[Finding, ...]:
     """All differences. Of instances that are worked on, or were while the drivers were asked, nothing is said.
 
-    Safe at any time: it changes nothing.
+    `of`: only those of the instances with these ids, for which their hosts alone are asked; servers of DHCP, which
+    belong to no single one, are left out then. Safe at any time: it changes nothing.
     """
     store, drivers = tools.store, tools.drivers
-    before = _read(tools)
-    held, unheard = ask_all(
-        before.instances, [usage.host for usage in before.usages], drivers, seconds=tools.settings.step_timeout
-    )
+    before = _read(tools, of=of)
+    known, seconds = [usage.host for usage in before.usages], tools.settings.step_timeout
+    held, unheard = ask_all(before.instances, known, drivers, seconds=seconds, alone=of is not None)
     silent = [*_of_damaged_hosts(before), *map(_unreachable, unheard)]
-    told = set(outdated(store, drivers))
-    after = _read(tools)
+    told = set(outdated(store, drivers, of=of))
+    after = _read(tools, of=of)
     moving = _moving(before, after)
     expected_before, damaged_before = _expected(before)
     expected, damaged_after = _expected(after)
     damaged = dict.fromkeys([*damaged_before, *damaged_after])
     unasked = {(finding.kind, finding.host) for finding in (*silent, *damaged)}
+    if of is not None:
+        unasked.add((_SERVER, None))
     findings = [*silent, *damaged, *_stuck(after), *_counters(after), *_quotas(after), *_unfinished(before, after)]
     findings += _effects(after, expected_before, expected, held, unasked, drivers, moving)
     findings += _outdated(expected, held, told, moving)
     findings += _claims(after, moving)
+    if of is not None:
+        findings = [one for one in findings if one.instance_id in of or one.difference is Difference.UNREACHABLE]
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
 
 
@@ -119,16 +123,21 @@ def unrecorded(tools: Tools, known: Sequence[Host]) -> tuple[Finding, ...]:
 _LOOK = 10.0
 """Seconds that a host may take to be looked at before each run."""
 
+_SERVER = "dhcp-port"
 _MACHINES = ("domain", "definition", "disk", "seed")
 
 
-def _read(tools: Tools, kinds: Sequence[str] | None = None) -> _Record:
+def _read(tools: Tools, kinds: Sequence[str] | None = None, of: Collection[str] | None = None) -> _Record:
     with tools.store.read() as tx:
-        known = {instance.id: instance for instance in instances.listed(tx)}
-        standing, usages, claims = effects.standing(tx, kinds=kinds), hosts.usages(tx), hosts.all_claims(tx)
+        listed = instances.listed(tx) if of is None else instances.those(tx, of)
+        known = {instance.id: instance for instance in listed}
+        standing, claims = effects.standing(tx, kinds=kinds, of=of), hosts.all_claims(tx, of=of)
+        places = None if of is None else {effect.host for effect in standing if effect.host}
+        usages = hosts.usages(tx, names=places)
         busy = (instance for instance in known.values() if not State(instance.vm_state, instance.task_state).at_rest)
         left = {i.id for i in busy if may_be_taken(tx, i, tools) and not _just_marked(tx, i, tools)}
-        return _Record(known, standing, usages, claims, hosts.damaged(tx), quotas.differing(tx), left)
+        counted = quotas.differing(tx) if of is None else ()
+        return _Record(known, standing, usages, claims, hosts.damaged(tx), counted, left)
 
 
 def _just_marked(tx: Transaction, instance: Instance, tools: Tools) -> bool:

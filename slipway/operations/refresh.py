@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from typing import ClassVar, Protocol, TypeAlias
@@ -69,12 +69,12 @@ def refresh(store: Store, drivers: Drivers) -> tuple[Behind, ...]:
     return tuple(behind)
 
 
-def outdated(store: Store, drivers: Drivers) -> Iterator[tuple[str, str, str]]:
+def outdated(store: Store, drivers: Drivers, *, of: Collection[str] | None = None) -> Iterator[tuple[str, str, str]]:
     """What is there and not as the network says now: the kind, the host, the port's id or the tap. Changes nothing.
 
-    Of what cannot be asked nothing is said.
+    `of`: only for the instances with these ids. Of what cannot be asked nothing is said.
     """
-    for follower in _followers(store, drivers, []):
+    for follower in _followers(store, drivers, [], of=of):
         try:
             for port_id in follower.outdated():
                 yield follower.kind, follower.host, port_id
@@ -163,13 +163,15 @@ class _Follower(Protocol):
         """Of which it says something else: the tap, or the ports."""
 
 
-def _followers(store: Store, drivers: Drivers, behind: list[Behind]) -> Iterator[_Follower]:
+def _followers(
+    store: Store, drivers: Drivers, behind: list[Behind], *, of: Collection[str] | None = None
+) -> Iterator[_Follower]:
     """All that there are; a host with some and without a driver is put among those that are `behind`."""
     # Where there is no wiring, a change costs no look at what may be very many effects.
     if not (wired := may_be_wired(store, drivers)):
         return
     with store.read() as tx:
-        standing = effects.standing(tx, kinds=(Plug.kind, FilterPort.kind, ServeDhcp.kind))
+        standing = effects.standing(tx, kinds=(Plug.kind, FilterPort.kind, ServeDhcp.kind), of=of)
     done = [effect for effect in standing if effect.state is EffectState.DONE]
     home_of: _HomeOf = cache(partial(drivers.network.show_network, ADMIN))
     for host in wired:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -24,6 +24,8 @@ from slipway.texts import named
 
 _PAGE = 1000
 """Ports that are asked for at once."""
+_FEW = 100
+"""For how many instances ports are asked for one by one, rather than all that there are."""
 
 
 class Thing(Struct, frozen=True):
@@ -116,22 +118,23 @@ def missing_disks(instance_id: str, done: Sequence[Effect], disk: DiskDriver) ->
 
 
 def ask_all(
-    instances: Container[str],
+    instances: Collection[str],
     known: Sequence[Host],
     drivers: Drivers,
     *,
     seconds: float,
     only: Container[str] | None = None,
+    alone: bool = False,
 ) -> tuple[dict[Thing, Held], list[Silence]]:
     """What every driver holds, each with its state or what is wrong with it, and who could not be asked.
 
     `instances`: the ids of those on record. `seconds`: for the answers of a host together. `only`: the kinds that are
-    asked for. Raises a `StoreError`.
+    asked for. `alone`: of ports only those of these instances. Raises a `StoreError`.
     """
     things: dict[Thing, Held] = {}
     silent: list[Silence] = []
     until: dict[str | None, float] = {}
-    for kinds, host, answer in _questions(instances, known, drivers):
+    for kinds, host, answer in _questions(instances, known, drivers, alone=alone):
         if only is not None and not any(kind in only for kind in kinds):
             continue
         now = time.monotonic()
@@ -146,17 +149,18 @@ def ask_all(
 
 
 def _questions(
-    instances: Container[str], known: Sequence[Host], drivers: Drivers
+    instances: Collection[str], known: Sequence[Host], drivers: Drivers, *, alone: bool
 ) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[Thing, Held]]]]:
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
-    yield ("port", "binding", "dhcp-port"), None, _ports(instances, drivers)
+    yield ("port", "binding", "dhcp-port"), None, _ports(instances, drivers, alone=alone)
     for host in known:
         for kind, answer in ON_HOSTS:
             yield (kind,), host.name, answer(host, drivers)
 
 
-def _ports(instances: Container[str], drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
-    for port in _all_ports(drivers):
+def _ports(instances: Collection[str], drivers: Drivers, *, alone: bool) -> Iterator[tuple[Thing, Held]]:
+    few = alone and len(instances) <= _FEW
+    for port in _ports_of(instances, drivers) if few else _all_ports(drivers):
         # One that was brought along bears no tag, but the id of an instance of ours while that has it.
         if not drivers.network.is_ours(port) and port.device_id not in instances:
             continue
@@ -180,6 +184,11 @@ def _is_id(text: str) -> bool:
         return str(UUID(text)) == text
     except ValueError:
         return False
+
+
+def _ports_of(instances: Collection[str], drivers: Drivers) -> Iterator[Port]:
+    for instance_id in instances:
+        yield from drivers.network.list_ports(ADMIN, device_id=instance_id)
 
 
 def _all_ports(drivers: Drivers) -> Iterator[Port]:

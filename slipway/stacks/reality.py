@@ -31,7 +31,7 @@ def look(instances: Collection[Instance], tools: Tools) -> Reality:
     ids, places = {one.id for one in instances}, {one.host for one in instances} | {None}
     found: dict[str, tuple[Finding, ...]] = {}
     silent: dict[str, str] = {}
-    for finding in audit(tools):
+    for finding in audit(tools, of=ids):
         if finding.difference is Difference.UNREACHABLE and finding.host in places:
             silent.setdefault(finding.host or NETWORK_SERVICE, finding.detail)
         elif finding.instance_id is not None and finding.instance_id in ids:

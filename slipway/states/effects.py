@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -141,12 +141,18 @@ def forget_standing(tx: Transaction, owner_id: str) -> None:
     tx.execute(sa.delete(effects).where(_OWN, effects.c.state != EffectState.UNDONE), {"id": owner_id})
 
 
-def standing(tx: Transaction, *, kinds: Sequence[str] | None = None) -> Sequence[Effect]:
+def standing(
+    tx: Transaction, *, kinds: Sequence[str] | None = None, of: Collection[str] | None = None
+) -> Sequence[Effect]:
     """Every effect that is not undone, of every instance that is not deleted: what ought to be there, or may be.
 
-    `kinds`: only those of these kinds.
+    `kinds`: only those of these kinds. `of`: only those of the instances with these ids, whose rows alone are read.
     """
-    query = sa.select(effects).join(instances, instances.c.id == effects.c.instance_id)
+    own = effects.c.instance_id == instances.c.id
+    if of is not None:
+        keys = effects.c.key.between(instances.c.id.concat("/"), instances.c.id.concat("0"))
+        own = sa.and_(instances.c.id.in_(of), keys)
+    query = sa.select(effects).select_from(instances.join(effects, own))
     alive = query.where(effects.c.state != EffectState.UNDONE, instances.c.vm_state != machines.VmState.DELETED)
     wanted = alive if kinds is None else alive.where(effects.c.kind.in_(kinds))
     return [_effect(row) for row in tx.execute(wanted)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -169,9 +169,10 @@ def damaged(tx: Transaction) -> Mapping[str, str]:
     return {name: str(found) for name, found in read.items() if isinstance(found, errors.RecordDamaged)}
 
 
-def usages(tx: Transaction) -> Sequence[HostUsage]:
-    """All hosts with their counters, by name, but those that are `damaged`: nothing can be built on these."""
-    return read_usages(tx.execute(_LIST))
+def usages(tx: Transaction, *, names: Collection[str] | None = None) -> Sequence[HostUsage]:
+    """All hosts, or those of these names, with their counters, by name, but those that are `damaged`: nothing can be
+    built on these."""
+    return read_usages(tx.execute(_LIST if names is None else _LIST.where(hosts.c.name.in_(names))))
 
 
 def usage(tx: Transaction, name: str) -> HostUsage:
@@ -302,9 +303,10 @@ def claim_of(tx: Transaction, instance_id: str) -> Claim | None:
     return _claim(row) if row else None
 
 
-def all_claims(tx: Transaction) -> Sequence[Claim]:
-    """Every claim on record."""
-    return [_claim(row) for row in tx.execute(sa.select(claims))]
+def all_claims(tx: Transaction, *, of: Collection[str] | None = None) -> Sequence[Claim]:
+    """Every claim on record, or those of the instances with these ids."""
+    query = sa.select(claims) if of is None else sa.select(claims).where(claims.c.instance_id.in_(of))
+    return [_claim(row) for row in tx.execute(query)]
 
 
 def _claim(row: Any) -> Claim:

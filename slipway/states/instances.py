@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -150,6 +150,12 @@ def find_of_then(tx: Transaction, name: str, project: str, then: datetime) -> In
         if row := tx.execute(known.where(column == name).order_by(newest).limit(1)).one_or_none():
             return instance_of(row)
     return None
+
+
+def those(tx: Transaction, ids: Collection[str]) -> Sequence[Instance]:
+    """The instances with these ids that are not deleted."""
+    query = sa.select(*COLUMNS).where(instances.c.id.in_(ids), instances.c.vm_state != machines.VmState.DELETED)
+    return [instance_of(row) for row in tx.execute(query)]
 
 
 def listed(tx: Transaction, *, project: str | None = None) -> Sequence[Instance]:

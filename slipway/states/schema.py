@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from slipway.model.request import DEFAULT_ZONE
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -162,6 +162,7 @@ partial_index(
 sa.Index("instances_idempotency", instances.c.project, instances.c.idempotency_key, unique=True)
 # By id, which a change from phase to phase leaves alone.
 partial_index("instances_busy", instances.c.id, where=instances.c.task_state.is_not(None))
+partial_index("instances_stack", instances.c.project, instances.c.stack, where=instances.c.stack.is_not(None))
 partial_index(
     "instances_group",
     *(instances.c.project, instances.c.group_name),

@@ -25,7 +25,7 @@ from slipway.states import stacks
 from slipway.states.stacks import Kind
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
-from tests.older import forget_runs
+from tests import older
 
 HOST = "vcpus: 8, memory: 16GiB, disk: 100GiB"
 FILE = """
@@ -305,36 +305,25 @@ def test_a_mark_is_no_other_stacks_nor_installations(tmp_path: Path) -> None:
         assert kept == ("network net: it stays, for no stack made it",)
 
 
+OLDER = """
+schema: 1
+flavors: {small: {vcpus: 1, memory: 64MiB, disk: 1GiB}}
+images: {tiny: {path: ./tiny.qcow2, format: qcow2}}
+instances: {active: {flavor: small, image: tiny}}
+"""
+
+
 # --- older records ------------------------------------------------------------------------------------------------
 
 
 def test_a_record_without_stacks_is_brought_up_to_date(tmp_path: Path) -> None:
-    with Orchestrator(tmp_path, project="p") as slipway:
-        slipway.run(file())
-    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
-        wanted = schema(db)
-    forget_runs(tmp_path / "slipway.db")
-    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
-        db.executescript(
-            "ALTER TABLE instances DROP COLUMN stack; DROP TABLE stack_members; ALTER TABLE hosts DROP COLUMN place; "
-            "UPDATE meta SET schema_version = 1"
-        )
-    with Orchestrator(tmp_path, project="p") as slipway:
-        assert slipway.show("web").instance.stack is None
-        changes = slipway.destroy(file())[1]
-        assert "instance web: it stays, for no stack made it" in changes.kept
+    state = older.put("schema1", tmp_path)
+    mine = loads(OLDER, "mine.yaml")
+    with Orchestrator(state) as slipway:
+        assert slipway.show("active").instance.stack is None
+        changes = slipway.destroy(mine)[1]
+        assert "instance active: it stays, for no stack made it" in changes.kept
         assert changes.removed == ()
-        slipway.run(file("new", networks="{}", hosts="{}", groups="{}", instances="{db: {flavor: s, image: i}}"))
-        assert slipway.show("db").instance.stack == "new"
-    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
-        assert schema(db) == wanted
-
-
-def schema(db: sqlite3.Connection) -> Any:
-    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'index')")]
-    return {
-        name: sorted(column[1:] for column in db.execute(f"PRAGMA table_info('{name}')")) for name in sorted(tables)
-    }, db.execute("SELECT schema_version FROM meta").fetchone()
 
 
 def test_stacks_of_two_projects_with_one_name_are_two() -> None:

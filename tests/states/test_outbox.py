@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from slipway import Orchestrator, RecordedEvent, errors
+from slipway.model.record import Event
 from slipway.runfile import loads
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
@@ -72,12 +73,16 @@ def test_a_failure_is_told_with_its_step_and_what_is_undone(tmp_path: Path) -> N
 
 
 def test_what_is_tried_again_is_told(tmp_path: Path) -> None:
-    faults = Faults(
-        Fault("list_networks", Mode.ERROR, nth=1, last=2, raises=lambda: errors.TransientNetworkError("injected"))
-    )
+    twice = Fault("list_networks", Mode.ERROR, last=1, raises=lambda: errors.TransientNetworkError("injected"))
+    faults = Faults()
     file = loads(FILE.format(simulate=""), "events.yaml")
+
+    def fail(event: Event) -> None:
+        if (event.type, event.step) == ("step.start", "network"):
+            faults.arm(twice)
+
     with Orchestrator(tmp_path, settings=file.settings, drivers=faults.drivers, sleep=lambda _seconds: None) as slipway:
-        slipway.run(file)
+        slipway.run(file, on_event=fail)
         again = [(e.step, e.slot, e.detail) for e in slipway.events() if e.type == "step.retry"]
     assert again == [("network", 0, f"again in {seconds} s: TransientNetworkError: injected") for seconds in (1, 2)]
 

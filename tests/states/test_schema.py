@@ -12,6 +12,7 @@ PARTIAL = {
     "instances_name",
     "instances_busy",
     "instances_group",
+    "instances_stack",
     "networks_segment",
     "security_groups_default",
     "runs_unfinished",

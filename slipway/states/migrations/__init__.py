@@ -18,6 +18,7 @@ _CHANGES: Mapping[int, str] = {
     7: "slipway.states.migrations.v7_instance_runs",
     8: "slipway.states.migrations.v8_scheduling",
     9: "slipway.states.migrations.v9_quotas",
+    10: "slipway.states.migrations.v10_stacks",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 
