@@ -1,48 +1,32 @@
-"""Records made older again, for what earlier versions did not know."""
+"""Records of earlier versions, with instances in every state, as those left them when they were killed."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-import sqlalchemy as sa
+from slipway.states.worker import this_worker
 
-from slipway.states.migrations.operations import operations
-
-
-def forget_runs(path: Path) -> None:
-    """Have the record as it was before runs (schema 3), events (5), what hosts are chosen by (8) and quotas (9)."""
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.begin() as tx:
-        for statement in (*_NO_QUOTAS, *_NO_SCHEDULING, *_NO_EVENTS):
-            tx.execute(sa.text(statement))
-        with operations(tx).batch_alter_table("effects") as effects:
-            effects.drop_column("run_id")
-        tx.execute(sa.text("DROP TABLE runs"))
-        tx.execute(sa.text("DROP TABLE workflow_texts"))
-        tx.execute(sa.text("UPDATE meta SET schema_version = 3"))
-    engine.dispose()
+RECORDS = Path(__file__).parent / "states" / "records"
 
 
-_NO_QUOTAS = (
-    "DROP INDEX instances_listed",
-    "DROP TABLE instance_quotas",
-    *(f"ALTER TABLE instances DROP COLUMN {name}" for name in ("vcpus", "memory", "disk")),
-)
-_NO_SCHEDULING = (
-    "DROP INDEX hosts_by_weight",
-    "DROP TABLE host_labels",
-    "DROP TABLE pinned_cpus",
-    *(f"ALTER TABLE hosts DROP COLUMN {name}" for name in ("zone", "vcpus", "disabled")),
-)
-_NO_EVENTS = (
-    "DROP TRIGGER effects_inserted",
-    "DROP TRIGGER effects_updated",
-    "DROP TRIGGER instances_moved",
-    *(f"ALTER TABLE instances DROP COLUMN {name}" for name in ("move", "moved_at", "detail", "run_id")),
-    """CREATE TABLE history (
-        seq INTEGER PRIMARY KEY, instance_id VARCHAR NOT NULL, at BIGINT NOT NULL, event VARCHAR NOT NULL,
-        vm_state VARCHAR NOT NULL, task_state VARCHAR, detail VARCHAR DEFAULT '' NOT NULL)""",
-    """INSERT INTO history SELECT seq, instance_id, at, substr(type, 10), substr(state, 1, instr(state, '/') - 1),
-        nullif(substr(state, instr(state, '/') + 1), '-'), detail FROM events WHERE type LIKE 'instance.%'""",
-    "DROP TABLE events",
-)
+def put(record: str, directory: Path) -> Path:
+    """A state directory as the version of that record (`schema3`: of that schema) left it."""
+    state = directory / "state"
+    state.mkdir()
+    places = {"@STATE@": str(state), "@DIR@": str(directory), "@MACHINE@": this_worker().machine}
+    places |= {f"{name[:-1]}HEX@": text.encode().hex().upper() for name, text in places.items()}
+
+    def placed(text: str) -> str:
+        for name, value in places.items():
+            text = text.replace(name, value)
+        return text
+
+    for name, text in json.loads(placed((RECORDS / f"{record}.world.json").read_text())).items():
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).write_text(text)
+    with closing(sqlite3.connect(state / "slipway.db")) as db:
+        db.executescript(placed((RECORDS / f"{record}.sql").read_text()))
+    return state

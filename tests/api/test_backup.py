@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from slipway.runfile import RunFile, loads
 from slipway.states.schema import SCHEMA_VERSION
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
-from tests.older import forget_runs
+from tests import older
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILE = """
@@ -309,13 +310,12 @@ def test_another_installations_record_is_put_back_on_purpose_only(state: Path, t
         assert slipway.list() == []
 
 
-def test_an_older_schema_is_put_back_and_brought_up_to_date(state: Path, tmp_path: Path) -> None:
-    forget_runs(tmp_path / "one.db")
-    sql(tmp_path / "one.db", "ALTER TABLE hosts DROP COLUMN place")
-    sql(tmp_path / "one.db", "UPDATE meta SET schema_version = 2")
-    put_back(tmp_path / "one.db", url_of(state), now=NOW)
+def test_an_older_schema_is_put_back_and_brought_up_to_date(tmp_path: Path) -> None:
+    state = older.put("schema3", tmp_path)
+    copy = shutil.copy(state / "slipway.db", tmp_path / "old.db")
+    put_back(copy, url_of(state), now=NOW)
     with Orchestrator(state) as slipway:
-        assert slipway.stop("one").vm_state == "STOPPED"
+        assert slipway.stop("active").vm_state == "STOPPED"
 
 
 # --- the commands -------------------------------------------------------------------------------------------------

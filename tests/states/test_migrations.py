@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -17,32 +16,16 @@ import pytest
 
 from slipway.orchestrator import Orchestrator
 from slipway.states.schema import SCHEMA_VERSION
-from slipway.states.worker import this_worker
+from tests import older
 from tests.told import wrong_runs
 
-RECORDS = Path(__file__).parent / "records"
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["schema1", "schema3", "schema6"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A state directory as that version left it."""
-    made = tmp_path / "state"
-    made.mkdir()
-    places = {"@STATE@": str(made), "@DIR@": str(tmp_path), "@MACHINE@": this_worker().machine}
-    places |= {f"{name[:-1]}HEX@": text.encode().hex().upper() for name, text in places.items()}
-
-    def placed(text: str) -> str:
-        for name, value in places.items():
-            text = text.replace(name, value)
-        return text
-
-    for name, text in json.loads(placed((RECORDS / f"{request.param}.world.json").read_text())).items():
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_text(text)
-    with closing(sqlite3.connect(made / "slipway.db")) as db:
-        db.executescript(placed((RECORDS / f"{request.param}.sql").read_text()))
-    return made
+    return older.put(request.param, tmp_path)
 
 
 def tables(path: Path) -> Mapping[str, Sequence[Any]]:
