@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -312,7 +311,7 @@ def test_another_installations_record_is_put_back_on_purpose_only(state: Path, t
 
 def test_an_older_schema_is_put_back_and_brought_up_to_date(tmp_path: Path) -> None:
     state = older.put("schema3", tmp_path)
-    copy = shutil.copy(state / "slipway.db", tmp_path / "old.db")
+    copy = (state / "slipway.db").rename(tmp_path / "old.db")
     put_back(copy, url_of(state), now=NOW)
     with Orchestrator(state) as slipway:
         assert slipway.stop("active").vm_state == "STOPPED"
