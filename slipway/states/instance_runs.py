@@ -12,11 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
+from sqlalchemy.exc import IntegrityError
 
 from slipway.model.record import EffectState
 from slipway.states.machines import Move
 from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
-from slipway.states.schema import OWN_TEXT, effects, instances, runs
+from slipway.states.schema import OWN_TEXT, effects, instances, runs, workflow_texts
 from slipway.states.store import Transaction
 
 _STATES: Mapping[Move, tuple[RunMove, ...]] = {
@@ -53,23 +54,34 @@ class Begun(Struct, frozen=True):
 
 def begin(tx: Transaction, instance_id: str, project: str, run: Begun, at: datetime) -> None:
     """Put a run of an instance on record that has no other one under way."""
-    tx.execute(
-        _BEGIN,
-        {
-            "id": run.id,
-            "instance_id": instance_id,
-            "workflow": run.workflow,
-            "name": run.name,
-            "digest": run.digest,
-            "project": project,
-            "state": INITIAL.value,
-            "generation": 0,
-            "attempt": 1,
-            "inputs": b"{}",
-            "asked_by": run.asked_by,
-            "created_at": at,
-        },
-    )
+    row = {
+        "id": run.id,
+        "instance_id": instance_id,
+        "workflow": run.workflow,
+        "name": run.name,
+        "digest": run.digest,
+        "project": project,
+        "state": INITIAL.value,
+        "generation": 0,
+        "attempt": 1,
+        "inputs": b"{}",
+        "asked_by": run.asked_by,
+        "created_at": at,
+    }
+    try:
+        tx.execute(_BEGIN, row)
+    except IntegrityError:
+        # Somebody has damaged what it stands on, which must not keep the instance from being stopped or deleted.
+        _put_right(tx, instance_id, at)
+        tx.execute(_BEGIN, row)
+
+
+def _put_right(tx: Transaction, instance_id: str, at: datetime) -> None:
+    """Have the row that stands for our own texts, and no run under way of an instance that was at rest."""
+    if tx.scalar(sa.select(workflow_texts.c.digest).where(workflow_texts.c.digest == OWN_TEXT)) is None:
+        tx.execute(workflow_texts.insert(), {"digest": OWN_TEXT, "texts": b"{}"})
+    left = runs.update().where(runs.c.instance_id == instance_id, runs.c.ended_at.is_(None))
+    tx.execute(left.values(state=TABLE.target(RunMove.SUPERSEDE, RunState.RUNNING).value, ended_at=at))
 
 
 def begin_again(tx: Transaction, run_id: str) -> None:
@@ -88,7 +100,7 @@ def follow(tx: Transaction, instance_id: str, move: Move, at: datetime, values: 
         written = {"b_instance": instance_id, "b_at": at}
         if "fault" in values:
             written["b_fault"] = values["fault"]
-        tx.execute(_statement(one, "fault" in values), written)
+        tx.execute(_statement(one, fault="fault" in values), written)
 
 
 def _moves(tx: Transaction, instance_id: str, move: Move, values: Mapping[str, Any]) -> tuple[RunMove, ...]:

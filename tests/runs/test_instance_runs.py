@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -201,3 +203,18 @@ def test_what_still_stands_is_not_taken_off_the_record(tmp_path: Path) -> None:
         slipway.delete("web")
         assert [run.name for run in slipway.runs.prune(older_than=0)] == ["build", "delete"]
         assert slipway.audit() == ()
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE runs SET ended_at = NULL, state = '?'", "UPDATE workflow_texts SET digest = '?'"]
+)
+def test_what_was_damaged_by_hand_keeps_nothing_from_being_done(tmp_path: Path, damage: str) -> None:
+    with opened(tmp_path) as slipway:
+        build(slipway)
+    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
+        db.execute(damage)
+        db.commit()
+    with opened(tmp_path) as slipway:
+        assert slipway.stop("web").vm_state == "STOPPED"
+        assert slipway.delete("web").vm_state == "DELETED"
+        assert [run.name for run in slipway.runs.list(unfinished=True)] == []
