@@ -307,6 +307,10 @@ class _Run:
         bench = self.bench
         bench.trace.write("drill", "again")
         bench.arm(*self.lasting)
+        if self._meanwhile:
+            # A run mends what others have done to its instances: after that there is nothing to do.
+            self._action()
+            before = look(bench.state)
         self._action()
         now = look(bench.state)
         if self.stage.scenario not in GOING and set(self.ends) == set(bench.names):
