@@ -200,6 +200,7 @@ class Finding(Struct):
     instance_id: str | None
     detail: str
     state: str | None
+    loose: bool
     instance: str | None
     next: tuple[str, ...]
 

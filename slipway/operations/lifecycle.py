@@ -26,7 +26,7 @@ from slipway.states import effects, instances, runs
 from slipway.states.held import take_over
 from slipway.states.instance_runs import Begun, begin
 from slipway.states.lease import Lease
-from slipway.states.machines import GOALS, Move, State, VmState, check_known, possible
+from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_known, possible
 from slipway.states.store import Transaction
 
 Listener = Callable[[Event], None]
@@ -194,6 +194,8 @@ class Builder:
             self.check_here(tx, instance)
             worker = self.lease()
             generation = take_over(tx, "instance", instance.id, instance.generation, worker=worker)
+            if generation is None:
+                return None
             taken = replace(instance, generation=generation, worker=worker)
         self._dropped.discard((instance.id, instance.generation))
         return taken
@@ -272,7 +274,9 @@ class Builder:
                 self.check_here(tx, found)
                 if GOALS.get(wish) != state and state.at_rest:
                     begun = self._begin(tx, found, wish)
-                    break
+                    if begun is not None:
+                        break
+                    continue
             if GOALS.get(wish) == state:
                 # So on record; what is so is what the hypervisor says.
                 settled = settle(self._tools, found.id, asked=True)
@@ -303,17 +307,25 @@ class Builder:
             if not _at_rest(found):
                 raise errors.InstanceBusy(f"instance {found.name} is not at rest: {who_is_at(found)}")
             begun = self._begin(tx, found, Move.REPAIR)
+        if begun is None:
+            raise errors.InstanceBusy(f"instance {found.name}: somebody else was at it first")
         return self.bring_to_rest(begun, notify, stopping, mend=mend)
 
-    def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance:
+    def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance | None:
+        """The instance as it is then, held by this process; None where somebody else has moved it since it was read.
+
+        Raises `UnexpectedState` where that may not be done to it.
+        """
         state = State(instance.vm_state, instance.task_state)
+        if not TABLE.may(wish, state):
+            text = f"instance {instance.name} is {state.vm_state}, where no {wish} is possible"
+            raise errors.UnexpectedState(f"{text}, but {' and '.join(possible(state))}")
         worker, run, at = self.lease(), self._run(wish.value), self._tools.clock()
         values = {"worker": worker, "run_id": run.id}
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)
-        except errors.UnexpectedState as error:
-            text = f"instance {instance.name} is {state.vm_state}, where no {wish} is possible"
-            raise errors.UnexpectedState(f"{text}, but {' and '.join(possible(state))}") from error
+        except (errors.UnexpectedState, errors.StaleWorker, errors.InstanceDeleting):
+            return None
         begin(tx, instance.id, instance.project, run, at)
         return replace(instance, vm_state=to.vm_state, task_state=to.task_state, worker=worker, run_id=run.id)
 

@@ -386,4 +386,7 @@ class Runs:
                 values = {**values, "fault": codec.encode(fault)}
             values, at = {**values, "waits_for": None}, self._tools.clock()
             detail = fault.message if fault is not None else ""
-            runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)
+            try:
+                runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)
+            except (errors.UnexpectedState, errors.StaleWorker, errors.RunCancelled) as error:
+                raise errors.RunRefused(f"run {run.id} waits for nobody's word any more: {error}") from error

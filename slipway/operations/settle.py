@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from slipway.drivers.deadline import within
-from slipway.errors import DomainNotFound, StoreError
+from slipway.errors import DomainNotFound, InstanceDeleting, StaleWorker, StoreError, UnexpectedState
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import PowerState
 from slipway.model.record import Instance
@@ -62,7 +62,11 @@ def _follow(
     with tools.store.write() as tx:
         if last_change(tx, instance.id) != change:
             return None
-        instances.advance(tx, instance.id, instance.generation, state, move, tools.clock(), detail=message)
+        try:
+            instances.advance(tx, instance.id, instance.generation, state, move, tools.clock(), detail=message)
+        except (UnexpectedState, StaleWorker, InstanceDeleting):
+            # Where the database lets two look at once somebody else was quicker.
+            return None
         if move is not Move.SUSPENDED:
             set_wired(tools, instance.id, move is not Move.HALTED, tx)
         return instances.get(tx, instance.id), message

@@ -45,7 +45,7 @@ def bring_about(plan: Plan, store: Store, drivers: Drivers) -> Changes:
 
 def _check(plan: Plan, changes: Sequence[Change]) -> None:
     """Refuse what is not in the plan. What somebody else has made meanwhile need not be made again."""
-    planned = {(one.kind, one.within, one.name): one for one in plan.changes}
+    planned = {(one.kind, one.within, one.name): one for one in plan.changes if not one.real}
     for change in changes:
         if change.how not in ACTS:
             continue

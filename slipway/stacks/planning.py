@@ -42,7 +42,10 @@ def make_plan(file: RunFile, wish: Wish, tools: Tools, definition: Callable[[], 
     store, driver = tools.store, tools.drivers.network
     with store.read() as tx:
         record = read_record(tx, file, tools)
-        known = installation.settings(tx)
+        try:
+            known, damaged = installation.settings(tx), False
+        except errors.RecordDamaged:
+            known, damaged = None, True
     # A network service elsewhere is not called while a transaction is open.
     with store.read() if driver.local else nullcontext() as shared:
         things = Comparison(file, driver, Ours(file.stack, store, driver, shared), shared)
@@ -63,14 +66,17 @@ def make_plan(file: RunFile, wish: Wish, tools: Tools, definition: Callable[[], 
         # A record that was made for this plan alone is nobody's.
         installation="" if store.is_new and known is None else store.installation,
         made_at=tools.clock(),
-        changes=(*_settings(known, tools.settings), *compared, *instances, *real, *left),
+        changes=(*_settings(known, tools.settings, damaged=damaged), *compared, *instances, *real, *left),
         unchanged=tuple(unchanged),
         seen=(*things.seen, *fates.seen, *built.seen, *_seen(reality, record)),
     )
 
 
-def _settings(known: Settings | None, used: Settings) -> Iterator[Change]:
-    """What holds from then on that held in another way."""
+def _settings(known: Settings | None, used: Settings, *, damaged: bool) -> Iterator[Change]:
+    """What holds from then on that held in another way, or that nobody can read."""
+    if damaged:
+        text = "what is on record cannot be read, and is written anew"
+        yield Change(How.MEND, "settings", "settings", why=text, inverse="none")
     differing = tuple(
         Difference(
             name, shown(getattr(known, name)), shown(getattr(used, name)), How.CHANGE, rule("settings", name).why

@@ -11,12 +11,10 @@ from slipway.states.store import Transaction
 _TABLES = {"instance": instances, "run": runs}
 
 
-def take_over(tx: Transaction, what: str, row_id: str, generation: int, *, worker: str) -> int:
+def take_over(tx: Transaction, what: str, row_id: str, generation: int, *, worker: str) -> int | None:
     """Become the worker of an `instance` or a `run`. Gives the new generation, which makes every write of the old one
-    refused. Raises `StaleWorker` when somebody else was quicker."""
-    if not hold(tx, what, row_id, generation, worker, new=generation + 1):
-        raise StaleWorker(f"{what} {row_id}: another worker took it over first")
-    return generation + 1
+    refused; None where somebody else was quicker, as where the database lets two look at once."""
+    return generation + 1 if hold(tx, what, row_id, generation, worker, new=generation + 1) else None
 
 
 def hold(

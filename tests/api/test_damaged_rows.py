@@ -155,7 +155,10 @@ def test_damaged_settings(state: Path) -> None:
     with pytest.raises(errors.RecordDamaged, match="Settings"):
         Orchestrator(state)
     with Orchestrator(state, settings=file().settings) as slipway:
+        (mend,) = slipway.plan(file()).acts
+        assert (mend.label, mend.how) == ("settings", "mend")
         slipway.run(file())
+        assert slipway.plan(file()).acts == ()
     with Orchestrator(state) as slipway:
         assert len(slipway.list()) == 2
 

@@ -211,7 +211,7 @@ def test_an_unexpected_error_is_one_line_and_verbose_shows_where(
     def broken(*_args: object, **_given: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr(Orchestrator, "list", broken)
+    monkeypatch.setattr(Orchestrator, "select", broken)
     done = slipway("list")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "slipway: KeyError: 'x' (--verbose shows where)\n"

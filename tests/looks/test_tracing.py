@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Tracer, get_current_span
 
-from slipway import Orchestrator, errors
+from slipway import Event, Orchestrator, errors
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, Mode
 from tests.states.test_outbox import FILE
@@ -108,14 +108,18 @@ def test_errors_attempts_and_undos_are_told_without_what_they_say(tmp_path: Path
 
 
 def test_each_try_is_a_span(tmp_path: Path, traced: Traced) -> None:
-    faults = Faults(
-        Fault("list_networks", Mode.ERROR, nth=1, last=2, raises=lambda: errors.TransientNetworkError("no"))
-    )
+    twice = Fault("list_networks", Mode.ERROR, last=1, raises=lambda: errors.TransientNetworkError("no"))
+    faults = Faults()
     file = loads(FILE.format(simulate=""), "traced.yaml")
+
+    def fail(event: Event) -> None:
+        if (event.type, event.step) == ("step.start", "network"):
+            faults.arm(twice)
+
     with Orchestrator(
         tmp_path, settings=file.settings, tracer=traced.tracer, drivers=faults.drivers, sleep=lambda _seconds: None
     ) as slipway:
-        slipway.run(file)
+        slipway.run(file, on_event=fail)
     assert [span.status.is_ok for span in traced.named("step network")] == [False, False, True]
 
 

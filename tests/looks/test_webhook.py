@@ -68,7 +68,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def slipway(tmp_path: Path) -> Iterator[Orchestrator]:
     """On which an instance was built; no wait lasts."""
-    file = loads(FILE.format(simulate=""), "events.yaml")
+    file = loads(FILE.format(simulate=""), str(tmp_path / "events.yaml"))
     waits: list[float] = []
     with Orchestrator(tmp_path / "state", settings=file.settings, sleep=waits.append) as made:
         made.run(file)
@@ -91,8 +91,9 @@ def test_a_receiver_takes_each_event_once_and_what_comes_later_next_time(
     assert receiver.all == numbers(slipway)
     body = receiver.bodies[0]
     assert set(body) == {"installation", "events"}
+    (run, *_) = slipway.runs.list()
     assert body["events"][0] | {"at": "", "instance_id": ""} == {
-        **{"seq": 1, "at": "", "began_at": None, "type": "instance.create", "run_id": None, "instance_id": ""},
+        **{"seq": 1, "at": "", "began_at": None, "type": "instance.create", "run_id": run.id, "instance_id": ""},
         **{"step": None, "slot": None, "attempt": None, "host": None, "state": "BUILDING/SCHEDULING", "detail": ""},
         **{"name": "web", "project": "default"},
     }

@@ -207,7 +207,7 @@ finally:
 
 
 def test_a_secret_that_stands_in_the_file_is_a_warning(tmp_path: Path) -> None:
-    inputs = "inputs:\n  a: {type: secret}\n  b: {type: secret, default: x}\n  c: {type: secret, enum: [x]}\n"
+    inputs = "inputs:\n  a: {type: secret}\n  b: {type: secret, default: known}\n  c: {type: secret, enum: [known]}\n"
     prefix = f"{tmp_path / 'w.yaml'}:"
     warnings = load(tmp_path, f"{HEAD}{inputs}steps: [{{id: a, uses: schedule}}]\n").warnings
     assert [warning.removeprefix(prefix) for warning in warnings] == [

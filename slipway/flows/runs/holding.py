@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from slipway.errors import RunCancelled, StaleWorker, UnexpectedState
 from slipway.flows.tasks.base import Tools
 from slipway.model.run import RunRecord
 from slipway.states import effects, runs
@@ -31,9 +32,15 @@ def take(tools: Tools, run_id: str) -> RunRecord | None:
             if run.wake_at is None or run.wake_at > now:
                 return None
             woken = {"wake_at": None, "waits_for": None}
-            runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, now, values=woken)
+            try:
+                runs.advance(tx, run.id, run.generation, state, RunMove.GO_ON, now, values=woken)
+            except (UnexpectedState, StaleWorker, RunCancelled):
+                # Where the database lets two look at once somebody else was quicker.
+                return None
         worker = lease(tools)
         generation = take_over(tx, "run", run.id, run.generation, worker=worker)
+        if generation is None:
+            return None
         return replace(runs.get(tx, run.id), generation=generation, worker=worker)
 
 
