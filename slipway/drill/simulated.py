@@ -49,7 +49,7 @@ class WiringFiles:
 
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Make the filter, or make it again."""
-        self._put("filters", vif.port_id, instance_id=instance_id, rules=len(rules))
+        self._put("filters", vif.port_id, rules=len(rules))
 
     def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Do nothing: no more is kept of a filter than that it is there."""

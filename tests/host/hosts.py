@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -58,7 +59,7 @@ class NetworkHost:
         return []
 
     def clear(self) -> None:
-        """End what a test that failed has left and would outlive the namespace."""
+        """End what a test has left: another one may have the host next, and some of it would outlive the namespace."""
         # Again, for a supervisor may have started another server.
         while found := _serving(f"/dhcp/{self.name}/"):
             for one in found:
@@ -66,6 +67,18 @@ class NetworkHost:
                     one.kill()
         for name in self.namespaces():
             run("ip", "netns", "del", name)
+        if not Path("/run/netns", self.name).exists():
+            return
+        self.flush()
+        for link in self.links():
+            if link.startswith(("tap", "brq", "vxlan-")):
+                self.ip("link", "del", link.split(" ", 1)[0])
+
+    def flush(self) -> None:
+        """Delete the tables of nftables that are ours, of whichever family."""
+        for rule in self.rules():
+            if table := re.fullmatch(r"table (\w+) (slipway-\S+) {", rule):
+                run("ip", "netns", "exec", self.name, "nft", "delete", "table", *table.groups())
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_plug_and_unplug_twice(plain: Links, netns: str, make_vif: Callable[...,
     assert "UP" in bridge["flags"]
     data = bridge["linkinfo"]["info_data"]
     assert (bridge["mtu"], data["stp_state"], data["forward_delay"]) == (1450, 0, 0)
-    assert plain.list_taps() == [Wired(vif.devname)]
+    assert plain.list_taps() == [Wired(vif.devname, of="one", joined=False)]
     for _ in range(2):
         plain.unplug(vif.devname)
     assert links(netns) == before
@@ -148,7 +148,7 @@ def test_another_instances_tap_is_left_to_it(plain: Links, netns: str, make_vif:
     vif = make_vif()
     plain.plug("two", vif)
     plain.unplug(vif.devname, "one")
-    assert plain.list_taps() == [Wired(vif.devname)]
+    assert plain.list_taps() == [Wired(vif.devname, of="two", joined=False)]
     plain.unplug(vif.devname, "two")
     assert vif.bridge not in links(netns)
 
@@ -289,7 +289,7 @@ def hammer(host: Host, state: Path, vif: Vif, times: int) -> None:
     links = Links(host, state, "ours")
     for _ in range(times):
         links.plug(vif.port_id, vif)
-        assert Wired(vif.devname) in links.list_taps()
+        assert Wired(vif.devname, of=vif.port_id, joined=False) in links.list_taps()
         links.unplug(vif.devname)
 
 

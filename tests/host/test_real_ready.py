@@ -21,7 +21,7 @@ Hosts = tuple[RealHost, RealHost]
 @pytest.fixture
 def host(real_hosts: Hosts) -> Iterator[RealHost]:
     yield real_hosts[0]
-    real_hosts[0].libvirtd.clear()
+    real_hosts[0].clear()
 
 
 def file_of(host: RealHost, guest: Guest, wait_for: str) -> RunFile:

@@ -103,16 +103,6 @@ instances:
         for name in self.host.namespaces():
             subprocess.run(["ip", "netns", "del", name], check=True)
 
-    def flush(self) -> None:
-        """The tables of ours, of whichever family."""
-        listed = self._nft("list", "tables")
-        for family, table in re.findall(r"^table (\w+) (slipway-\S+)$", listed, re.MULTILINE):
-            self._nft("delete", "table", family, table)
-
-    def _nft(self, *words: str) -> str:
-        command = ["ip", "netns", "exec", self.host.name, "nft", *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
     def delete_port(self) -> None:
         """As a network service does it that knows nothing of us."""
         self.slipway._drivers.network.delete_port(ADMIN, self.port.id)
@@ -124,7 +114,7 @@ instances:
         self.virsh(lambda domain: domain.destroy())
         for link in (self.tap, self.bridge):
             self.host.ip("link", "del", link)
-        self.flush()
+        self.host.flush()
         self.kill_dhcp()
 
 
@@ -156,7 +146,7 @@ LIVE, LATER = 1, 2
 RUNS_ON: dict[str, tuple[Callable[[Site], object], set[str], bool]] = {
     "bridge gone": (lambda s: s.host.ip("link", "del", s.bridge), {"different vif", "missing dhcp"}, True),
     "bridge down": (lambda s: s.host.ip("link", "set", s.bridge, "down"), {"different vif"}, True),
-    "filter gone": (lambda s: s.flush(), {"missing filter"}, True),
+    "filter gone": (lambda s: s.host.flush(), {"missing filter"}, True),
     "DHCP server gone": (lambda s: s.kill_dhcp(), {"missing dhcp"}, True),
     "undefined": (lambda s: s.virsh(undefined), {"different domain"}, True),
     "paused": (lambda s: s.virsh(lambda domain: domain.suspend()), {"different domain"}, True),

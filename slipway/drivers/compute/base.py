@@ -85,13 +85,13 @@ class ComputeDriver(Protocol):
         """Have the domain be as it was defined, without ending or starting it; absent: it is defined.
 
         Where it runs, NICs and disks that it lost come back, NICs that somebody added go, and it has its vCPUs and its
-        memory again. Raises `ComputeError` for what only a stop would change.
+        memory again. Raises `ComputeError` for what only a stop would change, and where `spawn` would refuse it.
         """
 
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Have a NIC of a running domain join its tap again, which was made anew: the guest sees it go and come back.
 
-        Raises `ComputeError` where the guest does not let go of it.
+        Raises `DomainNotFound`, and `ComputeError` where the guest does not let go of it.
         """
 
     def obstacles(self, instance_id: str) -> Sequence[str]:

@@ -59,7 +59,8 @@ class ComputeContract:
         make_driver().spawn(domain)
         assert names() == {domain.name}
         assert make_driver().power_state(domain.instance_id) is PowerState.RUNNING
-        assert list(make_driver().list_domains()) == [
+        # Whether it opens taps is the driver's to say.
+        assert [replace(info, opens_taps=False) for info in make_driver().list_domains()] == [
             DomainInfo(domain.instance_id, domain.name, PowerState.RUNNING, domain.vcpus, domain.memory)
         ]
 
@@ -251,6 +252,63 @@ class ComputeContract:
                 future.result()
         assert make_driver().power_state(domain.instance_id) is PowerState.RUNNING
         assert names() == {domain.name}
+
+    # --- repair -----------------------------------------------------------------------------------------------------
+
+    def test_redefine_neither_ends_nor_starts_what_is_there(self, make_driver: Make, names: Names) -> None:
+        domain, driver = make_domain(), make_driver()
+        driver.spawn(domain)
+        before = list(driver.list_domains())
+        for _ in range(2):
+            make_driver().redefine(domain)
+            assert list(driver.list_domains()) == before
+        driver.stop(domain.instance_id, force=True)
+        driver.redefine(domain)
+        assert driver.power_state(domain.instance_id) is PowerState.SHUTDOWN
+        assert names() == {domain.name}
+
+    def test_redefine_brings_back_what_is_gone_and_start_runs_it(self, make_driver: Make, names: Names) -> None:
+        domain, driver = make_domain(), make_driver()
+        for _ in range(2):
+            driver.redefine(domain)
+            assert [(info.name, info.state) for info in make_driver().list_domains()] == [
+                (domain.name, PowerState.SHUTDOWN)
+            ]
+        driver.start(domain.instance_id)
+        assert driver.power_state(domain.instance_id) is PowerState.RUNNING
+        driver.destroy(domain.instance_id)
+        assert names() == set()
+
+    def test_redefine_gives_what_is_shut_off_the_size_that_its_xml_says(self, make_driver: Make) -> None:
+        domain, driver = make_domain(), make_driver()
+        other = make_domain(memory=domain.memory // 2)
+        xml = other.xml.replace(other.instance_id, domain.instance_id).replace(other.name, domain.name)
+        driver.spawn(replace(domain, memory=other.memory, xml=xml))
+        driver.stop(domain.instance_id, force=True)
+        driver.redefine(domain)
+        assert [info.memory for info in driver.list_domains()] == [domain.memory]
+
+    def test_redefine_of_xml_that_does_not_fit_is_refused(self, make_driver: Make) -> None:
+        domain, driver = make_domain(), make_driver()
+        driver.spawn(domain)
+        before = list(driver.list_domains())
+        for unfit in (
+            replace(domain, xml=domain.xml.replace("</domain>", "")),
+            replace(domain, instance_id=str(uuid.uuid4())),
+        ):
+            with pytest.raises(ComputeError):
+                driver.redefine(unfit)
+        assert list(driver.list_domains()) == before
+
+    def test_repair_leaves_alone_what_is_not_ours(self, make_driver: Make, plant: Plant) -> None:
+        domain, driver = make_domain(), make_driver()
+        still_runs = plant(domain.instance_id, "not-ours")
+        with pytest.raises(ComputeError):
+            driver.redefine(domain)
+        for instance_id in ("nobody", domain.instance_id):
+            with pytest.raises(DomainNotFound):
+                driver.reconnect(instance_id, "fa:16:3e:00:00:01")
+        assert still_runs()
 
     # --- what happens by itself -------------------------------------------------------------------------------------
 
