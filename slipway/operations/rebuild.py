@@ -12,7 +12,8 @@ from slipway.model.record import EffectState, Event
 from slipway.model.run import RunRecord
 from slipway.operations.lifecycle import Builder
 from slipway.states import effects, instance_runs, instances, runs
-from slipway.states.machines import Move, State
+from slipway.states.held import lock
+from slipway.states.machines import TABLE, Move, State
 from slipway.states.run_machine import RunState
 from slipway.states.secrets import lacks_secrets
 
@@ -51,9 +52,10 @@ class Builds:
         self._check(run, RunState(run.state) is RunState.FAILED, ", and only what failed is tried again")
         tools = self._tools
         with tools.store.write() as tx:
+            lock(tx, "instance", run.instance_id or "")
             instance = instances.get(tx, run.instance_id or "")
             state = State(instance.vm_state, instance.task_state)
-            if instance.run_id != run.id:
+            if instance.run_id != run.id or not TABLE.may(Move.RETRY, state):
                 raise errors.RunRefused(f"instance {instance.name} is {state}: something else was done to it since")
             if lacks_secrets(instance.request):
                 text = "its user data and files are on record only while it is built; `run --replace-failed` has them"

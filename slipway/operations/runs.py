@@ -25,7 +25,7 @@ from slipway.operations.pruning import prune
 from slipway.operations.rebuild import Builds
 from slipway.operations.refusals import instead, tried_again, why
 from slipway.states import codec, effects, outbox, runs
-from slipway.states.held import hold
+from slipway.states.held import hold, lock
 from slipway.states.run_machine import TABLE, RunMove, RunState
 
 Listener = Callable[[Event], None]
@@ -288,6 +288,9 @@ class Runs:
         move, values = tried_again(run)
         changed = corrected(self._tools, run, as_given(inputs), workflow)
         with self._tools.store.write() as tx:
+            lock(tx, "run", run.id)
+            if (now := runs.get(tx, run.id)).state != run.state or now.generation != run.generation:
+                raise errors.RunRefused(f"run {run.id} is {now.state}: somebody else has had it go on")
             if changed is not None:
                 check_allowed(changed, self._tools)
                 runs.keep_texts(tx, changed.digest, changed.texts)
@@ -377,7 +380,9 @@ class Runs:
         raise errors.RunBusy(f"run {run_id} was moved by others {_MOST_TRIES} times in a row")
 
     def _answer(self, run_id: str, move: RunMove, values: dict[str, Any], fault: Fault | None = None) -> None:
+        run_id = self.get(run_id).id
         with self._tools.store.write() as tx:
+            lock(tx, "run", run_id)
             run = runs.get(tx, run_id)
             if run.state != RunState.PAUSED or run.waits_at is None or run.wake_at is not None:
                 raise errors.RunRefused(f"run {run.id} is {run.state} and waits for nobody's word{instead(run)}")
@@ -386,7 +391,4 @@ class Runs:
                 values = {**values, "fault": codec.encode(fault)}
             values, at = {**values, "waits_for": None}, self._tools.clock()
             detail = fault.message if fault is not None else ""
-            try:
-                runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)
-            except (errors.UnexpectedState, errors.StaleWorker, errors.RunCancelled) as error:
-                raise errors.RunRefused(f"run {run.id} waits for nobody's word any more: {error}") from error
+            runs.advance(tx, run.id, run.generation, RunState.PAUSED, move, at, detail=detail, values=values)

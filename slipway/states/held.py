@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from slipway.errors import StaleWorker
 from slipway.states.schema import instances, runs
 from slipway.states.store import Transaction
 
 _TABLES = {"instance": instances, "run": runs}
+
+
+def lock(tx: Transaction, what: str, row_id: str) -> None:
+    """Keep others from moving an `instance` or a `run` until the transaction ends: what is read after this holds."""
+    table = _TABLES[what]
+    tx.execute(sa.select(table.c.id).where(table.c.id == row_id).with_for_update())
 
 
 def take_over(tx: Transaction, what: str, row_id: str, generation: int, *, worker: str) -> int | None:

@@ -18,6 +18,7 @@ from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
 from slipway.model.run import RunRecord
 from slipway.states import effects, runs
+from slipway.states.held import lock
 from slipway.states.intent import Durability
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
@@ -64,6 +65,7 @@ class SubWorkflow(Task):
     def undo(self, work: Work, result: Any) -> None:
         """Take back what it did, whatever became of it. Raises `UndoFailed` where something is stuck."""
         with work.tools.store.write() as tx:
+            lock(tx, "run", _id_of(work))
             try:
                 run = runs.get(tx, _id_of(work))
             except errors.RunNotFound:
@@ -81,6 +83,7 @@ class SubWorkflow(Task):
         prepared = self._whole.part(self._path, values)
         at = work.tools.clock()
         with work.tools.store.write() as tx:
+            lock(tx, "run", _id_of(work))
             try:
                 run = runs.get(tx, _id_of(work))
             except errors.RunNotFound:
