@@ -49,7 +49,7 @@ class WiringFiles:
 
     def apply_filter(self, instance_id: str, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Make the filter, or make it again."""
-        self._put("filters", vif.port_id, rules=len(rules))
+        self._put("filters", vif.port_id, instance_id=instance_id, rules=len(rules))
 
     def refresh_filter(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Do nothing: no more is kept of a filter than that it is there."""
@@ -63,8 +63,8 @@ class WiringFiles:
         self._remove("filters", port_id)
 
     def list_filters(self) -> Sequence[Wired]:
-        """All filters, by their ports' ids."""
-        return self._list("filters")
+        """All filters, by their ports' ids; whose each is stands in its file alone, for who looks at what was left."""
+        return [Wired(one.name, one.fault) for one in self._list("filters")]
 
     def serve_dhcp(self, instance_id: str, vif: Vif, server: Port) -> None:
         """Make the entry, or make it again."""
