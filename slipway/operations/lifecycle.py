@@ -48,8 +48,6 @@ class Builder:
         """What this process stopped at, as it was told to or because the record could not be written: by id and
         generation, which are those of one taking. Its name may be on it still."""
 
-    # --- bringing about -------------------------------------------------------------------------------------------
-
     def create(
         self,
         request: InstanceRequest,

@@ -17,7 +17,6 @@ FileWriter = Callable[..., str]
 LOOKING = (
     *(("list",), ("show", "web"), ("audit",), ("console", "web")),
     *(("network", "list"), ("subnet", "list"), ("port", "list"), ("security-group", "list"), ("quota", "list")),
-    *(("runs", "list"), ("history",), ("metrics",), ("host", "list")),
 )
 CHANGING = (("stop", "web"), ("reboot", "web", "--force"), ("resume",), ("run", "{file}"), ("delete", "web"))
 PYTHONS = "--verbose shows where"
