@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 MASK = "***"
 
@@ -36,6 +37,12 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return MASK
+
+
+def some(texts: Sequence[str], most: int, *, between: str = ", ", last: str = " and") -> str:
+    """The first few of so many, and how many more there are."""
+    more = f"{last} {len(texts) - most} more" if len(texts) > most else ""
+    return between.join(texts[:most]) + more
 
 
 def masked(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from msgspec import Struct
+
 from slipway.flows.definition import Definition
 from slipway.flows.loader import find_definition, known_workflows, load_definition
 from slipway.flows.runs.reading import read_workflow
@@ -25,6 +27,18 @@ def definition_now(workflow: str) -> Definition:
     """The workflow of that name or path as it is now. Raises `InvalidFile`."""
     users = users_workflow(workflow)
     return _own(workflow) if users is None else users.definition
+
+
+class Chosen(Struct, frozen=True):
+    """The workflow by which an instance is to be built, by its name or path; `users`: what was read of a user's own."""
+
+    name: str
+    users: Workflow | None
+
+
+def chosen(workflow: str) -> Chosen:
+    """The one of that name or path. Raises `InvalidFile`."""
+    return Chosen(workflow, users_workflow(workflow))
 
 
 def text_of(store: Store, instance: Instance) -> str:

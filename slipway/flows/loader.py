@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from slipway.errors import InvalidRequest
@@ -14,8 +15,9 @@ from slipway.yamlfile.mistakes import did_you_mean, quoted
 _DEFINITIONS = Path(__file__).parent / "definitions"
 
 
+@cache
 def known_workflows() -> tuple[str, ...]:
-    """The names of the workflows that come with Slipway."""
+    """The names of the workflows that come with Slipway; each build asks for them, so their directory is read once."""
     return tuple(sorted(path.stem for path in _DEFINITIONS.glob("*.yaml")))
 
 

@@ -19,6 +19,7 @@ from slipway.operations.audit import unrecorded
 from slipway.states import effects, hosts, instances, stacks
 from slipway.states.hosts import HostUsage
 from slipway.states.store import Store, Transaction
+from slipway.texts import some
 
 
 class HostChanges(Struct, frozen=True):
@@ -179,10 +180,9 @@ def remove_host(name: str, tools: Tools) -> None:
         _check_free(tx, name, drivers)
         known = [] if name in hosts.damaged(tx) else [hosts.get(tx, name)]
     if found := unrecorded(tools, known):
-        listed = ", ".join(f"{one.kind} {one.name}" for one in found[:_MOST_NAMED])
+        listed = some([f"{one.kind} {one.name}" for one in found], _MOST_NAMED)
         raise errors.HostInUse(
-            f"host {name} has machines of ours that are not on record: {several(listed, len(found))}: `slipway audit` "
-            f"lists them"
+            f"host {name} has machines of ours that are not on record: {listed}: `slipway audit` lists them"
         )
     with store.write() as tx:
         _check_free(tx, name, drivers)
@@ -193,20 +193,14 @@ def remove_host(name: str, tools: Tools) -> None:
 _MOST_NAMED = 5
 
 
-def several(listed: str, count: int) -> str:
-    """The first few of so many, and how many more there are."""
-    return f"{listed} and {count - _MOST_NAMED} more" if count > _MOST_NAMED else listed
-
-
 def _check_free(tx: Transaction, name: str, drivers: Drivers) -> None:
     _check_there(tx, [name])
     check_here(tx, [name], drivers)
     if there := [instance.name for instance in _instances_on(tx, name)]:
         count = f"{len(there)} instance{'s' if len(there) > 1 else ''}"
-        listed = several(", ".join(there[:_MOST_NAMED]), len(there))
-        raise errors.HostInUse(f"host {name} has {count} ({listed}): delete them first")
+        raise errors.HostInUse(f"host {name} has {count} ({some(there, _MOST_NAMED)}): delete them first")
     if left := _left_on(tx, name):
-        listed = several(", ".join(f"{effect.kind} {effect.key}" for effect in left[:_MOST_NAMED]), len(left))
+        listed = some([f"{effect.kind} {effect.key}" for effect in left], _MOST_NAMED)
         raise errors.HostInUse(
             f"host {name} may still have what could not be undone: {listed}: delete the instance again first, which "
             f"tries it again"

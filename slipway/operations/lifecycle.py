@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.conductor import Conductor
-from slipway.flows.instance_workflow import users_workflow
+from slipway.flows.instance_workflow import Chosen, chosen
 from slipway.flows.run import Run
+from slipway.flows.runs.holding import lease
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, EffectState, Event, Instance, Stack
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
@@ -25,7 +26,6 @@ from slipway.operations.taking import may_be_taken, who_is_at
 from slipway.states import effects, instances, runs
 from slipway.states.held import take_over
 from slipway.states.instance_runs import Begun, begin
-from slipway.states.lease import Lease
 from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_known, possible
 from slipway.states.store import Transaction
 
@@ -65,10 +65,11 @@ class Builder:
         `ValueError` before anything is on record.
         """
         check_seconds("the time-out", timeout)
+        by = chosen(workflow)
         try:
             with self._tools.store.write() as tx:
                 earlier = instances.find_by_key(tx, request.project, request.idempotency_key)
-                new = self._enter(tx, request, workflow) if earlier is None else None
+                new = self._enter(tx, request, by) if earlier is None else None
         except errors.InstanceExists:
             # On PostgreSQL another one with the same key may have come between.
             with self._tools.store.read() as tx:
@@ -135,9 +136,10 @@ class Builder:
         if found is not None:
             status = Status.FAILED if found.vm_state == VmState.ERROR else Status.UNCHANGED
             return self._ended(found, status, began)
+        by = chosen(workflow)
         try:
             with self._tools.store.write() as tx:
-                new = self._enter(tx, request, workflow, stack)
+                new = self._enter(tx, request, by, stack)
         except errors.InstanceExists:
             return Ended(request.name, Status.BUSY, message="another run began it at the same time")
         except errors.QuotaExceeded as error:
@@ -158,14 +160,14 @@ class Builder:
             return self._work(taken, Status.RESUMED, notify, stopping)
         return Ended(instance.name, Status.BUSY, instance, who_is_at(self._get(instance.id)))
 
-    def _enter(self, tx: Transaction, request: InstanceRequest, workflow: str, stack: str | None = None) -> Instance:
+    def _enter(self, tx: Transaction, request: InstanceRequest, by: Chosen, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
         new_id, at = self._new_id(), self._tools.clock()
-        run = self._run("build", workflow)
-        if (users := users_workflow(workflow)) is not None:
-            runs.keep_texts(tx, users.digest, users.kept_texts)
-            run = replace(run, digest=users.digest)
-        return instances.create(tx, new_id, request, run=run, worker=self.lease(), at=at, stack=stack)
+        run = self._run("build", by.name)
+        if by.users is not None:
+            runs.keep_texts(tx, by.users.digest, by.users.kept_texts)
+            run = replace(run, digest=by.users.digest)
+        return instances.create(tx, new_id, request, run=run, worker=lease(self._tools), at=at, stack=stack)
 
     def _run(self, name: str, workflow: str | None = None) -> Begun:
         """What is about to be done to an instance; by default by no workflow that anybody can read."""
@@ -173,11 +175,6 @@ class Builder:
 
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-
-    def lease(self) -> str:
-        """This process's hold on an instance that it begins or takes over, for the record."""
-        tools = self._tools
-        return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
 
     def _take(self, instance_id: str) -> Instance | None:
         """Become the worker of an instance; None where it is at rest, or while another one is, or may be, at it."""
@@ -190,7 +187,7 @@ class Builder:
             if not dropped and not may_be_taken(tx, instance, self._tools):
                 return None
             self.check_here(tx, instance)
-            worker = self.lease()
+            worker = lease(self._tools)
             generation = take_over(tx, "instance", instance.id, instance.generation, worker=worker)
             if generation is None:
                 return None
@@ -318,7 +315,7 @@ class Builder:
         if not TABLE.may(wish, state):
             text = f"instance {instance.name} is {state.vm_state}, where no {wish} is possible"
             raise errors.UnexpectedState(f"{text}, but {' and '.join(possible(state))}")
-        worker, run, at = self.lease(), self._run(wish.value), self._tools.clock()
+        worker, run, at = lease(self._tools), self._run(wish.value), self._tools.clock()
         values = {"worker": worker, "run_id": run.id}
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)

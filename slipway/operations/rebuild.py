@@ -7,6 +7,7 @@ from collections.abc import Callable
 from slipway import errors
 from slipway.flows.definition import Definition
 from slipway.flows.instance_workflow import definition_of
+from slipway.flows.runs.holding import lease
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import EffectState, Event
 from slipway.model.run import RunRecord
@@ -64,7 +65,7 @@ class Builds:
                 raise errors.RunRefused(f"instance {instance.name}: something is stuck, and `repair` tries that again")
             self._builder.check_here(tx, instance)
             effects.forget_standing(tx, instance.id)
-            values = {"worker": self._builder.lease(), "attempt": 1, "fault": None}
+            values = {"worker": lease(tools), "attempt": 1, "fault": None}
             at = tools.clock()
             instances.advance(tx, instance.id, instance.generation, state, Move.RETRY, at, values=values)
             instance_runs.begin_again(tx, run.id)

@@ -76,6 +76,7 @@ class Mended(Struct, frozen=True):
 
 
 _Key = tuple[str, str, str | None, str | None, str]
+_Owned = Mapping[tuple[str, str], str]
 
 
 class Repair:
@@ -90,7 +91,7 @@ class Repair:
         found = audit(self._tools)
         with self._tools.store.read() as tx:
             known = {instance.id: instance for instance in instances.listed(tx)}
-        owned = owners(self._tools) if any(one.difference is Difference.ORPHANED for one in found) else {}
+        owned = self._owned(found)
         return mends([one for one in found if selection.has(one, known.get(one.instance_id or ""))], known, owned)
 
     def mend(
@@ -130,37 +131,42 @@ class Repair:
         self, findings: Sequence[Finding], why: dict[str, str], notify: Listener, stopping: Callable[[], bool]
     ) -> None:
         """Mend these; `why` is given the reason for each thing that cannot be, by its name or its instance's id."""
+        owned = self._owned(findings)
         for finding in findings:
-            if finding.kind == "counter" or (finding.kind == "claim" and finding.difference is Difference.ORPHANED):
+            if _is_of_a_host(finding):
                 with _noting(why, finding.name):
                     self._count(finding)
             elif finding.kind == "quota":
                 with _noting(why, finding.name), self._tools.store.write() as tx:
                     quotas.count_anew(tx, finding.name.rpartition("/")[0])
-            elif finding.difference is Difference.ORPHANED and not stopping() and self._owner(finding) is None:
+            elif finding.difference is Difference.ORPHANED and not stopping() and self._owner(finding, owned) is None:
                 with _noting(why, finding.name):
                     remove_orphan(self._tools, finding)
-        for instance_id, own in self._by_instance(findings).items():
+        for instance_id, own in self._by_instance(findings, owned).items():
             if stopping():
                 return
             with _noting(why, instance_id):
                 self._of_instance(instance_id, own, notify, stopping)
 
-    def _by_instance(self, findings: Sequence[Finding]) -> Mapping[str, Sequence[Finding]]:
+    def _owned(self, findings: Sequence[Finding]) -> _Owned:
+        """Whose NICs' parts are, where anything is nobody's."""
+        return owners(self._tools) if any(one.difference is Difference.ORPHANED for one in findings) else {}
+
+    def _by_instance(self, findings: Sequence[Finding], owned: _Owned) -> Mapping[str, Sequence[Finding]]:
         """The findings of each instance on record, in their order; one of a DHCP server is of all whom it serves."""
         grouped: dict[str, list[Finding]] = {}
         for finding in findings:
-            if finding.kind == "counter" or (finding.kind == "claim" and finding.difference is Difference.ORPHANED):
+            if _is_of_a_host(finding):
                 continue
             served = self._served(finding.name) if finding.kind == "dhcp-port" else ()
-            for instance_id in dict.fromkeys([*filter(None, [self._owner(finding)]), *served]):
+            for instance_id in dict.fromkeys([*filter(None, [self._owner(finding, owned)]), *served]):
                 grouped.setdefault(instance_id, []).append(finding)
         return grouped
 
-    def _owner(self, finding: Finding) -> str | None:
+    def _owner(self, finding: Finding, owned: _Owned) -> str | None:
         """The instance on record in whose hands a finding is mended."""
         if finding.difference is Difference.ORPHANED and finding.kind in ADOPTED and finding.instance_id is None:
-            return owners(self._tools).get((finding.kind, finding.name))
+            return owned.get((finding.kind, finding.name))
         if finding.instance_id is None:
             return None
         with self._tools.store.read() as tx:
@@ -231,6 +237,11 @@ class _noting:  # noqa: N801 - it is used as a function is
         log.info("%s could not be mended", self._name, exc_info=error)
         self._why[self._name] = named(error)
         return True
+
+
+def _is_of_a_host(finding: Finding) -> bool:
+    """Whether it is of what is counted for a host, or claimed of it by nobody."""
+    return finding.kind == "counter" or (finding.kind == "claim" and finding.difference is Difference.ORPHANED)
 
 
 def _key(finding: Finding) -> _Key:

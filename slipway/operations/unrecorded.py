@@ -11,6 +11,7 @@ from slipway.flows.tasks.base import Tools
 from slipway.model.request import Host
 from slipway.operations.audit import Finding, unrecorded
 from slipway.states import hosts, instances
+from slipway.texts import some
 
 _MOST_NAMED = 5
 
@@ -30,11 +31,10 @@ def check_world(wanted: Sequence[Host], tools: Tools) -> None:
     found = unrecorded(tools, here)
     if not found:
         return
-    some = "; ".join(map(_said, found[:_MOST_NAMED]))
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    listed = some([*map(_said, found)], _MOST_NAMED, between="; ")
     why = "the record has no instance yet, but machines of an earlier one are there" if empty else "machines are there"
     raise WorldUnrecorded(
-        f"{why} that are ours and not on record: {some}{more}. Nothing is built beside them, for their names and "
+        f"{why} that are ours and not on record: {listed}. Nothing is built beside them, for their names and "
         f"addresses would be given out again: put the record back that has them (slipway restore FILE), or remove "
         f"them: slipway audit lists all of it, docs/backup.md says how"
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from slipway import errors
 from slipway.stacks.plan import REAL, Plan, Seen
+from slipway.texts import some
 
 _MOST_NAMED = 10
 _ABSENT = {"there": "no"}
@@ -20,9 +21,8 @@ def check_same(plan: Plan, now: Plan) -> None:
         raise errors.PlanUnusable("the plan was made for another record; --state or --db names that")
     moved = [*_moved(plan.seen, now.seen), *_differs(plan, now)]
     if moved:
-        some = "; ".join(moved[:_MOST_NAMED])
-        more = f"; and {len(moved) - _MOST_NAMED} more" if len(moved) > _MOST_NAMED else ""
-        text = f"since the plan was made on {plan.made_at:%Y-%m-%d at %H:%M:%S} UTC this has moved: {some}{more}"
+        what = some(moved, _MOST_NAMED, between="; ", last="; and")
+        text = f"since the plan was made on {plan.made_at:%Y-%m-%d at %H:%M:%S} UTC this has moved: {what}"
         raise errors.PlanOutdated(f"{text}. Nothing was done: make a new plan")
 
 

@@ -13,6 +13,7 @@ from slipway.flows import scheduler
 from slipway.model.machine import Claim
 from slipway.model.request import Host, InstanceRequest
 from slipway.states.hosts import HostUsage
+from slipway.texts import some
 
 
 class Place(Struct, frozen=True):
@@ -124,8 +125,7 @@ _MOST_NAMED = 3
 
 def _some(refusals: Mapping[str, str]) -> str:
     named = [f"{name}: {reason}" for name, reason in refusals.items()]
-    more = f"; and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    return "; ".join(named[:_MOST_NAMED]) + more
+    return some(named, _MOST_NAMED, between="; ", last="; and")
 
 
 def claim_of(request: InstanceRequest, host: str) -> Claim:

@@ -36,6 +36,13 @@ _SUBNET = Rule(How.KEEP, "not possible without a new subnet; give the one of the
 _FIRST_BOOT = Rule(How.REPLACE, "a guest reads it at its first boot")
 _RECORD = Rule(How.CHANGE, "on record only: it counts when something is built")
 
+
+def _place(unless: str) -> Rule:
+    """What says where an instance may be: on record where that is so already."""
+    why = "not possible yet without replacement: nothing moves a guest"
+    return Rule(How.CHANGE, why, unless=unless, otherwise=How.REPLACE)
+
+
 RULES: Mapping[str, Mapping[str, Rule]] = {
     "settings": {"*": Rule(How.CHANGE, "it holds for what is done from then on")},
     "host": {
@@ -98,30 +105,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "metadata": Rule(How.CHANGE, "on record; what the guest was told at its build stays"),
         "wait_for": _RECORD,
         "autostart": Rule(How.CHANGE, "on record: it counts when its domain ends"),
-        "group": Rule(
-            How.CHANGE,
-            "not possible yet without replacement: nothing moves a guest",
-            unless="the group's policy forbids its host",
-            otherwise=How.REPLACE,
-        ),
-        "zone": Rule(
-            How.CHANGE,
-            "not possible yet without replacement: nothing moves a guest",
-            unless="its host is in another zone",
-            otherwise=How.REPLACE,
-        ),
-        "requires": Rule(
-            How.CHANGE,
-            "not possible yet without replacement: nothing moves a guest",
-            unless="its host lacks a label of them",
-            otherwise=How.REPLACE,
-        ),
-        "host": Rule(
-            How.CHANGE,
-            "not possible yet without replacement: nothing moves a guest",
-            unless="it is on another host",
-            otherwise=How.REPLACE,
-        ),
+        "group": _place("the group's policy forbids its host"),
+        "zone": _place("its host is in another zone"),
+        "requires": _place("its host lacks a label of them"),
+        "host": _place("it is on another host"),
         "user_data": _FIRST_BOOT,
         "ssh_keys": _FIRST_BOOT,
         "files": _FIRST_BOOT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -174,18 +174,6 @@ def of_stack(tx: Transaction, stack: Stack) -> Sequence[Instance]:
         instances.c.stack == stack.name,
     )
     return [instance_of(row) for row in tx.execute(query.order_by(instances.c.created_at.desc(), instances.c.id))]
-
-
-_NAMED = sa.select(instances.c.id).where(
-    instances.c.name == sa.bindparam("name"),
-    instances.c.project == sa.bindparam("project"),
-    instances.c.vm_state != machines.VmState.DELETED.value,
-)
-
-
-def all_there(tx: Transaction, project: str, names: Iterable[str]) -> bool:
-    """Whether the project has an instance of each name that is not deleted; by the index, however many it has."""
-    return all(tx.scalar(_NAMED, {"name": name, "project": project}) is not None for name in names)
 
 
 def any_ever(tx: Transaction) -> bool:

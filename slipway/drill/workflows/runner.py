@@ -39,7 +39,7 @@ from slipway.drill.workflows.plan import made
 from slipway.states.run_machine import RunState
 from slipway.testing import COMMIT, Mode
 from slipway.testing.tasks import WITHIN
-from slipway.texts import named
+from slipway.texts import named, some
 
 _RAISING = (Mode.ERROR, Mode.LOST_REPLY)
 _BACK = frozenset({"FAILED", "CANCELLED"})
@@ -309,4 +309,4 @@ class _FlowRun:
 
 def _names(things: Counter[str]) -> str:
     names = sorted(things.elements())
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return some(names, _SHOWN)

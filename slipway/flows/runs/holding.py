@@ -16,7 +16,7 @@ from slipway.states.worker import is_gone
 
 
 def lease(tools: Tools) -> str:
-    """This process's hold on a run from now on, for the record."""
+    """This process's hold on a run or an instance from now on, for the record."""
     return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
 
 
