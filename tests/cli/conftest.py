@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,13 @@ class Terminal:
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C until it ends: Python misses one that comes between its prompt and its reading."""
+        while self._process.poll() is None:
+            self.press("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1)
 
     def wait(self) -> int:
         """Read until it ends; gives its exit code."""
