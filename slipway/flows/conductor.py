@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from slipway import errors
+from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
+from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Instance, Scope
 from slipway.model.request import GRACEFUL, Shutdown
@@ -22,6 +24,7 @@ from slipway.states.held import hold
 from slipway.states.instance_owner import InstanceOwner
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move
+from slipway.states.schema import OWN_TEXT
 from slipway.states.secrets import bears_secrets
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class _Flow(Struct, frozen=True):
 
     engine: Engine
     seat: Seat
+    definition: Definition
 
 
 class Conductor:
@@ -170,41 +174,38 @@ class Conductor:
         """
         from taskflow.states import REVERTED, SUCCESS
 
-        from slipway.flows.instance_workflow import text_of
-
-        workflow, digest = run.instance.workflow, text_of(self.tools.store, run.instance)
-        free = self._free[workflow, digest]
+        digest = run.build.digest if run.build else OWN_TEXT
+        free = self._free[run.instance.workflow, digest]
         try:
             flow = free.pop()
         except IndexError:
-            flow = self._make(workflow, digest)
-        flow.seat.run, run.engine = run, flow.engine
+            flow = self._make(run)
+        flow.seat.run, run.engine, run.definition = run, flow.engine, flow.definition
         yield flow.engine
         if flow.engine.storage.get_flow_state() in (SUCCESS, REVERTED):
             flow.engine.reset()
             free.append(flow)
 
-    def _make(self, workflow: str, digest: str) -> _Flow:
+    def _make(self, run: Run) -> _Flow:
         # TaskFlow is what takes longest to load: only what goes forward waits for it.
         from taskflow.persistence.models import FlowDetail
 
         from slipway.flows.compiler import compile_flow
         from slipway.flows.effect_task import Seat
         from slipway.flows.engine.engine import Engine
-        from slipway.flows.instance_workflow import definition_of
-        from slipway.flows.tasks.catalog import CATALOG
 
         seat = Seat(branching=self._executor is not None)
-        definition = definition_of(self.tools.store, workflow, digest)
-        flow = compile_flow(definition, CATALOG, seat, timeout=self.tools.settings.step_timeout)
-        return _Flow(Engine(flow, FlowDetail(flow.name, workflow), options={"executor": self._executor}), seat)
+        flow = compile_flow(run.definition, run.catalog, seat, timeout=self.tools.settings.step_timeout)
+        detail = FlowDetail(flow.name, run.instance.workflow)
+        return _Flow(Engine(flow, detail, options={"executor": self._executor}), seat, run.definition)
 
     # --- back -----------------------------------------------------------------------------------------------------
 
     def _back(self, run: Run) -> None:
         """Undo what TaskFlow's reverts did not reach, then bring the instance to rest or to its next host."""
+        run.recall()
         for effect in run.ledger.effects():
-            run.undo(effect)
+            undo(run, effect)
         if run.halted is not None:
             raise run.halted
         stuck = run.ledger.stuck()

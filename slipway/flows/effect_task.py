@@ -13,8 +13,12 @@ from slipway.flows import values
 from slipway.flows.definition import StepDefinition
 from slipway.flows.retries import waits_of, with_retries
 from slipway.flows.run import Run
+from slipway.flows.runs.execution import SKIPPED
+from slipway.flows.runs.inverse import Item
+from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Effect, Scope
+from slipway.states import codec
 from slipway.states.intent import Durability, Intent
 
 
@@ -53,7 +57,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         run = self.seat.run
         run.check_going_on()
         try:
-            run.outputs[self.step.id] = self._all(run)
+            self._all(run)
         except (errors.StaleWorker, errors.StoreError) as error:
             raise self._stopped(run, error) from error
         except Exception as error:
@@ -61,7 +65,8 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
                 run.failed(self.step.id, error, of_host=self.task.tells_of_host)
             except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
                 raise self._stopped(run, second) from error
-            run.under_way.pop(self.step.id, None)
+            for key in [key for key, effect in run.under_way.items() if effect.step == self.step.id]:
+                del run.under_way[key]
             raise
 
     def _stopped(self, run: Run, error: Exception) -> errors.BuildInterrupted:
@@ -78,26 +83,26 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         if self.seat.branching:
             return
         for effect in self.seat.run.ledger.effects(self.step.id):
-            self.seat.run.undo(effect)
+            undo(self.seat.run, effect)
 
-    def _all(self, run: Run) -> Any:
-        """What it gives; None where its `if` does not hold."""
-        condition = self.step.condition
-        if condition is not True and not values.holds(condition, self._scope(run), self.step.position):
-            return None
-        if self.step.for_each is None:
-            return self._once(run, 0, None)
-        items = values.items_of(self.step.for_each, self._scope(run), self.step.position)
+    def _all(self, run: Run) -> None:
+        """Keep what it gives; None where its `if` does not hold."""
+        step = self.step
+        if step.condition is not True and not values.holds(step.condition, run.scope(), step.position):
+            run.ended(step.id, SKIPPED)
+            return
+        if step.for_each is None:
+            run.ended(step.id, values.SUCCEEDED, self._once(run, 0))
+            return
+        items = values.items_of(step.for_each, run.scope(), step.position)
         if not items and self.task.enters is not None:
             run.ledger.enter(self.task.enters)
-        return tuple(self._once(run, slot, item) for slot, (_, item) in enumerate(items))
+        given = tuple(self._once(run, slot, item, index) for slot, (index, item) in enumerate(items))
+        run.ended(step.id, values.SUCCEEDED, given)
 
-    def _scope(self, run: Run, index: int | None = None, item: Any = None) -> values.Scope:
-        return values.Scope(run.outputs, item=item, index=index, instance=run.instance)
-
-    def _once(self, run: Run, slot: int, item: Any) -> Any:
+    def _once(self, run: Run, slot: int, item: Any = None, index: int | str | None = None) -> Any:
         task = self.task
-        given = values.resolve_all(self.step.arguments, self._scope(run, slot, item), self.step.position)
+        given = values.resolve_all(self.step.arguments, run.scope(item, index), self.step.position)
         if not task.in_build_only:
             given = task.accept(given)
         host = run.host
@@ -109,9 +114,9 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
 
         def call(effect: Effect, tx: Any) -> Any:
             if durability is Durability.FOREIGN:
-                run.under_way[self.step.id] = effect
+                run.under_way[effect.key] = effect
             began = monotonic()
-            work = run.work(effect, host, seconds, tx)
+            work = run.work(effect, seconds, tx)
             if durability is Durability.LOCAL:
                 # Rows of our own: nothing in it waits for anybody else.
                 result = task.do(work, **given)
@@ -130,7 +135,7 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             kind=task.kind,
             scope=scope,
             host=effect_host if scope is Scope.HOST else None,
-            args=task.recorded(given),
+            args=codec.encode(Item(item, index)) if self.step.revert is not None else task.recorded(given),
             timeout=seconds,
             enters=task.enters,
             leads_to=task.leads_to,
@@ -147,6 +152,6 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
             tell=partial(run.tries_again, self.step.id, slot),
             **(waits_of(retry, run.ledger.key(intent)) if retry else {}),
         )
-        run.under_way.pop(self.step.id, None)
+        run.under_way.pop(run.ledger.key(intent), None)
         run.tell("step.end", step=self.step.id, slot=slot)
         return result

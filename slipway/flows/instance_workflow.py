@@ -14,6 +14,7 @@ from slipway.flows.tasks.catalog import SIGNATURES
 from slipway.flows.workflows.loading import Workflow
 from slipway.model.record import Instance
 from slipway.states import codec, instance_runs, runs
+from slipway.states.instance_runs import Begun
 from slipway.states.schema import OWN_TEXT
 from slipway.states.store import Store
 
@@ -41,20 +42,18 @@ def chosen(workflow: str) -> Chosen:
     return Chosen(workflow, users_workflow(workflow))
 
 
-def text_of(store: Store, instance: Instance) -> str:
-    """The digest of the text by which the instance is built."""
-    if instance.workflow in known_workflows():
-        return OWN_TEXT
+def build_of(store: Store, instance: Instance) -> Begun | None:
+    """The run by which an instance was built, None where it is not on record any more."""
     with store.read(once=True) as tx:
-        return instance_runs.digest_of(tx, instance.id) or OWN_TEXT
+        return instance_runs.build_of(tx, instance.id)
 
 
-def definition_of(store: Store, workflow: str, digest: str) -> Definition:
-    """A workflow by the text of that digest; by its file, where none was kept. Raises `InvalidFile`."""
-    if digest == OWN_TEXT:
+def definition_of(store: Store, workflow: str, build: Begun | None) -> Definition:
+    """A workflow by the text with which a build began; by its file, where none was kept. Raises `InvalidFile`."""
+    if build is None or build.digest == OWN_TEXT:
         return _own(workflow)
     with store.read() as tx:
-        texts = runs.texts_of(tx, digest)
+        texts = runs.texts_of(tx, build.digest)
     return read_workflow(workflow, codec.decode(texts, dict[str, str])).definition
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway import errors
-from slipway.drivers.deadline import within
-from slipway.flows.retries import UNDO_RETRIES, with_retries
-from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
-from slipway.flows.tasks.catalog import BY_KIND, no_task
+from slipway.flows.definition import Definition, StepDefinition
+from slipway.flows.instance_workflow import build_of, definition_of
+from slipway.flows.loader import known_workflows
+from slipway.flows.runs.execution import Execution
+from slipway.flows.runs.undoing import inverse_of, undo
+from slipway.flows.tasks.base import BuildWork, RunInfo, Tools
+from slipway.flows.tasks.catalog import BY_KIND, CATALOG
+from slipway.flows.values import Scope as Names
 from slipway.listeners import tell
 from slipway.model.machine import Placement
-from slipway.model.record import Effect, EffectState, Event, Fault, Instance, Scope
+from slipway.model.record import Effect, EffectState, Event, Instance, Scope
 from slipway.model.request import Host
 from slipway.states import codec, effects, hosts, instances
-from slipway.states.intent import Durability, Intent
+from slipway.states.instance_runs import Begun
+from slipway.states.intent import Intent
 from slipway.states.ledger import Ledger
 from slipway.states.machines import Move, State
 from slipway.states.store import Transaction
-from slipway.texts import named, said
+from slipway.texts import named
 
 if TYPE_CHECKING:
     from slipway.flows.engine.engine import Engine
@@ -53,7 +57,7 @@ class Outcome(StrEnum):
     DELETE = "delete"
 
 
-class Run:
+class Run(Execution[State, Move]):
     """What the steps of one build share while one worker has it."""
 
     def __init__(
@@ -66,25 +70,69 @@ class Run:
         stopping: Callable[[], bool],
     ) -> None:
         """`notify` is told what happens; `stopping` true: no further step is begun."""
+        info = RunInfo(instance.id, instance.workflow, instance.project)
+        super().__init__(ledger, tools, info, CATALOG, BY_KIND, fault=instance.fault, notify=notify, stopping=stopping)
         self.instance = instance
-        self.ledger = ledger
-        self.tools = tools
-        self.fault = instance.fault
-        self._info = RunInfo(instance.id, instance.workflow, instance.project)
         self.outcome: Outcome | None = None
-        self.halted: Exception | None = None
         self.engine: Engine | None = None
         """What goes forward with it, once anything did."""
-        self.outputs: dict[str, Any] = {}
         self.under_way: dict[str, Effect] = {}
-        """What each step is having outside our database."""
-        self._notify = notify
-        self._stopping = stopping
-        self._lock = threading.Lock()
+        """What each step is having outside our database, by key; what is done to its domain by the word for that."""
         self._hosts: dict[str, Host] = {}
-        self._tried: set[str] = set()
         self._placement: Placement | None = None
         ledger.moved = lambda: self.tell("state")
+
+    # --- by what it goes ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def build(self) -> Begun | None:
+        """The run that builds it, or did, by a workflow of a user's, with the digest of its text.
+
+        None for a workflow of Slipway's own, where no step has an inverse, and where it is not on record any more.
+        """
+        own = self.instance.workflow in known_workflows()
+        return None if own else build_of(self.tools.store, self.instance)
+
+    @cached_property
+    def definition(self) -> Definition:
+        """Its workflow, by the text that its build began with. Raises `InvalidFile`, `RecordDamaged`."""
+        return definition_of(self.tools.store, self.instance.workflow, self.build)
+
+    @cached_property
+    def steps(self) -> Mapping[str, StepDefinition]:
+        """Those of a user's workflow, by id. Raises as `definition`."""
+        if self.build is None:
+            return {}
+        return {step.id: step for step in (*self.definition.steps, *self.definition.finals)}
+
+    def step_of(self, effect: Effect) -> StepDefinition | None:
+        """The step that an effect is of; None for one of the build's own tasks, which takes itself back."""
+        task = BY_KIND.get(effect.kind)
+        return None if task is not None and task.in_build_only else self.steps.get(effect.step)
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Any]:
+        """The values of the inputs besides the instance: their defaults."""
+        return {one.name: one.default for one in self.definition.inputs if one.type != "instance"}
+
+    def scope(self, item: Any = None, index: int | str | None = None, result: Any = None) -> Names:
+        """What expressions may name just now; an input is the instance."""
+        return Names(
+            self.outputs,
+            self.inputs,
+            self.statuses,
+            item=item,
+            index=index,
+            run_id=self.build.id if self.build else "",
+            run_name=self.definition.name,
+            instance=self.instance,
+            result=result,
+        )
+
+    def recall(self) -> None:
+        """Know the results that are on record, but for those of a text that nobody can read, or of damaged rows."""
+        with suppress(errors.InvalidFile, errors.RecordDamaged):
+            super().recall()
 
     # --- where it stands ------------------------------------------------------------------------------------------
 
@@ -133,35 +181,30 @@ class Run:
         if self.outcome is not None:
             raise errors.AttemptEnded(f"build of {self.instance.name}: another step has failed")
 
-    def work(self, effect: Effect, host: Host | None, timeout: float, tx: Any = None) -> BuildWork:
+    def work(self, effect: Effect, timeout: float, tx: Any = None) -> BuildWork:
         """What a task is given for one effect."""
         deadline = self.tools.monotonic() + timeout
         return BuildWork(
             effect,
-            self._info,
+            self.info,
             self.tools,
             deadline,
             tx,
             self._check_waiting,
             instance=self.instance,
-            host=host,
+            host=self.host_of(effect),
             hosts_read=self._hosts,
         )
+
+    def host_of(self, effect: Effect) -> Host | None:
+        """The host on which an effect is, or the one of this attempt."""
+        return self.host_named(effect.host) if effect.host else self.host
 
     def _check_waiting(self) -> None:
         self.check_going_on()
         self.ledger.check()
 
-    def rest(self, seconds: float) -> None:
-        """Wait before a call is tried again, with a lease for that and for the call. Raises `StaleWorker`."""
-        self.ledger.hold(seconds + self.tools.settings.step_timeout)
-        self.tools.sleep(seconds)
-
-    def tries_again(self, step: str, slot: int, error: Exception, seconds: float) -> None:
-        """Have it on record that a step failed in passing. Raises `StaleWorker`, a `StoreError`."""
-        self.ledger.note("step.retry", step=step, slot=slot, detail=f"again in {seconds:g} s: {named(error)}")
-
-    def tell(self, type_: str, *, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
+    def tell(self, type_: str, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
         """Announce something. A listener that fails is logged and never fails the build."""
         state = self.ledger.state
         event = Event(
@@ -231,36 +274,17 @@ class Run:
             return Outcome.ABORT
         return Outcome.RESCHEDULE
 
-    def remember(self, step: str, error: Exception) -> None:
-        """Keep the first error; later attempts' are added to it and never put in its place."""
+    @property
+    def where_now(self) -> str:
+        """On which attempt it is, and on which host."""
         where = f" on {self.host_name}" if self.host_name else ""
-        if self.fault is None:
-            self.fault = Fault(type(error).__name__, said(error), step, self.tools.clock())
-            return
-        later = f"attempt {self.ledger.attempt}{where}, {step}: {named(error)}"
-        old = self.fault
-        self.fault = Fault(old.type, old.message, old.step, old.at, (*old.later, later))
+        return f"attempt {self.ledger.attempt}{where}, "
 
     # --- undoing --------------------------------------------------------------------------------------------------
 
-    def undo(self, effect: Effect) -> None:
-        """Take one effect back if it is to be; never raises. What failed once in this roll-back is not tried twice."""
-        kept = self.outcome is Outcome.RESCHEDULE and effect.scope is Scope.INSTANCE
-        if self.halted or kept or effect.key in self._tried or effect.state is EffectState.UNDONE:
-            return
-        task = BY_KIND.get(effect.kind)
-        if task is not None and task.undo is None:
-            return
-        self._tried.add(effect.key)
-        try:
-            after = self._undo(effect, task)
-        except Exception as error:  # noqa: BLE001 - a revert never raises; the conductor reports it and stops
-            self.halted = error
-            return
-        if after.state is EffectState.STUCK:
-            self.tell("step.undo", step=effect.step, slot=effect.slot, message=f"stuck: {after.error}")
-        else:
-            self.tell("step.undo", step=effect.step, slot=effect.slot)
+    def keeps(self, effect: Effect) -> bool:
+        """Whether it is for the next host as well."""
+        return self.outcome is Outcome.RESCHEDULE and effect.scope is Scope.INSTANCE
 
     def supersede(self, intent: Intent[Move]) -> None:
         """Take back what the same step made for the instance where it is to be this host's own, as a port whose MAC
@@ -269,61 +293,25 @@ class Run:
         for effect in self.ledger.effects(intent.step):
             if effect.slot != intent.slot or effect.key == key or effect.state is EffectState.UNDONE:
                 continue
-            self.undo(effect)
-            self._tried.discard(effect.key)
+            undo(self, effect)
+            self.tried.discard(effect.key)
             if self.halted is not None:
                 raise self.halted
             if any(stuck.key == effect.key for stuck in self.ledger.stuck()):
                 raise errors.UndoFailed(f"{effect.key} could not be undone, and {key} cannot stand beside it")
-
-    def _undo(self, effect: Effect, task: Task | None) -> Effect:
-        if task is None or task.undo is None:
-            return self.ledger.undo(effect, Durability.FOREIGN, no_task, held_by=None)
-        try:
-            durability, call = self._undoing(effect, task, self.rest)
-        except errors.StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 - it is on record as stuck, with this error
-            return self.ledger.undo(effect, Durability.FOREIGN, _failing(error), held_by=None)
-        return self.ledger.undo(effect, durability, call, held_by=self._holder(effect))
-
-    def _undoing(
-        self, effect: Effect, task: Task, sleep: Callable[[float], None]
-    ) -> tuple[Durability, Callable[[Effect, Any], None]]:
-        """How an effect is undone, and the call that does it."""
-        undo = task.undo
-        assert undo is not None
-        host = self.host_named(effect.host) if effect.host else self.host
-        arguments = task.arguments_of(effect)
-        result = codec.decode(effect.result, task.result_type) if effect.result else None
-        given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
-        seconds = self.tools.settings.step_timeout
-
-        def once(tx: Any) -> None:
-            with within(seconds):
-                undo(self.work(effect, host, seconds, tx), result, **given)
-
-        def call(effect: Effect, tx: Any) -> None:
-            retries = 0 if tx is not None else UNDO_RETRIES
-            with_retries(lambda: once(tx), retries=retries, sleep=sleep, step=effect.step)
-
-        return task.durability(self.tools, host), call
 
     def take_back(self, step: str) -> None:
         """Undo what a step was having when this worker was replaced, if by the record it is on its way out or gone.
 
         Whoever replaced this worker may have undone it before it was there. Nothing else is touched; never raises.
         """
-        effect = self.under_way.pop(step, None)
-        task = BY_KIND.get(effect.kind) if effect is not None else None
-        if effect is None or task is None or task.undo is None:
-            return
-        try:
-            if self._is_let_go(effect):
-                _, call = self._undoing(effect, task, self.tools.sleep)
-                call(effect, None)
-        except Exception:
-            log.exception("%s came late and could not be taken back", effect.key)
+        for key in [key for key, effect in self.under_way.items() if step in (key, effect.step)]:
+            effect = self.under_way.pop(key)
+            try:
+                if self._is_let_go(effect) and (found := inverse_of(self, effect, self.tools.sleep)):
+                    found[1](effect, None)
+            except Exception:
+                log.exception("%s came late and could not be taken back", effect.key)
 
     def _is_let_go(self, effect: Effect) -> bool:
         """Whether an effect is undone by the record, or is to be whenever somebody comes to it."""
@@ -337,7 +325,7 @@ class Run:
             return effect.scope is Scope.HOST
         return outcome is not None or State(instance.vm_state, instance.task_state).deleting
 
-    def _holder(self, effect: Effect) -> Effect | None:
+    def holder(self, effect: Effect) -> Effect | None:
         """A stuck effect that still uses this one: rather one that is stuck by itself than one that is held as well."""
         for stuck in sorted(self.ledger.stuck(), key=lambda effect: effect.held_by is not None):
             task = BY_KIND.get(stuck.kind)
@@ -350,11 +338,5 @@ class Run:
         """Forget what belongs to the attempt that ended."""
         self.outcome = None
         self.outputs.clear()
-        self._tried.clear()
-
-
-def _failing(error: Exception) -> Callable[[Effect, Any], None]:
-    def call(_effect: Effect, _tx: Any) -> None:
-        raise error
-
-    return call
+        self.statuses.clear()
+        self.tried.clear()

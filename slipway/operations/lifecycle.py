@@ -25,7 +25,7 @@ from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
 from slipway.states import effects, instances, runs
 from slipway.states.held import take_over
-from slipway.states.instance_runs import Begun, begin
+from slipway.states.instance_runs import BUILD, Begun, begin
 from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_known, possible
 from slipway.states.store import Transaction
 
@@ -163,7 +163,7 @@ class Builder:
     def _enter(self, tx: Transaction, request: InstanceRequest, by: Chosen, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
         new_id, at = self._new_id(), self._tools.clock()
-        run = self._run("build", by.name)
+        run = self._run(BUILD, by.name)
         if by.users is not None:
             runs.keep_texts(tx, by.users.digest, by.users.kept_texts)
             run = replace(run, digest=by.users.digest)

@@ -128,7 +128,7 @@ class Mender:
 
     def _disk_requests(self) -> Sequence[DiskRequest]:
         some = next(iter(self._hands.done("disk", "seed")), None)
-        return () if some is None else MapDisks().do(self._run.work(some, self._run.host, 0.0))
+        return () if some is None else MapDisks().do(self._run.work(some, 0.0))
 
     def _seed_request(self, effect: Effect) -> DiskRequest:
         request: DiskRequest = arguments_of(effect).request

@@ -167,7 +167,7 @@ def _do(hands: Hands, effect: Effect, **given: Any) -> Any:
     """Have the effect again, as its own task has it."""
     run, seconds = hands.run, hands.run.tools.settings.step_timeout
     with within(seconds):
-        return BY_KIND[effect.kind].do(run.work(effect, run.host, seconds), **given)
+        return BY_KIND[effect.kind].do(run.work(effect, seconds), **given)
 
 
 def _result(effect: Effect, type_: type[Any]) -> Any:

@@ -14,11 +14,11 @@ from slipway.model.run import RunRecord
 from slipway.operations.lifecycle import Builder
 from slipway.states import effects, instance_runs, instances, runs
 from slipway.states.held import lock
+from slipway.states.instance_runs import BUILD, Begun
 from slipway.states.machines import TABLE, Move, State
 from slipway.states.run_machine import RunState
 from slipway.states.secrets import lacks_secrets
 
-_BUILD = "build"
 Listener = Callable[[Event], None]
 
 
@@ -75,16 +75,16 @@ class Builds:
 
     def definition(self, run: RunRecord) -> Definition:
         """The workflow by which the instance was built, by the text that that began with. Raises `RunRefused`."""
-        if run.name != _BUILD:
+        if run.name != BUILD:
             raise errors.RunRefused(f"run {run.id} is a {run.name}, which goes by no workflow")
-        return definition_of(self._tools.store, run.workflow, run.digest)
+        return definition_of(self._tools.store, run.workflow, Begun(run.id, BUILD, run.workflow, run.digest))
 
     def _again(self, run: RunRecord) -> RunRecord:
         with self._tools.store.read() as tx:
             return runs.get(tx, run.id)
 
     def _check(self, run: RunRecord, may: bool, refusal: str) -> None:
-        if run.name != _BUILD:
+        if run.name != BUILD:
             text = f"run {run.id} is the {run.name} of instance {run.instance}, which no other run takes back"
             raise errors.RunRefused(f"{text}: the instance has verbs of its own")
         if not may:

@@ -11,10 +11,10 @@ from typing import Any
 from slipway import errors
 from slipway.flows.definition import Definition
 from slipway.flows.runs.conductor import RunConductor
-from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import lease, take
 from slipway.flows.runs.prepared import NOTHING, Given, Prepared, as_given, check_allowed, prepare, recalled
 from slipway.flows.runs.sealing import Seal
+from slipway.flows.runs.workflow_run import Ending
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from slipway.model.record import EffectState
 from slipway.states.machines import Move
 from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
-from slipway.states.schema import OWN_TEXT, effects, instances, runs, workflow_texts
+from slipway.states.schema import OWN_TEXT, effects, runs, workflow_texts
 from slipway.states.store import Transaction
 
 _STATES: Mapping[Move, tuple[RunMove, ...]] = {
@@ -37,10 +37,18 @@ _ANY_STUCK = sa.select(effects.c.seq).where(
     effects.c.instance_id == sa.bindparam("instance_id"), effects.c.state == EffectState.STUCK.value
 )
 _BEGIN = runs.insert()
+BUILD = "build"
+"""The name of the run by which an instance is built; those of others are verbs."""
+_BUILD = (
+    sa.select(runs.c.id, runs.c.workflow, runs.c.digest, runs.c.asked_by)
+    .where(runs.c.instance_id == sa.bindparam("instance_id"), runs.c.name == BUILD)
+    .order_by(runs.c.created_at.desc())
+    .limit(1)
+)
 
 
 class Begun(Struct, frozen=True):
-    """A run of an instance that is to be on record. `name` says what is done: `build`, or the verb.
+    """A run of an instance that is to be on record. `name` says what is done: `BUILD`, or the verb.
 
     `digest` is that of the workflow's text, where it is not one of Slipway's own.
     """
@@ -126,7 +134,7 @@ def _statement(move: RunMove, fault: bool) -> sa.Update:
     return runs.update().where(of, runs.c.ended_at.is_(None), runs.c.state.in_(sources)).values(values)
 
 
-def digest_of(tx: Transaction, instance_id: str) -> str | None:
-    """By which text the instance's last run began; None where no run of its is on record."""
-    query = sa.select(runs.c.digest).join(instances, instances.c.run_id == runs.c.id)
-    return tx.scalar(query.where(instances.c.id == instance_id))
+def build_of(tx: Transaction, instance_id: str) -> Begun | None:
+    """The run by which an instance was built; None where none of its is on record."""
+    row = tx.execute(_BUILD, {"instance_id": instance_id}).first()
+    return None if row is None else Begun(row.id, BUILD, row.workflow, row.digest, row.asked_by)

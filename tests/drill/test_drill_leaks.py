@@ -87,17 +87,17 @@ def claim_freed_twice(patch: Patch) -> None:
 
 
 def error_that_hides_the_first(patch: Patch) -> None:
-    plain = Run._undo
+    plain = Run.holder
 
-    def undo(self: Run, effect: Any, task: Any) -> Any:
+    def holder(self: Run, effect: Any) -> Any:
         if effect.kind == "domain" and self.fault is not None:
             self.fault = replace(self.fault, type="CleanUpError", message="could not clean up")
             with self.tools.store.write() as tx:
                 row = sa.update(instances_table).where(instances_table.c.id == self.instance.id)
                 tx.execute(row.values(fault=codec.encode(self.fault)))
-        return plain(self, effect, task)
+        return plain(self, effect)
 
-    patch.setattr(Run, "_undo", undo)
+    patch.setattr(Run, "holder", holder)
 
 
 def worker_that_takes_its_fence_for_a_failure(patch: Patch) -> None:

@@ -101,7 +101,7 @@ class OfABuild(AnyTaskContract):
     @pytest.fixture
     def work(self, run: Run, task: Task, arguments: Mapping[str, Any]) -> BuildWork:
         host = run.host or FILE.hosts[0]
-        return run.work(effect_of(task, arguments, run.instance, host, run.tools), host, 120.0)
+        return replace(run.work(effect_of(task, arguments, run.instance, host, run.tools), 120.0), host=host)
 
 
 class TestThoseWithAnUndo(OfABuild, TaskContract):

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from slipway import errors
-from slipway.flows.runs.execution import Ending
 from slipway.flows.runs.holding import take
 from slipway.flows.runs.prepared import Prepared, recalled
 from slipway.flows.runs.sealing import Seal
+from slipway.flows.runs.workflow_run import Ending
 from slipway.flows.tasks.base import Task, Tools, Work
 from slipway.model.request import Host
 from slipway.model.run import RunRecord

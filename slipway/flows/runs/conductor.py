@@ -9,10 +9,10 @@ from typing import Any
 
 from slipway import errors
 from slipway.flows.runs.child import SubWorkflow
-from slipway.flows.runs.execution import Ending, Execution
 from slipway.flows.runs.prepared import Prepared
 from slipway.flows.runs.step import Step
 from slipway.flows.runs.undoing import undo
+from slipway.flows.runs.workflow_run import Ending, WorkflowRun
 from slipway.flows.tasks.base import Task, Tools
 from slipway.flows.values import resolve_all
 from slipway.model.record import Event
@@ -58,7 +58,7 @@ class RunConductor:
             known=not new,
         )
         catalog = {**self._catalog, **self._parts(prepared, notify)}
-        execution = Execution(run, prepared, ledger, tools, catalog, notify=notify, stopping=stopping)
+        execution = WorkflowRun(run, prepared, ledger, tools, catalog, notify=notify, stopping=stopping)
         about = {"slipway.run.id": run.id, "slipway.run.name": run.name}
         with tools.traced(f"run {run.name}", about) as ledger.around:
             self._to_rest(execution, new=new)
@@ -69,7 +69,7 @@ class RunConductor:
         execution.tell("run.end" if ledger.state.has_ended else "run.state", message=rested.waits_for or "")
         return rested
 
-    def _to_rest(self, execution: Execution, *, new: bool) -> None:
+    def _to_rest(self, execution: WorkflowRun, *, new: bool) -> None:
         ledger = execution.ledger
         try:
             execution.tell("run.start" if new else "run.state")
@@ -94,7 +94,7 @@ class RunConductor:
 
         return {path: SubWorkflow(path, prepared, carry_out) for path in prepared.workflow.parts}
 
-    def _forward(self, execution: Execution) -> None:
+    def _forward(self, execution: WorkflowRun) -> None:
         try:
             self._steps(execution)
             self._finals(execution)
@@ -109,7 +109,7 @@ class RunConductor:
         except errors.RunCancelled:
             execution.cancelled_meanwhile()
 
-    def _back(self, execution: Execution) -> None:
+    def _back(self, execution: WorkflowRun) -> None:
         ledger = execution.ledger
         execution.recall()
         for effect in ledger.effects():
@@ -126,7 +126,7 @@ class RunConductor:
         move = RunMove.CANCELLED if execution.ending is Ending.CANCELLED else RunMove.FAILED
         self._conclude(execution, move, {})
 
-    def _steps(self, execution: Execution) -> None:
+    def _steps(self, execution: WorkflowRun) -> None:
         """All steps, by the engine; every branch has ended afterwards."""
         # TaskFlow is what takes longest to load: only what goes forward waits for it.
         from taskflow.persistence.models import FlowDetail
@@ -137,7 +137,7 @@ class RunConductor:
         flow = flow_of(execution, self._executor)
         Engine(flow, FlowDetail(flow.name, execution.run.id), options={"executor": self._executor}).run()
 
-    def _conclude(self, execution: Execution, move: RunMove, values: Mapping[str, Any]) -> None:
+    def _conclude(self, execution: WorkflowRun, move: RunMove, values: Mapping[str, Any]) -> None:
         """Have the run at its end. Its secrets, and those of its parts, are kept no longer than the whole goes on."""
         whole = execution.run.parent_id is None
         execution.ledger.conclude(
@@ -147,7 +147,7 @@ class RunConductor:
             also=(lambda tx: runs.forget_secrets_of_parts(tx, execution.run.id)) if whole else None,
         )
 
-    def _finals(self, execution: Execution) -> None:
+    def _finals(self, execution: WorkflowRun) -> None:
         """The steps at the end; one that fails keeps no other from being done, and changes nothing else."""
         for step in execution.definition.finals:
             try:
@@ -157,7 +157,7 @@ class RunConductor:
                 execution.ledger.note("step.error", step=step.id, detail=execution.named(error))
                 execution.tell("step.error", step.id, message=execution.named(error))
 
-    def _leave(self, execution: Execution) -> None:
+    def _leave(self, execution: WorkflowRun) -> None:
         """Let anybody go on at once with what is not at its end; where even that cannot be written, they must wait."""
         ledger = execution.ledger
         if ledger.state.at_work and not execution.paused:

@@ -1,115 +1,95 @@
-"""A run in one worker's hands: where it stands, what was decided when a step failed, and what is undone then."""
+"""What is carried out in one worker's hands: where it stands, what its steps gave, and what is undone."""
 
 from __future__ import annotations
 
-import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any, Generic, TypeVar
 
-from slipway import errors
-from slipway.flows.runs.prepared import Prepared
+from slipway.flows.definition import StepDefinition
 from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import RunInfo, Task, Tools, Work
 from slipway.flows.values import SUCCEEDED, Scope
-from slipway.listeners import tell
 from slipway.model.record import Effect, EffectState, Event, Fault
-from slipway.model.run import FAILED_STEP, NOTES, RunRecord
+from slipway.model.request import Host
+from slipway.model.run import FAILED_STEP, NOTES
 from slipway.states import codec
-from slipway.states.run_machine import RunMove, RunState
-from slipway.states.run_owner import RunLedger
-from slipway.states.store import Transaction
+from slipway.states.ledger import Ledger
 from slipway.texts import named, said
 
-log = logging.getLogger(__name__)
+S = TypeVar("S")
+M = TypeVar("M")
 
 FAILED, SKIPPED = "failed", "skipped"
 
 
-class Ending(StrEnum):
-    """What becomes of a run once all is undone; on record before the first undo."""
+class Execution(ABC, Generic[S, M]):
+    """What the steps of a workflow share while one worker has the run: a run of its own, or an instance's build."""
 
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class Execution:
-    """What the steps of one run share while one worker has it."""
+    told: frozenset[str] = frozenset()
+    """The steps of whose ends whoever listened has been told before."""
 
     def __init__(
         self,
-        run: RunRecord,
-        prepared: Prepared,
-        ledger: RunLedger,
+        ledger: Ledger[S, M],
         tools: Tools,
+        info: RunInfo,
         catalog: Mapping[str, Task],
+        kinds: Mapping[str, Task],
         *,
+        fault: Fault | None,
         notify: Callable[[Event], None],
         stopping: Callable[[], bool],
+        seal: Seal = Seal({}),  # noqa: B008 - it never changes
     ) -> None:
-        """`catalog`: what its steps use, by name. `stopping` true: no further step is begun."""
-        self.run = run
-        self.definition = definition = prepared.definition
+        """`catalog`: what its steps use, by name; `kinds`: the same by kind. `stopping` true: no further step is begun;
+        `notify` is told what happens."""
         self.ledger = ledger
         self.tools = tools
+        self.info = info
         self.catalog = catalog
-        self.inputs = prepared.inputs
-        self.seal = seal = Seal(prepared.secrets)
-        self.info = RunInfo(run.id, run.name, run.project)
+        self.kinds = kinds
+        self.fault = fault
+        self.seal = seal
         self.outputs: dict[str, Any] = {}
         self.statuses: dict[str, str] = {}
-        self.fault = run.fault
-        self.ending = Ending(run.outcome) if run.outcome else None
         self.halted: Exception | None = None
-        self.paused = False
-        self.under_way: dict[str, Effect] = {}
-        """What is being had outside our database, by its key."""
-        self.steps = {step.id: step for step in (*definition.steps, *definition.finals)}
-        self.kinds = {task.kind: task for task in catalog.values()}
-        self.told = self._told()
-        """The steps of whose ends whoever listened has been told before."""
+        self.tried: set[str] = set()
+        """What this roll-back has tried to undo, by key."""
         self._notify = notify
         self._stopping = stopping
         self._lock = threading.Lock()
-        self.tried: set[str] = set()
-        """What this roll-back has tried to undo, by key."""
-        ledger.seal, ledger.unseal = seal.seal, seal.unseal
 
     # --- where it stands ------------------------------------------------------------------------------------------
 
+    @property
+    @abstractmethod
+    def steps(self) -> Mapping[str, StepDefinition]:
+        """All of the workflow's, by id."""
+
+    @abstractmethod
     def scope(self, item: Any = None, index: int | str | None = None, result: Any = None) -> Scope:
         """What expressions may name just now."""
-        return Scope(
-            self.outputs,
-            self.inputs,
-            self.statuses,
-            item=item,
-            index=index,
-            run_id=self.run.id,
-            run_name=self.run.name,
-            result=result,
-        )
+
+    def step_of(self, effect: Effect) -> StepDefinition | None:
+        """The step that an effect is of, by which it may have an inverse."""
+        return self.steps.get(effect.step)
 
     def ended(self, step: str, status: str, outputs: Any = None) -> None:
         """Have it that a step has ended so, with what it gave."""
         self.outputs[step], self.statuses[step] = outputs, status
 
-    def _told(self) -> frozenset[str]:
-        """Those up to the last one that is on record, but for one that was left unfinished."""
-        states = {step.id: {e.state for e in self.ledger.effects(step.id)} for step in self.definition.steps}
-        began = [at for at, step in enumerate(self.definition.steps) if states[step.id]]
-        before = self.definition.steps[: began[-1] + 1] if began else ()
-        return frozenset(step.id for step in before if states[step.id] <= {EffectState.DONE})
-
     def recall(self) -> None:
         """Know the results of the steps that are on record, for what is undone, or done at the end, by them."""
         for step in self.steps.values():
-            effects = sorted(self.ledger.effects(step.id), key=lambda effect: effect.slot)
-            given = [self.result_of(effect) for effect in effects if effect.result and effect.kind not in NOTES]
             if step.id in self.statuses:
                 continue
+            effects = sorted(self.ledger.effects(step.id), key=lambda e: (e.slot, e.state is EffectState.UNDONE))
+            # Of a slot the newest alone counts: on each host that was tried there may have been one.
+            newest = {effect.slot: effect for effect in reversed(effects)}
+            found = [newest[slot] for slot in sorted(newest) if newest[slot].kind not in NOTES]
+            given = [self.result_of(effect) for effect in found if effect.result]
             if any(effect.kind == FAILED_STEP and effect.state is EffectState.DONE for effect in effects):
                 self.ended(step.id, FAILED)
             elif given:
@@ -122,123 +102,56 @@ class Execution:
         task = self.kinds.get(effect.kind)
         return codec.decode(self.seal.unseal(effect.result), task.result_type) if task and effect.result else None
 
+    @abstractmethod
     def check_going_on(self) -> None:
         """Raise where no further step is to be begun."""
-        if self._stopping() or self.paused:
-            raise errors.BuildInterrupted(f"run {self.run.id} stopped before its next step")
-        if self.ending is not None and self.ledger.state is not RunState.REVERTING:
-            raise errors.AttemptEnded(f"run {self.run.id}: another step has failed")
 
+    @abstractmethod
     def work(self, effect: Effect, timeout: float, tx: Any = None) -> Work:
         """What a task is given for one effect."""
-        return Work(
-            effect,
-            self.info,
-            self.tools,
-            self.tools.monotonic() + timeout,
-            tx,
-            self._check_waiting,
-            partial(self.tell, "step.say", effect.step, effect.slot),
-            approved=self.run.answer is not None and self.run.waits_at == effect.key,
-        )
-
-    def _check_waiting(self) -> None:
-        self.check_going_on()
-        if self.ledger.state is RunState.RUNNING:
-            self.ledger.check()
 
     def rest(self, seconds: float) -> None:
         """Wait before a call is tried again, with a lease for that and for the call. Raises `StaleWorker`."""
         self.ledger.hold(seconds + self.tools.settings.step_timeout)
         self.tools.sleep(seconds)
 
+    @abstractmethod
     def tell(self, type_: str, step: str = "", slot: int = 0, message: str = "") -> None:
         """Announce something, without secrets. A listener that fails is logged and never fails the run."""
-        event = Event(
-            type=type_,
-            at=self.tools.clock(),
-            instance_id="",
-            name=self.run.name,
-            step=step,
-            slot=slot,
-            vm_state=self.ledger.state.value,
-            attempt=self.ledger.attempt,
-            message=self.seal.mask(message),
-            run_id=self.run.id,
-        )
-        log.info("%s", type_, extra={"run": self.run.id, "step": step, "slot": slot, "detail": event.message})
-        tell(self._notify, event, type_)
 
-    # --- when a step fails, or waits ------------------------------------------------------------------------------
-
-    def failed(self, step: str, error: Exception) -> None:
-        """Record why all is undone before anything is. The first error is the cause; a later one changes nothing."""
-        with self._lock:
-            if self.ending is not None:
-                return
-            log.info("step %s failed", step, extra={"run": self.run.id, "step": step, "detail": self.named(error)})
-            if isinstance(error, errors.RunCancelled):
-                self.cancelled_meanwhile()
-                return
-            self.remember(step, error)
-            try:
-                self.ledger.conclude(
-                    RunMove.FAIL,
-                    detail=f"{step}: {self.named(error)}",
-                    values={"outcome": Ending.FAILED},
-                    fault=self.fault,
-                    also=partial(self.failing, step, error),
-                )
-            except errors.RunCancelled:
-                self.cancelled_meanwhile()
-                return
-            self.ending = Ending.FAILED
-        self.tell("step.error", step, message=named(error))
-
-    def failing(self, step: str, error: Exception, tx: Transaction) -> None:
-        """What is written of an error beside what becomes of the run."""
-        self.ledger.tell(tx, "step.error", step=step, detail=self.named(error))
+    # --- when a step fails ----------------------------------------------------------------------------------------
 
     def tries_again(self, step: str, slot: int, error: Exception, seconds: float) -> None:
         """Have it on record that a step failed in passing. Raises `StaleWorker`, a `StoreError`."""
         self.ledger.note("step.retry", step=step, slot=slot, detail=f"again in {seconds:g} s: {self.named(error)}")
-
-    def cancelled_meanwhile(self) -> None:
-        """Somebody wants the run undone: nothing else counts."""
-        self.ledger.refresh()
-        self.ending = Ending.CANCELLED
-
-    def pause(
-        self,
-        values: Mapping[str, Any],
-        fault: Fault | None = None,
-        also: Callable[[Transaction], None] | None = None,
-    ) -> NoReturn:
-        """Let the run go until it is told to go on. Raises `BuildInterrupted`, which ends the work on it here."""
-        with self._lock:
-            if not self.paused and self.ending is None:
-                try:
-                    self.ledger.conclude(
-                        RunMove.PAUSE,
-                        detail=values["waits_for"],
-                        values={"worker": None, "answer": None, **values},
-                        fault=fault,
-                        also=also,
-                    )
-                except errors.RunCancelled:
-                    self.cancelled_meanwhile()
-                    raise
-                self.paused = True
-        raise errors.BuildInterrupted(f"run {self.run.id} is paused")
 
     def remember(self, step: str, error: Exception) -> None:
         """Keep the first error; later ones are added to it and never put in its place."""
         if self.fault is None:
             self.fault = Fault(type(error).__name__, self.seal.mask(said(error)), step, self.tools.clock())
             return
-        old = self.fault
-        self.fault = Fault(old.type, old.message, old.step, old.at, (*old.later, f"{step}: {self.named(error)}"))
+        old, later = self.fault, f"{self.where_now}{step}: {self.named(error)}"
+        self.fault = Fault(old.type, old.message, old.step, old.at, (*old.later, later))
+
+    @property
+    def where_now(self) -> str:
+        """What stands before the step of a later error."""
+        return ""
 
     def named(self, error: Exception) -> str:
         """An error in words, without secrets."""
         return self.seal.mask(named(error))
+
+    # --- how it is undone -----------------------------------------------------------------------------------------
+
+    def keeps(self, effect: Effect) -> bool:
+        """Whether an effect is to stay though others are undone."""
+        return False
+
+    def host_of(self, effect: Effect) -> Host | None:
+        """The host on which an effect is undone, where it is done on one."""
+        return None
+
+    def holder(self, effect: Effect) -> Effect | None:
+        """A stuck effect that still uses this one, which so must stay."""
+        return None

@@ -9,8 +9,8 @@ from itertools import pairwise
 from taskflow import task as taskflow_task
 
 from slipway.flows.engine.flow import Flow
-from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.step import Step
+from slipway.flows.runs.workflow_run import WorkflowRun
 
 
 class StepTask(taskflow_task.Task):  # type: ignore[misc]
@@ -37,7 +37,7 @@ def _model() -> StepTask:
     return StepTask("step", auto_extract=False)
 
 
-def flow_of(execution: Execution, executor: Executor | None) -> Flow:
+def flow_of(execution: WorkflowRun, executor: Executor | None) -> Flow:
     """The steps, linked as they need each other; without an executor one after the other, in the file's order."""
     definition = execution.definition
     model = _model()

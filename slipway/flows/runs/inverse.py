@@ -23,7 +23,7 @@ class Item(Struct, frozen=True):
     index: int | str | None = None
 
 
-def invert(execution: Execution, step: StepDefinition, effect: Effect, _tx: Any) -> None:
+def invert(execution: Execution[Any, Any], step: StepDefinition, effect: Effect, _tx: Any) -> None:
     """Carry out the step's inverse for one effect of it, whose own result is `result`."""
     inverse = step.revert
     assert inverse is not None
@@ -48,7 +48,7 @@ def _needs_result(inverse: Inverse) -> bool:
     return any(ref.path[0] == "result" for _, value in inverse.arguments for ref in references_in(value))
 
 
-def _again(execution: Execution, step: StepDefinition, effect: Effect, of: Item) -> Any:
+def _again(execution: Execution[Any, Any], step: StepDefinition, effect: Effect, of: Item) -> Any:
     """What the step gave, where its answer was lost: done once more under the same key it gives the same."""
     task = execution.catalog[step.uses]
     given = opened(task.accept(resolve_all(step.arguments, execution.scope(of.item, of.index), step.position)))

@@ -14,6 +14,7 @@ from slipway.texts import MASK
 
 _MARK = "\x01"
 """Stands around the name of a secret where its value was; no YAML text has it."""
+_ENCODED_MARK = b"\\u0001"
 
 
 _NAMES = re.compile(f"{_MARK}([^{_MARK}]+){_MARK}")
@@ -22,6 +23,11 @@ _NAMES = re.compile(f"{_MARK}([^{_MARK}]+){_MARK}")
 def sealed_in(value: Any) -> frozenset[str]:
     """The names of the secrets that are kept in a value, or its encoding, by their names alone."""
     return frozenset(_sealed(msgspec.json.decode(value) if isinstance(value, bytes) else value))
+
+
+def has_sealed(data: bytes) -> bool:
+    """Whether there may be any in an encoding: far quicker than to look for them."""
+    return _ENCODED_MARK in data
 
 
 def _sealed(value: Any) -> Iterator[str]:
@@ -57,6 +63,10 @@ class Seal:
     def __init__(self, secrets: Mapping[str, str]) -> None:
         # The longest first: one may be a part of another.
         self._secrets = sorted(secrets.items(), key=lambda one: -len(one[1]))
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._secrets)
 
     def seal(self, data: bytes) -> bytes:
         """Encoded content as it is kept: with the names of secrets in place of their values."""

@@ -12,10 +12,11 @@ from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.flows.definition import Cel, OnError, StepDefinition
 from slipway.flows.retries import waits_of, with_retries
-from slipway.flows.runs.execution import FAILED, SKIPPED, Execution
+from slipway.flows.runs.execution import FAILED, SKIPPED
 from slipway.flows.runs.hands import side_by_side
 from slipway.flows.runs.inverse import Item
 from slipway.flows.runs.undoing import undo_step
+from slipway.flows.runs.workflow_run import WorkflowRun
 from slipway.flows.values import SUCCEEDED, holds, items_of, resolve_all
 from slipway.model.record import Effect, EffectState, Scope
 from slipway.model.run import FAILED_STEP, STEP_ITEMS
@@ -35,7 +36,7 @@ class Step:
     """A step of a run. `final`: it is done at the end, whatever came of the others."""
 
     def __init__(
-        self, execution: Execution, step: StepDefinition, *, final: bool = False, executor: Executor | None = None
+        self, execution: WorkflowRun, step: StepDefinition, *, final: bool = False, executor: Executor | None = None
     ) -> None:
         """With an `executor` the items of a `for_each` that is `parallel` are done side by side in it."""
         self._run = execution
