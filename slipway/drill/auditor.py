@@ -41,19 +41,22 @@ def audit(
     log: str = "",
     wired: frozenset[str] = WIRED,
     lasting: frozenset[str] = frozenset(),
+    inverted: frozenset[str] = frozenset(),
 ) -> list[Problem]:
     """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
 
     `secret` is what just a build under way may have, `log` what was logged; `wired`: the kinds that the wiring makes;
-    `lasting`: the kinds of effects that no task takes back.
+    `lasting`: the kinds of effects that no task takes back; `inverted`: the steps that the workflow itself does.
     """
-    found = list(_Audit(now, before, wired, HARMLESS | lasting).problems())
+    found = list(_Audit(now, before, wired, HARMLESS | lasting, inverted).problems())
     return [*found, *secrets(now, secret, log)] if secret else found
 
 
 class _Audit:
-    def __init__(self, now: Things, before: Things, wired: frozenset[str], lasting: frozenset[str]) -> None:
-        self.now, self.before, self.wired, self.lasting = now, before, wired, lasting
+    def __init__(
+        self, now: Things, before: Things, wired: frozenset[str], lasting: frozenset[str], inverted: frozenset[str]
+    ) -> None:
+        self.now, self.before, self.wired, self.lasting, self.inverted = now, before, wired, lasting, inverted
         self.others: dict[str, dict[str, str]] = defaultdict(dict)
         """By instance, the things that none of our own tasks makes, with their contents."""
         old = {row["id"] for row in before.rows["instances"]}
@@ -191,7 +194,7 @@ class _Audit:
                 yield Problem("A3", f"instance {instance['name']} is {instance['vm_state']}: {more}")
         yield from self._explained(instance, [row for row in rows if row["state"] == "stuck" or self._lasts(row)])
         for row in rows:
-            if row["state"] == "done" and row["kind"] not in self.lasting:
+            if row["state"] == "done" and not self._lasts(row):
                 yield Problem(
                     "A2", f"instance {instance['name']} is {instance['vm_state']}: {row['key']} is not undone"
                 )
@@ -215,7 +218,7 @@ class _Audit:
         yield from self._fits(instance)
 
     def _lasts(self, row: Row) -> bool:
-        return row["state"] == "done" and row["kind"] in self.lasting
+        return row["state"] == "done" and row["kind"] in self.lasting and row["step"] not in self.inverted
 
     def _explained(self, instance: Row, rows: list[Row]) -> Iterator[Problem]:
         """Each thing of a user's task bears the key, the result or an argument of an effect of its own."""

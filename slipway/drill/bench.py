@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.trace import Paper, Trace
 from slipway.drivers.registry import Drivers
+from slipway.flows.instance_workflow import definition_now
 from slipway.model.request import InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
@@ -188,6 +189,12 @@ class Bench:
         self.faults.arm(*faults)
 
     # --- what is done -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def inverted(self) -> frozenset[str]:
+        """The steps that the workflow of the file itself takes back."""
+        steps = definition_now(self.plan.file.workflow).steps
+        return frozenset(step.id for step in steps if step.revert is not None)
 
     @property
     def names(self) -> Sequence[str]:

@@ -299,7 +299,8 @@ class _Run:
         if self._meanwhile:
             before = before.without([row for row in now.rows["instances"] if row["name"] == NEIGHBOUR])
         plan = self.bench.plan
-        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, lasting=lasting_kinds()):
+        more = {"lasting": lasting_kinds(), "inverted": self.bench.inverted}
+        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, **more):
             self._problem(problem.invariant, f"{when}: {problem.text}")
 
     def _again(self, before: Things) -> None:

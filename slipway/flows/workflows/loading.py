@@ -28,7 +28,7 @@ MAX_NESTED = 20
 """How deep workflows may use each other."""
 
 _ENDINGS = (".yaml", ".yml")
-_OF_RUNS = frozenset({"finally", "outputs", "revert", "on_error", "parallel"})
+_OF_RUNS = frozenset({"finally", "outputs", "on_error", "parallel"})
 _NOT_FOR_BUILDS = "for runs of their own, not for the build of an instance, which is undone as a whole"
 
 FINISH = "finish"
@@ -203,18 +203,28 @@ class _File:
             path, call = of_build[0]
             text = f"{call.what} is a step of an instance's build: the workflow needs an input of type instance"
             self.document.problem((*path, "uses"), text)
+        for name, one in inputs.items():
+            if one is not None and one.required and one.type != "instance":
+                text = f"the build of an instance is given the instance and nothing else: input {name} needs a default"
+                self.document.problem(("inputs", name), text, key=True)
         if FINISH in self.loading.catalog and not any(call.uses == FINISH for _, call in of_build):
             text = f"the build of an instance would never end: no step uses {FINISH}"
             self.document.problem(("steps",), text, key=True)
 
     def _check_plain(self, top: Mapping[str, Any]) -> None:
-        """The build of an instance goes forward in one go, and back by the undo of its tasks."""
+        """The build of an instance goes forward in one go; its own tasks take themselves back, and nothing else."""
         for path, call in self.steps.calls.items():
             if call.takes.waits:
                 text = f"{call.what} may have its run paused, which the build of an instance cannot be"
                 self.document.problem((*path, "uses"), text)
             elif call.uses in self.loading.parts:
                 self.document.problem((*path, "uses"), f"{call.what} is {_NOT_FOR_BUILDS}")
+            elif call.takes.in_build_only and path[-1] == "revert":
+                text = f"{call.what} is a step of an instance's build, which takes nothing back"
+                self.document.problem((*path, "uses"), text)
+            elif call.takes.in_build_only and (*path, "revert") in self.steps.calls:
+                text = f"{call.what} takes itself back: revert is for what a build does beside the instance"
+                self.document.problem((*path, "revert"), text, key=True)
         for key in _OF_RUNS & top.keys():
             self.document.problem((key,), f"{key} is {_NOT_FOR_BUILDS}", key=True)
         for at, step in enumerate(top.get("steps", [])):
