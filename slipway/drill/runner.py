@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from slipway.drill.auditor import audit
 from slipway.drill.bench import Bench
 from slipway.drill.cases import CRASHES, GOING, Case, Scenario, cases_of, parse_fault
 from slipway.drill.explore import Exploration, Stage, points_of
+from slipway.drill.likeness import likeness
 from slipway.drill.meanwhile import NEIGHBOUR, do
 from slipway.drill.photos import Photo, photograph
 from slipway.drill.problem import Problem
@@ -63,6 +65,12 @@ class Result(Struct, frozen=True):
     same_as: str = ""
 
 
+Alike = tuple[Scenario, Mode, timedelta, str]
+"""The scenario, the mode of the fault, by how much the clock was set, and the likeness of what there is at rest."""
+WentOn = dict[Alike, str]
+"""The case that went on from there without a problem."""
+
+
 class Runner:
     """Carries out cases on a bench, one after the other."""
 
@@ -71,6 +79,7 @@ class Runner:
         self._stages = exploration.stages
         self._before = exploration.before
         self._families = {point.call: point.family for point in exploration.points}
+        self._went_on: WentOn = {}
 
     def warm(self) -> None:
         """Run once without a fault, so that no later run pays for what is made once."""
@@ -115,7 +124,7 @@ class Runner:
     def _run(self, case: Case, photo: Photo | None) -> Result:
         began = time.perf_counter()
         stage = self._stages[case.point.scenario]
-        run = _Run(self._bench, stage, self._before, case, self._families, photo)
+        run = _Run(self._bench, stage, self._before, case, self._families, photo, self._went_on)
         with self._bench.logged():
             run.go()
         return Result(
@@ -137,9 +146,10 @@ class _Run:
         case: Case,
         families: Mapping[str, str],
         photo: Photo | None,
+        went_on: WentOn,
     ) -> None:
         self.bench, self.stage, self.before, self.case, self.families = bench, stage, before, case, families
-        self.photo = photo
+        self.photo, self.went_on = photo, went_on
         self.lasting = [stage.base.fault] if stage.base and stage.base.every_host else []
         self.found: list[Problem] = []
         self.outcome = Outcome.OK
@@ -159,8 +169,7 @@ class _Run:
                 if self.case.second:
                     self._second()
                 self._recover()
-                self._again(self._judge())
-                self._delete()
+                self._go_on(self._judge())
         except Overdue:
             self._problem("A1", f"it did not come to rest within {DEADLINE} seconds")
         except Exception as error:  # noqa: BLE001 - whatever the recovery raises is a finding
@@ -302,6 +311,17 @@ class _Run:
         more = {"lasting": lasting_kinds(), "inverted": self.bench.inverted}
         for problem in audit(now, before, secret=plan.secret, log=self.bench.written, **more):
             self._problem(problem.invariant, f"{when}: {problem.text}")
+
+    def _go_on(self, now: Things) -> None:
+        """Do it again, then delete: once for all whose fault was of one mode and that have come to rest alike."""
+        alike = self.stage.scenario, self.case.mode, self.bench.faults.clock.set_by, likeness(now, self.before)
+        if not self.found and alike in self.went_on:
+            self.bench.trace.write("drill", f"from here on as {self.went_on[alike]}, which came to rest alike")
+            return
+        self._again(now)
+        self._delete()
+        if not self.found:
+            self.went_on[alike] = self.case.name
 
     def _again(self, before: Things) -> None:
         """Doing the same again changes nothing where it ended, and ends where it did not (A7)."""
