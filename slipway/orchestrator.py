@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
+    from slipway.operations.changes.verbs import InstanceChanges
     from slipway.operations.explain import Explanation
     from slipway.operations.hosts import HostChanges, HostDetails
     from slipway.operations.lifecycle import Builder
@@ -237,6 +238,13 @@ class Orchestrator:
 
         conductor = Conductor(self._tools, _change_power, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng, asked_by=self._asker)
+
+    @_Once
+    def changes(self) -> InstanceChanges:
+        """What instances that were built can be made."""
+        from slipway.operations.changes.verbs import InstanceChanges
+
+        return InstanceChanges(self._builder)
 
     @_Once
     def quotas(self) -> InstanceQuotas:
@@ -459,7 +467,10 @@ class Orchestrator:
         workflow = self._checked(request)
         built = self._builder.create(request, on_event, timeout, workflow=workflow)
         if built.vm_state == VmState.ERROR:
-            raise BuildFailed(built, *self._builder.undone_and_stuck(built))
+            from slipway.states.effects import undone_and_stuck
+
+            with self._store.read() as tx:
+                raise BuildFailed(built, *undone_and_stuck(tx, built.id))
         return built
 
     def _checked(self, request: InstanceRequest) -> str:
@@ -678,6 +689,7 @@ class Orchestrator:
         from slipway.operations.hosts import check_here
         from slipway.runfile.consistency import check_file
         from slipway.stacks.changes import Changes
+        from slipway.stacks.removal import remove_instance
         from slipway.stacks.takeback import take_back
 
         check_file(file)
@@ -695,7 +707,7 @@ class Orchestrator:
                 dependants[need].append(entry.request.name)
         ended = run_in_order(
             dependants,
-            lambda name: self._builder.remove(name, file.stack, on_event, stopping),
+            lambda name: remove_instance(self._builder, self._tools, name, file.stack, on_event, stopping),
             executor=None,
             stopping=stopping,
             good=GONE,

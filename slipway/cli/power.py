@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,7 +15,9 @@ from slipway.cli.options import Options, Seconds, orchestrator
 
 if TYPE_CHECKING:
     from slipway.cli.selecting import Chosen
+    from slipway.model.record import Instance
     from slipway.operations.batch import Ended
+    from slipway.orchestrator import Orchestrator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,8 +48,19 @@ def shutdown_options(command: F) -> F:
 NOTHING = "Nothing to do."
 
 
-def change_all(verb: str, options: Options, chosen: Chosen, **how: Any) -> int:
-    """Call `Several.VERB` for those that are meant; gives the exit code."""
+def change_all(
+    verb: str,
+    options: Options,
+    chosen: Chosen,
+    *,
+    by: Callable[[Orchestrator], Callable[..., Instance]] | None = None,
+    said: tuple[str, ...] = (),
+    **how: Any,
+) -> int:
+    """Call `Several.VERB` for those that are meant, or change them `by` a verb of its; gives the exit code.
+
+    `said`: the options that it was told besides, as they can be typed again.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from slipway import errors
@@ -67,7 +81,8 @@ def change_all(verb: str, options: Options, chosen: Chosen, **how: Any) -> int:
 
         def work() -> tuple[Ended, ...]:
             with ThreadPoolExecutor(side_by_side) if side_by_side > 1 else nullcontext() as executor:
-                each = getattr(fixed(slipway, found), verb)
+                several = fixed(slipway, found)
+                each = getattr(several, verb) if by is None else partial(several.change, by(slipway))
                 ended: tuple[Ended, ...] = each(on_event=progress, executor=executor, stopping=stop, **how)
                 return ended
 
@@ -79,7 +94,7 @@ def change_all(verb: str, options: Options, chosen: Chosen, **how: Any) -> int:
     if chosen.names and len(ended) == 1 and ended[0].error:
         raise getattr(errors, ended[0].error)(ended[0].message)
     flags = ("--force",) if how.get("force") else ()
-    again = (verb, *flags, *chosen.words)
+    again = (verb, *flags, *said, *chosen.words)
     code = conclude(
         ended, options, progress, again=again, stopped=stop(), nothing=NOTHING if found else "There are no instances."
     )

@@ -191,6 +191,10 @@ class InstanceNotFound(SlipwayError):
     """No such instance."""
 
 
+class InterfaceNotFound(SlipwayError):
+    """An instance has no such NIC, or several that are meant."""
+
+
 class WebhookFailed(SlipwayError):
     """A receiver of events does not take them, or is away. What it took is on record."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from slipway import errors
+from slipway.flows.changing import change_of, changed, recall_change, unchanged
 from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
 from slipway.flows.runs.undoing import undo
@@ -30,6 +31,10 @@ from slipway.states.secrets import bears_secrets
 if TYPE_CHECKING:
     from slipway.flows.effect_task import Seat
     from slipway.flows.engine.engine import Engine
+
+
+CHANGE = "change"
+"""In place of a text's digest: the workflow is one of Slipway's changes."""
 
 
 class _Flow(Struct, frozen=True):
@@ -91,7 +96,8 @@ class Conductor:
             grace=tools.settings.takeover_grace,
             known=not new,
         )
-        run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping)
+        change = change_of(tools, instance) if ledger.state.changing else None
+        run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping, change=change)
         powering = ledger.state.powering
         about = {"slipway.instance.id": instance.id, "slipway.instance.name": instance.name}
         with tools.traced("build", about) as ledger.around:
@@ -138,6 +144,8 @@ class Conductor:
             run.tell("instance.delete.start")
         elif run.ledger.state.unwinding:
             run.outcome = Outcome.ABORT
+        elif run.ledger.state.changing:
+            recall_change(run, outcome)
         elif not run.ledger.state.building:
             return
         elif outcome is not None:
@@ -158,6 +166,9 @@ class Conductor:
 
     def _succeeded(self, run: Run) -> None:
         """All steps are done, so that the instance is at rest, unless the workflow has none that brings it there."""
+        if run.ledger.state.changing:
+            run.decide(Outcome.RETIRE)
+            return
         if run.ledger.state.at_rest:
             run.tell("instance.create.end", message="Success", addresses=run.addresses)
             return
@@ -175,12 +186,12 @@ class Conductor:
         from taskflow.states import REVERTED, SUCCESS
 
         digest = run.build.digest if run.build else OWN_TEXT
-        free = self._free[run.instance.workflow, digest]
+        free = self._free[(run.change.workflow, CHANGE) if run.change else (run.instance.workflow, digest)]
         try:
             flow = free.pop()
         except IndexError:
             flow = self._make(run)
-        flow.seat.run, run.engine, run.definition = run, flow.engine, flow.definition
+        flow.seat.run, run.engine, run.forward = run, flow.engine, flow.definition
         yield flow.engine
         if flow.engine.storage.get_flow_state() in (SUCCESS, REVERTED):
             flow.engine.reset()
@@ -195,9 +206,9 @@ class Conductor:
         from slipway.flows.engine.engine import Engine
 
         seat = Seat(branching=self._executor is not None)
-        flow = compile_flow(run.definition, run.catalog, seat, timeout=self.tools.settings.step_timeout)
-        detail = FlowDetail(flow.name, run.instance.workflow)
-        return _Flow(Engine(flow, detail, options={"executor": self._executor}), seat, run.definition)
+        flow = compile_flow(run.forward, run.catalog, seat, timeout=self.tools.settings.step_timeout)
+        detail = FlowDetail(flow.name, run.forward.name)
+        return _Flow(Engine(flow, detail, options={"executor": self._executor}), seat, run.forward)
 
     # --- back -----------------------------------------------------------------------------------------------------
 
@@ -243,6 +254,9 @@ def _reschedule(run: Run, _stuck: list[Effect]) -> None:
 
 
 def _abort(run: Run, stuck: list[Effect]) -> None:
+    if run.ledger.state.changing:
+        unchanged(run)
+        return
     again = run.ledger.state.unwinding
     run.ledger.conclude(Move.REVERTED, detail=f"{len(stuck)} stuck" if stuck else "", values=_AT_REST)
     if again:
@@ -279,6 +293,7 @@ _CONCLUDE: dict[Outcome, Callable[[Run, Any], None]] = {
     Outcome.RESCHEDULE: _reschedule,
     Outcome.ABORT: _abort,
     Outcome.DELETE: _delete,
+    Outcome.RETIRE: changed,
 }
 
 

@@ -8,10 +8,10 @@ from functools import cache
 from msgspec import Struct
 
 from slipway.flows.definition import Definition
-from slipway.flows.loader import find_definition, known_workflows, load_definition
+from slipway.flows.loader import definition_of_change, find_definition, known_workflows, load_definition
 from slipway.flows.runs.reading import read_workflow
-from slipway.flows.tasks.catalog import SIGNATURES
-from slipway.flows.workflows.loading import Workflow
+from slipway.flows.tasks.catalog import CHANGES, SIGNATURES
+from slipway.flows.workflows.loading import FINISH, Workflow
 from slipway.model.record import Instance
 from slipway.states import codec, instance_runs, runs
 from slipway.states.instance_runs import Begun
@@ -60,3 +60,12 @@ def definition_of(store: Store, workflow: str, build: Begun | None) -> Definitio
 @cache
 def _own(workflow: str) -> Definition:
     return load_definition(find_definition(workflow), SIGNATURES)
+
+
+@cache
+def change_of_name(workflow: str) -> Definition:
+    """The workflow of one of Slipway's changes. Its steps may use tasks that no other workflow may."""
+    # It has no step that ends the build: that has ended.
+    known = {name: takes for name, takes in SIGNATURES.items() if name != FINISH}
+    known |= {name: task.signature for name, task in CHANGES.items()}
+    return load_definition(definition_of_change(workflow), known)

@@ -40,6 +40,11 @@ def find_definition(workflow: str) -> Path:
     return _DEFINITIONS / f"{workflow}.yaml" if workflow in known_workflows() else Path(workflow)
 
 
+def definition_of_change(workflow: str) -> Path:
+    """The file of a workflow by which an instance that was built is changed."""
+    return _DEFINITIONS / "changes" / f"{workflow}.yaml"
+
+
 def load_definition(path: Path, catalog: Mapping[str, TaskSignature]) -> Definition:
     """Read a workflow whose steps use tasks of the catalog. Raises `InvalidFile` with all that is wrong with it."""
     return load_workflow(path, catalog).definition

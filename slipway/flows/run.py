@@ -9,16 +9,19 @@ from enum import StrEnum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
+
 from slipway import errors
 from slipway.flows.definition import Definition, StepDefinition
-from slipway.flows.instance_workflow import build_of, definition_of
+from slipway.flows.instance_workflow import build_of, change_of_name, definition_of
 from slipway.flows.loader import known_workflows
 from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.undoing import inverse_of, undo
 from slipway.flows.tasks.base import BuildWork, RunInfo, Tools
-from slipway.flows.tasks.catalog import BY_KIND, CATALOG
+from slipway.flows.tasks.catalog import BY_KIND, CATALOG, CHANGES
 from slipway.flows.values import Scope as Names
 from slipway.listeners import tell
+from slipway.model.change import Change
 from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Instance, Scope
 from slipway.model.request import Host
@@ -55,6 +58,8 @@ class Outcome(StrEnum):
     RESCHEDULE = "reschedule"
     ABORT = "abort"
     DELETE = "delete"
+    RETIRE = "retire"
+    """Of a change that has made all that is new: what it replaces is undone, and nothing brings it back."""
 
 
 class Run(Execution[State, Move]):
@@ -68,11 +73,14 @@ class Run(Execution[State, Move]):
         *,
         notify: Callable[[Event], None],
         stopping: Callable[[], bool],
+        change: Change | None = None,
     ) -> None:
-        """`notify` is told what happens; `stopping` true: no further step is begun."""
+        """`notify` is told what happens; `stopping` true: no further step is begun. `change`: what it is made."""
         info = RunInfo(instance.id, instance.workflow, instance.project)
-        super().__init__(ledger, tools, info, CATALOG, BY_KIND, fault=instance.fault, notify=notify, stopping=stopping)
-        self.instance = instance
+        catalog = CATALOG if change is None else {**CATALOG, **CHANGES}
+        super().__init__(ledger, tools, info, catalog, BY_KIND, fault=instance.fault, notify=notify, stopping=stopping)
+        self.instance = instance if change is None else replace(instance, request=change.request)
+        self.change = change
         self.outcome: Outcome | None = None
         self.engine: Engine | None = None
         """What goes forward with it, once anything did."""
@@ -99,6 +107,21 @@ class Run(Execution[State, Move]):
         return definition_of(self.tools.store, self.instance.workflow, self.build)
 
     @cached_property
+    def forward(self) -> Definition:
+        """The workflow by which it goes forward: that of the change, where it was built already. Raises as above."""
+        return self.definition if self.change is None else change_of_name(self.change.workflow)
+
+    @property
+    def changing(self) -> bool:  # type: ignore[override]
+        """Whether the instance was built before, and is made another one."""
+        return self.ledger.state.changing
+
+    @property
+    def first_slot(self) -> int:
+        """The slot of what a step makes first: of a change behind what the instance has already."""
+        return self.change.slot if self.change else 0
+
+    @cached_property
     def steps(self) -> Mapping[str, StepDefinition]:
         """Those of a user's workflow, by id. Raises as `definition`."""
         if self.build is None:
@@ -113,7 +136,7 @@ class Run(Execution[State, Move]):
     @cached_property
     def inputs(self) -> Mapping[str, Any]:
         """The values of the inputs besides the instance: their defaults."""
-        return {one.name: one.default for one in self.definition.inputs if one.type != "instance"}
+        return {one.name: one.default for one in self.forward.inputs if one.type != "instance"}
 
     def scope(self, item: Any = None, index: int | str | None = None, result: Any = None) -> Names:
         """What expressions may name just now; an input is the instance."""
@@ -124,7 +147,7 @@ class Run(Execution[State, Move]):
             item=item,
             index=index,
             run_id=self.build.id if self.build else "",
-            run_name=self.definition.name,
+            run_name=self.forward.name,
             instance=self.instance,
             result=result,
         )
@@ -193,6 +216,7 @@ class Run(Execution[State, Move]):
             self._check_waiting,
             instance=self.instance,
             host=self.host_of(effect),
+            change=self.change,
             hosts_read=self._hosts,
         )
 
@@ -259,8 +283,13 @@ class Run(Execution[State, Move]):
     def _failing(self, step: str, error: Exception, of_host: bool, tx: Transaction) -> None:
         """What is written beside the move to REVERTING."""
         self.ledger.tell(tx, "step.error", step=step, detail=named(error))
-        if of_host and self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
+        if of_host and self.ledger.state.building and self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
             hosts.build_failed(tx, self.host_name)
+
+    def decide(self, outcome: Outcome) -> None:
+        """Have on record what becomes of the instance, before anything is undone for it."""
+        self.ledger.decide(outcome)
+        self.outcome = outcome
 
     def deleted_meanwhile(self) -> None:
         """Somebody deletes the instance: everything is to be undone, and nothing else counts."""
@@ -269,7 +298,7 @@ class Run(Execution[State, Move]):
         self.ledger.decide(self.outcome)
 
     def _decide(self, error: Exception) -> Outcome:
-        alternates = len(self.placement.hosts) if self.placement else 0
+        alternates = len(self.placement.hosts) if self.placement and self.ledger.state.building else 0
         if isinstance(error, errors.AbortBuild) or self.ledger.attempt >= alternates:
             return Outcome.ABORT
         return Outcome.RESCHEDULE
@@ -283,8 +312,15 @@ class Run(Execution[State, Move]):
     # --- undoing --------------------------------------------------------------------------------------------------
 
     def keeps(self, effect: Effect) -> bool:
-        """Whether it is for the next host as well."""
-        return self.outcome is Outcome.RESCHEDULE and effect.scope is Scope.INSTANCE
+        """Whether it stays although others are undone: on the next host, or in an instance that was changed."""
+        match self.outcome:
+            case Outcome.RESCHEDULE:
+                return effect.scope is Scope.INSTANCE
+            case Outcome.RETIRE:
+                return self.change is None or effect.key not in self.change.retired
+            case Outcome.ABORT:
+                return self.ledger.state.changing and effect.run_id != self.instance.run_id
+        return False
 
     def supersede(self, intent: Intent[Move]) -> None:
         """Take back what the same step made for the instance where it is to be this host's own, as a port whose MAC
@@ -323,6 +359,8 @@ class Run(Execution[State, Move]):
             return state is EffectState.UNDONE
         if outcome == Outcome.RESCHEDULE:
             return effect.scope is Scope.HOST
+        if outcome == Outcome.RETIRE:
+            return False
         return outcome is not None or State(instance.vm_state, instance.task_state).deleting
 
     def holder(self, effect: Effect) -> Effect | None:

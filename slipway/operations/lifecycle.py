@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,15 +15,17 @@ from slipway.flows.instance_workflow import Chosen, chosen
 from slipway.flows.run import Run
 from slipway.flows.runs.holding import lease
 from slipway.flows.tasks.base import Tools
-from slipway.model.record import Effect, EffectState, Event, Instance, Stack
+from slipway.model.change import Change
+from slipway.model.record import Effect, EffectState, Event, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.batch import Ended, Status
+from slipway.operations.ended import ended
 from slipway.operations.hosts import check_here
 from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
-from slipway.states import effects, instances, runs
+from slipway.states import codec, effects, instances, runs
 from slipway.states.held import take_over
 from slipway.states.instance_runs import BUILD, Begun, begin
 from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_known, possible
@@ -124,18 +126,18 @@ class Builder:
         with self._tools.store.read() as tx:
             found = instances.find(tx, request.name, request.project)
         if found is not None and not _at_rest(found):
-            ended = self.go_on(found, notify, stopping)
-            if ended.status is not Status.DELETED:
-                return ended
+            gone_on = self.go_on(found, notify, stopping)
+            if gone_on.status is not Status.DELETED:
+                return gone_on
             found = None
         if found is not None and found.id == replaces:
             gone = self.delete(found.id, None, notify)
             if gone.vm_state == VmState.ERROR:
-                return self._ended(gone, Status.FAILED, began)
+                return ended(self._tools, gone, Status.FAILED, began)
             found = None
         if found is not None:
             status = Status.FAILED if found.vm_state == VmState.ERROR else Status.UNCHANGED
-            return self._ended(found, status, began)
+            return ended(self._tools, found, status, began)
         by = chosen(workflow)
         try:
             with self._tools.store.write() as tx:
@@ -162,8 +164,7 @@ class Builder:
 
     def _enter(self, tx: Transaction, request: InstanceRequest, by: Chosen, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
-        new_id, at = self._new_id(), self._tools.clock()
-        run = self._run(BUILD, by.name)
+        new_id, at, run = _new_id(self._rng), self._tools.clock(), self._run(BUILD, by.name)
         if by.users is not None:
             runs.keep_texts(tx, by.users.digest, by.users.kept_texts)
             run = replace(run, digest=by.users.digest)
@@ -171,10 +172,7 @@ class Builder:
 
     def _run(self, name: str, workflow: str | None = None) -> Begun:
         """What is about to be done to an instance; by default by no workflow that anybody can read."""
-        return Begun(self._new_id(), name, workflow or name, asked_by=self._asked_by)
-
-    def _new_id(self) -> str:
-        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        return Begun(_new_id(self._rng), name, workflow or name, asked_by=self._asked_by)
 
     def _take(self, instance_id: str) -> Instance | None:
         """Become the worker of an instance; None where it is at rest, or while another one is, or may be, at it."""
@@ -213,19 +211,7 @@ class Builder:
             return Ended(instance.name, Status.INTERRUPTED, instance, str(stop))
         ends = {VmState.ERROR: Status.FAILED, VmState.DELETED: Status.DELETED}
         failed = Status.FAILED if rested.fault is not None else status
-        return self._ended(rested, ends.get(VmState(rested.vm_state), failed), began)
-
-    def _ended(self, instance: Instance, status: Status, began: float) -> Ended:
-        undone, stuck = self.undone_and_stuck(instance) if status is Status.FAILED else ((), ())
-        seconds = self._tools.monotonic() - began
-        return Ended(instance.name, status, instance, "", undone, stuck, seconds)
-
-    def undone_and_stuck(self, instance: Instance) -> tuple[tuple[Effect, ...], tuple[Effect, ...]]:
-        """What became of the instance's effects."""
-        with self._tools.store.read() as tx:
-            found = effects.effects_of(tx, instance.id)
-        undone = tuple(effect for effect in found if effect.state is EffectState.UNDONE)
-        return undone, tuple(effect for effect in found if effect.state is EffectState.STUCK)
+        return ended(self._tools, rested, ends.get(VmState(rested.vm_state), failed), began)
 
     def bring_to_rest(
         self,
@@ -278,11 +264,16 @@ class Builder:
                 if settled is not None and not settled[1]:
                     return settled[0]
                 continue
-            taken = self._take(found.id)
-            if taken is None:
-                raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")
-            self.bring_to_rest(taken, notify)
+            self._finish(found, notify)
         return self.bring_to_rest(begun, notify, shutdown=shutdown)
+
+    def _finish(self, found: Instance, notify: Listener) -> None:
+        """Bring to rest what a worker that is gone left unfinished. Raises `InstanceBusy`."""
+        taken = self._take(found.id)
+        if taken is None:
+            state = State(found.vm_state, found.task_state)
+            raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")
+        self.bring_to_rest(taken, notify)
 
     def repair(
         self,
@@ -306,16 +297,45 @@ class Builder:
             raise errors.InstanceBusy(f"instance {found.name}: somebody else was at it first")
         return self.bring_to_rest(begun, notify, stopping, mend=mend)
 
-    def _begin(self, tx: Transaction, instance: Instance, wish: Move) -> Instance | None:
+    def change(
+        self,
+        name: str,
+        project: str | None,
+        make: Callable[[Instance, Sequence[Effect]], Change],
+        notify: Listener,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> Instance:
+        """Make an instance another one; gives it as it is then, with a fault where that failed and it is as before.
+
+        `make` says by the instance, and what stands of it, what it is to become, and raises where that cannot be. Else
+        as `change_power`.
+        """
+        while True:
+            with self._tools.store.write() as tx:
+                found = self._find(tx, name, project)
+                self.check_here(tx, found)
+                if State(found.vm_state, found.task_state).at_rest:
+                    wanted = make(found, effects.effects_of(tx, found.id))
+                    begun = self._begin(tx, found, Move.CHANGE, wanted)
+                    if begun is not None:
+                        break
+                    continue
+            self._finish(found, notify)
+        return self.bring_to_rest(begun, notify, stopping)
+
+    def _begin(self, tx: Transaction, instance: Instance, wish: Move, change: Change | None = None) -> Instance | None:
         """The instance as it is then, held by this process; None where somebody else has moved it since it was read.
 
         Raises `UnexpectedState` where that may not be done to it.
         """
         state = State(instance.vm_state, instance.task_state)
         if not TABLE.may(wish, state):
-            text = f"instance {instance.name} is {state.vm_state}, where no {wish} is possible"
-            raise errors.UnexpectedState(f"{text}, but {' and '.join(possible(state))}")
+            verb = change.workflow if change else wish
+            text = f"instance {instance.name} is {state.vm_state}, where no {verb} is possible, but "
+            raise errors.UnexpectedState(text + " and ".join(possible(state)))
         worker, run, at = lease(self._tools), self._run(wish.value), self._tools.clock()
+        if change is not None:
+            run = replace(run, name=change.workflow, workflow=change.workflow, inputs=codec.encode(change))
         values = {"worker": worker, "run_id": run.id}
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)
@@ -330,7 +350,7 @@ class Builder:
         """Delete an instance whatever is going on with it; gives it as it is then.
 
         A live worker is waited for at most `timeout` seconds, and no longer than its lease, after which it is replaced.
-        Raises `InstanceNotFound`, `InstanceBusy`, `NotFinished`, and `ValueError` before anything is marked.
+        Raises as `change_power`, and `ValueError` before anything is marked.
         """
         check_seconds("the time-out", timeout)
         instance = self.mark_deleting(name, project)
@@ -347,20 +367,6 @@ class Builder:
             if timeout is not None and self._tools.monotonic() - began > timeout:
                 raise errors.InstanceBusy(f"instance {instance.name} is marked for deletion: {who_is_at(instance)}")
             self._tools.sleep(self._tools.settings.poll_interval)
-
-    def remove(self, name: str, stack: Stack, notify: Listener, stopping: Callable[[], bool]) -> Ended:
-        """Delete the stack's instance of that name, if it is there; another one of that name stays."""
-        if stopping():
-            return Ended(name, Status.INTERRUPTED, message="not begun")
-        began = self._tools.monotonic()
-        with self._tools.store.read() as tx:
-            found = instances.find(tx, name, stack.project)
-        if found is None:
-            return Ended(name, Status.UNCHANGED, message="it is not there")
-        if found.stack != stack.name:
-            return Ended(name, Status.UNCHANGED, found, f"it is not of stack {stack.name}, and stays")
-        gone = self.delete(found.id, None, notify)
-        return self._ended(gone, Status.FAILED if gone.vm_state == VmState.ERROR else Status.DELETED, began)
 
     def mark_deleting(self, name: str, project: str | None) -> Instance:
         """Set DELETING, generation unchanged, so that a live worker sees it at its next step."""
@@ -394,3 +400,7 @@ class Builder:
 
 def _at_rest(instance: Instance) -> bool:
     return State(instance.vm_state, instance.task_state).at_rest
+
+
+def _new_id(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))

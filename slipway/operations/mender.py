@@ -16,6 +16,7 @@ from slipway import errors
 from slipway.drivers.deadline import within
 from slipway.drivers.disk.cloudinit import make_seed
 from slipway.flows.run import Run
+from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.catalog import arguments_of
 from slipway.flows.tasks.disks import MapDisks
 from slipway.model.machine import ENDED, Claim, DiskRequest, Domain, PowerState, Vif
@@ -56,6 +57,7 @@ class Mender:
     def mend(self) -> None:
         """Mend it. Raises the first error, when all else is done."""
         for kinds, step in (
+            (_KINDS, self._stuck),
             ({"claim"}, self._claim),
             ({"port", "binding"}, lambda: mend_ports(self._hands)),
             ({"dhcp-port"}, lambda: mend_servers(self._hands)),
@@ -81,6 +83,16 @@ class Mender:
             self._errors.append(error)
 
     # --- what it has on its host ------------------------------------------------------------------------------------
+
+    def _stuck(self) -> None:
+        """What a change could not take back, and what that holds."""
+        for effect in reversed(self._run.ledger.stuck()):
+            self._hands.check()
+            undo(self._run, effect)
+            if self._run.halted is not None:
+                raise self._run.halted
+        if left := self._run.ledger.stuck():
+            raise errors.UndoFailed(f"{left[0].key} could not be taken back: {left[0].error}")
 
     def _claim(self) -> None:
         """It is there: it is counted, whether or not its host has so much left."""

@@ -85,8 +85,8 @@ _AGAIN = {
 def _of_stuck(finding: Finding, instance: Instance | None) -> Mend:
     if finding.kind == "quota":
         return Mend(finding, "count what the project's instances have")
-    if instance is None or instance.vm_state != VmState.ERROR:
-        return Mend(finding, "delete the instance, which tries it again", possible=False)
+    if instance is None:
+        return _nobody(finding)
     return Mend(finding, "try again to take it back")
 
 

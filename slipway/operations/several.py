@@ -95,6 +95,17 @@ class Several:
         verb = partial(self._verbs.reboot, force=force, timeout=timeout)
         return self._each(verb, on_event, executor, stopping)
 
+    def change(
+        self,
+        change: Callable[..., Instance],
+        *,
+        on_event: Listener = lambda _event: None,
+        executor: Executor | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[Ended, ...]:
+        """Change each by a verb of `Orchestrator.changes`, which is given its id."""
+        return self._each(change, on_event, executor, stopping)
+
     def delete(
         self,
         *,

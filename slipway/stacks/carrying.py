@@ -20,6 +20,7 @@ from slipway.stacks.apply import bring_about
 from slipway.stacks.changes import Changes, RunResult
 from slipway.stacks.inplace import change_in_place
 from slipway.stacks.plan import Change, How, Plan
+from slipway.stacks.removal import remove_instance
 from slipway.stacks.takeback import prune
 from slipway.stacks.words import kept_lines
 from slipway.states.stacks import Kind
@@ -117,7 +118,10 @@ class Carrier(Struct, frozen=True):
 
     def _prune_instances(self, plan: Plan) -> tuple[Ended, ...]:
         names = [one.name for one in plan.changes if one.kind == _INSTANCE and one.how is How.PRUNE]
-        return tuple(self.builder.remove(name, plan.file.stack, self.notify, self.stopping) for name in names)
+        stack = plan.file.stack
+        return tuple(
+            remove_instance(self.builder, self.tools, name, stack, self.notify, self.stopping) for name in names
+        )
 
     def _prune_things(self, plan: Plan) -> Changes:
         wanted = {

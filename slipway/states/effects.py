@@ -68,7 +68,7 @@ def guarded(owners: sa.Table, going_on: sa.ColumnElement[bool]) -> Guarded:
 
 
 _AGAIN = (
-    *("state", "args", "generation", "deadline", "started_at", "finished_at", "result"),
+    *("state", "run_id", "args", "generation", "deadline", "started_at", "finished_at", "result"),
     *("error", "held_by", "undone_at"),
 )
 """What is written where an effect that was undone is to be had again."""
@@ -130,10 +130,22 @@ def effects_of(tx: Transaction, owner_id: str) -> Sequence[Effect]:
     return [_effect(row) for row in tx.execute(_OF_OWNER, {"id": owner_id})]
 
 
+def undone_and_stuck(tx: Transaction, owner_id: str) -> tuple[tuple[Effect, ...], tuple[Effect, ...]]:
+    """What was taken back of what an instance or a run did, and what could not be."""
+    found = effects_of(tx, owner_id)
+    undone = tuple(effect for effect in found if effect.state is EffectState.UNDONE)
+    return undone, tuple(effect for effect in found if effect.state is EffectState.STUCK)
+
+
 def amend(tx: Transaction, effect: Effect) -> None:
     """Write anew with which arguments an effect is on record, and what it gave."""
     changed = sa.update(effects).where(effects.c.key == effect.key)
     tx.execute(changed.values(args=effect.args, result=effect.result))
+
+
+def forget(tx: Transaction, keys: Collection[str]) -> None:
+    """Take off the ledger what holds nothing any more; what was told of it stays among the events."""
+    tx.execute(sa.delete(effects).where(effects.c.key.in_(keys)))
 
 
 def forget_standing(tx: Transaction, owner_id: str) -> None:

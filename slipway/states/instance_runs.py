@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.exc import IntegrityError
 
+from slipway.errors import RecordDamaged
 from slipway.model.record import EffectState
 from slipway.states.machines import Move
 from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
@@ -26,6 +27,7 @@ _STATES: Mapping[Move, tuple[RunMove, ...]] = {
     Move.RESCHEDULE: (RunMove.RESCHEDULE,),
     # A repair's run, which goes forward then, or a build's.
     Move.REVERTED: (RunMove.SUCCEED, RunMove.FAILED),
+    Move.CHANGED: (RunMove.SUCCEED,),
     Move.RUNS: (RunMove.SUCCEED,),
     Move.HALTED: (RunMove.SUCCEED,),
     Move.DELETE: (RunMove.SUPERSEDE,),
@@ -58,6 +60,7 @@ class Begun(Struct, frozen=True):
     workflow: str
     digest: str = OWN_TEXT
     asked_by: str = ""
+    inputs: bytes = b"{}"
 
 
 def begin(tx: Transaction, instance_id: str, project: str, run: Begun, at: datetime) -> None:
@@ -72,7 +75,7 @@ def begin(tx: Transaction, instance_id: str, project: str, run: Begun, at: datet
         "state": INITIAL.value,
         "generation": 0,
         "attempt": 1,
-        "inputs": b"{}",
+        "inputs": run.inputs,
         "asked_by": run.asked_by,
         "created_at": at,
     }
@@ -114,8 +117,9 @@ def follow(tx: Transaction, instance_id: str, move: Move, at: datetime, values: 
 def _moves(tx: Transaction, instance_id: str, move: Move, values: Mapping[str, Any]) -> tuple[RunMove, ...]:
     if move is Move.REVERTED and tx.execute(_ANY_STUCK.limit(1), {"instance_id": instance_id}).first():
         return (RunMove.FAIL, RunMove.LEFT_OVER)
-    if move in (Move.RUNS, Move.HALTED) and values.get("fault") is not None:
-        return (RunMove.FAIL, RunMove.FAILED)
+    if move in (Move.RUNS, Move.HALTED, Move.CHANGED) and values.get("fault") is not None:
+        stuck = move is Move.CHANGED and tx.execute(_ANY_STUCK.limit(1), {"instance_id": instance_id}).first()
+        return (RunMove.FAIL, RunMove.LEFT_OVER if stuck else RunMove.FAILED)
     return _STATES.get(move, ())
 
 
@@ -138,3 +142,11 @@ def build_of(tx: Transaction, instance_id: str) -> Begun | None:
     """The run by which an instance was built; None where none of its is on record."""
     row = tx.execute(_BUILD, {"instance_id": instance_id}).first()
     return None if row is None else Begun(row.id, BUILD, row.workflow, row.digest, row.asked_by)
+
+
+def inputs_of(tx: Transaction, run_id: str | None) -> bytes:
+    """What a run of an instance was begun with. Raises `RecordDamaged` where it is not on record."""
+    found: bytes | None = tx.scalar(sa.select(runs.c.inputs).where(runs.c.id == run_id))
+    if found is None:
+        raise RecordDamaged(f"run {run_id} is not on record")
+    return found

@@ -34,6 +34,7 @@ class TaskState(StrEnum):
     POWERING_ON = "POWERING_ON"
     REBOOTING = "REBOOTING"
     REPAIRING = "REPAIRING"
+    CHANGING = "CHANGING"
     DELETING = "DELETING"
 
 
@@ -68,6 +69,11 @@ class State(NamedTuple):
         return self in POWERING
 
     @property
+    def changing(self) -> bool:
+        """Whether an instance that was built is being made another one, or that is being taken back."""
+        return self in _CHANGING
+
+    @property
     def unwinding(self) -> bool:
         """Whether what is left of an instance that failed is being taken back once more."""
         return self == UNWINDING
@@ -93,6 +99,8 @@ class Move(StrEnum):
     START = "start"
     REBOOT = "reboot"
     REPAIR = "repair"
+    CHANGE = "change"
+    CHANGED = "changed"
     RETRY = "retry"
     RUNS = "runs"
     HALTED = "halted"
@@ -132,6 +140,11 @@ FROM_PAUSED = tuple(
 )
 REPAIRING = {at: State(at.vm_state, TaskState.REPAIRING) for at in (ACTIVE, PAUSED, STOPPED)}
 UNWINDING = State(VmState.ERROR, TaskState.REPAIRING)
+CHANGING = {at: State(at.vm_state, TaskState.CHANGING) for at in (ACTIVE, PAUSED, STOPPED)}
+UNCHANGING = {at: State(at.vm_state, TaskState.REVERTING) for at in (ACTIVE, PAUSED, STOPPED)}
+_AT = {at: (at, REPAIRING[at], CHANGING[at], UNCHANGING[at]) for at in CHANGING}
+"""What an instance that was built may be in while it is, to its user, all the same."""
+_CHANGING = frozenset((*CHANGING.values(), *UNCHANGING.values()))
 POWERING = (POWERING_OFF, POWERING_ON, REBOOTING, *FROM_PAUSED, *REPAIRING.values())
 
 
@@ -161,6 +174,18 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
         Transition(Move.REPAIR, (at,), to, "what its host or the network service has lost of it is made again")
         for at, to in REPAIRING.items()
     ),
+    *(
+        Transition(Move.CHANGE, (at,), to, "it is made what was asked for: the new is made before the old goes")
+        for at, to in CHANGING.items()
+    ),
+    *(
+        Transition(Move.FAIL, (CHANGING[at],), to, "a step of a change failed: what it and those before it did goes")
+        for at, to in UNCHANGING.items()
+    ),
+    *(
+        Transition(Move.CHANGED, (CHANGING[at], UNCHANGING[at]), at, "it is what was asked for, or what it was before")
+        for at in CHANGING
+    ),
     Transition(Move.REPAIR, (ERROR,), UNWINDING, "what could not be undone is tried once more"),
     Transition(Move.REVERTED, (UNWINDING,), ERROR, "it was tried once more"),
     Transition(Move.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
@@ -170,13 +195,18 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
     Transition(Move.RUNS, (PAUSED,), ACTIVE, "the domain goes on, past us"),
     Transition(Move.STARTED, (STOPPED,), ACTIVE, "the domain was started past us, and is asked to do something now"),
     *(
-        Transition(Move.DELETE, sources, _deleting(vm), "delete wins over whatever is going on, and can be repeated")
+        Transition(
+            Move.DELETE,
+            (*sources, _deleting(vm)),
+            _deleting(vm),
+            "delete wins over whatever is going on, and can be repeated",
+        )
         for vm, sources in (
-            (VmState.BUILDING, (*PHASES, REVERTING, _deleting(VmState.BUILDING))),
-            (VmState.ACTIVE, (ACTIVE, POWERING_OFF, REBOOTING, REPAIRING[ACTIVE], _deleting(VmState.ACTIVE))),
-            (VmState.PAUSED, (PAUSED, *FROM_PAUSED, REPAIRING[PAUSED], _deleting(VmState.PAUSED))),
-            (VmState.STOPPED, (STOPPED, POWERING_ON, REPAIRING[STOPPED], _deleting(VmState.STOPPED))),
-            (VmState.ERROR, (ERROR, UNWINDING, _deleting(VmState.ERROR))),
+            (VmState.BUILDING, (*PHASES, REVERTING)),
+            (VmState.ACTIVE, (*_AT[ACTIVE], POWERING_OFF, REBOOTING)),
+            (VmState.PAUSED, (*_AT[PAUSED], *FROM_PAUSED)),
+            (VmState.STOPPED, (*_AT[STOPPED], POWERING_ON)),
+            (VmState.ERROR, (ERROR, UNWINDING)),
         )
     ),
     Transition(Move.DELETED, DELETING, DELETED, "everything was undone: the name and the addresses are free"),

@@ -46,6 +46,8 @@ def test_a_busy_state_has_exits_for_success_failure_delete_and_recovery(state: S
         assert {exits[Move.RUNS], exits[Move.HALTED]} == {machines.ACTIVE, machines.STOPPED}
     elif state == machines.REVERTING:
         assert {Move.REVERTED, Move.RESCHEDULE} <= set(exits)
+    elif state in machines.UNCHANGING.values():
+        assert set(exits) == {Move.CHANGED, Move.DELETE}, "what fails is stuck, and on record"
     elif state.unwinding:
         assert set(exits) == {Move.REVERTED, Move.DELETE}, "what fails is stuck again"
     else:

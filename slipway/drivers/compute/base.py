@@ -81,11 +81,12 @@ class ComputeDriver(Protocol):
     def resume(self, instance_id: str) -> None:
         """Let the domain go on. Not paused: nothing happens. Raises `DomainNotFound`."""
 
-    def redefine(self, domain: Domain) -> None:
+    def redefine(self, domain: Domain, *, instead_of: Domain | None = None) -> None:
         """Have the domain be as it was defined, without ending or starting it; absent: it is defined.
 
         Where it runs, NICs and disks that it lost come back, NICs that somebody added go, and it has its vCPUs and its
-        memory again. Raises `ComputeError` for what only a stop would change, and where `spawn` would refuse it.
+        memory again. NICs and disks of the definition that it was made by so far, `instead_of`, go as well, and that is
+        waited for. Raises `ComputeError` for what only a stop would change, and where `spawn` would refuse it.
         """
 
     def reconnect(self, instance_id: str, mac: str) -> None:

@@ -97,7 +97,7 @@ class SimCompute:
         self._calls.enter("resume")
         self._set(instance_id, PowerState.RUNNING, where=(PowerState.PAUSED,))
 
-    def redefine(self, domain: Domain) -> None:
+    def redefine(self, domain: Domain, *, instead_of: Domain | None = None) -> None:
         """Have the domain be as its XML says, and go on with what it does. Absent: it is defined, and shut off."""
         self._calls.enter("redefine")
         made = self._read(domain)

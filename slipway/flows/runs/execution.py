@@ -30,6 +30,9 @@ class Execution(ABC, Generic[S, M]):
     told: frozenset[str] = frozenset()
     """The steps of whose ends whoever listened has been told before."""
 
+    changing: bool = False
+    """Whether it changes what was built before, so that what a change does in passing is to be taken back."""
+
     def __init__(
         self,
         ledger: Ledger[S, M],

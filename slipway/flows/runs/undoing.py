@@ -67,6 +67,8 @@ def inverse_of(run: AnyRun, effect: Effect, sleep: Callable[[float], None]) -> t
             return Durability.FOREIGN, no_task
         if task.undo is None:
             return None
+        if task.passing and not run.changing:
+            return Durability.PURE, _nothing
         return task.durability(run.tools, run.host_of(effect)), _guarded(run, partial(_undo_by, run, task), sleep)
     except errors.StoreError:
         raise

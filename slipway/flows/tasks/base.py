@@ -16,6 +16,7 @@ from msgspec import Struct
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.definition import TaskSignature
 from slipway.flows.tasks.arguments import accept
+from slipway.model.change import Change
 from slipway.model.network import Context
 from slipway.model.record import Effect, Instance, Scope
 from slipway.model.request import Host
@@ -122,6 +123,8 @@ class BuildWork(Work, frozen=True, kw_only=True):
 
     instance: Instance
     host: Host | None
+    change: Change | None = None
+    """What the instance is being made, where it was built already: `instance` is as it will be."""
     hosts_read: dict[str, Host] = {}
     """Those that this worker has read already: a task that reads one may add it."""
 
@@ -164,6 +167,8 @@ class Task(ABC):
     leads_to: ClassVar[Move | None] = None
     """The phase that begins when this step is done, in the same commit."""
 
+    passing: ClassVar[bool] = False
+    """Whether its effect is one of a change alone: undone where the change fails, and nothing once that has ended."""
     in_build_only: ClassVar[bool] = False
     """Whether it takes a `BuildWork`: it can be a step of an instance's build and of no other run."""
     irreversible: ClassVar[bool] = False

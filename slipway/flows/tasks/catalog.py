@@ -12,6 +12,7 @@ from slipway.errors import InvalidRequest, UnknownTask
 from slipway.flows.definition import TaskSignature
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
+from slipway.flows.tasks.changes import OF_CHANGES
 from slipway.flows.tasks.checks import faults_of
 from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.command import Command
@@ -77,6 +78,9 @@ CATALOG: Mapping[str, Task] = MappingProxyType(_tasks)
 
 SIGNATURES: Mapping[str, TaskSignature] = MappingProxyType(_signatures)
 """What each takes that a workflow may name, those that are refused with the reason."""
+
+CHANGES: Mapping[str, Task] = {task.name: task() for task in OF_CHANGES}
+"""The tasks that only Slipway's own changes of instances use, by name."""
 
 BY_KIND: Mapping[str, Task] = MappingProxyType(_kinds)
 """Every task by the kind of its effect, for those who undo what the ledger has."""
@@ -165,6 +169,7 @@ def _begin() -> None:
     One that cannot be used is refused where a workflow uses it.
     """
     _admit(_Candidate(kind.name, "slipway", kind()) for kind in _ALL)
+    _kinds.update({task.kind: task for task in CHANGES.values()})
     _admit(_without_clashes([_judged(point.value, point.load, point.name) for point in points("slipway.tasks")]))
 
 

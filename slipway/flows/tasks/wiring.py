@@ -115,7 +115,7 @@ class CreateDhcpPort(NetworkTask):
         return DhcpService(vif, with_addresses(network, work.admin, server, subnets, tx=work.tx))
 
     def undo(self, work: BuildWork, result: DhcpService | None, vif: Vif) -> None:
-        """Delete it, unless another instance that has a NIC on the network and this host is to be served still.
+        """Delete it, unless another NIC on the network and this host is to be served still.
 
         Where none is served by now, it is DOWN until one is.
         """
@@ -130,9 +130,9 @@ class CreateDhcpPort(NetworkTask):
         except PortNotFound:
             return
         ports = network.list_ports(work.admin, network_id=vif.network_id, tx=work.tx)
-        others = {port.device_id for port in ports if port.binding_host_id == host} - {work.instance.id}
+        there = {port.device_id for port in ports if port.binding_host_id == host} | {work.instance.id}
         standing: set[str] = set()
-        for other in others:
+        for other in there:
             standing |= self._standing(work, other, host, vif.network_id)
             if ServeDhcp.kind in standing:
                 return
@@ -144,7 +144,7 @@ class CreateDhcpPort(NetworkTask):
     def _standing(self, work: BuildWork, instance_id: str, host: str, network_id: str) -> set[str]:
         """Whether it is to be served, and is: by what is on record, for bound to the host a port is some steps more."""
         with work.tools.store.read() if work.tx is None else nullcontext(work.tx) as tx:
-            recorded = [effect for effect in effects_of(tx, instance_id) if effect.host == host]
+            recorded = [e for e in effects_of(tx, instance_id) if e.host == host and e.key != work.effect.key]
         there = [effect for effect in recorded if effect.state is not EffectState.UNDONE]
         vifs = [(self.kind, self.arguments_of(effect).vif) for effect in there if effect.kind == self.kind]
         serve = ServeDhcp()

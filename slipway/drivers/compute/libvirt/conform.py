@@ -12,12 +12,14 @@ from slipway.drivers.compute.shape import Shape, shape_of
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 
 
-def conform(domain: libvirt.virDomain, xml: str) -> None:
-    """Give it the vCPUs, memory, NICs and disks of `xml`; take away what NICs it has besides.
+def conform(domain: libvirt.virDomain, xml: str, before: str) -> None:
+    """Give it the vCPUs, memory, NICs and disks of `xml`; take away what NICs it has besides, and disks of `before`.
 
     Disks that somebody else has attached stay: a guest may have them mounted. Raises libvirt's errors.
     """
     wanted, found = shape_of(xml), shape_of(domain.XMLDesc(0))
+    for file in (shape_of(before).disks - wanted.disks) & found.disks:
+        domain.detachDeviceFlags(_disk_of(domain.XMLDesc(0), file), _LIVE)
     for device in _missing(xml, wanted, found):
         domain.attachDeviceFlags(device, _LIVE)
     for mac in found.macs - wanted.macs:
@@ -28,6 +30,14 @@ def conform(domain: libvirt.virDomain, xml: str) -> None:
         domain.setMemoryFlags(wanted.memory >> 10, _LIVE)
 
 
+def leaving(now: str, xml: str, before: str) -> tuple[str, ...]:
+    """What of `before` a domain has still that `xml` has not, in words; `now` is its XML as it runs."""
+    was, wanted, found = shape_of(before), shape_of(xml), shape_of(now)
+    nics = sorted((was.macs - wanted.macs) & found.macs)
+    disks = sorted((was.disks - wanted.disks) & found.disks)
+    return (*(f"NIC {mac}" for mac in nics), *(f"disk {file}" for file in disks))
+
+
 def nic_of(xml: str, mac: str) -> str | None:
     """The NIC with this MAC in a domain's XML, as it is attached; None where there is none."""
     for device in etree.fromstring(xml).iterfind("devices/interface"):
@@ -36,6 +46,14 @@ def nic_of(xml: str, mac: str) -> str | None:
             for alias in device.iterfind("alias"):
                 device.remove(alias)
             return str(etree.tostring(device, encoding="unicode"))
+    return None
+
+
+def _disk_of(xml: str, file: str) -> str | None:
+    for disk in etree.fromstring(xml).iterfind("devices/disk"):
+        source = disk.find("source")
+        if source is not None and source.get("file") == file:
+            return str(etree.tostring(disk, encoding="unicode"))
     return None
 
 

@@ -16,7 +16,7 @@ from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
-from slipway.drivers.compute.libvirt.conform import conform, nic_of
+from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import faults, obstacles
@@ -104,9 +104,10 @@ class LibvirtCompute:
         """Let the domain go on, out of a pause or out of its guest's sleep."""
         self._change(f"resuming the domain of instance {instance_id}", instance_id, _resume)
 
-    def redefine(self, domain: Domain) -> None:
+    def redefine(self, domain: Domain, *, instead_of: Domain | None = None) -> None:
         """Define it from its XML once more, and change what runs as far as libvirt can while it runs."""
         parse_domain_xml(self._host.name, domain)
+        before = instead_of.xml if instead_of else domain.xml
 
         def redefine(libvirtd: libvirt.virConnect) -> None:
             present = _find(libvirtd, domain.instance_id)
@@ -114,9 +115,29 @@ class LibvirtCompute:
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
             defined = self._define(libvirtd, domain)
             if defined.isActive():
-                conform(defined, domain.xml)
+                conform(defined, domain.xml, before)
 
         self._connection.ask(f"defining domain {domain.name} again", redefine, within=CHANGE)
+        self._wait_until_gone(domain.instance_id, lambda xml: leaving(xml, domain.xml, before))
+
+    def _wait_until_gone(self, instance_id: str, what: Callable[[str], Sequence[str]]) -> None:
+        """Wait until a running guest has let go of what it is to lose. Raises `ComputeError`."""
+
+        def left_over() -> Sequence[str]:
+            def look(libvirtd: libvirt.virConnect) -> Sequence[str]:
+                domain = self._existing(libvirtd, instance_id)
+                return what(domain.XMLDesc(0)) if domain.isActive() else ()
+
+            return self._connection.ask(f"looking at the domain of instance {instance_id}", look)
+
+        give_up = time.monotonic() + left(_LET_GO)
+        while there := left_over():
+            if time.monotonic() >= give_up:
+                raise ComputeError(
+                    f"{self._host.name}: the guest does not let go of {', '.join(there)}: it may not have booted yet, "
+                    f"or not know hot-plugging; stopped, it has no say in it"
+                )
+            time.sleep(0.2)
 
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Detach the NIC, which opens its tap but once, and attach it again. Nothing else of the guest is touched."""

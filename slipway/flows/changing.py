@@ -1,0 +1,103 @@
+"""A change of an instance that was built: what its run was begun with, and how it ends.
+
+Its steps make what is new beside what there is. Once all of them are done, what it replaces is undone; where one of
+them fails, what the change made is. Either way the instance rests as it was before, changed or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from slipway import errors
+from slipway.flows.tasks.base import Tools
+from slipway.flows.tasks.catalog import BY_KIND
+from slipway.flows.tasks.changes import as_changed
+from slipway.model.change import Change
+from slipway.model.machine import Vif
+from slipway.model.record import Effect, EffectState, Fault, Instance
+from slipway.states import codec, effects, instance_runs
+from slipway.states.machines import Move
+from slipway.states.secrets import to_keep
+from slipway.states.store import Transaction
+
+if TYPE_CHECKING:
+    from slipway.flows.run import Run
+
+
+def change_of(tools: Tools, instance: Instance) -> Change | None:
+    """What an instance is being made; None where nobody can read that any more."""
+    with suppress(errors.RecordDamaged), tools.store.read() as tx:
+        return codec.decode(instance_runs.inputs_of(tx, instance.run_id), Change)
+    return None
+
+
+def recall_change(run: Run, outcome: str | None) -> None:
+    """Take up what was decided of a change before the crash."""
+    from slipway.flows.run import Outcome
+
+    if run.change is None:
+        run.failed("record", errors.RecordDamaged(f"nobody can read what {run.instance.name} was to be made"))
+    elif outcome is not None:
+        run.outcome = Outcome.RETIRE if outcome == Outcome.RETIRE else Outcome.ABORT
+
+
+def changed(run: Run, stuck: list[Effect]) -> None:
+    """All that is new is there, and what it replaces has gone, or is stuck and held."""
+    assert run.change is not None
+    left = [effect for effect in stuck if effect.key in run.change.retired]
+    fault = None
+    if left:
+        text = f"{left[0].key} could not be taken back: {left[0].error}"
+        fault = Fault(errors.UndoFailed.__name__, text, left[0].step, run.tools.clock())
+    request = run.change.request
+    values: dict[str, Any] = {
+        "request": codec.encode(to_keep(request)),
+        "name": request.name,
+        "group_name": request.group.name if request.group else None,
+        "addresses": codec.encode(tuple(_addresses(run))),
+    }
+    _conclude(run, fault, values, partial(_keep, as_changed(run.ledger.effects())))
+
+
+def unchanged(run: Run) -> None:
+    """What the change had made is undone, or stuck and held: the instance is what it was."""
+    _conclude(run, run.fault, {}, lambda _tx: None)
+
+
+def _conclude(run: Run, fault: Fault | None, values: dict[str, Any], also: Callable[[Transaction], None]) -> None:
+    passed = [effect.key for effect in run.ledger.effects() if _has_passed(effect, run.instance.run_id)]
+
+    def beside(tx: Transaction) -> None:
+        also(tx)
+        effects.forget(tx, passed)
+
+    at_rest = {"worker": None, "outcome": None, "fault": None}
+    detail = f"{fault.type}: {fault.message}" if fault else ""
+    run.ledger.conclude(Move.CHANGED, detail=detail, values={**at_rest, **values}, fault=fault, also=beside)
+    word = run.change.workflow.replace("-", "_") if run.change else "change"
+    run.tell(f"instance.{word}.{'error' if fault else 'end'}", message=detail)
+
+
+def _has_passed(effect: Effect, run_id: str | None) -> bool:
+    """Whether it is of this change and holds nothing now that it has ended: the next one is to do it anew."""
+    if effect.run_id != run_id or effect.state is EffectState.STUCK:
+        return False
+    task = BY_KIND.get(effect.kind)
+    return task is not None and (task.undo is None or task.passing)
+
+
+def _keep(amended: list[Effect], tx: Transaction) -> None:
+    for effect in amended:
+        effects.amend(tx, effect)
+
+
+def _addresses(run: Run) -> Iterator[str]:
+    standing = (e for e in run.ledger.effects() if e.kind == "binding" and e.state is EffectState.DONE and e.result)
+    for effect in sorted(standing, key=lambda effect: effect.slot):
+        with suppress(errors.RecordDamaged):
+            assert effect.result is not None
+            for ip in codec.decode(effect.result, Vif).fixed_ips:
+                yield ip.ip_address

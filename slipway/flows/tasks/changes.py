@@ -1,0 +1,137 @@
+"""The steps of changes: what an instance that was built is defined as from now on, and its domain made that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
+from slipway.errors import RecordDamaged
+from slipway.flows.tasks.allocate import AllocateNetwork
+from slipway.flows.tasks.base import BuildWork, Tools
+from slipway.flows.tasks.domain import ComputeTask
+from slipway.model.machine import Allocation, Disk, Domain, Vif, VifRequirements
+from slipway.model.record import Effect, EffectState
+from slipway.model.request import Host
+from slipway.states import codec
+from slipway.states.effects import effects_of
+from slipway.states.intent import Durability
+
+R = TypeVar("R")
+
+
+class AllocateInterface(AllocateNetwork):
+    """Resolve the NIC that is to be attached to its network or port, and check it before anything is made.
+
+    Needs no undo: it only looks.
+    """
+
+    name = "allocate-interface"
+    kind = "interface-allocation"
+
+    def do(self, work: BuildWork, requirements: VifRequirements) -> Allocation:
+        """Raises what `allocate-network` does."""
+        assert work.change is not None
+        wanted = replace(work.instance.request, networks=work.change.nics)
+        return super().do(replace(work, instance=replace(work.instance, request=wanted)), requirements)
+
+
+class NewDefinition(ComputeTask):
+    """Say what the domain is to be: with the NICs and disks that stand by now, but for those that are to go.
+
+    Needs no undo: it only looks. It is recorded, since what is defined from it must be the same after a crash.
+    """
+
+    name = "new-definition"
+    kind = "new-definition"
+    in_build_only = True
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A result only."""
+        return Durability.RECORDED
+
+    def do(self, work: BuildWork) -> Domain:
+        """Raises an `AbortBuild` when a name cannot stand in XML."""
+        assert work.host is not None
+        assert work.change is not None
+        there = [effect for effect in _standing(work) if effect.key not in work.change.retired]
+        disks = _results(there, "disk", Disk) + _results(there, "seed", Disk)
+        vifs = _results(there, "binding", Vif)
+        platform = work.on_host.compute.platform_for_instance(work.instance.id)
+        xml = build_domain_xml(work.instance, work.host, disks, vifs, platform)
+        instance, flavor = work.instance, work.instance.request.flavor
+        return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
+
+
+class RewriteDefinition(ComputeTask):
+    """Have the file with the domain's XML say what the domain is to be."""
+
+    name = "rewrite-definition"
+    kind = "rewritten-definition"
+    in_build_only = True
+    passing = True
+
+    def do(self, work: BuildWork, definition: Domain) -> None:
+        """Raises `ComputeError`."""
+        work.on_host.compute.write_definition(definition.instance_id, definition.xml)
+
+    def undo(self, work: BuildWork, result: None) -> None:
+        """Have it say what it said before."""
+        before = defined(_standing(work))
+        work.on_host.compute.write_definition(before.instance_id, before.xml)
+
+
+class Reshape(ComputeTask):
+    """Make the domain what it is to be, while its guest runs as far as the hypervisor can."""
+
+    name = "reshape"
+    kind = "reshaped-domain"
+    in_build_only = True
+    passing = True
+    uses = frozenset({"claim", "port", "binding", "disk", "vif", "filter", "dhcp-port", "dhcp"})
+
+    def do(self, work: BuildWork, definition: Domain) -> None:
+        """Raises `ComputeError`, also where the guest does not let go of what is to be detached."""
+        work.on_host.compute.redefine(definition, instead_of=defined(_standing(work)))
+
+    def undo(self, work: BuildWork, result: None, definition: Domain) -> None:
+        """Make it what it was before."""
+        work.on_host.compute.redefine(defined(_standing(work)), instead_of=definition)
+
+
+OF_CHANGES = (AllocateInterface, NewDefinition, RewriteDefinition, Reshape)
+
+
+def defined(effects: Sequence[Effect]) -> Domain:
+    """What the domain is defined as, by the effects that stand. Raises `RecordDamaged` where that is not on record."""
+    for effect in effects:
+        if effect.kind == "definition" and effect.state is EffectState.DONE and effect.result:
+            return codec.decode(effect.result, Domain)
+    raise RecordDamaged("the record does not have the domain's XML")
+
+
+def as_changed(effects: Sequence[Effect]) -> list[Effect]:
+    """The effects of the build that are something else from now on, as a change has made them."""
+    made = {effect.kind: effect.result for effect in effects if effect.kind in _REPLACES}
+    return [
+        replace(effect, result=made[new])
+        for effect in effects
+        for new, old in _REPLACES.items()
+        if effect.kind == old and new in made and effect.state is EffectState.DONE
+    ]
+
+
+_REPLACES = {NewDefinition.kind: "definition"}
+"""The kind of what a change has found, and of the build's effect whose result it is from then on."""
+
+
+def _standing(work: BuildWork) -> list[Effect]:
+    with work.tools.store.read() as tx:
+        found = effects_of(tx, work.instance.id)
+    return sorted((effect for effect in found if effect.state is EffectState.DONE), key=lambda effect: effect.slot)
+
+
+def _results(effects: Sequence[Effect], kind: str, type_: type[R]) -> tuple[R, ...]:
+    return tuple(codec.decode(effect.result, type_) for effect in effects if effect.kind == kind and effect.result)

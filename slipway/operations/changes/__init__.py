@@ -1,0 +1,1 @@
+"""Changes of instances that were built."""

@@ -1,0 +1,45 @@
+"""What an instance that was built can be made; each verb is a run of a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from slipway.model.record import Event, Instance
+from slipway.model.request import NetworkRequest
+from slipway.operations.changes.nics import attach_interface, detach_interface
+from slipway.operations.lifecycle import Builder
+
+Listener = Callable[[Event], None]
+
+
+class InstanceChanges:
+    """Makes instances that were built other ones, in place; each change is a run.
+
+    Each verb takes the instance's name or id and gives it as it is then: where the change failed, as it was before,
+    with the fault. All raise `InstanceNotFound`, `UnexpectedState` where the instance is in no state for it,
+    `InstanceBusy`, `HostElsewhere`, and `NotFinished` where it was to stop: `resume` brings it to rest.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def attach_interface(
+        self,
+        name: str,
+        nic: NetworkRequest,
+        *,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Give it one more NIC, behind those that it has; a guest that runs sees it at once."""
+        return self._builder.change(name, project, partial(attach_interface, nic=nic), on_event)
+
+    def detach_interface(
+        self, name: str, nic: str, *, project: str | None = None, on_event: Listener = lambda _event: None
+    ) -> Instance:
+        """Take away the NIC with this MAC, address, or port (name or id), once a guest that runs has let go of it.
+
+        A port that was brought along stays. Raises `InterfaceNotFound`.
+        """
+        return self._builder.change(name, project, partial(detach_interface, nic=nic), on_event)
