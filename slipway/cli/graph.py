@@ -109,7 +109,7 @@ def _instance(options: Options, name: str, project: str | None) -> Drawing:
 def _run(options: Options, run_id: str) -> Drawing:
     from msgspec.structs import replace
 
-    from slipway.flows.tasks.catalog import CATALOG
+    from slipway.flows.tasks.catalog import CATALOG, CHANGES
     from slipway.looks.happened import statuses_of
     from slipway.looks.workflow import draw_workflow
     from slipway.states.run_machine import RunState
@@ -126,7 +126,10 @@ def _run(options: Options, run_id: str) -> Drawing:
         busy=not state.has_ended,
         done=state is RunState.SUCCEEDED,
     )
-    return replace(draw_workflow(definition, CATALOG, statuses), title=f"{definition.name}, run {run.id}: {run.state}")
+    return replace(
+        draw_workflow(definition, {**CATALOG, **CHANGES}, statuses),
+        title=f"{definition.name}, run {run.id}: {run.state}",
+    )
 
 
 def _write(options: Options, drawing: Drawing, format_: str) -> None:

@@ -39,7 +39,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "project": run.project,
         "state": run.state,
         "attempt": run.attempt,
-        "inputs": _decoded(run.inputs),
+        "inputs": _inputs(run),
         "outputs": _decoded(run.outputs),
         "fault": run.fault,
         "waits_for": run.waits_for,
@@ -50,6 +50,12 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "created_at": run.created_at,
         "ended_at": run.ended_at,
     }
+
+
+def _inputs(run: RunRecord) -> dict[str, Any]:
+    """What it was begun with; of a change of an instance what that is in words, for the rest is the instance's."""
+    given: dict[str, Any] = _decoded(run.inputs) or {}
+    return given if run.instance is None else {name: given[name] for name in ("what",) if name in given}
 
 
 def _decoded(content: bytes | None) -> Any:
@@ -113,7 +119,7 @@ def doing(run: RunRecord) -> str:
 
 def described(run: RunRecord) -> Sequence[tuple[str, str]]:
     """What it goes by and when it did, labelled."""
-    inputs = [f"{name}={_written(value)}" for name, value in (_decoded(run.inputs) or {}).items() if value is not None]
+    inputs = [f"{name}={_written(value)}" for name, value in _inputs(run).items() if value is not None]
     rows = [
         ("file", "" if run.workflow == run.name else run.workflow),
         ("inputs", "\n".join(inputs)),

@@ -40,6 +40,12 @@ def find_definition(workflow: str) -> Path:
     return _DEFINITIONS / f"{workflow}.yaml" if workflow in known_workflows() else Path(workflow)
 
 
+@cache
+def known_changes() -> tuple[str, ...]:
+    """The names of the workflows by which instances that were built are changed."""
+    return tuple(sorted(path.stem for path in (_DEFINITIONS / "changes").glob("*.yaml")))
+
+
 def definition_of_change(workflow: str) -> Path:
     """The file of a workflow by which an instance that was built is changed."""
     return _DEFINITIONS / "changes" / f"{workflow}.yaml"

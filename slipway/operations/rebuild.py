@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from slipway import errors
 from slipway.flows.definition import Definition
-from slipway.flows.instance_workflow import definition_of
+from slipway.flows.instance_workflow import change_of_name, definition_of
+from slipway.flows.loader import known_changes
 from slipway.flows.runs.holding import lease
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import EffectState, Event
@@ -76,6 +77,8 @@ class Builds:
     def definition(self, run: RunRecord) -> Definition:
         """The workflow by which the instance was built, by the text that that began with. Raises `RunRefused`."""
         if run.name != BUILD:
+            if run.name in known_changes():
+                return change_of_name(run.name)
             raise errors.RunRefused(f"run {run.id} is a {run.name}, which goes by no workflow")
         return definition_of(self._tools.store, run.workflow, Begun(run.id, BUILD, run.workflow, run.digest))
 
