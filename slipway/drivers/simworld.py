@@ -3,6 +3,7 @@
     world/version.json                                     {"version": 1}
     world/<host>/domains/<instance id>.json                a domain, see `slipway.drivers.compute.sim.SimDomain`
     world/<host>/disks/<instance id>-<slot>.json           a disk, see `slipway.drivers.disk.sim.SimDiskFile`
+    world/<host>/snapshots/<instance id>-<slot>@<name>.json  a snapshot, see `slipway.drivers.disk.sim.SimSnapshot`
 
 The world is no part of the record, so that the record can be audited against it: a file that is there is a thing that
 exists, and nothing else says so. Tests read, change and delete these files as they like. `owner` is "slipway" in what

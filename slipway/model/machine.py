@@ -108,10 +108,18 @@ class Seed(Struct, frozen=True):
     network_config: str
 
 
+class DiskSnapshot(Struct, frozen=True):
+    """Which snapshot of a disk, and of whose."""
+
+    instance_id: str
+    slot: int
+    snapshot: str
+
+
 class DiskRequest(Struct, frozen=True):
     """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing.
 
-    With a `volume` nothing is made: the volume is the disk, and has its own size.
+    With a `volume` nothing is made: the volume is the disk, and has its own size. With a `source` it is a copy of that.
     """
 
     instance_id: str
@@ -121,6 +129,7 @@ class DiskRequest(Struct, frozen=True):
     image: Image | None = None
     seed: Seed | None = None
     volume: Volume | None = None
+    source: DiskSnapshot | None = None
 
 
 class Disk(Struct, frozen=True):

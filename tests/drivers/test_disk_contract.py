@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from slipway.drivers.disk.qcow2.driver import Qcow2Disk
 from slipway.drivers.disk.sim import SimDisk
 from slipway.errors import VolumeInUse
 from slipway.model.request import Host
-from slipway.testing.contracts.disk import DATA, ROOT, SEED, Count, DiskContract, Make, Plant, wanting
+from slipway.testing.contracts.disk import DATA, ROOT, SEED, Count, Make, Plant, wanting
 from slipway.testing.contracts.samples import HOST
+from slipway.testing.contracts.snapshots import Read, SnapshotContract, Write
 
 
-class OurDisk(DiskContract):
+class OurDisk(SnapshotContract):
     """What users' drivers may do otherwise."""
 
     def test_the_formats(self, make_driver: Make) -> None:
@@ -61,6 +63,18 @@ class TestSim(OurDisk):
     def count(self, disks: Path) -> Count:
         return lambda: len(list(disks.glob("*.json")))
 
+    @pytest.fixture
+    def write(self, disks: Path) -> Write:
+        def write(instance_id: str, slot: int, text: str) -> None:
+            file = disks / f"{instance_id}-{slot}.json"
+            file.write_text(json.dumps({**json.loads(file.read_text()), "image": text}))
+
+        return write
+
+    @pytest.fixture
+    def read(self, disks: Path) -> Read:
+        return lambda instance_id, slot: str(json.loads((disks / f"{instance_id}-{slot}.json").read_text())["image"])
+
 
 class TestQcow2(OurDisk):
     @pytest.fixture
@@ -90,6 +104,30 @@ class TestQcow2(OurDisk):
     @pytest.fixture
     def count(self, disks: Path) -> Count:
         return lambda: len(list(disks.glob("[!.]*")))
+
+    @pytest.fixture
+    def write(self, disks: Path) -> Write:
+        def write(instance_id: str, slot: int, text: str) -> None:
+            qemu_io(disks / f"{instance_id}-{slot}.qcow2", f"write -q -P {PATTERNS[text]} 64k 64k")
+
+        return write
+
+    @pytest.fixture
+    def read(self, disks: Path) -> Read:
+        def read(instance_id: str, slot: int) -> str:
+            said = qemu_io(disks / f"{instance_id}-{slot}.qcow2", "read -v 64k 16")
+            byte = int(said.split()[1], 16)
+            return next(text for text, pattern in PATTERNS.items() if pattern == byte)
+
+        return read
+
+
+PATTERNS = {"nothing": 0, "before": 11, "after": 22, "later": 33}
+
+
+def qemu_io(file: Path, command: str) -> str:
+    done = subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, str(file)], capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway.drivers.disk.base import DiskInfo
+from slipway.drivers.disk.base import DiskInfo, SnapshotInfo, SnapshotSpace
 from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.simulation import Calls
@@ -35,11 +35,20 @@ class SimDiskFile(Struct, frozen=True):
     volume: Volume | None = None
 
 
+class SimSnapshot(Struct, frozen=True):
+    """A snapshot as the world has it: the disk as it was then."""
+
+    snapshot: str
+    owner: str
+    disk: SimDiskFile
+
+
 class SimDisk:
     """The disks of one simulated host; may be used by many threads and processes at once."""
 
     local: ClassVar[bool] = False
     keeps_seeds: ClassVar[bool] = False
+    keeps_snapshots: ClassVar[bool] = True
 
     def __init__(
         self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep
@@ -47,6 +56,7 @@ class SimDisk:
         self._host = host
         self._calls = Calls(host, "disk store", DiskError, sleep)
         self._disks = Shelf(state, host.name, "disks", SimDiskFile, DiskError)
+        self._snapshots = Shelf(state, host.name, "snapshots", SimSnapshot, DiskError)
 
     def create_disk(self, request: DiskRequest) -> Disk:
         """Make the disk, or give the one that was made before. Image and volume are not opened.
@@ -59,6 +69,8 @@ class SimDisk:
             disk = self._disks.get(key)
             if disk is None:
                 disk = _made(request)
+                if (source := request.source) is not None:
+                    disk = replace(disk, image=self._kept(source.instance_id, source.slot, source.snapshot).disk.image)
                 self._put(key, disk)
         if disk.owner != OWNER:
             raise DiskError(f"{self._host.name}: disk {key} exists already and is not ours")
@@ -98,6 +110,91 @@ class SimDisk:
         return tuple(
             DiskInfo(disk.instance_id, disk.slot, disk.size) for disk in self._disks.all() if disk.owner == OWNER
         )
+
+    # --- snapshots --------------------------------------------------------------------------------------------------
+
+    def snapshot_space(self, instance_id: str, slots: Sequence[int]) -> SnapshotSpace:
+        """As large as the disks; free is what the host has, less all disks and snapshots."""
+        self._calls.enter("snapshot_space")
+        needed = sum(self._disk(instance_id, slot).size for slot in slots)
+        taken = sum(disk.size for disk in self._disks.all()) + sum(one.disk.size for one in self._snapshots.all())
+        return SnapshotSpace(needed, max(0, int(self._host.disk * self._host.disk_ratio) - taken))
+
+    def create_snapshot(self, instance_id: str, slot: int, snapshot: str) -> SnapshotInfo:
+        """Copy the disk's record."""
+        self._calls.enter("create_snapshot")
+        return _info(self._keep(instance_id, slot, snapshot))
+
+    def delete_snapshot(self, instance_id: str, slot: int, snapshot: str) -> None:
+        """Delete the copy."""
+        self._calls.enter("delete_snapshot")
+        key = _snapshot_key(instance_id, slot, snapshot)
+        with self._snapshots.locked():
+            kept = self._snapshots.get(key)
+            if kept is None or kept.owner == OWNER:
+                self._snapshots.remove(key)
+
+    def list_snapshots(self) -> Sequence[SnapshotInfo]:
+        """All that bear our tag."""
+        self._calls.enter("list_snapshots")
+        return tuple(_info(one) for one in self._snapshots.all() if one.owner == OWNER)
+
+    def set_aside(self, instance_id: str, slot: int, aside: str) -> None:
+        """Copy the disk's record."""
+        self._calls.enter("set_aside")
+        self._keep(instance_id, slot, aside)
+
+    def restore_disk(self, instance_id: str, slot: int, snapshot: str) -> None:
+        """Write the copy in the disk's place."""
+        self._calls.enter("restore_disk")
+        kept = self._kept(instance_id, slot, snapshot).disk
+        with self._disks.locked():
+            now = self._disk(instance_id, slot)
+            self._disks.put(_key(instance_id, slot), replace(kept, size=max(kept.size, now.size)))
+
+    def put_back(self, instance_id: str, slot: int, aside: str) -> None:
+        """Write what was set aside in the disk's place."""
+        self._calls.enter("put_back")
+        key = _snapshot_key(instance_id, slot, aside)
+        with self._snapshots.locked():
+            kept = self._snapshots.get(key)
+            if kept is None or kept.owner != OWNER:
+                return
+            with self._disks.locked():
+                self._disks.put(_key(instance_id, slot), kept.disk)
+            self._snapshots.remove(key)
+
+    def _keep(self, instance_id: str, slot: int, snapshot: str) -> SimSnapshot:
+        key = _snapshot_key(instance_id, slot, snapshot)
+        with self._snapshots.locked():
+            kept = self._snapshots.get(key)
+            if kept is None:
+                kept = SimSnapshot(snapshot, OWNER, self._disk(instance_id, slot))
+                self._snapshots.put(key, kept)
+        if kept.owner != OWNER:
+            raise DiskError(f"{self._host.name}: snapshot {key} exists already and is not ours")
+        return kept
+
+    def _disk(self, instance_id: str, slot: int) -> SimDiskFile:
+        disk = self._disks.get(_key(instance_id, slot))
+        if disk is None or disk.owner != OWNER or disk.volume is not None:
+            what = "is a volume that was brought along" if disk is not None and disk.volume else "is not there"
+            raise DiskError(f"{self._host.name}: disk {slot} of instance {instance_id} {what}")
+        return disk
+
+    def _kept(self, instance_id: str, slot: int, snapshot: str) -> SimSnapshot:
+        kept = self._snapshots.get(_snapshot_key(instance_id, slot, snapshot))
+        if kept is None or kept.owner != OWNER:
+            raise DiskError(f"{self._host.name}: there is no snapshot {snapshot} of disk {slot} of {instance_id}")
+        return kept
+
+
+def _info(kept: SimSnapshot) -> SnapshotInfo:
+    return SnapshotInfo(kept.disk.instance_id, kept.disk.slot, kept.snapshot, kept.disk.size)
+
+
+def _snapshot_key(instance_id: str, slot: int, snapshot: str) -> str:
+    return f"{_key(instance_id, slot)}@{snapshot}"
 
 
 def _key(instance_id: str, slot: int) -> str:

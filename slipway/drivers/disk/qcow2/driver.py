@@ -15,17 +15,19 @@ from typing import ClassVar
 
 import msgspec
 
-from slipway.drivers.disk.base import DiskInfo
+from slipway.drivers.disk.base import DiskInfo, SnapshotInfo, SnapshotSpace
 from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.disk.qcow2.header import backing_file, read_header
 from slipway.drivers.disk.qcow2.images import ImageCache, check
 from slipway.drivers.disk.qcow2.integrity import check_whole
+from slipway.drivers.disk.qcow2.room import spare
 from slipway.drivers.disk.qcow2.seed import seed_image
+from slipway.drivers.disk.qcow2.snapshots import Snapshots, copy, taken
 from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
-from slipway.model.machine import Disk, DiskRequest, DiskRole
+from slipway.model.machine import Disk, DiskRequest, DiskRole, DiskSnapshot
 from slipway.model.request import Host, Volume
 
 _DISK, _SEED, _VOLUME = ".qcow2", ".iso", ".volume"
@@ -47,6 +49,7 @@ class Qcow2Disk:
 
     local: ClassVar[bool] = False
     keeps_seeds: ClassVar[bool] = True
+    keeps_snapshots: ClassVar[bool] = True
 
     def __init__(self, host: Host, state: Path, installation: str) -> None:
         """The state directory is one installation's."""
@@ -54,6 +57,7 @@ class Qcow2Disk:
         self._directory = state.absolute() / "disks" / file_name(host.name)
         self._state = os.path.realpath(state)
         self._images = ImageCache(host.name, state)
+        self._snapshots = Snapshots(host.name, self._directory)
 
     def create_disk(self, request: DiskRequest) -> Disk:
         """Make the disk, or give the one that was made before: an overlay on its image, an empty one, or the seed.
@@ -98,9 +102,67 @@ class Qcow2Disk:
             found = [info for name in names if (info := self._info(name)) is not None]
         return tuple(sorted(found, key=lambda info: (info.instance_id, info.slot)))
 
+    # --- snapshots --------------------------------------------------------------------------------------------------
+
+    def snapshot_space(self, instance_id: str, slots: Sequence[int]) -> SnapshotSpace:
+        """What the disks' files take now; free is what images may take as well."""
+        with self._translated():
+            needed = sum(taken(self._existing(instance_id, slot)) for slot in slots)
+            return SnapshotSpace(needed, spare(str(self._directory)))
+
+    def create_snapshot(self, instance_id: str, slot: int, snapshot: str) -> SnapshotInfo:
+        """Copy the disk's file beside it."""
+        with self._snapshot_of(instance_id, slot) as disk:
+            return self._snapshots.copy(disk, instance_id, slot, snapshot)
+
+    def delete_snapshot(self, instance_id: str, slot: int, snapshot: str) -> None:
+        """Delete that file."""
+        with self._translated(), suppress(FileNotFoundError), locked(self._directory, f"{instance_id}-{slot}"):
+            self._snapshots.delete(instance_id, slot, snapshot)
+
+    def list_snapshots(self) -> Sequence[SnapshotInfo]:
+        """All such files."""
+        with self._translated():
+            return tuple(self._snapshots.all())
+
+    def set_aside(self, instance_id: str, slot: int, aside: str) -> None:
+        """Link the disk's file beside it."""
+        with self._snapshot_of(instance_id, slot) as disk:
+            self._snapshots.set_aside(disk, instance_id, slot, aside)
+
+    def restore_disk(self, instance_id: str, slot: int, snapshot: str) -> None:
+        """Have a copy of the snapshot's file in place of the disk's."""
+        with self._snapshot_of(instance_id, slot) as disk:
+            self._snapshots.restore(disk, instance_id, slot, snapshot)
+
+    def put_back(self, instance_id: str, slot: int, aside: str) -> None:
+        """Rename the file that was set aside."""
+        with self._translated(), suppress(FileNotFoundError), locked(self._directory, f"{instance_id}-{slot}"):
+            self._snapshots.put_back(self._path(instance_id, slot, _DISK), instance_id, slot, aside)
+
+    @contextmanager
+    def _snapshot_of(self, instance_id: str, slot: int) -> Iterator[str]:
+        """The disk's file, and nobody else at its snapshots. Raises `DiskError` where there is none that is ours."""
+        with self._translated():
+            disk = self._existing(instance_id, slot)
+            with locked(self._directory, f"{instance_id}-{slot}"):
+                yield disk
+
+    def _existing(self, instance_id: str, slot: int) -> str:
+        path = self._path(instance_id, slot, _DISK)
+        if _size(path) is None:
+            is_volume = os.path.exists(self._path(instance_id, slot, _VOLUME))
+            what = "is a volume that was brought along" if is_volume else "is not there"
+            raise DiskError(f"{self._host}: disk {slot} of instance {instance_id} {what}")
+        return path
+
+    # --- making them ------------------------------------------------------------------------------------------------
+
     def _make(self, request: DiskRequest, path: str) -> int:
         """Make the file under another name, then give it its own; its size."""
         base = None
+        if request.source is not None:
+            return self._copied(request.source, path, request.size)
         if request.image is not None and request.image.path is not None:
             image = self._images.base(request.image)
             if image.size > request.size:
@@ -119,6 +181,17 @@ class Qcow2Disk:
         if size is None:
             raise DiskError(f"{self._host}: {path} exists already and is not ours")
         return size
+
+    def _copied(self, source: DiskSnapshot, path: str, size: int) -> int:
+        """Copy a snapshot; its size."""
+        kept = self._snapshots.path(source.instance_id, source.slot, source.snapshot)
+        with locked(self._directory, os.path.basename(path)):
+            if not os.path.lexists(path):
+                copy(kept, path, at_least=size)
+            made = _size(path)
+        if made is None:
+            raise DiskError(f"{self._host}: {path} exists already and is not ours")
+        return made
 
     def _attached(self, request: DiskRequest, volume: Volume) -> Disk:
         """The volume as a disk, which this instance has from now on.

@@ -32,6 +32,11 @@ def create(path: str, size: int, base: tuple[str, str] | None = None) -> None:
     _run("create", "-q", "-f", "qcow2", *backing, "--", path, str(size))
 
 
+def resize(path: str, size: int) -> None:
+    """Have a guest see so many bytes of the qcow2, more than before. Raises `DiskError`."""
+    _run("resize", "-q", "-f", "qcow2", "--", path, str(size))
+
+
 def check(path: str) -> int:
     """How many errors the qcow2 image has, leaked clusters apart. Raises `DiskError`."""
     # Each error is a line on standard error, and how many there are is up to the image's author.
