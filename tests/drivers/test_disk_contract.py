@@ -126,7 +126,9 @@ PATTERNS = {"nothing": 0, "before": 11, "after": 22, "later": 33}
 
 
 def qemu_io(file: Path, command: str) -> str:
-    done = subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, str(file)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["qemu-io", "-f", "qcow2", "-c", command, str(file)], capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 

@@ -89,6 +89,18 @@ class ComputeDriver(Protocol):
         waited for. Raises `ComputeError` for what only a stop would change, and where `spawn` would refuse it.
         """
 
+    def freeze(self, instance_id: str) -> bool:
+        """Have the guest write nothing more until `thaw`, all that it wrote so far being in its disks' files.
+
+        Its agent freezes its file systems, where one answers, and then it is paused; whether they were frozen: else its
+        disks are as after a power cut. Does not run: nothing happens. Raises `DomainNotFound`.
+        """
+
+    def thaw(self, instance_id: str, *, frozen: bool) -> None:
+        """Let a guest go on that was frozen. Raises `DomainNotFound`, and `ComputeError` where its file systems were
+        `frozen` and its agent does not thaw them.
+        """
+
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Have a NIC of a running domain join its tap again, which was made anew: the guest sees it go and come back.
 

@@ -111,6 +111,17 @@ class SimCompute:
                 domain.instance_id, replace(made, state=present.state if present else PowerState.SHUTDOWN)
             )
 
+    def freeze(self, instance_id: str) -> bool:
+        """Pause the domain. No guest is simulated that would have an agent."""
+        self._calls.enter("freeze")
+        self._set(instance_id, PowerState.PAUSED, where=(PowerState.RUNNING,))
+        return False
+
+    def thaw(self, instance_id: str, *, frozen: bool) -> None:
+        """Let the domain go on."""
+        self._calls.enter("thaw")
+        self._set(instance_id, PowerState.RUNNING, where=(PowerState.PAUSED,))
+
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Nothing happens: no simulated guest has a tap open."""
         self._calls.enter("reconnect")

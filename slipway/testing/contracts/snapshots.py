@@ -84,7 +84,7 @@ class SnapshotContract(DiskContract):
         driver.put_back("one", 0, "@aside")
         assert read("one", 0) == "before"
 
-    def test_delete_twice_and_before_create(self, driver: DiskDriver, read: Read) -> None:
+    def test_a_snapshot_is_deleted_twice_and_before_it_is_made(self, driver: DiskDriver, read: Read) -> None:
         driver.delete_snapshot("one", 0, "first")
         driver.create_snapshot("one", 0, "first")
         driver.create_snapshot("one", 0, "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -16,6 +16,9 @@ ASK = 8.0
 
 _ANSWER = 3
 """Seconds for each of the two things that libvirt says to the agent; by itself it waits for the second without end."""
+
+_FREEZE = 10
+"""Seconds for a guest to write out what it has, before its file systems are frozen."""
 
 _SILENT = (
     # No agent is there, or it says nothing; no channel for one; the domain does not run; not every hypervisor asks one.
@@ -38,6 +41,39 @@ def ask_agent(domain: libvirt.virDomain) -> Sequence[GuestNic] | None:
             return None
         raise
     return tuple(GuestNic(nic["hwaddr"].lower(), tuple(_addresses(nic))) for nic in told.values() if nic["hwaddr"])
+
+
+def freeze(domain: libvirt.virDomain) -> bool:
+    """Freeze the guest's file systems, where an agent does that, and pause it; whether they are. Raises libvirt's
+    other errors."""
+    state, _ = domain.state()
+    if state != libvirt.VIR_DOMAIN_RUNNING:
+        return False
+    frozen = _asked(domain, domain.fsFreeze)
+    domain.suspend()
+    return frozen
+
+
+def thaw(domain: libvirt.virDomain, *, frozen: bool) -> None:
+    """Let the guest go on, and thaw its file systems. Raises libvirt's errors, and where they are `frozen` also that of
+    an agent that does not answer."""
+    state, _ = domain.state()
+    if state == libvirt.VIR_DOMAIN_PAUSED:
+        domain.resume()
+    if not _asked(domain, domain.fsThaw) and frozen and domain.isActive():
+        domain.fsThaw()
+
+
+def _asked(domain: libvirt.virDomain, call: Callable[[], object]) -> bool:
+    """Whether an agent did it."""
+    try:
+        domain.agentSetResponseTimeout(_FREEZE)
+        call()
+    except libvirt.libvirtError as error:
+        if has_code(error, *_SILENT):
+            return False
+        raise
+    return True
 
 
 def _addresses(nic: Mapping[str, Any]) -> Iterator[str]:

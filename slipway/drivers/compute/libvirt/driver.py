@@ -15,7 +15,7 @@ from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
-from slipway.drivers.compute.libvirt.agent import ASK, ask_agent
+from slipway.drivers.compute.libvirt.agent import ASK, ask_agent, freeze, thaw
 from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.events import Events
@@ -138,6 +138,16 @@ class LibvirtCompute:
                     f"or not know hot-plugging; stopped, it has no say in it"
                 )
             time.sleep(0.2)
+
+    def freeze(self, instance_id: str) -> bool:
+        """Its agent's fsfreeze, and a pause: with that QEMU writes all that it has of its disks to their files."""
+        what = f"freezing the domain of instance {instance_id}"
+        return self._connection.ask(what, lambda libvirtd: freeze(self._existing(libvirtd, instance_id)), within=CHANGE)
+
+    def thaw(self, instance_id: str, *, frozen: bool) -> None:
+        """Let it go on, and have its agent thaw what it froze."""
+        what = f"thawing the domain of instance {instance_id}"
+        self._change(what, instance_id, lambda domain: thaw(domain, frozen=frozen))
 
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Detach the NIC, which opens its tap but once, and attach it again. Nothing else of the guest is touched."""
