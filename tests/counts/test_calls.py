@@ -14,7 +14,7 @@ import slipway
 from slipway.runfile import loads
 from tests.counts.conftest import RUN_FILE
 
-MOST = {"call": 8_150, "c_call": 4_020}
+MOST = {"call": 8_110, "c_call": 3_940}
 """Calls of Python functions, and of those in C; with TaskFlow's own engine they were 21,000 and 9,600."""
 
 

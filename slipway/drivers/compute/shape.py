@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 
 class Shape(Struct, frozen=True):
@@ -22,11 +20,9 @@ class Shape(Struct, frozen=True):
 
 def shape_of(xml: str) -> Shape:
     """The shape that a domain's XML gives it: the vCPUs and memory that it has at present. Raises `ValueError`."""
-    from lxml import etree
-
     try:
-        root = etree.fromstring(xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
-    except etree.XMLSyntaxError as error:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
     vcpu = root.find("vcpu")
     count = 1 if vcpu is None else int(vcpu.get("current") or vcpu.text or "1")
@@ -53,7 +49,7 @@ def differences(defined: Shape, found: Shape) -> Iterator[str]:
             yield f"a {what} {name} is attached"
 
 
-def _memory(root: _Element) -> int:
+def _memory(root: Element) -> int:
     element = root.find("currentMemory")
     if element is None:
         element = root.find("memory")
@@ -66,7 +62,7 @@ _UNITS = {"b": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 """libvirt itself always says KiB."""
 
 
-def _attributes(root: _Element, path: str, attribute: str) -> frozenset[str]:
+def _attributes(root: Element, path: str, attribute: str) -> frozenset[str]:
     return frozenset(
         value.lower() if attribute == "address" else value
         for element in root.iterfind(f"devices/{path}")

@@ -1,11 +1,10 @@
 """A simulated hypervisor. It refuses what a real one would; its world is on disk, see `slipway.drivers.simworld`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+from xml.etree.ElementTree import Element
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,9 +19,6 @@ from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import ENDED, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 from slipway.model.request import Host
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 
 class SimDomain(Struct, frozen=True):
@@ -249,7 +245,7 @@ class SimCompute:
             )
 
 
-def _attributes(devices: Sequence[_Element], kind: str, child: str, attribute: str) -> tuple[str, ...]:
+def _attributes(devices: Sequence[Element], kind: str, child: str, attribute: str) -> tuple[str, ...]:
     """The attribute of the child of each device of this kind, in their order, where it has one."""
     found = (device.find(child) for device in devices if device.tag == kind)
     return tuple(value for element in found if element is not None and (value := element.get(attribute)) is not None)

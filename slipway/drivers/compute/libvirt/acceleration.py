@@ -9,20 +9,16 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import libvirt
 import msgspec
-from lxml import etree
-from lxml.builder import E
 
+from slipway.drivers.compute.xmltext import Element
 from slipway.drivers.files import file_name, locked, make_directories, replace
 from slipway.errors import ComputeError
 from slipway.model.machine import Acceleration
 from slipway.model.request import Host
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 BOOT_WITHIN = 5.0
 """Seconds for the guest, which needs a tenth of one where KVM works, and minutes where KVM only interprets it."""
@@ -78,14 +74,14 @@ class Prover:
     def acceleration(self, libvirtd: libvirt.virConnect) -> Acceleration:
         """KVM where a guest has booted under it, else TCG; the first time it takes as long as that guest."""
         if self._known is None:
-            capabilities = etree.fromstring(libvirtd.getCapabilities())
+            capabilities = ElementTree.fromstring(libvirtd.getCapabilities())
             if capabilities.find("guest/arch/domain[@type='kvm']") is None:
                 self._known = Acceleration.TCG
             else:
                 self._known = self._recorded(libvirtd, capabilities)
         return self._known
 
-    def _recorded(self, libvirtd: libvirt.virConnect, capabilities: _Element) -> Acceleration:
+    def _recorded(self, libvirtd: libvirt.virConnect, capabilities: ElementTree.Element) -> Acceleration:
         about = f"{libvirtd.getHostname()} {libvirtd.getVersion()} {_processor(capabilities)}"
         path = f"{self._directory}/{file_name(self._host.name)}"
         try:
@@ -139,7 +135,7 @@ def boots(
             os.unlink(log)
 
 
-def _processor(capabilities: _Element) -> str:
+def _processor(capabilities: ElementTree.Element) -> str:
     """A digest of the processor and what it can do.
 
     Not of all the capabilities: some change while the machine runs, as its memory does and the order of machine types.
@@ -159,26 +155,25 @@ def _runs(guest: libvirt.virDomain) -> bool:
 
 def _xml(image: str, log: str, acceleration: Acceleration) -> str:
     made = uuid.uuid4()
-    cpu = [E.cpu({"mode": "host-model", "check": "partial"})] if acceleration is Acceleration.KVM else []
-    return etree.tostring(
-        E.domain(
-            {"type": acceleration},
-            E.name(f"slipway-boot-{made.hex[:8]}"),
-            E.uuid(str(made)),
-            E.memory({"unit": "MiB"}, "64"),
-            E.vcpu("1"),
-            E.os(E.type({"arch": "x86_64", "machine": "q35"}, "hvm"), E.boot({"dev": "hd"})),
-            E.features(E.acpi(), E.apic()),
-            *cpu,
-            E.devices(
-                E.disk(
-                    {"type": "file", "device": "disk"},
-                    E.driver({"name": "qemu", "type": "raw"}),
-                    E.source({"file": image}),
-                    E.target({"dev": "vda", "bus": "virtio"}),
-                ),
-                E.serial({"type": "file"}, E.source({"path": log}), E.target({"port": "0"})),
-            ),
-        ),
-        encoding="unicode",
-    )
+    domain = Element("domain", {"type": acceleration})
+    domain.add("name", text=f"slipway-boot-{made.hex[:8]}")
+    domain.add("uuid", text=str(made))
+    domain.add("memory", {"unit": "MiB"}, "64")
+    domain.add("vcpu", text="1")
+    boot = domain.add("os")
+    boot.add("type", {"arch": "x86_64", "machine": "q35"}, "hvm")
+    boot.add("boot", {"dev": "hd"})
+    features = domain.add("features")
+    features.add("acpi")
+    features.add("apic")
+    if acceleration is Acceleration.KVM:
+        domain.add("cpu", {"mode": "host-model", "check": "partial"})
+    devices = domain.add("devices")
+    disk = devices.add("disk", {"type": "file", "device": "disk"})
+    disk.add("driver", {"name": "qemu", "type": "raw"})
+    disk.add("source", {"file": image})
+    disk.add("target", {"dev": "vda", "bus": "virtio"})
+    serial = devices.add("serial", {"type": "file"})
+    serial.add("source", {"path": log})
+    serial.add("target", {"port": "0"})
+    return domain.written()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import libvirt
-from lxml import etree
 
 from slipway.drivers.compute.shape import Shape, shape_of
 
@@ -40,20 +40,20 @@ def leaving(now: str, xml: str, before: str) -> tuple[str, ...]:
 
 def nic_of(xml: str, mac: str) -> str | None:
     """The NIC with this MAC in a domain's XML, as it is attached; None where there is none."""
-    for device in etree.fromstring(xml).iterfind("devices/interface"):
+    for device in ElementTree.fromstring(xml).iterfind("devices/interface"):
         address = device.find("mac")
         if address is not None and (address.get("address") or "").lower() == mac.lower():
-            for alias in device.iterfind("alias"):
+            for alias in device.findall("alias"):
                 device.remove(alias)
-            return str(etree.tostring(device, encoding="unicode"))
+            return ElementTree.tostring(device, encoding="unicode")
     return None
 
 
 def _disk_of(xml: str, file: str) -> str | None:
-    for disk in etree.fromstring(xml).iterfind("devices/disk"):
+    for disk in ElementTree.fromstring(xml).iterfind("devices/disk"):
         source = disk.find("source")
         if source is not None and source.get("file") == file:
-            return str(etree.tostring(disk, encoding="unicode"))
+            return ElementTree.tostring(disk, encoding="unicode")
     return None
 
 
@@ -61,7 +61,7 @@ def _missing(xml: str, wanted: Shape, found: Shape) -> Iterator[str]:
     for mac in wanted.macs - found.macs:
         if device := nic_of(xml, mac):
             yield device
-    for disk in etree.fromstring(xml).iterfind("devices/disk"):
+    for disk in ElementTree.fromstring(xml).iterfind("devices/disk"):
         source = disk.find("source")
         if source is not None and source.get("file") in wanted.disks - found.disks:
-            yield str(etree.tostring(disk, encoding="unicode"))
+            yield ElementTree.tostring(disk, encoding="unicode")

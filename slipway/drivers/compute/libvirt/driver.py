@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
+from xml.etree import ElementTree
 
 import libvirt
-from lxml import etree
 
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.domain_files import Definitions
@@ -328,7 +328,7 @@ def _has_name(libvirtd: libvirt.virConnect, name: str) -> bool:
 
 def _takes_files(libvirtd: libvirt.virConnect) -> bool:
     """Whether there is the security driver that changes owners; one that is named and not there is refused."""
-    models = etree.fromstring(libvirtd.getCapabilities()).iterfind("host/secmodel/model")
+    models = ElementTree.fromstring(libvirtd.getCapabilities()).iterfind("host/secmodel/model")
     return "dac" in [model.text for model in models]
 
 
@@ -341,7 +341,7 @@ def _owner(domain: libvirt.virDomain) -> str | None:
             return None
         raise
     # libvirt looks the element up by its namespace, and gives it without one.
-    return etree.fromstring(ours).findtext("{*}owner")
+    return ElementTree.fromstring(ours).findtext("{*}owner")
 
 
 def _state(domain: libvirt.virDomain) -> PowerState:

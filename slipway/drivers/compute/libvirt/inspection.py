@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree
 
 import libvirt
-from lxml import etree
 
 from slipway.drivers.compute.shape import differences, shape_of, unreadable
 
@@ -40,6 +40,6 @@ def obstacles(domain: libvirt.virDomain) -> Sequence[str]:
     if domain.connect().getType() != "QEMU":
         # Others, such as libvirt's test driver, open no files.
         return ()
-    root = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     named = [(what, root.findtext(f"os/{what}")) for what in _FILES]
     return tuple(f"its {what} {path} is gone" for what, path in named if path and not os.path.exists(path))
