@@ -1,7 +1,5 @@
 """Simulated disks: what a disk would be is a small file in the world, see `slipway.drivers.simworld`."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import time
