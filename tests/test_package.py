@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-DATA = {".py", ".typed", ".yaml", ".json", ".html"}
+DATA = {".py", ".typed", ".yaml", ".json", ".html", ".sql"}
 
 
 @pytest.fixture(scope="module")

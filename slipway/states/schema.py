@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -319,3 +322,29 @@ deliveries = sa.Table(
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
 )
+
+
+TABLES_TEXT = Path(__file__).with_name("tables.sql")
+"""All tables of a new record in SQLite, the embedded network's too, made ready: SQLAlchemy takes five times as long."""
+
+
+def make_tables(tx: sa.Connection, tables: Sequence[sa.Table] | None = None) -> None:
+    """Make those of the tables, default all that are known, that are not there.
+
+    What is there is asked for once; SQLAlchemy asks for each table by itself, on SQLite twice.
+    """
+    there = {*tx.dialect.get_table_names(tx)}
+    if tx.dialect.name == "sqlite" and not there:
+        _make_all(tx)
+        return
+    missing = [table for table in tables or metadata.tables.values() if table.name not in there]
+    metadata.create_all(tx, tables=missing, checkfirst=False)
+
+
+def _make_all(tx: sa.Connection) -> None:
+    for statement in TABLES_TEXT.read_text().split(";\n"):
+        try:
+            # Past SQLAlchemy's execution context, which costs more than a table.
+            tx.connection.driver_connection.execute(statement)  # type: ignore[union-attr]
+        except sqlite3.OperationalError as error:
+            raise sa.exc.OperationalError(statement, None, error) from error

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from slipway import errors
 from slipway.states import sqlitefile
 from slipway.states.migrations import upgrade
-from slipway.states.schema import SCHEMA_VERSION, meta, metadata
+from slipway.states.schema import SCHEMA_VERSION, make_tables, meta
 from slipway.states.triggers import make_triggers
 from slipway.states.urls import parsed_url
 from slipway.texts import masked_url
@@ -143,7 +143,7 @@ class Store:
             raise errors.DatabaseUnavailable(f"{self._shown}: there is no record of Slipway's in it")
         if made is None:
             with self.write() as tx:
-                metadata.create_all(tx)
+                make_tables(tx)
                 make_triggers(tx)
                 if not tx.execute(_ABOUT).all():
                     self.is_new = True

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import sqlalchemy as sa
 
-from slipway.states.schema import SCHEMA_VERSION, meta, metadata
+from slipway.states.schema import SCHEMA_VERSION, make_tables, meta
 from slipway.states.triggers import make_triggers
 
 _CHANGES: Mapping[int, str] = {
@@ -28,7 +28,7 @@ def upgrade(tx: sa.Connection) -> None:
     found = tx.scalar(sa.select(meta.c.schema_version))
     if found is None or found >= SCHEMA_VERSION:
         return
-    metadata.create_all(tx)
+    make_tables(tx)
     for version in range(found + 1, SCHEMA_VERSION + 1):
         if version in _CHANGES:
             change: Callable[[sa.Connection], None] = import_module(_CHANGES[version]).upgrade

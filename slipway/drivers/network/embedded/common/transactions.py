@@ -11,7 +11,7 @@ from msgspec import Struct
 from slipway.drivers.network.embedded.common.tables import TABLES
 from slipway.listeners import tell
 from slipway.model.network import Network, Port, Subnet
-from slipway.states.schema import metadata
+from slipway.states.schema import make_tables
 from slipway.states.store import Store, Transaction
 
 
@@ -42,7 +42,7 @@ class Transactions:
             there = tx.dialect.has_table(tx, TABLES[-1].name)
         if not there:
             with self._store.write() as tx:
-                metadata.create_all(tx, tables=TABLES)
+                make_tables(tx, TABLES)
 
     @contextmanager
     def writing(self, tx: Transaction | None) -> Iterator[Transaction]:
