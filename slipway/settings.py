@@ -1,7 +1,5 @@
 """Settings: one frozen dataclass, read from a run file's `settings:` and from options, never at import."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypeAlias
 
 from msgspec import Struct

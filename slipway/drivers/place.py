@@ -1,7 +1,5 @@
 """Who acts: a state directory of a machine. A host on record belongs to the one that used it first."""
 
-from __future__ import annotations
-
 import os
 import socket
 import uuid

@@ -1,7 +1,5 @@
 """What somebody did, and what became of it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from msgspec import Struct

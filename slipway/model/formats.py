@@ -3,8 +3,6 @@
 Each function gives the parsed value or raises `ValueError`.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import TypeAlias

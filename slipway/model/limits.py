@@ -3,8 +3,6 @@
 They only say it. `slipway.checks` judges by them what comes in; what is on record is read without them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 

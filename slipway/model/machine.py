@@ -1,7 +1,5 @@
 """What a build makes: claims, NICs, disks, domains, and what hypervisors and hosts tell of them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Networks, subnets, ports, security groups and quotas, as Neutron shapes them."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 

@@ -1,7 +1,5 @@
 """How many instances a project may have, and how large they may be together."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 

@@ -1,7 +1,5 @@
 """What is on record of instances and their effects, and what listeners are told."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 

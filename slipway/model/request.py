@@ -4,8 +4,6 @@ What each attribute may be is said by its type; what several must be together, a
 anything is on record, is in `slipway.checks`.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 

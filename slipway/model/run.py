@@ -1,7 +1,5 @@
 """A run as it stands on record: one execution of a workflow."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from msgspec import Struct

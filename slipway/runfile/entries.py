@@ -1,7 +1,5 @@
 """What a run file says, where `slipway.model` has no word for it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
