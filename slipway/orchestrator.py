@@ -342,7 +342,8 @@ class Orchestrator:
         from slipway.stacks.plan import How, Wish
         from slipway.stacks.planning import make_plan
 
-        workflow = self._check_file(file)
+        self._check_file(file)
+        workflow = self._workflow_of(file)
         wish = Wish(prune=prune, replace_failed=replace_failed, repair=repair)
         made = make_plan(file, wish, self._tools, lambda: definition_now(workflow))
         with self._store.read() as tx:
@@ -353,23 +354,26 @@ class Orchestrator:
             self._check_world(file)
         return made
 
-    def _check_file(self, file: RunFile) -> str:
-        """See whether a file can be brought about here; gives the workflow by which its instances are built."""
+    def _check_file(self, file: RunFile) -> None:
+        """See whether a file can be brought about here."""
         from slipway.flows.instance_workflow import users_workflow
-        from slipway.flows.loader import absolute
         from slipway.operations.hosts import check_here
         from slipway.runfile.consistency import check_file
-        from slipway.runfile.entries import DEFAULT_WORKFLOW
 
         check_file(file)
-        workflow = absolute(self._workflow if file.workflow == DEFAULT_WORKFLOW else file.workflow)
         if file.instances:
-            users_workflow(workflow)
+            users_workflow(self._workflow_of(file))
         for host in file.hosts:
             self._drivers.on(host)
         with self._store.read() as tx:
             check_here(tx, (host.name for host in file.hosts), self._drivers)
-        return workflow
+
+    def _workflow_of(self, file: RunFile) -> str:
+        """By which its instances are built."""
+        from slipway.flows.loader import absolute
+        from slipway.runfile.entries import DEFAULT_WORKFLOW
+
+        return absolute(self._workflow if file.workflow == DEFAULT_WORKFLOW else file.workflow)
 
     def run(
         self,
@@ -425,9 +429,9 @@ class Orchestrator:
         if plan.asked and not yes:
             names = ", ".join(f"{change.how} {change.label}" for change in plan.asked)
             raise errors.NotConfirmed(f"nothing was done, for nobody has agreed to this: {names}")
-        workflow = self._check_file(plan.file)
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
+        workflow = self._workflow_of(plan.file)
         carrier = Carrier(self._builder, self._tools, lambda: self._repair, workflow, on_event, stopping, executor)
         return carrier.carry_out(plan)
 

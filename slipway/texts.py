@@ -22,9 +22,10 @@ _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _INVISIBLE = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
 """What reverses the order of letters, and what begins a line that no newline begins."""
 _SURROGATES = "\ud800-\udfff"
-_UNFIT = re.compile(f"[{_CONTROLS}{_INVISIBLE}{_SURROGATES}]")
-_NO_UTF8 = re.compile(f"[{_SURROGATES}]")
-_NOT_JSON = re.compile(f"[\x7f-\x9f{_INVISIBLE}]")
+# Compiled when a text first needs them: with such characters that takes longer than all that most commands look for.
+_UNFIT = f"[{_CONTROLS}{_INVISIBLE}{_SURROGATES}]"
+_NO_UTF8 = f"[{_SURROGATES}]"
+_NOT_JSON = f"[\x7f-\x9f{_INVISIBLE}]"
 
 
 class Secret(str):
@@ -77,7 +78,7 @@ def harmless(text: str) -> str:
     """The text with escapes (`\\x1b`, `\\u202e`) for what would move a cursor, colour or clear a screen, or show
     letters in another order than they have; newlines and tabs stay, bytes of a file's name that are no UTF-8 are
     `\\xff`."""
-    return _UNFIT.sub(_escape, text)
+    return text if text.isprintable() else re.sub(_UNFIT, _escape, text)
 
 
 def one_line(text: str) -> str:
@@ -94,12 +95,14 @@ def _escape(found: re.Match[str]) -> str:
 
 def encodable(text: str) -> str:
     """The text with escapes for what no UTF-8 can say: bytes of a file's name, mostly."""
-    return _NO_UTF8.sub(_escape, text)
+    return text if text.isascii() else re.sub(_NO_UTF8, _escape, text)
 
 
 def harmless_json(text: str) -> str:
     """JSON that says the same and moves no terminal: JSON itself escapes only the first 32 characters."""
-    return _NOT_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    if text.isprintable():
+        return text
+    return re.sub(_NOT_JSON, lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def said(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -71,8 +71,7 @@ def _type_of(hint: Any) -> _Type:
 
 
 def _record(kind: type[Struct]) -> _Type:
-    hints = get_type_hints(kind, include_extras=True)
-    attributes = [(field.name, field.default, _type_of(hints[field.name])) for field in fields(kind)]
+    attributes = [(field.name, field.default, _type_of(field.type)) for field in fields(kind)]
     rule = RULES.get(kind)
 
     def look(value: Any, place: Place, found: list[Mistake]) -> None:

@@ -56,7 +56,9 @@ def run_planned(
         progress = progress_for(options, names if planned.wish.replace_failed else names - at_rest)
 
         def carry_out(plan: Plan, *, checked: bool) -> RunResult:
-            with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as executor:
+            # A thread has a connection to the database of its own, and one instance needs but one.
+            several = min(threads, len(plan.file.instances))
+            with ThreadPoolExecutor(several) if several > 1 else nullcontext() as executor:
                 return slipway.apply(
                     plan, on_event=progress, executor=executor, stopping=stop, yes=True, checked=checked
                 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from slipway.flows.definition import Definition
-from slipway.flows.effect_task import EffectTask, Seat
+from slipway.flows.effect_task import Seat, model
 from slipway.flows.engine.flow import Flow
 from slipway.flows.tasks.base import Task
 
@@ -18,7 +18,7 @@ def compile_flow(definition: Definition, catalog: Mapping[str, Task], seat: Seat
     anyhow, and so it is always the same order, forward and back.
     """
     seconds = definition.timeout or timeout
-    tasks = {step.id: EffectTask(step, catalog[step.uses], seconds, seat) for step in definition.steps}
+    tasks = {step.id: model().of(step, catalog[step.uses], seconds, seat) for step in definition.steps}
     flow = Flow(definition.name).add(*tasks.values())
     for first, second in _branches(definition) if seat.branching else pairwise(tasks):
         flow.link(tasks[first], tasks[second])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from taskflow import task as taskflow_task
@@ -44,13 +44,20 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
     TASK_EVENTS = ()
     """Its progress is in the ledger."""
 
-    def __init__(self, step: StepDefinition, task: Task, timeout: float, seat: Seat) -> None:
-        """`timeout`: seconds for each effect, where the step does not say."""
-        super().__init__(name=step.id, auto_extract=False)
-        self.seat = seat
-        self.step = step
-        self.task = task
-        self.timeout = step.timeout or timeout
+    step: StepDefinition
+    task: Task
+    timeout: float
+    seat: Seat
+
+    def of(self, step: StepDefinition, task: Task, timeout: float, seat: Seat) -> EffectTask:
+        """The same for a step: TaskFlow looks at a task's methods when it is made, which takes longer than a step.
+
+        `timeout`: seconds for each effect, where the step does not say.
+        """
+        made: EffectTask = self.copy()
+        made.name, made.step, made.task, made.seat = step.id, step, task, seat
+        made.timeout = step.timeout or timeout
+        return made
 
     def execute(self) -> None:
         """Do what is not done yet, and keep the results. An error is on record before it leaves."""
@@ -155,3 +162,9 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
         run.under_way.pop(run.ledger.key(intent), None)
         run.tell("step.end", step=self.step.id, slot=slot)
         return result
+
+
+@cache
+def model() -> EffectTask:
+    """One that is of no step, for `of`."""
+    return EffectTask("step", auto_extract=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -15,7 +15,6 @@ from slipway.flows.tasks.base import Tools
 from slipway.model.machine import ENDED, Claim, PowerState
 from slipway.model.quota import INSTANCE_RESOURCES, InstanceQuota, InstanceUse
 from slipway.model.record import Effect, EffectState, Instance
-from slipway.model.request import Host
 from slipway.operations import words
 from slipway.operations.refresh import outdated
 from slipway.operations.taking import may_be_taken
@@ -106,25 +105,19 @@ def audit(tools: Tools, *, of: Collection[str] | None = None) -> tuple[Finding, 
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
 
 
-def unrecorded(tools: Tools, known: Sequence[Host]) -> tuple[Finding, ...]:
-    """The machines, and their files, that are on these hosts, bear our tag and are not on record; by host and name.
+def never_on_record(tools: Tools, ask: Callable[[], Collection[Thing]], kinds: Sequence[str]) -> Iterator[Thing]:
+    """What is held, by the answer that `ask` gives, and was on record neither before nor after it; `kinds`: of effects.
 
-    A part of what `audit` finds, at a small part of its cost. Who cannot be asked, or not in 10 s, is passed over.
+    Of instances that were worked on meanwhile nothing is said.
     """
-    before = _read(tools, kinds=_MACHINES)
-    seconds = min(_LOOK, tools.settings.step_timeout)
-    held, _ = ask_all((), known, tools.drivers, seconds=seconds, only=_MACHINES)
-    after = _read(tools, kinds=_MACHINES)
+    before = _read(tools, kinds=kinds)
+    held = ask()
+    after = _read(tools, kinds=kinds)
     moving, on_record = _moving(before, after), {*_expected(before)[0], *_expected(after)[0]}
-    found = [thing for thing in held.keys() - on_record if thing.instance_id not in moving]
-    return tuple(_orphaned(thing) for thing in sorted(found, key=lambda one: (one.host or "", one.kind, one.name)))
+    return (thing for thing in held if thing not in on_record and thing.instance_id not in moving)
 
-
-_LOOK = 10.0
-"""Seconds that a host may take to be looked at before each run."""
 
 _SERVER = "dhcp-port"
-_MACHINES = ("domain", "definition", "disk", "seed")
 
 
 def _read(tools: Tools, kinds: Sequence[str] | None = None, of: Collection[str] | None = None) -> _Record:

@@ -15,7 +15,6 @@ from slipway.flows.scheduler import required, size
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Instance
 from slipway.model.request import Host
-from slipway.operations.audit import unrecorded
 from slipway.states import effects, hosts, instances, stacks
 from slipway.states.hosts import HostUsage
 from slipway.states.store import Store, Transaction
@@ -179,6 +178,9 @@ def remove_host(name: str, tools: Tools) -> None:
     with store.read() as tx:
         _check_free(tx, name, drivers)
         known = [] if name in hosts.damaged(tx) else [hosts.get(tx, name)]
+    # What looks at the machines of a host is not needed by what puts one on record.
+    from slipway.operations.unrecorded import unrecorded
+
     if found := unrecorded(tools, known):
         listed = some([f"{one.kind} {one.name}" for one in found], _MOST_NAMED)
         raise errors.HostInUse(

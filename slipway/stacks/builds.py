@@ -10,7 +10,7 @@ from msgspec import Struct
 from slipway.flows.definition import Definition, StepDefinition
 from slipway.flows.scheduler import disk_total, size
 from slipway.flows.tasks.base import Tools
-from slipway.flows.tasks.cards import card_of
+from slipway.flows.tasks.cards import undo_words
 from slipway.flows.tasks.catalog import CATALOG
 from slipway.flows.tasks.ports import BindPort, CreatePort
 from slipway.flows.tasks.wiring import CreateDhcpPort, FilterPort, Plug, ServeDhcp
@@ -58,7 +58,7 @@ def _of_step(step: StepDefinition, build: PlannedBuild, tools: Tools) -> Sequenc
 @cache
 def _undo_of(task: str) -> str:
     """What the task's own undo does: the beginning of what it says of itself."""
-    text = (card_of(CATALOG[task]).undo or "").partition(". ")[0].partition(";")[0].partition(",")[0].rstrip(".")
+    text = (undo_words(CATALOG[task]) or "").partition(". ")[0].partition(";")[0].partition(",")[0].rstrip(".")
     return text[:1].lower() + text[1:]
 
 

@@ -38,7 +38,7 @@ class Comparison:
         self._file, self._driver, self._ours, self._tx = file, driver, ours, tx
         self._user = Context(file.project)
         self._find = Lookups(driver, self._user, ours, tx)
-        self._own = {kind: frozenset(ours.ids(kind)) for kind in Kind}
+        self._own = ours.all_ids()
         self.unchanged: list[str] = []
         self.seen: list[Seen] = []
         self.meant: dict[Kind, set[str]] = {kind: set() for kind in Kind}
@@ -55,8 +55,8 @@ class Comparison:
 
     def _hosts(self) -> Iterator[Change]:
         with self._ours.reading() as tx:
-            usages = {usage.host.name: usage for usage in hosts.usages(tx)} if self._file.hosts else {}
-            damaged = hosts.damaged(tx) if self._file.hosts else {}
+            listed, damaged = hosts.usages_and_damaged(tx) if self._file.hosts else ((), {})
+            usages = {usage.host.name: usage for usage in listed}
             for host in self._file.hosts:
                 self.meant[Kind.HOST].add(host.name)
                 known = usages.get(host.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
@@ -69,6 +69,11 @@ class Ours:
         """The ids that are on record."""
         with self.reading() as tx:
             return stacks.members(tx, self.stack, kind)
+
+    def all_ids(self) -> Mapping[Kind, frozenset[str]]:
+        """Those of every kind."""
+        with self.reading() as tx:
+            return stacks.all_members(tx, self.stack)
 
     def is_unrecorded(self, kind: Kind, thing: _Described) -> bool:
         """Whether it bears the mark and is not on record: a run was cut off when it had just made it."""

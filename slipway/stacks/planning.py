@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 from msgspec.structs import replace
@@ -13,7 +13,6 @@ from slipway.flows.definition import Definition
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
 from slipway.model.request import Host
-from slipway.operations.mends import mends
 from slipway.runfile.entries import RunFile
 from slipway.settings import Settings
 from slipway.stacks.builds import PlannedBuild, effects_of
@@ -187,7 +186,17 @@ def _at_rest(record: OnRecord) -> Sequence[Instance]:
 def _real(reality: Reality, decided: Sequence[Change], record: OnRecord) -> Iterator[Change]:
     """What is not as it is on record, unless it goes anyhow: what a repair mends, and what it cannot."""
     gone = {change.id for change in decided if change.how in (How.REPLACE, How.PRUNE)}
-    known = {one.id: one for one in record.mine.values()}
+    if reality.found.keys() - gone:
+        yield from _broken(reality, gone, {one.id: one for one in record.mine.values()})
+    for who, why in reality.silent.items():
+        kind = "host" if who != NETWORK_SERVICE else who
+        yield Change(How.KEEP, kind, who, why=f"it cannot be asked what is there: {why}", real=True)
+
+
+def _broken(reality: Reality, gone: Collection[str | None], known: Mapping[str, Instance]) -> Iterator[Change]:
+    # What is said of repairs is loaded where there is something to be mended: most runs find nothing.
+    from slipway.operations.mends import mends
+
     for one in known.values():
         if one.id in gone or not (found := reality.found.get(one.id)):
             continue
@@ -198,9 +207,6 @@ def _real(reality: Reality, decided: Sequence[Change], record: OnRecord) -> Iter
             lost = "; ".join(dict.fromkeys(mend.finding.detail for mend in ours if mend.loses and possible))
             if ours:
                 yield Change(how, "instance", one.name, one.id, why=why, lost=lost, inverse="none", real=True)
-    for who, why in reality.silent.items():
-        kind = "host" if who != NETWORK_SERVICE else who
-        yield Change(How.KEEP, kind, who, why=f"it cannot be asked what is there: {why}", real=True)
 
 
 def _seen(reality: Reality, record: OnRecord) -> Iterator[Seen]:

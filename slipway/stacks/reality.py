@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
-from slipway.operations.audit import Difference, Finding, audit
+
+if TYPE_CHECKING:
+    from slipway.operations.audit import Finding
 
 NETWORK_SERVICE = "network service"
 """What cannot be asked that is no host."""
@@ -28,6 +31,8 @@ def look(instances: Collection[Instance], tools: Tools) -> Reality:
     """Ask the drivers about these instances, which are at rest. Asks nobody where there are none."""
     if not instances:
         return Reality()
+    from slipway.operations.audit import Difference, audit
+
     ids, places = {one.id for one in instances}, {one.host for one in instances} | {None}
     found: dict[str, tuple[Finding, ...]] = {}
     silent: dict[str, str] = {}

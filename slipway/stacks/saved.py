@@ -63,7 +63,7 @@ def save(plan: Plan, path: Path) -> None:
     """Write it, for its owner alone. Raises `PlanUnusable` for a place where something else is, or nothing can be."""
     if path.exists() and not is_saved(path):
         raise errors.PlanUnusable(f"{path} is there and is no saved plan: name another file")
-    body = _encoder.encode(plan)
+    body = msgspec.json.encode(plan, enc_hook=_plain)
     saved = _Saved(FORMAT, _version(), _seal(plan.installation, body), msgspec.Raw(body))
     try:
         put(str(path.absolute()), msgspec.json.encode(saved) + b"\n")
@@ -103,7 +103,7 @@ def _read(path: Path) -> tuple[_Saved, Plan]:
             theirs = f"Slipway {head.slipway or 'of an unknown version'} (plans of version {head.slipway_plan})"
             raise errors.PlanUnusable(f"{path} was made by {theirs}, this is {_version()}: make a new plan")
         saved = msgspec.json.decode(data, type=_Saved)
-        return saved, _decoder.decode(saved.plan)
+        return saved, msgspec.json.decode(saved.plan, type=Plan, dec_hook=_typed)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise errors.PlanUnusable(f"{path} is no plan that Slipway wrote: {error}; make a new one") from error
 
@@ -123,7 +123,3 @@ def _typed(kind: type, value: Any) -> Any:
     if kind is Path:
         return Path(value)
     raise NotImplementedError(f"objects of type {kind.__name__} are in no plan")
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_plain)
-_decoder = msgspec.json.Decoder(Plan, dec_hook=_typed)

@@ -165,8 +165,15 @@ def _host(row: Any) -> Host | errors.RecordDamaged:
 
 def damaged(tx: Transaction) -> Mapping[str, str]:
     """The hosts whose rows cannot be read, each with what is wrong."""
-    read = {row.name: _host(row) for row in tx.execute(_LIST)}
-    return {name: str(found) for name, found in read.items() if isinstance(found, errors.RecordDamaged)}
+    return usages_and_damaged(tx)[1]
+
+
+def usages_and_damaged(tx: Transaction) -> tuple[Sequence[HostUsage], Mapping[str, str]]:
+    """Both, of one look at the table."""
+    rows = tx.execute(_LIST).all()
+    read = {row.name: _host(row) for row in rows}
+    wrong = {name: str(found) for name, found in read.items() if isinstance(found, errors.RecordDamaged)}
+    return [_usage(row, host) for row in rows if isinstance(host := read[row.name], Host)], wrong
 
 
 def usages(tx: Transaction, *, names: Collection[str] | None = None) -> Sequence[HostUsage]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -23,7 +23,8 @@ class Kind(StrEnum):
 
 
 _OF = sa.and_(stack_members.c.project == sa.bindparam("project"), stack_members.c.stack == sa.bindparam("stack"))
-_MEMBERS = sa.select(stack_members.c.id).where(_OF, stack_members.c.kind == sa.bindparam("kind"))
+_MEMBERS = sa.select(stack_members.c.kind, stack_members.c.id).where(_OF)
+_OF_KIND = sa.select(stack_members.c.id).where(_OF, stack_members.c.kind == sa.bindparam("kind"))
 _ONE = sa.and_(stack_members.c.kind == sa.bindparam("b_kind"), stack_members.c.id == sa.bindparam("b_id"))
 _STACK = sa.select(stack_members.c.project, stack_members.c.stack).where(_ONE)
 
@@ -41,8 +42,16 @@ def drop(tx: Transaction, kind: Kind, id_: str) -> None:
 
 def members(tx: Transaction, stack: Stack, kind: Kind) -> Sequence[str]:
     """The ids of what the stack made of this kind, sorted; some may be gone by somebody else's hand."""
-    found = tx.scalars(_MEMBERS, {"project": stack.project, "stack": stack.name, "kind": kind})
+    found = tx.scalars(_OF_KIND, {"project": stack.project, "stack": stack.name, "kind": kind})
     return sorted(found)
+
+
+def all_members(tx: Transaction, stack: Stack) -> Mapping[Kind, frozenset[str]]:
+    """The same of every kind."""
+    found: dict[str, set[str]] = {kind: set() for kind in Kind}
+    for row in tx.execute(_MEMBERS, {"project": stack.project, "stack": stack.name}):
+        found.setdefault(row.kind, set()).add(row.id)
+    return {kind: frozenset(found[kind]) for kind in Kind}
 
 
 def stack_of(tx: Transaction, kind: Kind, id_: str) -> Stack | None:

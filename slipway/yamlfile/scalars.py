@@ -16,12 +16,12 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII
 )
-_BAD_IN_VALUE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_BAD_IN_VALUE = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def check_characters(text: str) -> None:
     """Raise `ValueError` where a text has a control character, be it by an escape."""
-    if bad := _BAD_IN_VALUE.search(text):
+    if not text.isprintable() and (bad := re.search(_BAD_IN_VALUE, text)):
         raise ValueError(f"character U+{ord(bad[0]):04X} is not allowed in a text")
 
 

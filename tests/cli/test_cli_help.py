@@ -73,11 +73,21 @@ def test_a_run_loads_what_it_needs_and_not_another_database(run_file: Callable[.
     loaded = modules_after("run", run_file(), "--state", str(tmp_path / "state"), "--parallel", "1")
     assert "sqlalchemy.dialects.sqlite" in loaded
     assert not {"sqlalchemy.dialects.postgresql", "rich", "structlog", "slipway.drill", "slipway.testing"} & loaded
-    assert not {"multiprocessing", "httpx", "alembic", "email.mime", "slipway.operations.power"} & loaded
+    assert not {"multiprocessing", "httpx", "alembic", "email.mime", "lxml", "slipway.operations.power"} & loaded
+    # A first run has nothing to compare and nothing to mend.
+    assert not {"slipway.operations.audit", "slipway.operations.mends", "slipway.operations.repair"} & loaded
     # What goes forward loads TaskFlow's tasks, and nothing of its engines, patterns and storage.
     assert "taskflow.task" in loaded
     assert not {"networkx", "automaton", "futurist", "tenacity", "taskflow.storage"} & loaded
     assert not [name for name in loaded if name.startswith(("taskflow.patterns", "taskflow.engines.action_engine"))]
+
+
+def test_a_run_that_has_something_to_look_at_loads_the_audit(run_file: Callable[..., str], tmp_path: Path) -> None:
+    again = ("run", run_file(), "--state", str(tmp_path / "state"))
+    modules_after(*again)
+    loaded = modules_after(*again)
+    assert "slipway.operations.audit" in loaded
+    assert not {"slipway.operations.mends", "slipway.operations.repair", "taskflow"} & loaded
 
 
 @pytest.mark.parametrize("words", [("list",), ("show", "web"), ("port", "list")], ids=" ".join)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.things import look
-from slipway.flows.effect_task import EffectTask, Seat
+from slipway.flows.effect_task import Seat, model
 from slipway.flows.loader import find_definition, load_definition
 from slipway.flows.run import Run
 from slipway.flows.tasks.base import BuildWork, Task, Tools
@@ -88,7 +88,7 @@ class OfABuild(AnyTaskContract):
         for step in DEFINITION.steps:
             if step.uses == task.name:
                 return run
-            EffectTask(step, CATALOG[step.uses], 120.0, seat).execute()
+            model().of(step, CATALOG[step.uses], 120.0, seat).execute()
         raise LookupError(task.name)
 
     @pytest.fixture

@@ -234,7 +234,7 @@ class Task(ABC):
     @cached_property
     def result_type(self) -> Any:
         """What `do` gives."""
-        return get_type_hints(type(self).do)["return"]
+        return self.signature.result
 
     @cached_property
     def signature(self) -> TaskSignature:

@@ -69,9 +69,15 @@ def card_of(task: Task) -> Card:
             for name, type_ in takes.types.items()
         ),
         output=_result_words(takes.result),
-        undo=None if kind.undo is None else _one_line(cleandoc(kind.undo.__doc__ or "")),
+        undo=undo_words(task),
         origin=f"{kind.__module__}:{kind.__qualname__}",
     )
+
+
+def undo_words(task: Task) -> str | None:
+    """What its own undo does; None: it has none."""
+    undo = type(task).undo
+    return None if undo is None else _one_line(cleandoc(undo.__doc__ or ""))
 
 
 def _one_line(text: str) -> str:

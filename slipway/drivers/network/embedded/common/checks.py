@@ -30,7 +30,7 @@ def bad(name: str, why: str) -> errors.HTTPBadRequest:
 
 
 # Texts go to terminals, C libraries and databases that take no such characters, or something else for them.
-_HARMFUL = re.compile("[\x00\x1b\ud800-\udfff]")
+_HARMFUL = "[\x00\x1b\ud800-\udfff]"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -42,7 +42,7 @@ def text(limit: int = 255) -> Check:
             raise bad(name, f"{value!r} is not a string")
         if len(value) > limit:
             raise bad(name, f"{value!r} is longer than {limit} characters")
-        if _HARMFUL.search(value):
+        if not value.isprintable() and re.search(_HARMFUL, value):
             raise bad(name, f"{value!r} has a character that no text may have")
         return value
 

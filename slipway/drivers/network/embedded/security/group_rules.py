@@ -66,7 +66,7 @@ class SecurityGroupRules:
                 raise errors.SecurityGroupRuleExists(
                     f"security group {rule.security_group_id}: has the rule {other.id}"
                 )
-        self._insert(tx, rule)
+        self._insert(tx, rule.security_group_id, [rule])
         return rule
 
     def _check_group(self, tx: Transaction, context: Context, group_id: str) -> None:
@@ -75,15 +75,21 @@ class SecurityGroupRules:
 
     def add_unasked(self, tx: Transaction, group_id: str, project: str, direction: str, **values: Any) -> None:
         """Add a rule that every such group has, for both IP versions. Raises `OverQuota`."""
-        for ethertype in ("IPv4", "IPv6"):
-            rule = SecurityGroupRule(self._services.new_id(), group_id, project, direction, ethertype, **values)
-            self._services.quotas.reserve(tx, project, "security_group_rule")
-            self._insert(tx, rule)
+        rules = [
+            SecurityGroupRule(self._services.new_id(), group_id, project, direction, ethertype, **values)
+            for ethertype in ("IPv4", "IPv6")
+        ]
+        self._services.quotas.reserve(tx, project, "security_group_rule", len(rules))
+        self._insert(tx, group_id, rules)
 
-    def _insert(self, tx: Transaction, rule: SecurityGroupRule) -> None:
-        values = {column.name: getattr(rule, column.name) for column in _rules if column.name != "position"}
-        position = tx.scalar(_NEXT_POSITION, {"group": rule.security_group_id})
-        tx.execute(security_group_rules.insert(), values | {"position": position})
+    def _insert(self, tx: Transaction, group_id: str, rules: Sequence[SecurityGroupRule]) -> None:
+        names = [column.name for column in _rules if column.name != "position"]
+        first = tx.execute(_NEXT_POSITION, {"group": group_id}).scalar_one()
+        rows = [
+            {"position": position, **{name: getattr(rule, name) for name in names}}
+            for position, rule in enumerate(rules, first)
+        ]
+        tx.execute(security_group_rules.insert(), rows)
 
     def of_groups(self, tx: Transaction, group_ids: Sequence[str]) -> dict[str, list[SecurityGroupRule]]:
         """The rules of each of these groups, in the order in which they were made."""
