@@ -564,6 +564,17 @@ class Orchestrator:
         """Stop an instance that is ACTIVE, as `stop` does, and start it; also one whose domain ended by itself."""
         return self._builder.change_power(Move.REBOOT, name, project, on_event, Shutdown(force, timeout))
 
+    def pause(self, name: str, *, project: str | None = None, on_event: Listener = lambda _event: None) -> Instance:
+        """Freeze the guest of an instance that is ACTIVE: it keeps its memory and what it holds; as `stop`.
+
+        It is PAUSED then, and a repair leaves it so. PAUSED already: nothing happens.
+        """
+        return self._builder.change_power(Move.PAUSE, name, project, on_event, GRACEFUL)
+
+    def unpause(self, name: str, *, project: str | None = None, on_event: Listener = lambda _event: None) -> Instance:
+        """Let the guest of an instance that is PAUSED go on; as `stop`. ACTIVE already: nothing happens."""
+        return self._builder.change_power(Move.UNPAUSE, name, project, on_event, GRACEFUL)
+
     def watch(self, on_event: Listener, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Tell what happens to the domains of all hosts, whoever does it, until `stopping` is true.
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 Advice: TypeAlias = tuple[tuple[str, ...], str]
 """The words of a command after `slipway`, and what it does."""
 
-_WANTED = {"power_off": Move.STOP, "power_on": Move.START, "reboot": Move.REBOOT}
+_WANTED = {
+    "power_off": Move.STOP,
+    "power_on": Move.START,
+    "reboot": Move.REBOOT,
+    "pause": Move.PAUSE,
+    "unpause": Move.UNPAUSE,
+}
 """What was to be done, by the step in which it failed."""
 
 
@@ -76,7 +82,7 @@ def _can_go_on(one: Ended) -> bool:
 
 
 def _power_once_more(failed: Sequence[Instance], again: Sequence[str]) -> Iterator[Advice]:
-    """A stop, start or reboot that failed, as far as the state in which it left the instance allows it."""
+    """A stop, start and so on that failed, as far as the state in which it left the instance allows it."""
     force = ("--force",) if "--force" in again else ()
     groups: dict[Move, list[Instance]] = {}
     for instance in failed:

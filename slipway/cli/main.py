@@ -35,6 +35,8 @@ COMMANDS = {
     "reboot": "Stop instances and start them again.",
     "attach-interface": "Give instances one more NIC.",
     "detach-interface": "Take a NIC away from instances.",
+    "pause": "Freeze the guests of instances.",
+    "unpause": "Let the guests of paused instances go on.",
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",

@@ -258,7 +258,7 @@ class Failed(Struct):
 CHANGES = ("attach-interface", "detach-interface")
 """What makes instances that were built other ones."""
 LINES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("stop", "start", "reboot", "delete", "destroy", *CHANGES), (Event, Result)),
+    **dict.fromkeys(("stop", "start", "reboot", "pause", "unpause", "delete", "destroy", *CHANGES), (Event, Result)),
     **dict.fromkeys(("run", "resume"), (Event, Result, RunsResult)),
     **{f"runs {verb}": (Event, RunsResult) for verb in ("approve", "reject", "retry", "cancel", "undo")},
     "watch": (Event,),

@@ -81,7 +81,12 @@ BEGINNINGS = {
     "instance.power_off.start": "stopping",
     "instance.power_on.start": "starting",
     "instance.reboot.start": "rebooting",
+    "instance.pause.start": "pausing",
+    "instance.unpause.start": "unpausing",
 }
+_POWER = ("power_off", "power_on", "reboot", "pause", "unpause")
+_POWER_ENDS = frozenset(f"instance.{word}.end" for word in _POWER)
+_POWER_ERRORS = frozenset(f"instance.{word}.error" for word in _POWER)
 
 
 def happened(event: Event) -> str | None:
@@ -106,8 +111,8 @@ def end_text(event: Event, seconds: float) -> str | None:
             return f"ERROR, {without_owner(event.message, event.instance_id)} {took}"
         case "instance.delete.end":
             return f"DELETED {took}"
-        case "instance.power_off.end" | "instance.power_on.end" | "instance.reboot.end":
+        case _ if event.type in _POWER_ENDS:
             return f"{event.vm_state} {took}"
-        case "instance.power_off.error" | "instance.power_on.error" | "instance.reboot.error":
+        case _ if event.type in _POWER_ERRORS:
             return f"{event.vm_state}, {event.message} {took}"
     return None

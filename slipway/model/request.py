@@ -222,6 +222,7 @@ SIMULATED_CALLS = (
         "put_back",
         "freeze",
         "thaw",
+        "pause",
         "resume",
         "obstacles",
         "redefine",

@@ -1,4 +1,4 @@
-"""Stop, start, reboot and repair: what is done to what was built, and in which state that leaves its instance."""
+"""Stop, start, reboot, pause, unpause, repair: what is done to what was built, and in which state that leaves it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from slipway.model.request import GRACEFUL, Shutdown
 from slipway.operations.audit import Finding
 from slipway.operations.hands import Hands
 from slipway.operations.mender import Mender, should_run
-from slipway.operations.settle import set_wired, settle
-from slipway.states.machines import Move, State, TaskState
+from slipway.operations.settle import set_wired
+from slipway.states.machines import Move, TaskState, VmState
 from slipway.texts import said
 
 log = logging.getLogger(__name__)
@@ -29,17 +29,31 @@ _WORDS = {
     TaskState.POWERING_OFF: "power_off",
     TaskState.POWERING_ON: "power_on",
     TaskState.REBOOTING: "reboot",
+    TaskState.PAUSING: "pause",
+    TaskState.UNPAUSING: "unpause",
     TaskState.REPAIRING: "repair",
 }
+_LEADS_TO = {
+    PowerState.RUNNING: Move.RUNS,
+    PowerState.PAUSED: Move.SUSPENDED,
+    PowerState.SHUTDOWN: Move.HALTED,
+    PowerState.CRASHED: Move.HALTED,
+}
+_BEFORE: dict[str, PowerState] = {
+    VmState.ACTIVE: PowerState.RUNNING,
+    VmState.PAUSED: PowerState.PAUSED,
+    VmState.STOPPED: PowerState.SHUTDOWN,
+}
+"""What the domain of an instance did before, as far as anybody knows."""
 
 
 def change_power(run: Run, shutdown: Shutdown = GRACEFUL, findings: Sequence[Finding] | None = None) -> None:
-    """Bring an instance to rest whose state says that it is to be stopped, started or repaired; see `PowerChange`."""
+    """Bring an instance to rest whose state says that it is to be stopped, started and so on; see `PowerChange`."""
     PowerChange(run, shutdown, findings).bring_to_rest()
 
 
 class PowerChange:
-    """One stop, start, reboot or repair that this worker has to bring to its end; to do it again is safe."""
+    """One stop, start, repair and so on that this worker has to bring to its end; to do it again is safe."""
 
     def __init__(self, run: Run, shutdown: Shutdown, findings: Sequence[Finding] | None) -> None:
         """`findings`: what a repair is to mend; None: whatever there is."""
@@ -52,6 +66,8 @@ class PowerChange:
             TaskState.POWERING_OFF: (self._off, self._let_go),
             TaskState.POWERING_ON: (hands.look, hands.start),
             TaskState.REBOOTING: (hands.look, self._off, hands.start),
+            TaskState.PAUSING: (self._pause,),
+            TaskState.UNPAUSING: (hands.start,),
             TaskState.REPAIRING: (Mender(hands, findings).mend,),
         }[doing]
 
@@ -86,7 +102,7 @@ class PowerChange:
         error = error or unseen
         # A repair that failed has not made it an instance that is not to run.
         kept = self._word == _WORDS[TaskState.REPAIRING] and error is not None and should_run(run)
-        event = Move.HALTED if seen in ENDED and not kept else Move.RUNS
+        event = Move.RUNS if kept else _LEADS_TO[seen]
         fault = None
         if error is not None:
             fault = Fault(type(error).__name__, said(error), self._word, run.tools.clock())
@@ -94,14 +110,12 @@ class PowerChange:
         also = partial(set_wired, run.tools, run.instance.id, seen not in ENDED)
         values = {"worker": None, "fault": None}
         run.ledger.conclude(event, detail=detail, values=values, fault=fault, also=also)
-        if seen is PowerState.PAUSED:
-            settle(run.tools, run.instance.id)
         end = "error" if fault else "end"
         run.tell(f"instance.{self._word}.{end}", message=f"{fault.type}: {fault.message}" if fault else "")
 
     def _seen(self) -> tuple[PowerState, Exception | None]:
         """What the domain does now, one that is gone does not run; where nobody can say, nothing has changed."""
-        before = PowerState.SHUTDOWN if State(self._run.ledger.state.vm_state, None).stopped else PowerState.RUNNING
+        before = _BEFORE[self._run.ledger.state.vm_state]
         try:
             return self._hands.power_state(), None
         except (errors.StaleWorker, errors.StoreError, errors.InstanceDeleting):
@@ -123,6 +137,12 @@ class PowerChange:
         self._hands.ask(lambda compute: compute.stop(run.instance.id, force=True))
         if not self._hands.becomes(lambda state: state in ENDED):
             raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
+
+    def _pause(self) -> None:
+        """Freeze the guest, and see that it is."""
+        self._hands.ask(lambda compute: compute.pause(self._run.instance.id))
+        if not self._hands.becomes(lambda state: state is not PowerState.RUNNING):
+            raise errors.StepTimeout(f"the domain of {self._run.instance.name} was not paused in time")
 
     def _wake(self) -> None:
         """Have a guest that is paused go on, for frozen it cannot be asked; one that cannot go on is ended."""

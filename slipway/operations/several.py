@@ -35,6 +35,12 @@ class Verbs(Protocol):
     def reboot(self, name: str, *, force: bool, timeout: float | None, on_event: Listener) -> Instance:
         """Stop it and start it again."""
 
+    def pause(self, name: str, *, on_event: Listener) -> Instance:
+        """Freeze its guest."""
+
+    def unpause(self, name: str, *, on_event: Listener) -> Instance:
+        """Let its guest go on."""
+
     def delete(self, name: str, *, timeout: float | None, on_event: Listener) -> Instance:
         """Delete it."""
 
@@ -105,6 +111,26 @@ class Several:
     ) -> tuple[Ended, ...]:
         """Change each by a verb of `Orchestrator.changes`, which is given its id."""
         return self._each(change, on_event, executor, stopping)
+
+    def pause(
+        self,
+        *,
+        on_event: Listener = lambda _event: None,
+        executor: Executor | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[Ended, ...]:
+        """Pause each, as `Orchestrator.pause` does; one that is PAUSED already is UNCHANGED."""
+        return self._each(self._verbs.pause, on_event, executor, stopping)
+
+    def unpause(
+        self,
+        *,
+        on_event: Listener = lambda _event: None,
+        executor: Executor | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[Ended, ...]:
+        """Have each go on, as `Orchestrator.unpause` does; one that is ACTIVE already is UNCHANGED."""
+        return self._each(self._verbs.unpause, on_event, executor, stopping)
 
     def delete(
         self,

@@ -38,8 +38,9 @@ def last_change(tx: Transaction, instance_id: str) -> int:
 
 
 def last_power_change(tx: Transaction, instance_id: str) -> datetime | None:
-    """When a stop, start or reboot was last begun."""
-    begun = events.c.type.in_([f"{INSTANCE}{move}" for move in (Move.STOP, Move.START, Move.REBOOT)])
+    """When a stop, start, reboot, pause or unpause was last begun."""
+    moves = (Move.STOP, Move.START, Move.REBOOT, Move.PAUSE, Move.UNPAUSE)
+    begun = events.c.type.in_([f"{INSTANCE}{move}" for move in moves])
     query = sa.select(sa.func.max(events.c.at)).where(events.c.instance_id == instance_id, begun)
     found: datetime | None = tx.scalar(query)
     return found

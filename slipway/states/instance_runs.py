@@ -30,6 +30,7 @@ _STATES: Mapping[Move, tuple[RunMove, ...]] = {
     Move.CHANGED: (RunMove.SUCCEED,),
     Move.RUNS: (RunMove.SUCCEED,),
     Move.HALTED: (RunMove.SUCCEED,),
+    Move.SUSPENDED: (RunMove.SUCCEED,),
     Move.DELETE: (RunMove.SUPERSEDE,),
     Move.DELETED: (RunMove.SUCCEED,),
     Move.DELETE_FAILED: (RunMove.FAIL, RunMove.LEFT_OVER),
@@ -117,7 +118,7 @@ def follow(tx: Transaction, instance_id: str, move: Move, at: datetime, values: 
 def _moves(tx: Transaction, instance_id: str, move: Move, values: Mapping[str, Any]) -> tuple[RunMove, ...]:
     if move is Move.REVERTED and tx.execute(_ANY_STUCK.limit(1), {"instance_id": instance_id}).first():
         return (RunMove.FAIL, RunMove.LEFT_OVER)
-    if move in (Move.RUNS, Move.HALTED, Move.CHANGED) and values.get("fault") is not None:
+    if move in (Move.RUNS, Move.HALTED, Move.SUSPENDED, Move.CHANGED) and values.get("fault") is not None:
         stuck = move is Move.CHANGED and tx.execute(_ANY_STUCK.limit(1), {"instance_id": instance_id}).first()
         return (RunMove.FAIL, RunMove.LEFT_OVER if stuck else RunMove.FAILED)
     return _STATES.get(move, ())

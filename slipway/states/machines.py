@@ -33,6 +33,8 @@ class TaskState(StrEnum):
     POWERING_OFF = "POWERING_OFF"
     POWERING_ON = "POWERING_ON"
     REBOOTING = "REBOOTING"
+    PAUSING = "PAUSING"
+    UNPAUSING = "UNPAUSING"
     REPAIRING = "REPAIRING"
     CHANGING = "CHANGING"
     DELETING = "DELETING"
@@ -65,7 +67,7 @@ class State(NamedTuple):
 
     @property
     def powering(self) -> bool:
-        """Whether the domain of an instance that was built is stopped, started, both, or mended."""
+        """Whether the domain of an instance that was built is stopped, started, both, paused, let go on, or mended."""
         return self in POWERING
 
     @property
@@ -98,6 +100,8 @@ class Move(StrEnum):
     STOP = "stop"
     START = "start"
     REBOOT = "reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
     REPAIR = "repair"
     CHANGE = "change"
     CHANGED = "changed"
@@ -135,6 +139,8 @@ REVERTING = _building(TaskState.REVERTING)
 POWERING_OFF = State(VmState.ACTIVE, TaskState.POWERING_OFF)
 POWERING_ON = State(VmState.STOPPED, TaskState.POWERING_ON)
 REBOOTING = State(VmState.ACTIVE, TaskState.REBOOTING)
+PAUSING = State(VmState.ACTIVE, TaskState.PAUSING)
+UNPAUSING = State(VmState.PAUSED, TaskState.UNPAUSING)
 FROM_PAUSED = tuple(
     State(VmState.PAUSED, task) for task in (TaskState.POWERING_OFF, TaskState.POWERING_ON, TaskState.REBOOTING)
 )
@@ -145,7 +151,7 @@ UNCHANGING = {at: State(at.vm_state, TaskState.REVERTING) for at in (ACTIVE, PAU
 _AT = {at: (at, REPAIRING[at], CHANGING[at], UNCHANGING[at]) for at in CHANGING}
 """What an instance that was built may be in while it is, to its user, all the same."""
 _CHANGING = frozenset((*CHANGING.values(), *UNCHANGING.values()))
-POWERING = (POWERING_OFF, POWERING_ON, REBOOTING, *FROM_PAUSED, *REPAIRING.values())
+POWERING = (POWERING_OFF, POWERING_ON, REBOOTING, PAUSING, UNPAUSING, *FROM_PAUSED, *REPAIRING.values())
 
 
 def _deleting(vm_state: VmState) -> State:
@@ -167,6 +173,8 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
     Transition(Move.STOP, (ACTIVE,), POWERING_OFF, "the guest is asked to shut down, and ended when it does not"),
     Transition(Move.START, (STOPPED,), POWERING_ON, "the domain that is defined is started"),
     Transition(Move.REBOOT, (ACTIVE,), REBOOTING, "the domain is stopped and started; one that ended is started"),
+    Transition(Move.PAUSE, (ACTIVE,), PAUSING, "the guest is frozen, with all that it has in memory"),
+    Transition(Move.UNPAUSE, (PAUSED,), UNPAUSING, "the guest goes on where it was frozen"),
     Transition(Move.STOP, (PAUSED,), FROM_PAUSED[0], "the guest goes on, so that it can be asked to shut down"),
     Transition(Move.START, (PAUSED,), FROM_PAUSED[1], "the domain goes on"),
     Transition(Move.REBOOT, (PAUSED,), FROM_PAUSED[2], "the domain goes on, is stopped and started"),
@@ -190,6 +198,7 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
     Transition(Move.REVERTED, (UNWINDING,), ERROR, "it was tried once more"),
     Transition(Move.RUNS, POWERING, ACTIVE, "the hypervisor was asked: the domain runs, whatever was wanted"),
     Transition(Move.HALTED, POWERING, STOPPED, "the hypervisor was asked: the domain does not run"),
+    Transition(Move.SUSPENDED, POWERING, PAUSED, "the hypervisor was asked: the domain is paused"),
     Transition(Move.HALTED, (ACTIVE, PAUSED), STOPPED, "the domain ended by itself, and nobody was at the instance"),
     Transition(Move.SUSPENDED, (ACTIVE,), PAUSED, "the domain was paused past us: by hand, or by an error of a disk"),
     Transition(Move.RUNS, (PAUSED,), ACTIVE, "the domain goes on, past us"),
@@ -203,8 +212,8 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
         )
         for vm, sources in (
             (VmState.BUILDING, (*PHASES, REVERTING)),
-            (VmState.ACTIVE, (*_AT[ACTIVE], POWERING_OFF, REBOOTING)),
-            (VmState.PAUSED, (*_AT[PAUSED], *FROM_PAUSED)),
+            (VmState.ACTIVE, (*_AT[ACTIVE], POWERING_OFF, REBOOTING, PAUSING)),
+            (VmState.PAUSED, (*_AT[PAUSED], *FROM_PAUSED, UNPAUSING)),
             (VmState.STOPPED, (*_AT[STOPPED], POWERING_ON)),
             (VmState.ERROR, (ERROR, UNWINDING)),
         )
@@ -215,7 +224,7 @@ TRANSITIONS: tuple[Transition[State, Move], ...] = (
     ),
 )
 
-GOALS = {Move.STOP: STOPPED, Move.START: ACTIVE}
+GOALS = {Move.STOP: STOPPED, Move.START: ACTIVE, Move.PAUSE: PAUSED, Move.UNPAUSE: ACTIVE}
 """In which state there is nothing to do for a request. A reboot always does something."""
 
 

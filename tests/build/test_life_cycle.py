@@ -250,14 +250,17 @@ FAILURES: dict[tuple[str, str, Mode], tuple[str, str]] = {
     ("reboot", "stop", Mode.LOST_REPLY): ("STOPPED", "shutdown"),
     ("reboot", "start", Mode.ERROR): ("STOPPED", "shutdown"),
     ("reboot", "start", Mode.LOST_REPLY): ("ACTIVE", "running"),
+    ("pause", "pause", Mode.ERROR): ("ACTIVE", "running"),
+    ("pause", "pause", Mode.LOST_REPLY): ("PAUSED", "paused"),
+    ("unpause", "resume", Mode.ERROR): ("PAUSED", "paused"),
+    ("unpause", "resume", Mode.LOST_REPLY): ("ACTIVE", "running"),
 }
 
 
 @pytest.mark.parametrize(("verb", "call", "mode"), FAILURES)
 def test_a_step_that_fails_leads_to_what_is_really_there(place: Place, verb: str, call: str, mode: Mode) -> None:
     with place.open() as orchestrator:
-        if verb == "start":
-            orchestrator.stop("web-1")
+        prepare(orchestrator, verb)
     with place.open(Fault(call, mode)) as orchestrator:
         ended = getattr(orchestrator, verb)("web-1")
         assert (ended.vm_state, ended.task_state, place.domain()) == (
@@ -266,12 +269,12 @@ def test_a_step_that_fails_leads_to_what_is_really_there(place: Place, verb: str
         )
         assert place.domain() == FAILURES[verb, call, mode][1]
         assert ended.fault is not None
-        word = {"stop": "power_off", "start": "power_on", "reboot": "reboot"}[verb]
+        word = {"stop": "power_off", "start": "power_on"}.get(verb, verb)
         assert (ended.fault.type, ended.fault.message, ended.fault.step) == ("ComputeError", "injected", word)
         assert orchestrator.audit() == ()
         assert orchestrator.show("web-1").history[-1].detail == f"{word}: ComputeError: injected"
     with place.open() as orchestrator:
-        again = orchestrator.start("web-1") if ended.vm_state == "STOPPED" else orchestrator.stop("web-1")
+        again = orchestrator.stop("web-1") if ended.vm_state == "ACTIVE" else orchestrator.start("web-1")
         assert again.fault is None, "a success clears it"
 
 
@@ -323,17 +326,25 @@ def points(place: Place, verb: str) -> Sequence[Fault]:
     return [fault for mode in both for commits in (False, True) for fault in seen.possible(mode, commits=commits)]
 
 
-ENDS = {"stop": ("STOPPED", "shutdown"), "start": ("ACTIVE", "running"), "reboot": ("ACTIVE", "running")}
+RUNS, HALTED, FROZEN = ("ACTIVE", "running"), ("STOPPED", "shutdown"), ("PAUSED", "paused")
+ENDS = {"stop": HALTED, "start": RUNS, "reboot": RUNS, "pause": FROZEN, "unpause": RUNS}
+BEGINS = {"start": HALTED, "unpause": FROZEN}
+
+
+def prepare(orchestrator: Orchestrator, verb: str) -> None:
+    """Bring the instance into a state from which the verb does something."""
+    if verb in BEGINS:
+        {"start": orchestrator.stop, "unpause": orchestrator.pause}[verb]("web-1")
 
 
 @pytest.mark.parametrize("then", ["resume", "again", "delete"])
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ENDS)
 def test_killed_at_every_point(tmp_path: Path, verb: str, then: str) -> None:
     """Before the first commit nothing was begun. After it `resume` finishes it, and so does the same command."""
     template = Place(tmp_path / "template")
-    if verb == "start":
-        change(template, "stop", Faults())
-    old = ("STOPPED", "shutdown") if verb == "start" else ("ACTIVE", "running")
+    with template.open() as orchestrator:
+        prepare(orchestrator, verb)
+    old = BEGINS.get(verb, RUNS)
     shutil.copytree(template.state, tmp_path / "seen")
     seen = Place.__new__(Place)
     seen.state = tmp_path / "seen"
@@ -387,19 +398,21 @@ class Once:
             self.act()
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("call", ["power_state", "stop or start"])
+@pytest.mark.parametrize("verb", ENDS)
+@pytest.mark.parametrize("call", ["power_state", "its own"])
 def test_delete_wins(place: Place, verb: str, call: str) -> None:
     """It is marked while the hypervisor is called; the worker sees it at its next step and takes all back."""
-    if verb == "start":
-        change(place, "stop", Faults())
+    with place.open() as orchestrator:
+        prepare(orchestrator, verb)
     with Orchestrator(place.state) as other:
 
         def delete() -> None:
             with pytest.raises(errors.InstanceBusy):
                 other.delete("web-1", timeout=0)
 
-        once = Once("power_state" if call == "power_state" else {"reboot": "stop"}.get(verb, verb), delete)
+        once = Once(
+            "power_state" if call == "power_state" else {"reboot": "stop", "unpause": "resume"}.get(verb, verb), delete
+        )
         assert change(place, verb, once.faults).vm_state == "DELETED"
         assert not once.left
         assert other.list() == []

@@ -27,6 +27,81 @@ def fault(instance: Instance) -> str:
     return "" if instance.fault is None else f"{instance.fault.type}: {instance.fault.message}"
 
 
+# --- paused on purpose -------------------------------------------------------------------------------------------
+
+
+def test_a_guest_is_paused_and_goes_on(place: Place) -> None:
+    with place.open() as orchestrator:
+        paused = orchestrator.pause("web-1")
+        assert (state(orchestrator), place.domain(), fault(paused)) == ("PAUSED/-", "paused", "")
+        assert orchestrator.network.list_ports()[0].status == "ACTIVE"
+        assert orchestrator.audit() == ()
+        assert orchestrator.pause("web-1") == paused, "nothing is done twice"
+        went_on = orchestrator.unpause("web-1")
+        assert (state(orchestrator), place.domain(), fault(went_on)) == ("ACTIVE/-", "running", "")
+        assert orchestrator.unpause("web-1") == went_on
+        assert orchestrator.audit() == ()
+        words = [deed.what for deed in orchestrator.history("web-1")]
+    assert words == ["build", "pause", "unpause"]
+
+
+def test_what_was_paused_on_purpose_is_left_so_by_a_repair(place: Place) -> None:
+    """Also where something else of it is mended; paused by somebody else, and ACTIVE on record, it goes on."""
+    with place.open() as orchestrator:
+        orchestrator.pause("web-1")
+        assert orchestrator.repair() == ()
+        (definition,) = (place.state / "instances").rglob("*.xml")
+        definition.unlink()
+        assert [one.outcome.value for one in orchestrator.repair()] == ["mended"]
+        assert (state(orchestrator), place.domain()) == ("PAUSED/-", "paused")
+        orchestrator.unpause("web-1")
+        place.set_domain("paused")
+        orchestrator.repair()
+        assert (state(orchestrator), place.domain()) == ("ACTIVE/-", "running")
+
+
+def test_what_a_repair_could_not_let_go_on_is_tried_again_by_the_next_one(place: Place) -> None:
+    """It was not paused on purpose, so the record says still that it is to run."""
+    place.set_domain("paused")
+    with place.open(Fault("resume", Mode.ERROR)) as orchestrator:
+        assert [one.outcome.value for one in orchestrator.repair()] == ["failed"]
+        assert (state(orchestrator), place.domain()) == ("ACTIVE/-", "paused")
+        orchestrator.repair()
+        assert (state(orchestrator), place.domain()) == ("ACTIVE/-", "running")
+
+
+@pytest.mark.parametrize("verb", ["pause", "unpause"])
+def test_what_is_stopped_is_neither_paused_nor_let_go_on(place: Place, verb: str) -> None:
+    with place.open() as orchestrator:
+        orchestrator.stop("web-1")
+        with pytest.raises(errors.UnexpectedState, match=f"is STOPPED, where no {verb} is possible, but start"):
+            getattr(orchestrator, verb)("web-1")
+        assert orchestrator.list()[0].vm_state == "STOPPED"
+
+
+def test_what_somebody_else_has_paused_let_go_on_or_ended_is_found_so(place: Place) -> None:
+    with place.open() as orchestrator:
+        place.set_domain("paused")
+        assert fault(orchestrator.pause("web-1")) == ""
+        assert state(orchestrator) == "PAUSED/-"
+        place.set_domain("running")
+        assert fault(orchestrator.unpause("web-1")) == ""
+        assert state(orchestrator) == "ACTIVE/-"
+        place.set_domain("crashed")
+        assert "does not run" in fault(orchestrator.pause("web-1"))
+        assert state(orchestrator) == "STOPPED/-"
+
+
+def test_many_are_paused_by_a_selector(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ("--state", str(place.state), "--output", "json")
+    for verb, wanted in (("pause", "PAUSED"), ("unpause", "ACTIVE")):
+        with pytest.raises(SystemExit, match="^0$"):
+            main([verb, "--name", "web-*", "--yes", *where])
+        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [one["event"] for one in told] == [f"instance.{verb}.start", f"instance.{verb}.end", "result"]
+        assert [one["instance"]["vm_state"] for one in told[-1]["instances"]] == [wanted]
+
+
 # --- paused -----------------------------------------------------------------------------------------------------
 
 

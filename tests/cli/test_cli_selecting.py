@@ -80,7 +80,7 @@ def test_those_are_meant_of_which_all_is_true(words: tuple[str, ...], stopped: l
         assert {one["status"] for one in result["instances"]} == {"unchanged"}
 
 
-@pytest.mark.parametrize("verb", ["stop", "start", "reboot", "delete"])
+@pytest.mark.parametrize("verb", ["stop", "start", "reboot", "pause", "unpause", "delete"])
 def test_without_a_terminal_it_is_to_be_said_that_they_are_meant(verb: str, slipway: Call) -> None:
     for more in ((), ("--output", "json")):
         done = slipway(verb, "--name", "web-*", "--project", "demo", *more)

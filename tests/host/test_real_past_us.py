@@ -110,6 +110,18 @@ def test_a_domain_that_is_suspended(machines: Machines) -> None:
         assert found(orchestrator) == []
 
 
+def test_a_guest_that_is_paused_on_purpose(machines: Machines) -> None:
+    with built(machines) as (orchestrator, _):
+        paused = orchestrator.pause("one")
+        assert (paused.vm_state, fault(paused), found(orchestrator)) == ("PAUSED", "", [])
+        assert orchestrator.repair() == ()
+        went_on = orchestrator.unpause("one")
+        assert (went_on.vm_state, fault(went_on), found(orchestrator)) == ("ACTIVE", "", [])
+        orchestrator.pause("one")
+        ended = orchestrator.stop("one", timeout=30)
+        assert (ended.vm_state, fault(ended), found(orchestrator)) == ("STOPPED", "", [])
+
+
 def test_a_domain_that_is_undefined_and_destroyed(machines: Machines) -> None:
     uri = machines.libvirtd.uri
     with built(machines) as (orchestrator, instance):

@@ -42,8 +42,11 @@ def test_a_busy_state_has_exits_for_success_failure_delete_and_recovery(state: S
     if state.deleting:
         assert {Move.DELETED, Move.DELETE_FAILED} <= set(exits)
     elif state.powering:
-        assert set(exits) == {Move.DELETE, Move.RUNS, Move.HALTED}, "success and failure lead to what is seen"
-        assert {exits[Move.RUNS], exits[Move.HALTED]} == {machines.ACTIVE, machines.STOPPED}
+        assert set(exits) == {Move.DELETE, Move.RUNS, Move.HALTED, Move.SUSPENDED}, (
+            "success and failure lead to what is seen"
+        )
+        seen = [exits[move] for move in (Move.RUNS, Move.SUSPENDED, Move.HALTED)]
+        assert seen == [machines.ACTIVE, machines.PAUSED, machines.STOPPED]
     elif state == machines.REVERTING:
         assert {Move.REVERTED, Move.RESCHEDULE} <= set(exits)
     elif state in machines.UNCHANGING.values():
@@ -84,6 +87,10 @@ def test_stop_start_and_reboot_as_in_nova() -> None:
         (Move.START, "STOPPED/POWERING_ON"),
         (Move.RUNS, "ACTIVE/-"),
         (Move.REBOOT, "ACTIVE/REBOOTING"),
+        (Move.RUNS, "ACTIVE/-"),
+        (Move.PAUSE, "ACTIVE/PAUSING"),
+        (Move.SUSPENDED, "PAUSED/-"),
+        (Move.UNPAUSE, "PAUSED/UNPAUSING"),
         (Move.RUNS, "ACTIVE/-"),
     ):
         state = machines.TABLE.target(event, state)

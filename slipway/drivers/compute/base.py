@@ -78,6 +78,12 @@ class ComputeDriver(Protocol):
     def start(self, instance_id: str) -> None:
         """Start the domain that is defined. Running already: nothing happens. Raises `DomainNotFound`."""
 
+    def pause(self, instance_id: str) -> None:
+        """Freeze the guest; it keeps its memory, and does nothing until `resume`. Paused already: nothing happens.
+
+        Raises `DomainNotFound`, and `ComputeError` where the domain does not run.
+        """
+
     def resume(self, instance_id: str) -> None:
         """Let the domain go on. Not paused: nothing happens. Raises `DomainNotFound`."""
 

@@ -88,6 +88,15 @@ class SimCompute:
         self._calls.enter("start")
         self._set(instance_id, PowerState.RUNNING, where=ENDED)
 
+    def pause(self, instance_id: str) -> None:
+        """Freeze the domain. Raises `ComputeError` where it does not run."""
+        self._calls.enter("pause")
+        with self._domains.locked():
+            domain = self._get(instance_id)
+            if domain.state in ENDED:
+                raise ComputeError(f"{self._host.name}: the domain of instance {instance_id} does not run")
+            self._domains.put(instance_id, replace(domain, state=PowerState.PAUSED))
+
     def resume(self, instance_id: str) -> None:
         """Let the domain go on."""
         self._calls.enter("resume")

@@ -275,6 +275,24 @@ class ComputeContract:
         assert make_driver().power_state(domain.instance_id) is PowerState.RUNNING
         assert names() == {domain.name}
 
+    def test_a_guest_is_paused_and_goes_on(self, make_driver: Make, plant: Plant) -> None:
+        domain, driver = make_domain(), make_driver()
+        still_runs = plant(domain.instance_id, "not-ours")
+        with pytest.raises(DomainNotFound):
+            driver.pause(domain.instance_id)
+        assert still_runs()
+        ours = make_domain("web-2")
+        driver.spawn(ours)
+        for _ in range(2):
+            driver.pause(ours.instance_id)
+            assert make_driver().power_state(ours.instance_id) is PowerState.PAUSED
+        driver.resume(ours.instance_id)
+        assert driver.power_state(ours.instance_id) is PowerState.RUNNING
+        driver.stop(ours.instance_id, force=True)
+        with pytest.raises(ComputeError):
+            driver.pause(ours.instance_id)
+        assert driver.power_state(ours.instance_id) is PowerState.SHUTDOWN
+
     # --- repair -----------------------------------------------------------------------------------------------------
 
     def test_redefine_neither_ends_nor_starts_what_is_there(self, make_driver: Make, names: Names) -> None:

@@ -100,6 +100,10 @@ class LibvirtCompute:
         """Start the domain that is defined; the console's log begins anew."""
         self._change(f"starting the domain of instance {instance_id}", instance_id, _start)
 
+    def pause(self, instance_id: str) -> None:
+        """Have QEMU run none of the guest's vCPUs; one that sleeps does so already."""
+        self._change(f"pausing the domain of instance {instance_id}", instance_id, _pause)
+
     def resume(self, instance_id: str) -> None:
         """Let the domain go on, out of a pause or out of its guest's sleep."""
         self._change(f"resuming the domain of instance {instance_id}", instance_id, _resume)
@@ -373,6 +377,15 @@ def _start(domain: libvirt.virDomain) -> None:
     except libvirt.libvirtError:
         # It runs already, or another start was quicker.
         if not domain.isActive():
+            raise
+
+
+def _pause(domain: libvirt.virDomain) -> None:
+    try:
+        domain.suspend()
+    except libvirt.libvirtError:
+        # It was paused before; not every hypervisor takes that.
+        if _state(domain) is not PowerState.PAUSED:
             raise
 
 
