@@ -27,7 +27,7 @@ _OF_INSTANCES = (
 
 _ENDED_CHANGES = (
     "SELECT id FROM runs WHERE instance_id IS NOT NULL AND ended_at IS NOT NULL "
-    "AND name NOT IN ('build', 'stop', 'start', 'reboot', 'repair', 'delete')"
+    "AND name NOT IN ('build', 'stop', 'start', 'reboot', 'pause', 'unpause', 'repair', 'delete')"
 )
 
 

@@ -95,7 +95,7 @@ def test_what_somebody_else_has_paused_let_go_on_or_ended_is_found_so(place: Pla
 def test_many_are_paused_by_a_selector(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     where = ("--state", str(place.state), "--output", "json")
     for verb, wanted in (("pause", "PAUSED"), ("unpause", "ACTIVE")):
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             main([verb, "--name", "web-*", "--yes", *where])
         told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [one["event"] for one in told] == [f"instance.{verb}.start", f"instance.{verb}.end", "result"]
