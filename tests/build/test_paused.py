@@ -99,7 +99,7 @@ def test_many_are_paused_by_a_selector(place: Place, capsys: pytest.CaptureFixtu
             main([verb, "--name", "web-*", "--yes", *where])
         told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [one["event"] for one in told] == [f"instance.{verb}.start", f"instance.{verb}.end", "result"]
-        assert [one["instance"]["vm_state"] for one in told[-1]["instances"]] == [wanted]
+        assert [one["vm_state"] for one in told[-1]["instances"]] == [wanted]
 
 
 # --- paused -----------------------------------------------------------------------------------------------------
