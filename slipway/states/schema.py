@@ -325,7 +325,10 @@ deliveries = sa.Table(
 
 
 TABLES_TEXT = Path(__file__).with_name("tables.sql")
-"""All tables of a new record in SQLite, the embedded network's too, made ready: SQLAlchemy takes five times as long."""
+"""All tables of a new record in SQLite, the embedded network's too, made ready: SQLAlchemy takes five times as long.
+
+A text of another version is not used.
+"""
 
 
 def make_tables(tx: sa.Connection, tables: Sequence[sa.Table] | None = None) -> None:
@@ -334,15 +337,16 @@ def make_tables(tx: sa.Connection, tables: Sequence[sa.Table] | None = None) -> 
     What is there is asked for once; SQLAlchemy asks for each table by itself, on SQLite twice.
     """
     there = {*tx.dialect.get_table_names(tx)}
-    if tx.dialect.name == "sqlite" and not there:
-        _make_all(tx)
+    text = TABLES_TEXT.read_text() if tx.dialect.name == "sqlite" and not there else ""
+    if text.startswith(f"-- schema {SCHEMA_VERSION}\n"):
+        _make_all(tx, text)
         return
     missing = [table for table in tables or metadata.tables.values() if table.name not in there]
     metadata.create_all(tx, tables=missing, checkfirst=False)
 
 
-def _make_all(tx: sa.Connection) -> None:
-    for statement in TABLES_TEXT.read_text().split(";\n"):
+def _make_all(tx: sa.Connection, text: str) -> None:
+    for statement in text.split(";\n"):
         try:
             # Past SQLAlchemy's execution context, which costs more than a table.
             tx.connection.driver_connection.execute(statement)  # type: ignore[union-attr]

@@ -7,11 +7,12 @@ import sqlite3
 import sqlalchemy as sa
 
 from slipway.drivers.network.embedded.common.tables import TABLES
-from slipway.states.schema import TABLES_TEXT, metadata
+from slipway.states.schema import SCHEMA_VERSION, TABLES_TEXT, metadata
 
 assert {*TABLES} <= {*metadata.tables.values()}
 
-HEAD = """\
+HEAD = f"""\
+-- schema {SCHEMA_VERSION}
 -- All tables of a new record in SQLite, the embedded network's too, as slipway/states/schema.py and its own say:
 -- made by SQLAlchemy, so that not each new record waits for that. Written anew: python -m tests.states.tables_text
 """
