@@ -11,6 +11,12 @@ from slipway.states.schema import instances, runs
 from slipway.states.store import Transaction
 
 _TABLES = {"instance": instances, "run": runs}
+_HOLD = {
+    what: table.update()
+    .where(table.c.id == sa.bindparam("b_id"), table.c.generation == sa.bindparam("b_generation"))
+    .values(worker=sa.bindparam("b_worker", type_=sa.String), generation=sa.bindparam("b_new"))
+    for what, table in _TABLES.items()
+}
 
 
 def lock(tx: Transaction, what: str, row_id: str) -> None:
@@ -29,10 +35,8 @@ def hold(
     tx: Transaction, what: str, row_id: str, generation: int, worker: str | None, *, new: int | None = None
 ) -> bool:
     """Write the worker's lease anew, or (None) let anybody go on at once; whether that worker has it still."""
-    table = _TABLES[what]
-    held = table.update().where(table.c.id == row_id, table.c.generation == generation)
-    values: dict[str, Any] = {"worker": worker, "generation": generation if new is None else new}
-    return tx.execute(held.values(values)).rowcount == 1
+    values: dict[str, Any] = {"b_worker": worker, "b_new": generation if new is None else new}
+    return tx.execute(_HOLD[what], {"b_id": row_id, "b_generation": generation, **values}).rowcount == 1
 
 
 def check_generation(row: Any, what: str, row_id: str, generation: int) -> None:

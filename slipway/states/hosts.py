@@ -71,6 +71,20 @@ _TAKE = (
         disk_used=hosts.c.disk_used + sa.bindparam("b_disk"),
     )
 )
+_CLAIM = claims.insert()
+_CLAIMED = sa.and_(claims.c.instance_id == sa.bindparam("b_id"), claims.c.host == sa.bindparam("b_host"))
+_CLAIM_ON = sa.select(claims).where(_CLAIMED).with_for_update()
+_RELEASE = claims.delete().where(_CLAIMED)
+_UNPIN = pinned_cpus.delete().where(
+    pinned_cpus.c.instance_id == sa.bindparam("b_id"), pinned_cpus.c.host == sa.bindparam("b_host")
+)
+_GIVE_BACK = (
+    hosts.update()
+    .where(hosts.c.name == sa.bindparam("b_host"))
+    .values(
+        {f"{name}_used": hosts.c[f"{name}_used"] - sa.bindparam(f"b_{name}") for name in ("vcpus", "memory", "disk")}
+    )
+)
 _NOWHERE = instances.update().where(instances.c.id == sa.bindparam("b_id")).values(host=None)
 _GROUP = sa.select(instances.c.host).where(
     instances.c.project == sa.bindparam("project"),
@@ -257,7 +271,7 @@ def claim(tx: Transaction, wanted: Claim) -> None:
     if taken.rowcount != 1:
         raise errors.ComputeResourcesUnavailable(f"host {wanted.host} is off or has not enough left for the claim")
     tx.execute(
-        claims.insert(),
+        _CLAIM,
         {
             "instance_id": wanted.instance_id,
             "host": wanted.host,
@@ -271,22 +285,14 @@ def claim(tx: Transaction, wanted: Claim) -> None:
 def release(tx: Transaction, instance_id: str, host: str) -> None:
     """Give back what the instance claimed from this host. No such claim: nothing happens, so that a late release
     never frees what another claim holds."""
-    found = tx.execute(
-        sa.select(claims).where(claims.c.instance_id == instance_id, claims.c.host == host).with_for_update()
-    ).one_or_none()
+    claimed = {"b_id": instance_id, "b_host": host}
+    found = tx.execute(_CLAIM_ON, claimed).one_or_none()
     if found is None:
         return
-    tx.execute(claims.delete().where(claims.c.instance_id == instance_id, claims.c.host == host))
-    tx.execute(pinned_cpus.delete().where(pinned_cpus.c.instance_id == instance_id, pinned_cpus.c.host == host))
-    tx.execute(
-        hosts.update()
-        .where(hosts.c.name == host)
-        .values(
-            vcpus_used=hosts.c.vcpus_used - found.vcpus,
-            memory_used=hosts.c.memory_used - found.memory,
-            disk_used=hosts.c.disk_used - found.disk,
-        )
-    )
+    tx.execute(_RELEASE, claimed)
+    tx.execute(_UNPIN, claimed)
+    freed = {"b_vcpus": found.vcpus, "b_memory": found.memory, "b_disk": found.disk}
+    tx.execute(_GIVE_BACK, {"b_host": host, **freed})
     tx.execute(_NOWHERE, {"b_id": instance_id})
 
 

@@ -9,10 +9,12 @@ from slipway.states import codec
 from slipway.states.schema import meta
 from slipway.states.store import Transaction
 
+_ID = sa.select(meta.c.installation)
+
 
 def id_of(tx: Transaction) -> str:
     """The id that the record got when it was made."""
-    found: str = tx.execute(sa.select(meta.c.installation)).scalar_one()
+    found: str = tx.execute(_ID).scalar_one()
     return found
 
 

@@ -135,8 +135,9 @@ def _statement(move: RunMove, fault: bool) -> sa.Update:
     if move is RunMove.RESCHEDULE:
         values["attempt"] = runs.c.attempt + 1
     of = runs.c.instance_id == sa.bindparam("b_instance")
-    sources = [source.value for source in row.sources]
-    return runs.update().where(of, runs.c.ended_at.is_(None), runs.c.state.in_(sources)).values(values)
+    # No list, for which SQLAlchemy writes the statement anew each time.
+    of_sources = sa.or_(*(runs.c.state == source.value for source in row.sources))
+    return runs.update().where(of, runs.c.ended_at.is_(None), of_sources).values(values)
 
 
 def build_of(tx: Transaction, instance_id: str) -> Begun | None:

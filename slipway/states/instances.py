@@ -40,6 +40,21 @@ _MOVE = (
     .values(vm_state=sa.bindparam("to_vm_state"), task_state=sa.bindparam("to_task_state"))
 )
 _NEW = instances.insert()
+_LIVE = sa.select(*COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
+_CALLED = {
+    # By name, or else by id; in a project, or in any.
+    in_project: [
+        _LIVE.where(
+            column == sa.bindparam("b_name"), *([instances.c.project == sa.bindparam("b_project")] * in_project)
+        )
+        for column in (instances.c.name, instances.c.id)
+    ]
+    for in_project in (True, False)
+}
+_UNFINISHED = sa.select(*COLUMNS).where(instances.c.task_state.is_not(None))
+_OF_STACK = _LIVE.where(
+    instances.c.project == sa.bindparam("b_project"), instances.c.stack == sa.bindparam("b_stack")
+).order_by(instances.c.created_at.desc(), instances.c.id)
 
 
 def create(
@@ -122,11 +137,9 @@ def get(tx: Transaction, instance_id: str) -> Instance:
 
 def find(tx: Transaction, name: str, project: str | None = None) -> Instance | None:
     """The instance of that name (or id) that is not deleted, or None. Without a project the name must be unique."""
-    live = sa.select(*COLUMNS).where(instances.c.vm_state != machines.VmState.DELETED)
-    if project is not None:
-        live = live.where(instances.c.project == project)
-    rows = tx.execute(live.where(instances.c.name == name)).all()
-    rows = rows or tx.execute(live.where(instances.c.id == name)).all()
+    by_name, by_id = _CALLED[project is not None]
+    values = {"b_name": name} if project is None else {"b_name": name, "b_project": project}
+    rows = tx.execute(by_name, values).all() or tx.execute(by_id, values).all()
     if len(rows) > 1:
         found = ", ".join(f"{row.id} in project {row.project}" for row in rows)
         raise errors.InstanceNotFound(f"several instances are called {name}: {found}; name one by its id")
@@ -168,12 +181,7 @@ def listed(tx: Transaction, *, project: str | None = None) -> Sequence[Instance]
 
 def of_stack(tx: Transaction, stack: Stack) -> Sequence[Instance]:
     """The stack's instances that are not deleted, newest first."""
-    query = sa.select(*COLUMNS).where(
-        instances.c.vm_state != machines.VmState.DELETED,
-        instances.c.project == stack.project,
-        instances.c.stack == stack.name,
-    )
-    return [instance_of(row) for row in tx.execute(query.order_by(instances.c.created_at.desc(), instances.c.id))]
+    return [instance_of(row) for row in tx.execute(_OF_STACK, {"b_project": stack.project, "b_stack": stack.name})]
 
 
 def any_ever(tx: Transaction) -> bool:
@@ -183,7 +191,7 @@ def any_ever(tx: Transaction) -> bool:
 
 def unfinished(tx: Transaction) -> Sequence[Instance]:
     """The instances with something going on, oldest first."""
-    rows = tx.execute(sa.select(*COLUMNS).where(instances.c.task_state.is_not(None)))
+    rows = tx.execute(_UNFINISHED)
     return sorted((instance_of(row) for row in rows), key=lambda instance: instance.created_at)
 
 

@@ -27,17 +27,18 @@ _MEMBERS = sa.select(stack_members.c.kind, stack_members.c.id).where(_OF)
 _OF_KIND = sa.select(stack_members.c.id).where(_OF, stack_members.c.kind == sa.bindparam("kind"))
 _ONE = sa.and_(stack_members.c.kind == sa.bindparam("b_kind"), stack_members.c.id == sa.bindparam("b_id"))
 _STACK = sa.select(stack_members.c.project, stack_members.c.stack).where(_ONE)
+_ADD, _DROP = stack_members.insert(), stack_members.delete().where(_ONE)
 
 
 def add(tx: Transaction, stack: Stack, kind: Kind, id_: str) -> None:
     """Have it on record that the stack made this."""
     drop(tx, kind, id_)
-    tx.execute(stack_members.insert(), {"kind": kind, "id": id_, "project": stack.project, "stack": stack.name})
+    tx.execute(_ADD, {"kind": kind, "id": id_, "project": stack.project, "stack": stack.name})
 
 
 def drop(tx: Transaction, kind: Kind, id_: str) -> None:
     """Forget what is gone. Absent: nothing happens."""
-    tx.execute(stack_members.delete().where(_ONE), {"b_kind": kind, "b_id": id_})
+    tx.execute(_DROP, {"b_kind": kind, "b_id": id_})
 
 
 def members(tx: Transaction, stack: Stack, kind: Kind) -> Sequence[str]:

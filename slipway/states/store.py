@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from slipway import errors
 from slipway.states import sqlitefile
+from slipway.states.known_statements import QuickConnection
 from slipway.states.migrations import upgrade
 from slipway.states.schema import SCHEMA_VERSION, make_tables, meta
 from slipway.states.triggers import make_triggers
@@ -197,16 +198,20 @@ class Store:
             kept = self._here.kept = self._keep()
         with kept.busy:
             if kept.connection.closed or kept.connection.invalidated:
-                kept.connection = self.engine.connect()
+                kept.connection = self._connect()
             if not kept.connection.in_transaction():
                 yield kept.connection
                 return
-            with self.engine.connect() as another:
+            with self._connect() as another:
                 yield another
+
+    def _connect(self) -> Transaction:
+        sqlite = self.engine.dialect.name == "sqlite"
+        return QuickConnection(self.engine) if sqlite else self.engine.connect()
 
     def _keep(self) -> _Kept:
         """Keep a connection for this thread, and none for threads that have ended."""
-        kept = _Kept(self.engine.connect(), threading.current_thread(), os.getpid())
+        kept = _Kept(self._connect(), threading.current_thread(), os.getpid())
         with self._lock:
             for ended in [one for one in self._all_kept if one.pid == kept.pid and not one.thread.is_alive()]:
                 ended.connection.close()

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from taskflow import states
 from taskflow.retry import EXECUTE_REVERT_HISTORY, REVERT_FLOW_FAILURES
-from taskflow.task import EVENT_UPDATE_PROGRESS, REVERT_RESULT, Task
+from taskflow.task import EVENT_UPDATE_PROGRESS, REVERT_RESULT
 from taskflow.types.failure import Failure
 
 from slipway.flows.engine.graph import Kind, Node
@@ -75,10 +75,9 @@ class Atoms:
         arguments: dict[str, Any],
     ) -> Any:
         """What came of a task, with the progress kept that it tells of while it runs."""
-        notifier = node.item.notifier
         keep = partial(self._keep_progress, node.item)
         if node.tells:
-            notifier.register(EVENT_UPDATE_PROGRESS, keep)
+            node.notifier.register(EVENT_UPDATE_PROGRESS, keep)
         try:
             try:
                 before()
@@ -89,7 +88,7 @@ class Atoms:
             return Failure()
         finally:
             if node.tells:
-                notifier.deregister(EVENT_UPDATE_PROGRESS, keep)
+                node.notifier.deregister(EVENT_UPDATE_PROGRESS, keep)
 
     def _keep_progress(self, task: Any, _event: str, details: dict[str, Any]) -> None:
         if "progress" not in details:
@@ -110,10 +109,11 @@ class Atoms:
         else:
             state = states.FAILURE if failed else states.SUCCESS
         node = call.node
-        old = self._storage.detail(node.name).state
+        detail = self._storage.detail(node.name)
+        old = detail.state
         progress = 1.0 if node.kind is Kind.TASK and not failed else None
         self._storage.save(node.name, result, state, progress)
-        self._walk.look(node)
+        self._walk.look(node, detail)
         self._tell(node, state, old, result, progress)
 
     def enter(self, node: Node, state: str, intention: str | None = None) -> None:
@@ -124,14 +124,15 @@ class Atoms:
             return
         progress = 0.0 if node.kind is Kind.TASK else None
         self._storage.move(node.name, state, intention, progress)
-        self._walk.look(node)
+        self._walk.look(node, detail)
         self._tell(node, state, old, _NOTHING, progress)
 
     def intend(self, node: Node, intention: str) -> None:
         """Say what is meant to be done with an atom."""
-        if self._storage.detail(node.name).intention != intention:
+        detail = self._storage.detail(node.name)
+        if detail.intention != intention:
             self._storage.move(node.name, None, intention)
-            self._walk.look(node)
+            self._walk.look(node, detail)
 
     def renew(self, node: Node) -> None:
         """Have an atom executed as if it never had been."""
@@ -141,7 +142,7 @@ class Atoms:
             self.intend(node, states.EXECUTE)
             return
         self._storage.reset(node.name)
-        self._walk.look(node)
+        self._walk.look(node, detail)
         self._tell(node, states.PENDING, old, _NOTHING, 0.0 if node.kind is Kind.TASK else None)
 
     def _tell(self, node: Node, state: str, old: str, result: Any, progress: float | None) -> None:
@@ -152,11 +153,9 @@ class Atoms:
             if result is not _NOTHING:
                 details["result"] = result
             self._notifier.notify(state, details)
-        if node.tells and progress is not None:
-            task = node.item
-            # Nobody hears it, unless there are listeners or the task has a method of its own.
-            if len(task.notifier) or type(task).update_progress is not Task.update_progress:
-                task.update_progress(progress)
+        # Nobody hears it, unless there are listeners or the task has a method of its own.
+        if node.tells and progress is not None and (node.hears or len(node.notifier)):
+            node.item.update_progress(progress)
 
 
 def _caught(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:

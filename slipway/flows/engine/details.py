@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -274,8 +275,13 @@ def _pending(name: str, kind: type[Any], detail_id: str, version: Any) -> Any:
         raise ValueError("an atom's name must be non-empty")
     detail = kind(name, detail_id)
     detail.state = states.PENDING
-    detail.version = None if version is None else ".".join(map(str, version))
+    detail.version = None if version is None else _version(tuple(version))
     return detail
+
+
+@cache
+def _version(version: tuple[Any, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _ids() -> Iterator[str]:

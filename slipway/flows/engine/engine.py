@@ -153,7 +153,7 @@ class Engine(base.Engine):  # type: ignore[misc]
         if not self._lock.acquire(blocking=False):
             raise exceptions.ExecutionFailure("Engine currently locked, please try again later")
         try:
-            for _state in self._run(lambda passage: self._course(passage, timeout)):
+            for _state in self._run(lambda passage: self._course(passage, timeout, told=False)):
                 pass
         finally:
             self._lock.release()
@@ -188,7 +188,7 @@ class Engine(base.Engine):  # type: ignore[misc]
     def _steered(self, passage: Passage, timeout: float | None) -> Generator[str, Any, None]:
         """The states of a run, for as long as anybody asks for them; it is brought to where it can stop anyhow."""
         listening = True
-        for state in self._course(passage, timeout):
+        for state in self._course(passage, timeout, told=True):
             if not listening:
                 continue
             try:
@@ -203,8 +203,8 @@ class Engine(base.Engine):  # type: ignore[misc]
                 if suspend:
                     self.suspend()
 
-    def _course(self, passage: Passage, timeout: float | None) -> Iterator[str]:
-        yield from passage.rounds(timeout)
+    def _course(self, passage: Passage, timeout: float | None, *, told: bool) -> Iterator[str]:
+        yield from passage.rounds(timeout, told=told)
         end = passage.end
         if end == states.FAILURE:
             Failure.reraise_if_any(passage.failures)

@@ -11,6 +11,7 @@ from taskflow import exceptions
 from taskflow.deciders import Depth
 from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
 from taskflow.task import EVENT_UPDATE_PROGRESS, Task
+from taskflow.types.notifier import Notifier
 
 
 class Kind(Enum):
@@ -36,14 +37,25 @@ class Node:
     """An atom, or the beginning or end of a flow, with what it is linked to and where the walk finds it.
 
     `flow` and `retry` are the flow that it stands in and the retry controller that governs it. `place` is its place
-    among what stands in the same flow, 0 for the flow's own retry controller. `tells`: a task tells of its progress.
+    among what stands in the same flow, 0 for the flow's own retry controller. `tells`: a task tells of its progress, by
+    its `notifier` or, where it `hears`, by a method of its own.
     """
 
     __slots__ = (
-        *("after", "before", "flow", "followers", "is_atom", "item", "kind", "name", "needs", "offers"),
-        *("place", "priority", "retry", "tells", "votes"),
+        *("after", "before", "flow", "followers", "hears", "is_atom", "item", "kind", "name", "needs", "notifier"),
+        *("offers", "place", "priority", "retry", "tells", "votes"),
+        # The walk's, which gives them their values.
         *("blocks", "clear", "complete", "may_execute", "may_revert", "passed", "queued", "quiet", "waits"),
     )
+    waits: int
+    blocks: int
+    clear: bool
+    complete: bool
+    may_execute: bool
+    may_revert: bool
+    passed: bool
+    queued: bool
+    quiet: bool
 
     def __init__(self, item: Any, kind: Kind, flow: Node | None, place: int, retry: Node | None) -> None:
         self.item = item
@@ -52,6 +64,9 @@ class Node:
         self.is_atom = kind is Kind.TASK or kind is Kind.RETRY
         self.priority: int = item.priority if self.is_atom else 0
         self.tells = kind is Kind.TASK and EVENT_UPDATE_PROGRESS in item.TASK_EVENTS
+        if self.tells:
+            self.notifier: Notifier = item.notifier
+            self.hears: bool = type(item).update_progress is not Task.update_progress
         self.flow = flow
         self.place = place
         self.retry = retry
@@ -64,10 +79,6 @@ class Node:
         if kind is Kind.FLOW:
             self.offers: dict[str, list[Node]] = {}
             """Who in a flow provides a name, in the order of their places."""
-        # The walk's.
-        self.waits = self.blocks = 0
-        self.complete = self.clear = self.passed = self.quiet = False
-        self.may_execute = self.may_revert = self.queued = False
 
     def below(self, through: Callable[[Node], bool] = lambda _node: True) -> Iterator[Node]:
         """The atoms that come after this one, each once; nodes that are not gone `through` are given all the same."""

@@ -37,25 +37,17 @@ class Walk:
         for node in self._graph.nodes:
             node.waits, node.blocks = len(node.before), len(node.after)
             node.complete = node.clear = node.queued = False
-            self._see(node)
+            if node.is_atom:
+                _see(node, self._detail(node.name))
+            else:
+                node.passed = node.quiet = True
+                node.may_execute = node.may_revert = False
         self._spread([*self._graph.nodes])
 
-    def look(self, node: Node) -> None:
-        """See how an atom is now."""
-        self._see(node)
+    def look(self, node: Node, detail: Any) -> None:
+        """See by its detail how an atom is now."""
+        _see(node, detail)
         self._spread([node])
-
-    def _see(self, node: Node) -> None:
-        if not node.is_atom:
-            node.passed = node.quiet = True
-            return
-        detail = self._detail(node.name)
-        state, intention = detail.state, detail.intention
-        executing = intention == states.EXECUTE
-        node.passed = state in _PASSED and (executing or intention == states.IGNORE)
-        node.quiet = state in _QUIET
-        node.may_execute = executing and state in _TO_EXECUTE
-        node.may_revert = state in _TO_REVERT and intention in (states.REVERT, states.RETRY)
 
     def _spread(self, changed: list[Node]) -> None:
         """Follow what the changes of these nodes change; those that do are added to the list."""
@@ -115,3 +107,12 @@ class Walk:
 
 def _is_ready(node: Node) -> bool:
     return (node.may_execute and not node.waits) or (node.may_revert and not node.blocks)
+
+
+def _see(node: Node, detail: Any) -> None:
+    state, intention = detail.state, detail.intention
+    executing = intention == states.EXECUTE
+    node.passed = state in _PASSED and (executing or intention == states.IGNORE)
+    node.quiet = state in _QUIET
+    node.may_execute = executing and state in _TO_EXECUTE
+    node.may_revert = state in _TO_REVERT and intention in (states.REVERT, states.RETRY)

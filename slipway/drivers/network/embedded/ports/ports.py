@@ -38,6 +38,7 @@ _BIND = ports.update().where(ports.c.id == sa.bindparam("port")).values(binding_
 _network_up = (
     sa.select(networks.c.admin_state_up).where(networks.c.id == ports.c.network_id).correlate(ports).scalar_subquery()
 )
+_plugged = sa.and_(*(ports.c.binding_vif_type != kind for kind in binding.UNPLUGGED))
 _SET_WIRED = (
     ports.update()
     .where(ports.c.device_id == sa.bindparam("device"))
@@ -48,7 +49,7 @@ _SET_WIRED = (
                     sa.bindparam("up", type_=sa.Boolean),
                     ports.c.admin_state_up,
                     _network_up,
-                    sa.or_(ports.c.device_owner == DHCP_OWNER, ports.c.binding_vif_type.not_in(binding.UNPLUGGED)),
+                    sa.or_(ports.c.device_owner == DHCP_OWNER, _plugged),
                 ),
                 "ACTIVE",
             ),
