@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from slipway.drill.copies import copy
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.trace import Paper, Trace
 from slipway.drivers.registry import Drivers
@@ -160,7 +161,7 @@ class Bench:
         self.rest()
         if template is not None:
             shutil.rmtree(self.state)
-            shutil.copytree(template, self.state)
+            copy(template, self.state)
         self.trace.clear()
         self.log.clear()
         self.reseed(template.name if template else "")
@@ -182,7 +183,7 @@ class Bench:
     def save(self, template: Path) -> None:
         """Keep what is there as a template."""
         self.rest()
-        shutil.copytree(self.state, template)
+        copy(self.state, template)
 
     def arm(self, *faults: Fault) -> None:
         """Count from nought again, and let these go off."""

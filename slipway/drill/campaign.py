@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -166,6 +167,8 @@ class _Work:
         bench = Bench(self.plan, self.directory / f"worker-{os.getpid()}")
         _runner = Runner(bench, self.exploration)
         _runner.warm()
+        # What is there by now stays: no later collection need look at it.
+        gc.freeze()
 
 
 _runner: Runner | None = None

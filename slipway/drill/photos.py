@@ -7,13 +7,13 @@ copied as SIGKILL would leave them, and it goes on to the next one. So a thousan
 from __future__ import annotations
 
 import filecmp
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.drill.bench import Bench
+from slipway.drill.copies import copy
 from slipway.drill.explore import Stage
 from slipway.drill.processes import stand_still, stops
 from slipway.drill.trace import Line
@@ -59,7 +59,7 @@ def photograph(bench: Bench, stage: Stage, deaths: Collection[Fault], album: Pat
             others = names - {name}
             kept = [line for line in lines if line[1] != STOPPED and not (line[1] == "fault" and line[2] in others)]
             if state is None or not _equal(bench.state, state):
-                state = shutil.copytree(bench.state, album / str(len(photos)))
+                state = copy(bench.state, album / str(len(photos)))
             photos[name] = Photo(state, bench.log.read().decode(), kept)
             if len(photos) == len(names):
                 break

@@ -22,6 +22,7 @@ from slipway.drill.attempts import attempt, difference, killed, stopped
 from slipway.drill.auditor import audit
 from slipway.drill.bench import Bench
 from slipway.drill.cases import CRASHES, GOING, Case, Scenario, cases_of, parse_fault
+from slipway.drill.copies import copy
 from slipway.drill.explore import Exploration, Stage, points_of
 from slipway.drill.likeness import likeness
 from slipway.drill.meanwhile import NEIGHBOUR, do
@@ -260,7 +261,7 @@ class _Run:
         bench = self.bench
         kept, lines = bench.state.with_name("kept"), bench.trace.lines
         bench.rest()
-        shutil.copytree(bench.state, kept)
+        copy(bench.state, kept)
         bench.arm(*self.lasting)
         bench.resume()
         points = points_of(bench.trace.lines[len(lines) :])

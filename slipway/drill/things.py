@@ -124,8 +124,8 @@ def _files(state: Path) -> dict[str, str]:
         for name in names:
             path = name if where == "." else f"{where}/{name}"
             if name != ".lock" and path not in _NO_THINGS:
-                with open(f"{directory}/{name}", encoding="utf-8", errors="replace") as file:
-                    found[path] = file.read()
+                with open(f"{directory}/{name}", "rb", buffering=0) as file:
+                    found[path] = file.read().decode(errors="replace")
     return found
 
 
