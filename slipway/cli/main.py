@@ -37,6 +37,8 @@ COMMANDS = {
     "detach-interface": "Take a NIC away from instances.",
     "pause": "Freeze the guests of instances.",
     "unpause": "Let the guests of paused instances go on.",
+    "attach-disk": "Give instances one more disk.",
+    "detach-disk": "Take a disk away from instances.",
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",

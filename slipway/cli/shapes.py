@@ -201,6 +201,7 @@ class Finding(Struct):
     detail: str
     state: str | None
     loose: bool
+    role: str
     instance: str | None
     next: tuple[str, ...]
 
@@ -255,7 +256,7 @@ class Failed(Struct):
     error: ErrorText
 
 
-CHANGES = ("attach-interface", "detach-interface")
+CHANGES = ("attach-interface", "detach-interface", "attach-disk", "detach-disk")
 """What makes instances that were built other ones."""
 LINES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("stop", "start", "reboot", "pause", "unpause", "delete", "destroy", *CHANGES), (Event, Result)),

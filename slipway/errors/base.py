@@ -195,6 +195,10 @@ class InterfaceNotFound(SlipwayError):
     """An instance has no such NIC, or several that are meant."""
 
 
+class DiskNotFound(SlipwayError):
+    """An instance has no such disk, or it is one that stays as long as the instance does."""
+
+
 class WebhookFailed(SlipwayError):
     """A receiver of events does not take them, or is away. What it took is on record."""
 

@@ -20,6 +20,8 @@ from slipway.model.machine import Vif
 from slipway.model.record import Effect, EffectState, Fault, Instance
 from slipway.states import codec, effects, instance_runs
 from slipway.states.machines import Move
+from slipway.states.quotas import size_of
+from slipway.states.resizing import claim_just
 from slipway.states.secrets import to_keep
 from slipway.states.store import Transaction
 
@@ -59,7 +61,7 @@ def changed(run: Run, stuck: list[Effect]) -> None:
         "group_name": request.group.name if request.group else None,
         "addresses": codec.encode(tuple(_addresses(run))),
     }
-    _conclude(run, fault, values, partial(_keep, as_changed(run.ledger.effects())))
+    _conclude(run, fault, values, partial(_keep, run, as_changed(run.ledger.effects(), request)))
 
 
 def unchanged(run: Run) -> None:
@@ -89,9 +91,12 @@ def _has_passed(effect: Effect, run_id: str | None) -> bool:
     return task is not None and (task.undo is None or task.passing)
 
 
-def _keep(amended: list[Effect], tx: Transaction) -> None:
+def _keep(run: Run, amended: list[Effect], tx: Transaction) -> None:
     for effect in amended:
         effects.amend(tx, effect)
+    if not run.ledger.stuck():
+        # What is stuck is there, and has its room.
+        claim_just(tx, run.instance.id, size_of(run.instance.request))
 
 
 def _addresses(run: Run) -> Iterator[str]:

@@ -113,8 +113,8 @@ class Run(Execution[State, Move]):
 
     @property
     def changing(self) -> bool:  # type: ignore[override]
-        """Whether the instance was built before, and is made another one."""
-        return self.ledger.state.changing
+        """Whether the instance was built before, and is made another one, or what a change could not take back is."""
+        return self.ledger.state.changing or self.ledger.state.powering
 
     @property
     def first_slot(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from slipway.model.request import InstanceRequest, NetworkRequest
+from slipway.model.request import InstanceRequest, NetworkRequest, Volume
 
 
 class Change(Struct, frozen=True):
     """A change of an instance, as its run was begun with it; `workflow` has its steps, `what` says it in words.
 
-    `request` is what the instance is asked to be from then on. What is made has slots from `slot` on, `nics` among it.
+    `request` is what the instance is asked to be from then on. What is made has slots from `slot` on,
+    `nics` and `disks` among it.
     `retired`: the keys of the effects that are taken back once all that is new is there; from the first of them on
     nothing brings the old back.
     """
@@ -21,3 +22,4 @@ class Change(Struct, frozen=True):
     slot: int = 0
     nics: tuple[NetworkRequest, ...] = ()
     retired: tuple[str, ...] = ()
+    disks: tuple[int | Volume, ...] = ()

@@ -18,7 +18,7 @@ from slipway.model.record import Effect, EffectState, Instance
 from slipway.operations import words
 from slipway.operations.refresh import outdated
 from slipway.operations.taking import may_be_taken
-from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of
+from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of, role_of
 from slipway.states import effects, hosts, instances, quotas
 from slipway.states.history import history_of
 from slipway.states.hosts import HostUsage
@@ -49,7 +49,7 @@ class Finding(Struct, frozen=True):
     """One difference: of which kind of thing, which one, on which host, of whose instance, and in words.
 
     `state` is what a domain does that does something else than its instance's state says; `loose` that a guest runs and
-    has its tap not open.
+    has its tap not open. `role`: what a disk is for, `root`, `data` or `seed`, or `volume`.
     """
 
     difference: Difference
@@ -60,6 +60,7 @@ class Finding(Struct, frozen=True):
     detail: str
     state: PowerState | None = None
     loose: bool = False
+    role: str = ""
 
 
 class _Record(Struct, frozen=True):
@@ -207,14 +208,14 @@ def _effects(
         if effect.state is not EffectState.DONE or effect.instance_id in moving or skipped:
             continue
         if thing not in held:
-            yield _finding(Difference.MISSING, thing, words.missing(thing), effect.instance_id)
+            missing = _finding(Difference.MISSING, thing, words.missing(thing), effect.instance_id)
+            yield replace(missing, role=role_of(effect))
             continue
         instance = record.instances[effect.instance_id]
         said = _unlike(_with_guest(thing, held, instance), instance)
         if wrong := words.different(thing, said, instance):
-            yield replace(
-                _finding(Difference.DIFFERENT, thing, wrong, instance.id), state=said.state, loose=not said.joined
-            )
+            found = _finding(Difference.DIFFERENT, thing, wrong, instance.id)
+            yield replace(found, state=said.state, loose=not said.joined, role=role_of(effect))
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
             yield _orphaned(thing)

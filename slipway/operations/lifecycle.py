@@ -10,6 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from slipway import errors
+from slipway.drivers.deadline import within
+from slipway.drivers.registry import HostDrivers
 from slipway.flows.conductor import Conductor
 from slipway.flows.instance_workflow import Chosen, chosen
 from slipway.flows.run import Run
@@ -25,7 +27,7 @@ from slipway.operations.idempotency import check_same, check_there
 from slipway.operations.limits import check_seconds
 from slipway.operations.settle import settle
 from slipway.operations.taking import may_be_taken, who_is_at
-from slipway.states import codec, effects, instances, runs
+from slipway.states import codec, effects, hosts, instances, runs
 from slipway.states.held import take_over
 from slipway.states.instance_runs import BUILD, Begun, begin
 from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_known, possible
@@ -323,6 +325,19 @@ class Builder:
             self._finish(found, notify)
         return self.bring_to_rest(begun, notify, stopping)
 
+    def ask_host(self, name: str, project: str | None, ask: Callable[[HostDrivers], None]) -> None:
+        """Ask the drivers of the host that an instance is on, before it is changed; where it is on none, nobody.
+
+        Raises `InstanceNotFound`, `HostElsewhere`, and what the driver does.
+        """
+        with self._tools.store.read() as tx:
+            found = self._find(tx, name, project)
+            self.check_here(tx, found)
+            host = hosts.get(tx, found.host) if found.host else None
+        if host is not None:
+            with within(self._tools.settings.step_timeout):
+                ask(self._tools.drivers.on(host))
+
     def _begin(self, tx: Transaction, instance: Instance, wish: Move, change: Change | None = None) -> Instance | None:
         """The instance as it is then, held by this process; None where somebody else has moved it since it was read.
 
@@ -336,7 +351,10 @@ class Builder:
         worker, run, at = lease(self._tools), self._run(wish.value), self._tools.clock()
         if change is not None:
             run = replace(run, name=change.workflow, workflow=change.workflow, inputs=codec.encode(change))
-        values = {"worker": worker, "run_id": run.id}
+        values: dict[str, Any] = {"worker": worker, "run_id": run.id}
+        if change is not None:
+            # What an earlier one failed of is not this one's cause.
+            values["fault"], instance = None, replace(instance, fault=None)
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)
         except (errors.UnexpectedState, errors.StaleWorker, errors.InstanceDeleting):

@@ -18,17 +18,19 @@ from slipway.drivers.disk.cloudinit import make_seed
 from slipway.flows.run import Run
 from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.catalog import arguments_of
-from slipway.flows.tasks.disks import MapDisks
-from slipway.model.machine import ENDED, Claim, DiskRequest, Domain, PowerState, Vif
+from slipway.flows.tasks.disks import request_of
+from slipway.model.machine import ENDED, Claim, Disk, DiskRequest, Domain, PowerState, Vif
 from slipway.model.record import Effect
 from slipway.operations.audit import Difference, Finding
 from slipway.operations.hands import Hands
 from slipway.operations.nics import mend_ports, mend_servers
 from slipway.operations.orphans import settle_orphan
 from slipway.operations.refresh import NICS
-from slipway.operations.things import expected_thing
+from slipway.operations.things import expected_thing, role_of
 from slipway.states import codec, hosts
 from slipway.states.machines import VmState
+from slipway.states.quotas import size_of
+from slipway.states.resizing import claim_just
 from slipway.texts import named
 
 log = logging.getLogger(__name__)
@@ -86,6 +88,8 @@ class Mender:
 
     def _stuck(self) -> None:
         """What a change could not take back, and what that holds."""
+        if not self._run.ledger.stuck():
+            return
         for effect in reversed(self._run.ledger.stuck()):
             self._hands.check()
             undo(self._run, effect)
@@ -93,6 +97,9 @@ class Mender:
                 raise self._run.halted
         if left := self._run.ledger.stuck():
             raise errors.UndoFailed(f"{left[0].key} could not be taken back: {left[0].error}")
+        with self._run.tools.store.write() as tx:
+            # What was stuck had its room as well.
+            claim_just(tx, self._run.instance.id, size_of(self._run.instance.request))
 
     def _claim(self) -> None:
         """It is there: it is counted, whether or not its host has so much left."""
@@ -105,14 +112,12 @@ class Mender:
 
     def _disks(self) -> None:
         driver = self._hands.drivers().disk
-        requests = {request.slot: request for request in self._disk_requests()}
         for effect in reversed(self._hands.done("disk", "seed")):
             thing = expected_thing(effect)
             if thing is None or not (fault := self._fault_of_disk(int(thing.name))):
                 continue
             self._check_may_be_made(effect, fault)
-            seed = effect.kind == "seed"
-            request = self._seed_request(effect) if seed else requests[int(thing.name)]
+            request = self._seed_request(effect) if effect.kind == "seed" else self._disk_request(effect)
             self._hands.check()
             with within(self._run.tools.settings.step_timeout):
                 driver.create_disk(request)
@@ -133,14 +138,17 @@ class Mender:
                 "its seed is gone, and the user data and files that were on it are not kept once an instance is built"
             )
         if effect.kind == "disk" and fault == _GONE and self._seen() not in (*ENDED, None):
+            if role_of(effect) == "volume":
+                raise errors.RepairImpossible(f"disk {effect.slot}: stop it, and a repair takes its volume again")
             raise errors.RepairImpossible(
                 f"disk {effect.slot} is gone, and its domain has the last copy open, which is lost when it ends: save "
                 f"from within the guest what matters; stop it, and a repair makes the disk anew"
             )
 
-    def _disk_requests(self) -> Sequence[DiskRequest]:
-        some = next(iter(self._hands.done("disk", "seed")), None)
-        return () if some is None else MapDisks().do(self._run.work(some, 0.0))
+    def _disk_request(self, effect: Effect) -> DiskRequest:
+        if effect.result is None:
+            raise errors.RepairImpossible(f"the record does not say what its disk {effect.slot} was")
+        return request_of(self._run.instance, codec.decode(effect.result, Disk))
 
     def _seed_request(self, effect: Effect) -> DiskRequest:
         request: DiskRequest = arguments_of(effect).request

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from slipway.model.machine import ENDED
+from slipway.model.machine import ENDED, DiskRole
 from slipway.model.record import Instance
-from slipway.model.request import Volume
 from slipway.operations.audit import Difference, Finding
 from slipway.operations.orphans import ADOPTED
 from slipway.states.machines import VmState
@@ -127,17 +126,20 @@ def _starts(instance: Instance) -> bool:
 
 def _of_disk(finding: Finding, instance: Instance, running: set[str]) -> Mend:
     request = instance.request
-    disks = [*((request.flavor.disk,) if request.flavor.disk else ()), *request.disks]
-    is_seed = int(finding.name) >= len(disks)
     if finding.difference is Difference.DIFFERENT:
-        if not is_seed and isinstance(disks[int(finding.name)], Volume):
+        if finding.role == "volume":
             return Mend(finding, "put the volume back where it was", possible=False)
         return Mend(finding, f"fetch image {request.image.name} again")
-    if is_seed:
+    if finding.role == DiskRole.SEED:
         if request.user_data_sha256 or any(file.sha256 for file in request.files):
             text = "delete the instance and build it anew: its user data and files are not kept once it is built"
             return Mend(finding, text, possible=False)
         return Mend(finding, "make the seed again")
+    if finding.role == "volume":
+        if instance.id in running:
+            text = "stop it, then repair: a volume that a guest has open cannot be looked through"
+            return Mend(finding, text, possible=False, stops=True)
+        return Mend(finding, "take the volume again")
     if instance.id in running:
         text = "save from within the guest what matters, for its domain has the last copy open; stop it, then repair"
         return Mend(finding, text, possible=False, stops=True)

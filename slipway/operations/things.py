@@ -13,7 +13,7 @@ from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.tasks.catalog import arguments_of
-from slipway.model.machine import DhcpService, Nic, PowerState, Vif
+from slipway.model.machine import DhcpService, Disk, Nic, PowerState, Vif
 from slipway.model.network import Port
 from slipway.model.neutron import ADMIN, DHCP_OWNER
 from slipway.model.record import Effect
@@ -105,6 +105,14 @@ def expected_thing(effect: Effect) -> Thing | None:
     name = NAMED[effect.kind](effect) if effect.kind in NAMED else None
     owner = "" if effect.kind in WIRED else effect.instance_id
     return None if name is None else Thing(*place_of(effect), owner, name)
+
+
+def role_of(effect: Effect) -> str:
+    """What a disk is for, or that it is a volume; "" for what is no disk, and one of which the record does not say."""
+    if effect.kind not in ("disk", "seed") or not effect.result:
+        return ""
+    disk = codec.decode(effect.result, Disk)
+    return "volume" if disk.volume else disk.role
 
 
 def missing_disks(instance_id: str, done: Sequence[Effect], disk: DiskDriver) -> Iterator[str]:

@@ -76,10 +76,11 @@ def charge(tx: Transaction, project: str, size: InstanceUse) -> None:
     # Its first; or another transaction's, which has begun it meanwhile.
     tx.execute(_START, {"project": project})
     if not tx.execute(_CHARGE, values).rowcount:
-        raise _exceeded(show(tx, project), size)
+        raise exceeded(show(tx, project), size)
 
 
-def _exceeded(quota: InstanceQuota, size: InstanceUse) -> errors.QuotaExceeded:
+def exceeded(quota: InstanceQuota, size: InstanceUse) -> errors.QuotaExceeded:
+    """What is told where a project would have more than it may by that much more."""
     over = [
         f"{getattr(size, name)} more of {name} wanted, {getattr(quota.used, name)} of {limit} used"
         for name in INSTANCE_RESOURCES

@@ -83,9 +83,9 @@ def after(site: Site, verb: Verb, fault: Fault) -> tuple[list[object], str]:
         do(site, verb, fault)
     with site.open() as orchestrator:
         orchestrator.resume()
+        problems += look(orchestrator)
         (instance,) = orchestrator.list()
         done = verb.done(orchestrator, instance)
-        problems += look(orchestrator)
         orchestrator.delete(instance.id)
         problems += [*orchestrator.audit(), *orchestrator.list()]
     problems += wrong_with(site.state / "slipway.db")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway import NetworkRequest, Orchestrator
+from slipway.model.machine import Disk
 from slipway.model.record import Instance
+from slipway.states import codec
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,28 @@ def _detach(slipway: Orchestrator) -> Instance:
     return slipway.changes.detach_interface("web-1", "10.0.0.2")
 
 
+def _disks(slipway: Orchestrator, instance: Instance) -> list[int]:
+    """The sizes of its disks by slot: on record, on its host and claimed they are the same."""
+    details = slipway.show(instance.id)
+    disks = [codec.decode(e.result or b"", Disk) for e in details.effects if (e.kind, e.state) == ("disk", "done")]
+    sizes = [disk.size for disk in sorted(disks, key=lambda disk: disk.slot)]
+    (usage,) = (one for one in slipway.hosts() if one.host.name == instance.host)
+    assert usage.disk_used == slipway.quotas.show().used.disk == sum(sizes), (usage, sizes)
+    assert sizes[1:] == [disk for disk in instance.request.disks if isinstance(disk, int)]
+    return sizes[1:]
+
+
+_SEEDED = ', disks: [3B, 4B], user_data: "#!/bin/true"'
+
+
+def _add(size: int) -> Callable[[Orchestrator], Instance]:
+    return lambda slipway: slipway.changes.attach_disk("web-1", size)
+
+
+def _less(disk: str) -> Callable[[Orchestrator], Instance]:
+    return lambda slipway: slipway.changes.detach_disk("web-1", disk)
+
+
 VERBS = (
     Verb("attach-interface", _attach, lambda _, instance: _nics(instance) == 2),
     Verb("attach-interface of a stopped one", _attach, lambda _, instance: _nics(instance) == 2, before=_stop),
@@ -54,5 +78,21 @@ VERBS = (
         lambda s: s.changes.detach_interface("web-1", "mine"),
         lambda _, instance: _nics(instance) == 1,
         before=_bring,
+    ),
+    Verb("attach-disk", _add(3), lambda s, instance: _disks(s, instance) == [3]),
+    Verb("attach-disk of a stopped one", _add(3), lambda s, instance: _disks(s, instance) == [3], before=_stop),
+    Verb(
+        "attach-disk behind others and a seed",
+        _add(5),
+        lambda s, instance: _disks(s, instance) == [3, 4, 5],
+        says={"more": _SEEDED},
+    ),
+    Verb("detach-disk", _less("vdb"), lambda s, instance: _disks(s, instance) == [4], says={"more": _SEEDED}),
+    Verb(
+        "detach-disk that was attached",
+        _less("vde"),
+        lambda s, instance: _disks(s, instance) == [3, 4],
+        before=_add(5),
+        says={"more": _SEEDED},
     ),
 )

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 from msgspec import Struct
 
 from slipway.model.machine import Disk, DiskRequest
+from slipway.model.request import Volume
 
 
 class DiskInfo(Struct, frozen=True):
@@ -58,6 +59,9 @@ class DiskDriver(Protocol):
 
         A volume is taken as it is, by one instance at a time. Raises `VolumeInUse`.
         """
+
+    def check_volume(self, volume: Volume) -> None:
+        """Raise what `create_disk` would for the volume now: `VolumeInUse`, `ImageUnacceptable`. Nothing is made."""
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens. A volume is given back, and its file left alone."""

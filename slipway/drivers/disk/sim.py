@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -89,9 +89,14 @@ class SimDisk:
             self._disks.put(key, disk)
             return
         with self._disks.everywhere() as disks:
-            taken = ((other.volume.path, other.instance_id) for other in disks if other.volume)
-            check_free(disk.volume.path, taken)
+            check_free(disk.volume.path, _volumes(disks))
             self._disks.put(key, disk)
+
+    def check_volume(self, volume: Volume) -> None:
+        """Raises `VolumeInUse`."""
+        self._calls.enter("check_volume")
+        with self._disks.everywhere() as disks:
+            check_free(os.path.realpath(volume.path), _volumes(disks))
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
@@ -193,6 +198,10 @@ def _info(kept: SimSnapshot) -> SnapshotInfo:
 
 def _snapshot_key(instance_id: str, slot: int, snapshot: str) -> str:
     return f"{_key(instance_id, slot)}@{snapshot}"
+
+
+def _volumes(disks: Iterable[SimDiskFile]) -> Iterator[tuple[str, str]]:
+    return ((disk.volume.path, disk.instance_id) for disk in disks if disk.volume)
 
 
 def _key(instance_id: str, slot: int) -> str:

@@ -16,7 +16,9 @@ def check_free(path: str, taken: Iterable[tuple[str, str]]) -> None:
     """
     for other, instance_id in taken:
         if _same(path, other):
-            raise VolumeInUse(f"volume {path} is in use by instance {instance_id}; delete that one first")
+            raise VolumeInUse(
+                f"volume {path} is in use by instance {instance_id}; detach it there first (`slipway detach-disk`)"
+            )
 
 
 def _same(path: str, other: str) -> bool:

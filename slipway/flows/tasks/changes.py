@@ -11,13 +11,16 @@ from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.errors import RecordDamaged
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import BuildWork, Tools
+from slipway.flows.tasks.change_claim import ClaimMore
+from slipway.flows.tasks.change_disks import MapNewDisks
 from slipway.flows.tasks.domain import ComputeTask
-from slipway.model.machine import Allocation, Disk, Domain, Vif, VifRequirements
+from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequirements
 from slipway.model.record import Effect, EffectState
-from slipway.model.request import Host
+from slipway.model.request import Host, InstanceRequest
 from slipway.states import codec
 from slipway.states.effects import effects_of
 from slipway.states.intent import Durability
+from slipway.states.quotas import size_of
 
 R = TypeVar("R")
 
@@ -90,7 +93,7 @@ class Reshape(ComputeTask):
     kind = "reshaped-domain"
     in_build_only = True
     passing = True
-    uses = frozenset({"claim", "port", "binding", "disk", "vif", "filter", "dhcp-port", "dhcp"})
+    uses = frozenset({"claim", "port", "binding", "disk", "vif", "filter", "dhcp-port", "dhcp", "more-claimed"})
 
     def do(self, work: BuildWork, definition: Domain) -> None:
         """Raises `ComputeError`, also where the guest does not let go of what is to be detached."""
@@ -101,7 +104,7 @@ class Reshape(ComputeTask):
         work.on_host.compute.redefine(defined(_standing(work)), instead_of=definition)
 
 
-OF_CHANGES = (AllocateInterface, NewDefinition, RewriteDefinition, Reshape)
+OF_CHANGES = (AllocateInterface, ClaimMore, MapNewDisks, NewDefinition, RewriteDefinition, Reshape)
 
 
 def defined(effects: Sequence[Effect]) -> Domain:
@@ -112,15 +115,25 @@ def defined(effects: Sequence[Effect]) -> Domain:
     raise RecordDamaged("the record does not have the domain's XML")
 
 
-def as_changed(effects: Sequence[Effect]) -> list[Effect]:
+def as_changed(effects: Sequence[Effect], request: InstanceRequest) -> list[Effect]:
     """The effects of the build that are something else from now on, as a change has made them."""
     made = {effect.kind: effect.result for effect in effects if effect.kind in _REPLACES}
-    return [
+    changed = [
         replace(effect, result=made[new])
         for effect in effects
         for new, old in _REPLACES.items()
         if effect.kind == old and new in made and effect.state is EffectState.DONE
     ]
+    return changed + [
+        replace(effect, result=codec.encode(_claiming(codec.decode(effect.result, Claim), request)))
+        for effect in effects
+        if effect.kind == "claim" and effect.state is EffectState.DONE and effect.result
+    ]
+
+
+def _claiming(claim: Claim, request: InstanceRequest) -> Claim:
+    size = size_of(request)
+    return replace(claim, vcpus=size.vcpus, memory=size.memory, disk=size.disk)
 
 
 _REPLACES = {NewDefinition.kind: "definition"}
@@ -134,4 +147,8 @@ def _standing(work: BuildWork) -> list[Effect]:
 
 
 def _results(effects: Sequence[Effect], kind: str, type_: type[R]) -> tuple[R, ...]:
-    return tuple(codec.decode(effect.result, type_) for effect in effects if effect.kind == kind and effect.result)
+    there = [effect for effect in effects if effect.kind == kind]
+    for effect in there:
+        if not effect.result:
+            raise RecordDamaged(f"the record does not say what {effect.key} is, which the domain may be using")
+    return tuple(codec.decode(effect.result or b"", type_) for effect in there)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.model.machine import Disk, DiskRequest, DiskRole, Vif
-from slipway.model.record import Scope
+from slipway.model.record import Instance, Scope
 from slipway.model.request import Host, Volume
 from slipway.states.intent import Durability
 from slipway.states.machines import Move
@@ -32,19 +32,29 @@ class MapDisks(Task):
         request, owner = work.instance.request, work.instance.id
         root = [request.flavor.disk] if request.flavor.disk else []
         disks = [DiskRequest(owner, 0, DiskRole.ROOT, size, request.image) for size in root]
-        for slot, disk in enumerate(request.disks, start=len(root)):
-            if isinstance(disk, Volume):
-                disks.append(DiskRequest(owner, slot, DiskRole.DATA, 0, volume=disk))
-            else:
-                disks.append(DiskRequest(owner, slot, DiskRole.DATA, disk))
+        disks += [data_disk(owner, slot, disk) for slot, disk in enumerate(request.disks, start=len(root))]
         return tuple(disks)
+
+
+def data_disk(instance_id: str, slot: int, disk: int | Volume) -> DiskRequest:
+    """A disk that was asked for by its size in bytes, or as a volume."""
+    if isinstance(disk, Volume):
+        return DiskRequest(instance_id, slot, DiskRole.DATA, 0, volume=disk)
+    return DiskRequest(instance_id, slot, DiskRole.DATA, disk)
+
+
+def request_of(instance: Instance, disk: Disk) -> DiskRequest:
+    """What makes a disk again that is no seed: disks come and go, so its slot says nothing of what it is."""
+    if disk.role is DiskRole.ROOT:
+        return DiskRequest(instance.id, disk.slot, disk.role, disk.size, instance.request.image)
+    return data_disk(instance.id, disk.slot, Volume(disk.path, disk.format) if disk.volume else disk.size)
 
 
 class DiskTask(Task):
     """A step that makes a disk on the host."""
 
     scope = Scope.HOST
-    uses = frozenset({"claim"})
+    uses = frozenset({"claim", "more-claimed"})
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """As the driver says."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from slipway.checks import check
+from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
-from slipway.model.request import NetworkRequest
+from slipway.model.request import NetworkRequest, Volume
+from slipway.operations.changes.disks import attach_disk, detach_disk
 from slipway.operations.changes.nics import attach_interface, detach_interface
 from slipway.operations.lifecycle import Builder
 
@@ -43,3 +46,29 @@ class InstanceChanges:
         A port that was brought along stays. Raises `InterfaceNotFound`.
         """
         return self._builder.change(name, project, partial(detach_interface, nic=nic), on_event)
+
+    def attach_disk(
+        self,
+        name: str,
+        disk: int | Volume,
+        *,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Give it one more disk, of this size in bytes or a volume; a guest that runs sees it at once.
+
+        Raises `InvalidRequest`, as for the 26th, and before anything is done `VolumeInUse` and `ImageUnacceptable`.
+        """
+        check(disk, Size | Volume, "disk")
+        if isinstance(disk, Volume):
+            self._builder.ask_host(name, project, lambda drivers: drivers.disk.check_volume(disk))
+        return self._builder.change(name, project, partial(attach_disk, disk=disk), on_event)
+
+    def detach_disk(
+        self, name: str, disk: str, *, project: str | None = None, on_event: Listener = lambda _event: None
+    ) -> Instance:
+        """Take away the disk with this device (`vdb`), slot or volume's path, once a guest that runs has let go of it.
+
+        A volume is given back as it is, any other disk is deleted. Raises `DiskNotFound`, also for root disk and seed.
+        """
+        return self._builder.change(name, project, partial(detach_disk, disk=disk), on_event)

@@ -125,10 +125,13 @@ class DiskContract:
         other = volume.with_name("other") if link else volume
         if link:
             getattr(other, link)(volume)
+        make_driver().check_volume(Volume(str(other), "raw"))
         make_driver().create_disk(wanting(volume))
         for driver in (make_driver(), make_driver(replace(HOST, name="node-2"))):
             with pytest.raises(VolumeInUse, match="one"):
                 driver.create_disk(wanting(other, "two"))
+            with pytest.raises(VolumeInUse, match="one"):
+                driver.check_volume(Volume(str(other), "raw"))
             driver.delete_disk("two", 1)
             assert next(iter(make_driver().list_disks())).instance_id == "one"
         with pytest.raises(VolumeInUse):

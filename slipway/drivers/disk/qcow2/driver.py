@@ -85,6 +85,13 @@ class Qcow2Disk:
             direct=direct,
         )
 
+    def check_volume(self, volume: Volume) -> None:
+        """Raises `VolumeInUse`, `ImageUnacceptable`, and `DiskError` for what this host cannot do."""
+        with self._translated():
+            path = os.path.realpath(volume.path)
+            check_free(path, self._taken())
+            self._checked(path, volume.format)
+
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):

@@ -1,0 +1,88 @@
+"""One disk more, or one less: what an instance is to become, checked against what stands of it.
+
+A disk keeps its slot, and with it the guest's name for it, for as long as it is there; no other one ever gets that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from slipway import errors
+from slipway.checks import check
+from slipway.flows.scheduler import size
+from slipway.flows.tasks.catalog import arguments_of
+from slipway.model.change import Change
+from slipway.model.machine import Disk, DiskRole
+from slipway.model.record import Effect, EffectState, Instance
+from slipway.model.request import InstanceRequest, Volume
+from slipway.states import codec
+
+
+def attach_disk(instance: Instance, effects: Sequence[Effect], disk: int | Volume) -> Change:
+    """One more disk, behind those that it has. Raises `InvalidRequest`, as for the 26th."""
+    what = f"volume {disk.path}" if isinstance(disk, Volume) else f"a disk of {size(disk)}"
+    slot = max((_slot(effect) for effect in effects if effect.kind in ("disk", "seed")), default=-1) + 1
+    request = replace(instance.request, disks=(*instance.request.disks, disk))
+    check(replace(request, user_data_sha256=None, files=()), InstanceRequest, f"instance {instance.name}")
+    return Change("attach-disk", what, request, slot=slot, disks=(disk,))
+
+
+def detach_disk(instance: Instance, effects: Sequence[Effect], disk: str) -> Change:
+    """Without the disk that the guest has by this name, such as `vdb`, that has this slot, or that is this volume.
+
+    Raises `DiskNotFound` with those that there are, also for the root disk and the seed, which stay.
+    """
+    disks = _disks(effects)
+    named = {disk, os.path.realpath(disk)} if disk.startswith("/") else {disk}
+    meant = [slot for slot, one in disks.items() if named & _names(one)]
+    if len(meant) != 1:
+        raise errors.DiskNotFound(_not_found(instance, effects, disks, disk))
+    (slot,) = meant
+    asked = instance.request.disks
+    if len(asked) != len(disks):
+        text = f"instance {instance.name} was asked for with {len(asked)} disks and has {len(disks)}"
+        raise errors.RecordDamaged(f"{text}: `slipway audit` says what is wrong")
+    index = list(disks).index(slot)
+    left = (*asked[:index], *asked[index + 1 :])
+    retired = tuple(effect.key for effect in _standing(effects) if effect.kind == "disk" and effect.slot == slot)
+    what = f"disk {disks[slot].device}" + (f", volume {disks[slot].path}" if disks[slot].volume else "")
+    return Change("detach-disk", what, replace(instance.request, disks=left), retired=retired)
+
+
+def _slot(effect: Effect) -> int:
+    return int(arguments_of(effect).request.slot) if effect.kind == "seed" else effect.slot
+
+
+def _standing(effects: Sequence[Effect]) -> list[Effect]:
+    return sorted((one for one in effects if one.state is EffectState.DONE), key=lambda effect: effect.slot)
+
+
+def _disks(effects: Sequence[Effect]) -> dict[int, Disk]:
+    """The disks that it has besides the root disk and the seed, by their slots and in that order, as they were asked
+    for. Raises `RecordDamaged`."""
+    found = [_disk(effect) for effect in _standing(effects) if effect.kind == "disk"]
+    return {disk.slot: disk for disk in found if disk.role is DiskRole.DATA}
+
+
+def _disk(effect: Effect) -> Disk:
+    if not effect.result:
+        raise errors.RecordDamaged(f"the record does not say what {effect.key} is")
+    return codec.decode(effect.result, Disk)
+
+
+def _names(disk: Disk) -> set[str]:
+    return {disk.device, str(disk.slot), disk.path}
+
+
+def _not_found(instance: Instance, effects: Sequence[Effect], disks: Mapping[int, Disk], disk: str) -> str:
+    kept = [_disk(effect) for effect in _standing(effects) if effect.kind in ("disk", "seed")]
+    for one in kept:
+        if one.role is not DiskRole.DATA and disk in _names(one):
+            return (
+                f"disk {one.device} of instance {instance.name} is its {one.role} disk, which stays as long as it does"
+            )
+    there = ", ".join(f"{one.device} ({one.path if one.volume else size(one.size)})" for one in disks.values())
+    return f"instance {instance.name} has no disk {disk} that could be detached, but {there or 'none at all'}"
