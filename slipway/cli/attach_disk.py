@@ -7,8 +7,7 @@ from functools import partial
 import click
 
 from slipway.cli import power
-from slipway.cli.host import Size
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, Size, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slipway.cli.hosttext import tell_details, tell_hosts
-from slipway.cli.options import F, Options, common_options, default_state, example, orchestrator
+from slipway.cli.options import F, Options, Size, common_options, default_state, example, orchestrator
 from slipway.cli.resources import group
 from slipway.cli.say import say
 
@@ -25,23 +25,6 @@ command = group(
     "slipway host check",
 )
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
-
-
-class Size(click.ParamType[int]):
-    """A size with a unit, as in a run file."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes."""
-        from slipway.yamlfile.units import parse_size, suggest_size
-
-        try:
-            return parse_size(str(value))
-        except ValueError:
-            meant = suggest_size(str(value))
-            better = f", did you mean {meant}?" if meant else ""
-            self.fail(f"{value!r} is not a size with a unit, such as 32GiB{better}", param, ctx)
 
 
 class Label(click.ParamType[tuple[str, str]]):

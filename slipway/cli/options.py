@@ -42,6 +42,23 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class Size(click.ParamType[int]):
+    """A size with a unit, as in a run file."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes."""
+        from slipway.yamlfile.units import parse_size, suggest_size
+
+        try:
+            return parse_size(str(value))
+        except ValueError:
+            meant = suggest_size(str(value))
+            better = f", did you mean {meant}?" if meant else ""
+            self.fail(f"{value!r} is not a size with a unit, such as 32GiB{better}", param, ctx)
+
+
 VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
 
 

@@ -95,7 +95,7 @@ class SimDisk:
     def check_volume(self, volume: Volume) -> None:
         """Raises `VolumeInUse`."""
         self._calls.enter("check_volume")
-        with self._disks.everywhere() as disks:
+        with self._disks.locked(), self._disks.everywhere() as disks:
             check_free(os.path.realpath(volume.path), _volumes(disks))
 
     def delete_disk(self, instance_id: str, slot: int) -> None:
