@@ -24,8 +24,8 @@ def unwired(
 ) -> Iterator[Transaction | None]:
     """Let a port be changed, or deleted (`changes` None), by whoever asked for it: in the transaction that this gives.
 
-    Raises `PortInUse` where an instance that is not deleted has it as a NIC and the address could go to another one:
-    NICs cannot leave instances yet. What a build itself does to its ports does not come this way.
+    Raises `PortInUse` where an instance that is not deleted has it as a NIC and the address could go to another one,
+    with the command by which the NIC leaves it first. What a build itself does to its ports does not come this way.
     """
     with store.write() if network.local else nullcontext() as tx:
         if changes is None or changes.keys() & {"device_id", "binding_host_id"}:
@@ -58,7 +58,10 @@ def _check(tx: Transaction, port: Port, changes: Mapping[str, object] | None) ->
     if user is None:
         return
     name = f"port {port.name or port.id}"
-    leave = f"NICs cannot leave an instance yet; `slipway delete {user.name} --project {user.project}` takes both away"
+    nic = "NIC" if port.device_owner == DHCP_OWNER else port.id
+    leave = (
+        f"`slipway detach-interface {user.name} --project {user.project} --nic {nic}` takes it out of the guest first"
+    )
     if changes is None:
         what = "is the port of the DHCP server of" if port.device_owner == DHCP_OWNER else "is a NIC of"
         raise errors.PortInUse(f"{name}: it {what} instance {user.name} ({user.vm_state}); {leave}")
@@ -66,9 +69,8 @@ def _check(tx: Transaction, port: Port, changes: Mapping[str, object] | None) ->
         raise errors.PortInUse(f"{name}: instance {user.name} has it on host {user.host}; {leave}")
     state = State(user.vm_state, user.task_state)
     halted = state.stopped and state.at_rest
-    if changes.get("device_id", port.device_id) != port.device_id and not changes["device_id"] and not halted:
-        stop = f"stop it first (slipway stop {user.name} --project {user.project})"
-        raise errors.PortInUse(f"{name}: the guest of instance {user.name} may be using it; {stop}")
+    if changes.get("device_id", port.device_id) not in (port.device_id, user.id) and not halted:
+        raise errors.PortInUse(f"{name}: the guest of instance {user.name} may be using it; {leave}")
 
 
 def _user(tx: Transaction, port: Port) -> Instance | None:
