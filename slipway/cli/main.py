@@ -39,6 +39,8 @@ COMMANDS = {
     "unpause": "Let the guests of paused instances go on.",
     "attach-disk": "Give instances one more disk.",
     "detach-disk": "Take a disk away from instances.",
+    "rename": "Have an instance be called otherwise.",
+    "set": "Set metadata, security groups, autostart of instances.",
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",

@@ -94,7 +94,7 @@ def change_all(
     if chosen.names and len(ended) == 1 and ended[0].error:
         raise getattr(errors, ended[0].error)(ended[0].message)
     flags = ("--force",) if how.get("force") else ()
-    again = (verb, *flags, *said, *chosen.words)
+    again = (verb, *flags, *chosen.words, *said)
     code = conclude(
         ended, options, progress, again=again, stopped=stop(), nothing=NOTHING if found else "There are no instances."
     )

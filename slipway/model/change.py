@@ -13,7 +13,7 @@ class Change(Struct, frozen=True):
     `request` is what the instance is asked to be from then on. What is made has slots from `slot` on,
     `nics` and `disks` among it.
     `retired`: the keys of the effects that are taken back once all that is new is there; from the first of them on
-    nothing brings the old back.
+    nothing brings the old back. `regroups`: the ports that were made for it get the request's security groups.
     """
 
     workflow: str
@@ -23,3 +23,4 @@ class Change(Struct, frozen=True):
     nics: tuple[NetworkRequest, ...] = ()
     retired: tuple[str, ...] = ()
     disks: tuple[int | Volume, ...] = ()
+    regroups: bool = False

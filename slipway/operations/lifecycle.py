@@ -303,14 +303,14 @@ class Builder:
         self,
         name: str,
         project: str | None,
-        make: Callable[[Instance, Sequence[Effect]], Change],
+        make: Callable[[Instance, Sequence[Effect]], Change | None],
         notify: Listener,
         stopping: Callable[[], bool] = lambda: False,
     ) -> Instance:
         """Make an instance another one; gives it as it is then, with a fault where that failed and it is as before.
 
-        `make` says by the instance, and what stands of it, what it is to become, and raises where that cannot be. Else
-        as `change_power`.
+        `make` says by the instance, and what stands of it, what it is to become (None: it is so already), and raises
+        where that cannot be. Else as `change_power`.
         """
         while True:
             with self._tools.store.write() as tx:
@@ -318,6 +318,8 @@ class Builder:
                 self.check_here(tx, found)
                 if State(found.vm_state, found.task_state).at_rest:
                     wanted = make(found, effects.effects_of(tx, found.id))
+                    if wanted is None:
+                        return found
                     begun = self._begin(tx, found, Move.CHANGE, wanted)
                     if begun is not None:
                         break
@@ -337,6 +339,14 @@ class Builder:
         if host is not None:
             with within(self._tools.settings.step_timeout):
                 ask(self._tools.drivers.on(host))
+
+    def check_free(self, name: str, project: str | None, new: str) -> None:
+        """Raise `InstanceExists` where another instance of its project has the new name."""
+        with self._tools.store.read() as tx:
+            found = self._find(tx, name, project)
+            other = instances.find(tx, new, found.project)
+        if other is not None and other.name == new and other.id != found.id:
+            raise errors.InstanceExists(f"instance {new} exists in project {found.project}")
 
     def _begin(self, tx: Transaction, instance: Instance, wish: Move, change: Change | None = None) -> Instance | None:
         """The instance as it is then, held by this process; None where somebody else has moved it since it was read.

@@ -235,6 +235,14 @@ def reword(tx: Transaction, instance: Instance, request: InstanceRequest) -> boo
     return tx.execute(written).rowcount == 1
 
 
+def rename(tx: Transaction, instance_id: str, name: str) -> None:
+    """Have it be called so. Raises `InstanceExists`."""
+    try:
+        tx.execute(instances.update().where(instances.c.id == instance_id).values(name=name))
+    except IntegrityError as error:
+        raise errors.InstanceExists(f"instance {name} exists in its project") from error
+
+
 def readdress(tx: Transaction, instance_id: str, addresses: tuple[str, ...]) -> None:
     """Write which addresses it has by now."""
     tx.execute(instances.update().where(instances.c.id == instance_id).values(addresses=codec.encode(addresses)))

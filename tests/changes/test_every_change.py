@@ -38,8 +38,8 @@ def test_it_is_done_and_goes_with_its_instance(verb: Verb, site: Site) -> None:
         before = orchestrator.list()[0]
         assert not verb.done(orchestrator, before)
         changed = verb.do(orchestrator)
-        assert verb.done(orchestrator, changed), changed
         assert (changed.fault, changed.vm_state) == (None, before.vm_state)
+        assert verb.done(orchestrator, changed), changed
         assert orchestrator.audit() == ()
         gone = orchestrator.delete(changed.id)
         assert (gone.vm_state, orchestrator.audit()) == ("DELETED", ())

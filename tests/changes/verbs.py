@@ -68,6 +68,29 @@ def _less(disk: str) -> Callable[[Orchestrator], Instance]:
     return lambda slipway: slipway.changes.detach_disk("web-1", disk)
 
 
+def _rename(slipway: Orchestrator) -> Instance:
+    return slipway.changes.rename("web-1", "shop-1")
+
+
+def _renamed(slipway: Orchestrator, instance: Instance) -> bool:
+    (port,) = (port for port in slipway.network.list_ports() if port.device_id == instance.id)
+    assert (port.dns_name, instance.request.name) == (instance.name, instance.name)
+    return instance.name == "shop-1"
+
+
+def _set(slipway: Orchestrator) -> Instance:
+    return slipway.changes.set("web-1", metadata={"tier": "front"}, security_groups=["strict"], autostart=False)
+
+
+def _is_set(slipway: Orchestrator, instance: Instance) -> bool:
+    (group,) = (one for one in slipway.network.list_security_groups() if one.name == "strict")
+    (port,) = (port for port in slipway.network.list_ports() if port.device_id == instance.id)
+    on_record = (instance.request.security_groups, dict(instance.request.metadata), instance.request.autostart)
+    done = on_record == (("strict",), {"tier": "front"}, False)
+    assert done == (port.security_groups == (group.id,))
+    return done
+
+
 VERBS = (
     Verb("attach-interface", _attach, lambda _, instance: _nics(instance) == 2),
     Verb("attach-interface of a stopped one", _attach, lambda _, instance: _nics(instance) == 2, before=_stop),
@@ -95,4 +118,7 @@ VERBS = (
         before=_add(5),
         says={"more": _SEEDED},
     ),
+    Verb("rename", _rename, _renamed),
+    Verb("rename of a stopped one", _rename, _renamed, before=_stop),
+    Verb("set", _set, _is_set),
 )

@@ -26,6 +26,7 @@ hosts:
   node-1: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
   node-2: {{vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
 networks: {{a: {{subnets: {{a4: {{cidr: 10.0.0.0/24}}}}, ports: {{mine: {{fixed_ip: 10.0.0.77}}}}}}}}
+security_groups: {{strict: {{rules: [{{direction: ingress, protocol: icmp}}]}}}}
 flavors: {{small: {{vcpus: 1, memory: 512MiB, disk: 2GiB}}}}
 images: {{tiny: {{path: ./tiny.qcow2, format: qcow2}}}}
 instances:

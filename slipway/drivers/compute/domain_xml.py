@@ -32,15 +32,22 @@ _ANY_PLATFORM = Platform()
 
 
 def build_domain_xml(
-    instance: Instance, host: Host, disks: Sequence[Disk], vifs: Sequence[Vif], platform: Platform = _ANY_PLATFORM
+    instance: Instance,
+    host: Host,
+    disks: Sequence[Disk],
+    vifs: Sequence[Vif],
+    platform: Platform = _ANY_PLATFORM,
+    called: str | None = None,
 ) -> str:
     """The XML of a domain with these disks and NICs, in their order, valid for libvirt's schema.
+
+    `called`: the name of a domain that has one already, whatever its instance is called by now.
 
     Raises `InvalidDomainXml` for what XML or libvirt cannot say, `PortBindingFailed` for a VIF that is not bound.
     """
     request = instance.request
     domain = Element("domain", {"type": platform.acceleration})
-    domain.add("name", text=domain_name(instance))
+    domain.add("name", text=called or domain_name(instance))
     domain.add("uuid", text=instance.id)
     domain.add("title", text=_line("the instance's name", instance.name))
     _add_metadata(domain, instance, platform.owner)

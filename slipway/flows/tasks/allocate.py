@@ -32,7 +32,7 @@ class AllocateNetwork(NetworkTask):
     def do(self, work: BuildWork, requirements: VifRequirements) -> Allocation:
         """Raises the `AbortBuild` that Nova names: `NetworkAmbiguous`, `PortInUse`, `FixedIpAlreadyInUse`, others."""
         request = work.instance.request
-        groups = _security_groups(work) if request.security_groups else None
+        groups = security_groups(work) if request.security_groups else None
         wanted = request.networks if request.networks is not None else _only_network(work)
         return Allocation(
             tuple(
@@ -59,11 +59,11 @@ def _only_network(work: BuildWork) -> tuple[NetworkRequest, ...]:
     return tuple(NetworkRequest(network=network.id) for network in networks)
 
 
-def _security_groups(work: BuildWork) -> tuple[str, ...]:
-    """The ids of the groups, each named by name or id."""
+def security_groups(work: BuildWork) -> tuple[str, ...]:
+    """The ids of the groups, each named by name or id; of the project's `default` where none is named."""
     known = work.tools.drivers.network.list_security_groups(work.context)
     found: list[str] = []
-    for wanted in work.instance.request.security_groups:
+    for wanted in work.instance.request.security_groups or ("default",):
         meant = [g.id for g in known if g.id == wanted] or [g.id for g in known if g.name == wanted]
         if not meant:
             project = work.instance.project

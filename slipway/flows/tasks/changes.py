@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
+from slipway.drivers.compute.domain_xml import build_domain_xml
 from slipway.errors import RecordDamaged
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
+from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequirements
 from slipway.model.record import Effect, EffectState
@@ -63,9 +64,11 @@ class NewDefinition(ComputeTask):
         disks = _results(there, "disk", Disk) + _results(there, "seed", Disk)
         vifs = _results(there, "binding", Vif)
         platform = work.on_host.compute.platform_for_instance(work.instance.id)
-        xml = build_domain_xml(work.instance, work.host, disks, vifs, platform)
-        instance, flavor = work.instance, work.instance.request.flavor
-        return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)
+        instance, flavor = replace(work.instance, name=work.instance.request.name), work.instance.request.flavor
+        # The domain's own name is that with which it was made: libvirt names its logs after it.
+        called = defined(_standing(work)).name
+        xml = build_domain_xml(instance, work.host, disks, vifs, platform, called)
+        return Domain(instance.id, called, flavor.vcpus, flavor.memory, instance.generation, xml)
 
 
 class RewriteDefinition(ComputeTask):
@@ -104,7 +107,7 @@ class Reshape(ComputeTask):
         work.on_host.compute.redefine(defined(_standing(work)), instead_of=definition)
 
 
-OF_CHANGES = (AllocateInterface, ClaimMore, MapNewDisks, NewDefinition, RewriteDefinition, Reshape)
+OF_CHANGES = (AllocateInterface, ClaimMore, MapNewDisks, NewDefinition, RewriteDefinition, Reshape, *OF_WORDS)
 
 
 def defined(effects: Sequence[Effect]) -> Domain:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from slipway.checks import check
 from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
-from slipway.model.request import NetworkRequest, Volume
+from slipway.model.request import NetworkRequest, Readiness, Volume
 from slipway.operations.changes.disks import attach_disk, detach_disk
 from slipway.operations.changes.nics import attach_interface, detach_interface
+from slipway.operations.changes.words import rename, set_words
 from slipway.operations.lifecycle import Builder
 
 Listener = Callable[[Event], None]
@@ -72,3 +73,39 @@ class InstanceChanges:
         A volume is given back as it is, any other disk is deleted. Raises `DiskNotFound`, also for root disk and seed.
         """
         return self._builder.change(name, project, partial(detach_disk, disk=disk), on_event)
+
+    def rename(
+        self, name: str, new: str, *, project: str | None = None, on_event: Listener = lambda _event: None
+    ) -> Instance:
+        """Have it be called otherwise: on record, in its ports' DNS names and in its domain's title.
+
+        The domain's own name stays, and the guest's host name is the guest's affair. Called so already: nothing
+        happens. Raises `InstanceExists` where another one of its project is called so, and `InvalidRequest`.
+        """
+        self._builder.check_free(name, project, new)
+        return self._builder.change(name, project, partial(rename, new=new), on_event)
+
+    def set(
+        self,
+        name: str,
+        *,
+        metadata: Mapping[str, str | None] | None = None,
+        security_groups: Sequence[str] | None = None,
+        wait_for: Sequence[Readiness] | None = None,
+        autostart: bool | None = None,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Have other things on record of it: what is None stays, and a key of `metadata` that is None goes.
+
+        `security_groups` are all that its ports have then, but for ports that were brought along; hosts follow at once.
+        So already: nothing happens. Raises `InvalidRequest`.
+        """
+        said = partial(
+            set_words,
+            metadata=metadata or {},
+            security_groups=security_groups,
+            wait_for=wait_for,
+            autostart=autostart,
+        )
+        return self._builder.change(name, project, said, on_event)

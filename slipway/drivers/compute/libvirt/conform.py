@@ -13,7 +13,7 @@ _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 
 
 def conform(domain: libvirt.virDomain, xml: str, before: str) -> None:
-    """Give it the vCPUs, memory, NICs and disks of `xml`; take away what NICs it has besides, and disks of `before`.
+    """Give it title, vCPUs, memory, NICs and disks of `xml`; take away what NICs it has besides, and disks of `before`.
 
     Disks that somebody else has attached stay: a guest may have them mounted. Raises libvirt's errors.
     """
@@ -28,6 +28,12 @@ def conform(domain: libvirt.virDomain, xml: str, before: str) -> None:
         domain.setVcpusFlags(wanted.vcpus, _LIVE)
     if found.memory != wanted.memory:
         domain.setMemoryFlags(wanted.memory >> 10, _LIVE)
+    if (title := ElementTree.fromstring(xml).findtext("title")) and title != _title(domain):
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, title, None, None, _LIVE)
+
+
+def _title(domain: libvirt.virDomain) -> str | None:
+    return ElementTree.fromstring(domain.XMLDesc(0)).findtext("title")
 
 
 def leaving(now: str, xml: str, before: str) -> tuple[str, ...]:

@@ -1,0 +1,55 @@
+"""What an instance is called, and what is said of it: what it is to become, checked against what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from slipway.checks import check
+from slipway.model.change import Change
+from slipway.model.record import Effect, Instance
+from slipway.model.request import InstanceRequest, Readiness
+
+
+def rename(instance: Instance, _effects: Sequence[Effect], new: str) -> Change | None:
+    """With another name; None where it is called so. Raises `InvalidRequest`."""
+    if new == instance.name:
+        return None
+    request = _checked(replace(instance.request, name=new), instance)
+    return Change("rename", f"from {instance.name} to {new}", request)
+
+
+def set_words(
+    instance: Instance,
+    _effects: Sequence[Effect],
+    *,
+    metadata: Mapping[str, str | None],
+    security_groups: Sequence[str] | None,
+    wait_for: Sequence[Readiness] | None,
+    autostart: bool | None,
+) -> Change | None:
+    """With other metadata (None: without that key), security groups, conditions of readiness, autostart.
+
+    What is None otherwise stays; None is given where all is so already. Raises `InvalidRequest`.
+    """
+    have = instance.request
+    there = {**dict(have.metadata), **metadata}
+    said = {
+        "metadata": tuple((key, value) for key, value in there.items() if value is not None),
+        "security_groups": have.security_groups if security_groups is None else tuple(security_groups),
+        "wait_for": have.wait_for if wait_for is None else tuple(wait_for),
+        "autostart": have.autostart if autostart is None else autostart,
+    }
+    changed = [name for name, value in said.items() if value != getattr(have, name)]
+    if not changed:
+        return None
+    request = _checked(replace(have, **said), instance)
+    what = ", ".join(name.replace("_", " ") for name in changed)
+    return Change("set", what, request, regroups="security_groups" in changed)
+
+
+def _checked(request: InstanceRequest, instance: Instance) -> InstanceRequest:
+    # What is kept of user data and files is their digest.
+    check(replace(request, user_data_sha256=None, files=()), InstanceRequest, f"instance {instance.name}")
+    return request
