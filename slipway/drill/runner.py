@@ -66,8 +66,11 @@ class Result(Struct, frozen=True):
     same_as: str = ""
 
 
-Alike = tuple[Scenario, Mode, timedelta, str]
-"""The scenario, the mode of the fault, by how much the clock was set, and the likeness of what there is at rest."""
+Alike = tuple[Scenario, Mode | None, timedelta, str]
+"""The scenario, the mode of the fault, by how much the clock was set, and the likeness of what there is at rest.
+
+No mode where the process died of it: nothing but what there is came from it to those that go on.
+"""
 WentOn = dict[Alike, str]
 """The case that went on from there without a problem."""
 
@@ -315,7 +318,8 @@ class _Run:
 
     def _go_on(self, now: Things) -> None:
         """Do it again, then delete: once for all whose fault was of one mode and that have come to rest alike."""
-        alike = self.stage.scenario, self.case.mode, self.bench.faults.clock.set_by, likeness(now, self.before)
+        mode = None if self.case.mode in CRASHES else self.case.mode
+        alike = self.stage.scenario, mode, self.bench.faults.clock.set_by, likeness(now, self.before)
         if not self.found and alike in self.went_on:
             self.bench.trace.write("drill", f"from here on as {self.went_on[alike]}, which came to rest alike")
             return
