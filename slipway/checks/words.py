@@ -92,6 +92,11 @@ def with_article(name: str) -> str:
     return f"{'an' if name[:1].lower() in ('a', 'e', 'i', 'o', 'u') else 'a'} {name}"
 
 
+def amount_text(resource: str, amount: int) -> str:
+    """How much of vCPUs, memory or disk, as a run file has it."""
+    return size_text(amount) if resource in ("memory", "disk") else str(amount)
+
+
 def size_text(size: int) -> str:
     """Bytes as a run file has them: `1025MiB`."""
     for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):

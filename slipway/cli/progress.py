@@ -10,7 +10,7 @@ from datetime import datetime
 from slipway.cli.options import Options
 from slipway.cli.output import print_json
 from slipway.cli.say import say, shown
-from slipway.cli.telling import BEGINNINGS, Progress, end_text, event_json, happened, warning
+from slipway.cli.telling import Progress, beginning, end_text, event_json, happened, warning
 from slipway.model.record import Event
 
 
@@ -63,7 +63,7 @@ class PlainProgress(Progress):
             yield ended
             return
         if first:
-            yield BEGINNINGS.get(event.type, "going on")
+            yield beginning(event)
         elif told := happened(event):
             yield told
         elif event.task_state not in (self._phases[event.name], None):

@@ -84,6 +84,16 @@ BEGINNINGS = {
     "instance.pause.start": "pausing",
     "instance.unpause.start": "unpausing",
 }
+
+
+def beginning(event: Event) -> str:
+    """What is begun with the instance; what was begun before is gone on with."""
+    kind, _, word = event.type.partition(".")
+    if kind == "instance" and word.endswith(".start"):
+        return BEGINNINGS.get(event.type, word.removesuffix(".start").replace("_", "-"))
+    return "going on"
+
+
 _POWER = ("power_off", "power_on", "reboot", "pause", "unpause")
 _POWER_ENDS = frozenset(f"instance.{word}.end" for word in _POWER)
 _POWER_ERRORS = frozenset(f"instance.{word}.error" for word in _POWER)

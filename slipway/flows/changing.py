@@ -42,7 +42,9 @@ def recall_change(run: Run, outcome: str | None) -> None:
 
     if run.change is None:
         run.failed("record", errors.RecordDamaged(f"nobody can read what {run.instance.name} was to be made"))
-    elif outcome is not None:
+    elif outcome is None:
+        run.tell(f"instance.{_word(run)}.start")
+    else:
         run.outcome = Outcome.RETIRE if outcome == Outcome.RETIRE else Outcome.ABORT
 
 
@@ -79,8 +81,12 @@ def _conclude(run: Run, fault: Fault | None, values: dict[str, Any], also: Calla
     at_rest = {"worker": None, "outcome": None, "fault": None}
     detail = f"{fault.type}: {fault.message}" if fault else ""
     run.ledger.conclude(Move.CHANGED, detail=detail, values={**at_rest, **values}, fault=fault, also=beside)
-    word = run.change.workflow.replace("-", "_") if run.change else "change"
-    run.tell(f"instance.{word}.{'error' if fault else 'end'}", message=detail)
+    run.tell(f"instance.{_word(run)}.{'error' if fault else 'end'}", message=detail)
+
+
+def _word(run: Run) -> str:
+    """What is done to it, as in the types of events."""
+    return run.change.workflow.replace("-", "_") if run.change else "change"
 
 
 def _has_passed(effect: Effect, run_id: str | None) -> bool:

@@ -146,7 +146,8 @@ class Event(Struct, frozen=True):
 
     `type` is `instance.create.start`, `instance.create.end`, `instance.create.error`, `instance.delete.start`,
     `instance.delete.end`, `instance.delete.error`, `state` (a new phase), `step.start`, `step.end`, `step.error`,
-    `step.undo`, or `reschedule`. `power_off`, `power_on` and `reboot` have three each as `create` has.
+    `step.undo`, or `reschedule`. `power_off`, `power_on` and `reboot` have three each as `create` has, and so has each
+    change by its name, as `instance.attach_disk.start`.
 
     `Orchestrator.watch` tells of domains `domain.started`, `domain.paused`, `domain.resumed`, `domain.shutdown`,
     `domain.destroyed` and `domain.crashed`, `state` where the record followed, and of hosts, without an instance,

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
+from slipway.checks.words import amount_text
 from slipway.model.quota import INSTANCE_RESOURCES, InstanceQuota, InstanceUse
 from slipway.model.request import InstanceRequest
 from slipway.states.machines import VmState
@@ -82,7 +83,8 @@ def charge(tx: Transaction, project: str, size: InstanceUse) -> None:
 def exceeded(quota: InstanceQuota, size: InstanceUse) -> errors.QuotaExceeded:
     """What is told where a project would have more than it may by that much more."""
     over = [
-        f"{getattr(size, name)} more of {name} wanted, {getattr(quota.used, name)} of {limit} used"
+        f"{amount_text(name, getattr(size, name))} more of {name} wanted, "
+        f"{amount_text(name, getattr(quota.used, name))} of {amount_text(name, limit)} used"
         for name in INSTANCE_RESOURCES
         if 0 <= (limit := getattr(quota, name)) < getattr(quota.used, name) + getattr(size, name)
     ]

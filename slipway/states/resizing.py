@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
+from slipway.checks.words import amount_text
 from slipway.model.quota import INSTANCE_RESOURCES, InstanceUse
 from slipway.states import quotas
 from slipway.states.schema import claims, hosts, instance_quotas, instances
@@ -57,7 +58,10 @@ def _lacking(row: Any, more: dict[str, int]) -> str:
         return "it is not on record"
     left = {name: getattr(row, f"{name}_limit") - getattr(row, f"{name}_used") for name in _SIZES}
     over = [name for name in _SIZES if 0 < more[name] > left[name]]
-    return "; ".join(f"{more[name]} more of {name} wanted, {max(0, left[name])} free" for name in over)
+    return "; ".join(
+        f"{amount_text(name, more[name])} more of {name} wanted, {amount_text(name, max(0, left[name]))} free"
+        for name in over
+    )
 
 
 def _of_project(tx: Transaction, instance_id: str, more: dict[str, int], *, unasked: bool) -> None:

@@ -98,8 +98,8 @@ def test_an_instance_counts_from_its_first_row_until_it_is_deleted(opened: Calla
     [
         ({"instances": 1}, "1 more of instances wanted, 1 of 1 used"),
         ({"vcpus": 3}, "2 more of vcpus wanted, 2 of 3 used"),
-        ({"memory": GiB - 1}, f"{512 * MiB} more of memory wanted, {512 * MiB} of {GiB - 1} used"),
-        ({"disk": 5 * GiB, "instances": 9}, f"{3 * GiB} more of disk wanted, {3 * GiB} of {5 * GiB} used"),
+        ({"memory": GiB - 1}, f"512MiB more of memory wanted, 512MiB of {GiB - 1}B used"),
+        ({"disk": 5 * GiB, "instances": 9}, "3GiB more of disk wanted, 3GiB of 5GiB used"),
     ],
 )
 def test_what_is_beyond_a_limit_is_refused_and_nothing_is_on_record(
