@@ -244,7 +244,7 @@ class Orchestrator:
         """What instances that were built can be made."""
         from slipway.operations.changes.verbs import InstanceChanges
 
-        return InstanceChanges(self._builder)
+        return InstanceChanges(self._builder, self._tools)
 
     @_Once
     def quotas(self) -> InstanceQuotas:

@@ -56,6 +56,11 @@ def wrong_with(database: Path) -> list[str]:
         # What a change of an instance did in passing is taken off the ledger at its end.
         changes = {run for (run,) in db.execute(_ENDED_CHANGES)}
         last = {effect: what for effect, what in last.items() if effect in ledger or effect[1] not in changes}
+        # What one has had anew on a host where an earlier run had it is the later one's.
+        anew = {(effect[0], *effect[2:]) for effect in ledger if effect[1] in changes}
+        last = {
+            effect: what for effect, what in last.items() if effect in ledger or (effect[0], *effect[2:]) not in anew
+        }
         if last != ledger:
             found.append(
                 f"the ledger and its events differ: {sorted(set(ledger.items()) ^ set(last.items()), key=str)}"

@@ -41,6 +41,7 @@ COMMANDS = {
     "detach-disk": "Take a disk away from instances.",
     "rename": "Have an instance be called otherwise.",
     "set": "Set metadata, security groups, autostart of instances.",
+    "move": "Have instances on another host.",
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",

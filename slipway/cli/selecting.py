@@ -186,20 +186,32 @@ def _named(slipway: Orchestrator, name: str, project: str | None) -> Instance:
         raise
 
 
-def confirm(slipway: Orchestrator, options: Options, chosen: Chosen, found: Sequence[Instance], verb: str) -> None:
+def confirm(
+    slipway: Orchestrator,
+    options: Options,
+    chosen: Chosen,
+    found: Sequence[Instance],
+    verb: str,
+    *,
+    shuts_down: bool = False,
+) -> None:
     """Ask whether those that were selected are meant; they were where they were named, or with `--yes`.
 
+    `shuts_down`: a guest that runs is shut down for it, which is told and asked of named ones as well.
     Raises `click.Abort` at a no, and `UsageError` where there is nobody to be asked.
     """
     from slipway.cli.output import counted
     from slipway.cli.say import shown
 
-    if chosen.names or chosen.yes or not found:
+    running = [one for one in found if one.vm_state == "ACTIVE"] if shuts_down else []
+    if chosen.yes or not (found if chosen.selectors else running):
         return
     names = ", ".join(shown(one.name) for one in found[:_MOST_NAMES])
     more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
     everything = "every instance on record, " if _is_everything(slipway, len(found)) else ""
     what = f"{verb} {everything}{counted(len(found), 'instance')} ({names}{more})"
+    if running:
+        what += f", and shut {counted(len(running), 'guest')} down for that"
     if options.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"this would {what}; --yes says that they are meant")
     if not click.confirm(f"{what[0].upper()}{what[1:]}?", err=True):

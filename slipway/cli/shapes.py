@@ -256,7 +256,7 @@ class Failed(Struct):
     error: ErrorText
 
 
-CHANGES = ("attach-interface", "detach-interface", "attach-disk", "detach-disk", "rename", "set")
+CHANGES = ("attach-interface", "detach-interface", "attach-disk", "detach-disk", "rename", "set", "move")
 """What makes instances that were built other ones."""
 LINES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("stop", "start", "reboot", "pause", "unpause", "delete", "destroy", *CHANGES), (Event, Result)),

@@ -33,7 +33,7 @@ RECORD = ("instances", "effects", "events", "runs")
 """The tables of the record, which keep what is over."""
 
 _KEYS = {
-    "claims": ("instance_id",),
+    "claims": ("instance_id", "host"),
     "allocation_pools": ("subnet_id", "first"),
     "allocations": ("subnet_id", "address"),
     "port_security_groups": ("port_id", "security_group_id"),

@@ -90,6 +90,10 @@ class DatabaseUnsafe(StoreError):
     """The database is another user's, or others may put another one in its place."""
 
 
+class MoveRefused(SlipwayError):
+    """An instance cannot go to that host, or cannot leave its own; nothing was done."""
+
+
 class RecordDamaged(AbortBuild):
     """One row of the record cannot be read; the others can."""
 

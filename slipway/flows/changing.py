@@ -11,15 +11,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from slipway import errors
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.flows.tasks.changes import as_changed
 from slipway.model.change import Change
-from slipway.model.machine import Vif
+from slipway.model.machine import Placement, Vif
 from slipway.model.record import Effect, EffectState, Fault, Instance
 from slipway.states import codec, effects, instance_runs
-from slipway.states.machines import Move
+from slipway.states.machines import Move, VmState
 from slipway.states.quotas import size_of
 from slipway.states.resizing import claim_just
 from slipway.states.secrets import to_keep
@@ -63,7 +65,20 @@ def changed(run: Run, stuck: list[Effect]) -> None:
         "group_name": request.group.name if request.group else None,
         "addresses": codec.encode(tuple(_addresses(run))),
     }
-    _conclude(run, fault, values, partial(_keep, run, as_changed(run.ledger.effects(), request)))
+    amended = [*as_changed(run.ledger.effects(), request), *_placed(run)]
+    _conclude(run, fault, values, partial(_keep, run, amended))
+
+
+def _placed(run: Run) -> Iterator[Effect]:
+    """The choice of its host, as that of the one that it has moved to: by it the instance is found from now on."""
+    if run.change is None or run.change.host is None:
+        return
+    number = run.ledger.attempt - 1
+    for effect in run.ledger.effects():
+        if effect.kind == "placement" and effect.result:
+            chosen = codec.decode(effect.result, Placement)
+            tried = (*chosen.hosts[:number], run.change.host, *chosen.hosts[number + 1 :])
+            yield replace(effect, result=codec.encode(replace(chosen, hosts=tried)))
 
 
 def unchanged(run: Run) -> None:
@@ -72,11 +87,15 @@ def unchanged(run: Run) -> None:
 
 
 def _conclude(run: Run, fault: Fault | None, values: dict[str, Any], also: Callable[[Transaction], None]) -> None:
+    network = run.tools.drivers.network
     passed = [effect.key for effect in run.ledger.effects() if _has_passed(effect, run.instance.run_id)]
 
     def beside(tx: Transaction) -> None:
         also(tx)
         effects.forget(tx, passed)
+        if run.change is not None and run.change.host is not None and network.local:
+            # A port that is bound anew is DOWN.
+            network.set_wired(run.instance.id, up=run.ledger.state.vm_state == VmState.ACTIVE, tx=tx)
 
     at_rest = {"worker": None, "outcome": None, "fault": None}
     detail = f"{fault.type}: {fault.message}" if fault else ""

@@ -94,17 +94,18 @@ class EffectTask(taskflow_task.Task):  # type: ignore[misc]
 
     def _all(self, run: Run) -> None:
         """Keep what it gives; None where its `if` does not hold."""
-        step, first = self.step, run.first_slot
+        step = self.step
         if step.condition is not True and not values.holds(step.condition, run.scope(), step.position):
             run.ended(step.id, SKIPPED)
             return
         if step.for_each is None:
-            run.ended(step.id, values.SUCCEEDED, self._once(run, first))
+            run.ended(step.id, values.SUCCEEDED, self._once(run, *run.slots(self.task.kind, 1)))
             return
         items = values.items_of(step.for_each, run.scope(), step.position)
         if not items and self.task.enters is not None:
             run.ledger.enter(self.task.enters)
-        given = tuple(self._once(run, slot, item, index) for slot, (index, item) in enumerate(items, first))
+        slots = run.slots(self.task.kind, len(items))
+        given = tuple(self._once(run, slot, *reversed(one)) for slot, one in zip(slots, items, strict=True))
         run.ended(step.id, values.SUCCEEDED, given)
 
     def _once(self, run: Run, slot: int, item: Any = None, index: int | str | None = None) -> Any:

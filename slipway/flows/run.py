@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from functools import cached_property, partial
@@ -116,10 +116,12 @@ class Run(Execution[State, Move]):
         """Whether the instance was built before, and is made another one, or what a change could not take back is."""
         return self.ledger.state.changing or self.ledger.state.powering
 
-    @property
-    def first_slot(self) -> int:
-        """The slot of what a step makes first: of a change behind what the instance has already."""
-        return self.change.slot if self.change else 0
+    def slots(self, kind: str, number: int) -> Sequence[int]:
+        """The slots of what a step makes of a kind: of a change behind what the instance has already, but those of what
+        moves stay as they are."""
+        first = self.change.slot if self.change else 0
+        kept = self.change.slots.get(kind) if self.change else None
+        return range(first, first + number) if kept is None else kept
 
     @cached_property
     def steps(self) -> Mapping[str, StepDefinition]:
@@ -176,7 +178,9 @@ class Run(Execution[State, Move]):
 
     @property
     def host_name(self) -> str | None:
-        """The name of this attempt's host, None before one was chosen."""
+        """The name of this attempt's host, None before one was chosen; of what moves, the one that it goes to."""
+        if self.change is not None and self.change.host is not None:
+            return self.change.host
         placement = self._placement or self.placement
         return placement.hosts[self.ledger.attempt - 1] if placement else None
 
@@ -288,8 +292,13 @@ class Run(Execution[State, Move]):
 
     def decide(self, outcome: Outcome) -> None:
         """Have on record what becomes of the instance, before anything is undone for it."""
-        self.ledger.decide(outcome)
+        self.ledger.decide(outcome, self._switch if outcome is Outcome.RETIRE else lambda _tx: None)
         self.outcome = outcome
+
+    def _switch(self, tx: Transaction) -> None:
+        """Of one that moves: from now on it is on its new host."""
+        if self.change is not None and self.change.host is not None:
+            instances.put_on(tx, self.instance.id, self.change.host)
 
     def deleted_meanwhile(self) -> None:
         """Somebody deletes the instance: everything is to be undone, and nothing else counts."""
@@ -368,7 +377,8 @@ class Run(Execution[State, Move]):
         for stuck in sorted(self.ledger.stuck(), key=lambda effect: effect.held_by is not None):
             task = BY_KIND.get(stuck.kind)
             same_slot = task is None or not task.per_slot or stuck.slot == effect.slot
-            if task is not None and effect.kind in task.uses and same_slot and stuck.key != effect.key:
+            same_host = effect.host in (None, stuck.host)
+            if task is not None and effect.kind in task.uses and same_slot and same_host and stuck.key != effect.key:
                 return stuck
         return None
 

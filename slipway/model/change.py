@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from slipway.model.request import InstanceRequest, NetworkRequest, Volume
@@ -14,6 +16,7 @@ class Change(Struct, frozen=True):
     `nics` and `disks` among it.
     `retired`: the keys of the effects that are taken back once all that is new is there; from the first of them on
     nothing brings the old back. `regroups`: the ports that were made for it get the request's security groups.
+    `host`: the one that it moves to; what is made there has the `slots` that it has where it comes from, by kind.
     """
 
     workflow: str
@@ -24,3 +27,5 @@ class Change(Struct, frozen=True):
     retired: tuple[str, ...] = ()
     disks: tuple[int | Volume, ...] = ()
     regroups: bool = False
+    host: str | None = None
+    slots: Mapping[str, tuple[int, ...]] = {}

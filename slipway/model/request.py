@@ -211,6 +211,7 @@ SIMULATED_CALLS = (
     *(
         "dhcp_options_for_instance",
         "create_disk",
+        "copy_disk",
         "delete_disk",
         "list_disks",
         "snapshot_space",

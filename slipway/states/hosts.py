@@ -85,7 +85,11 @@ _GIVE_BACK = (
         {f"{name}_used": hosts.c[f"{name}_used"] - sa.bindparam(f"b_{name}") for name in ("vcpus", "memory", "disk")}
     )
 )
-_NOWHERE = instances.update().where(instances.c.id == sa.bindparam("b_id")).values(host=None)
+_NOWHERE = (
+    instances.update()
+    .where(instances.c.id == sa.bindparam("b_id"), instances.c.host == sa.bindparam("b_host"))
+    .values(host=None)
+)
 _GROUP = sa.select(instances.c.host).where(
     instances.c.project == sa.bindparam("project"),
     instances.c.group_name == sa.bindparam("group"),
@@ -293,13 +297,14 @@ def release(tx: Transaction, instance_id: str, host: str) -> None:
     tx.execute(_UNPIN, claimed)
     freed = {"b_vcpus": found.vcpus, "b_memory": found.memory, "b_disk": found.disk}
     tx.execute(_GIVE_BACK, {"b_host": host, **freed})
-    tx.execute(_NOWHERE, {"b_id": instance_id})
+    tx.execute(_NOWHERE, claimed)
 
 
 def count_anew(tx: Transaction, host: str, *claimed: Claim) -> None:
     """Have these claims on record, whether or not the host has so much left, and its counters be the sum of all."""
     for one in claimed:
-        there = tx.scalar(sa.select(claims.c.host).where(claims.c.instance_id == one.instance_id))
+        own = sa.select(claims.c.host).where(claims.c.instance_id == one.instance_id, claims.c.host == one.host)
+        there = tx.scalar(own)
         if there is None:
             tx.execute(claims.insert(), asdict(one))
     total = sa.select(*(sa.func.coalesce(sa.func.sum(claims.c[name]), 0) for name in ("vcpus", "memory", "disk")))
@@ -311,8 +316,10 @@ def count_anew(tx: Transaction, host: str, *claimed: Claim) -> None:
 
 
 def claim_of(tx: Transaction, instance_id: str) -> Claim | None:
-    """What the instance claims, if anything."""
-    row = tx.execute(sa.select(claims).where(claims.c.instance_id == instance_id)).one_or_none()
+    """What the instance claims of the host that it is on, if anything."""
+    where = claims.c.instance_id == instance_id
+    on = sa.select(claims).join(instances, instances.c.id == claims.c.instance_id)
+    row = tx.execute(on.where(where, instances.c.host == claims.c.host)).one_or_none()
     return _claim(row) if row else None
 
 

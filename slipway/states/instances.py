@@ -210,6 +210,11 @@ def decide(tx: Transaction, instance_id: str, outcome: str) -> None:
     tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome))
 
 
+def put_on(tx: Transaction, instance_id: str, host: str) -> None:
+    """Have it be on that host, where all that it needs is there."""
+    tx.execute(instances.update().where(instances.c.id == instance_id).values(host=host))
+
+
 def launched(*, at: datetime, addresses: tuple[str, ...], access: tuple[str | None, str | None]) -> dict[str, Any]:
     """The columns with what is known of an instance once it runs; nobody works on it any more."""
     return {

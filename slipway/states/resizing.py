@@ -27,7 +27,9 @@ def claim_more(tx: Transaction, instance_id: str, host: str, asked: InstanceUse,
 
 def claim_just(tx: Transaction, instance_id: str, size: InstanceUse) -> None:
     """Have an instance claim just so much, whether or not there is so much left. It claims nothing: nothing happens."""
-    claim = tx.execute(sa.select(claims).where(claims.c.instance_id == instance_id).with_for_update()).one_or_none()
+    on = sa.select(instances.c.host).where(instances.c.id == instance_id).scalar_subquery()
+    own = sa.select(claims).where(claims.c.instance_id == instance_id, claims.c.host == on)
+    claim = tx.execute(own.with_for_update()).one_or_none()
     if claim is not None:
         more = {name: getattr(size, name) - getattr(claim, name) for name in _SIZES}
         _change(tx, instance_id, claim.host, more, unasked=True)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from slipway.model.request import DEFAULT_ZONE
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -197,7 +197,8 @@ claims = sa.Table(
     "claims",
     metadata,
     sa.Column("instance_id", sa.ForeignKey("instances.id"), primary_key=True),
-    sa.Column("host", sa.ForeignKey("hosts.name"), nullable=False, index=True),
+    # While an instance moves it claims something of two.
+    sa.Column("host", sa.ForeignKey("hosts.name"), primary_key=True, index=True),
     sa.Column("vcpus", sa.BigInteger, nullable=False),
     sa.Column("memory", sa.BigInteger, nullable=False),
     sa.Column("disk", sa.BigInteger, nullable=False),

@@ -91,6 +91,14 @@ def _is_set(slipway: Orchestrator, instance: Instance) -> bool:
     return done
 
 
+def _move(slipway: Orchestrator) -> Instance:
+    return slipway.changes.move("web-1")
+
+
+def _moved(_slipway: Orchestrator, instance: Instance) -> bool:
+    return instance.host == "node-2"
+
+
 VERBS = (
     Verb("attach-interface", _attach, lambda _, instance: _nics(instance) == 2),
     Verb("attach-interface of a stopped one", _attach, lambda _, instance: _nics(instance) == 2, before=_stop),
@@ -121,4 +129,14 @@ VERBS = (
     Verb("rename", _rename, _renamed),
     Verb("rename of a stopped one", _rename, _renamed, before=_stop),
     Verb("set", _set, _is_set),
+    Verb("move", _move, _moved),
+    Verb("move of a stopped one", _move, _moved, before=_stop),
+    Verb(
+        "move with a port and a volume",
+        _move,
+        _moved,
+        before=_bring,
+        says={"more": ", disks: [1GiB, {volume: /v.qcow2, format: qcow2}], user_data: '#cloud-config'"},
+    ),
+    Verb("move back", lambda s: s.changes.move("web-1", to="node-1"), lambda _, i: i.host == "node-1", before=_move),
 )

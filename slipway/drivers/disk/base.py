@@ -63,6 +63,13 @@ class DiskDriver(Protocol):
     def check_volume(self, volume: Volume) -> None:
         """Raise what `create_disk` would for the volume now: `VolumeInUse`, `ImageUnacceptable`. Nothing is made."""
 
+    def copy_disk(self, request: DiskRequest, source: str) -> Disk:
+        """Make the disk as it lies on another host of the same kind, or give the one that was made before.
+
+        `source`: that host's name. Nobody may write to it meanwhile, and it stays. A volume is taken as it is, beside
+        the other host. Raises `DiskError`, also where there is none.
+        """
+
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens. A volume is given back, and its file left alone."""
 

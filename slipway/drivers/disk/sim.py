@@ -51,7 +51,7 @@ class SimDisk:
     def __init__(
         self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._host = host
+        self._host, self._state = host, state
         self._calls = Calls(host, "disk store", DiskError, sleep)
         self._disks = Shelf(state, host.name, "disks", SimDiskFile, DiskError)
         self._snapshots = Shelf(state, host.name, "snapshots", SimSnapshot, DiskError)
@@ -70,6 +70,24 @@ class SimDisk:
                 if (source := request.source) is not None:
                     disk = replace(disk, image=self._kept(source.instance_id, source.slot, source.snapshot).disk.image)
                 self._put(key, disk)
+        return self._known(key, disk)
+
+    def copy_disk(self, request: DiskRequest, source: str) -> Disk:
+        """Make the disk as it is on another host, or give the one that was made before."""
+        self._calls.enter("copy_disk")
+        key = _key(request.instance_id, request.slot)
+        original = Shelf(self._state, source, "disks", SimDiskFile, DiskError).get(key)
+        with self._disks.locked():
+            disk = self._disks.get(key)
+            if disk is None:
+                if original is None or original.owner != OWNER:
+                    raise DiskError(f"{source}: there is no disk {key} of ours to copy")
+                disk = original
+                self._disks.put(key, disk)
+        return self._known(key, disk)
+
+    def _known(self, key: str, disk: SimDiskFile) -> Disk:
+        """The disk as it was made. Raises `DiskError` for one that is not ours."""
         if disk.owner != OWNER:
             raise DiskError(f"{self._host.name}: disk {key} exists already and is not ours")
         return Disk(

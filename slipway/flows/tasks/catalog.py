@@ -169,7 +169,7 @@ def _begin() -> None:
     One that cannot be used is refused where a workflow uses it.
     """
     _admit(_Candidate(kind.name, "slipway", kind()) for kind in _ALL)
-    _kinds.update({task.kind: task for task in CHANGES.values()})
+    _kinds.update({task.kind: task for task in CHANGES.values() if task.kind not in _kinds})
     _admit(_without_clashes([_judged(point.value, point.load, point.name) for point in points("slipway.tasks")]))
 
 

@@ -15,6 +15,7 @@ from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
 from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
+from slipway.flows.tasks.moving import OF_MOVES
 from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequirements
 from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host, InstanceRequest
@@ -107,7 +108,7 @@ class Reshape(ComputeTask):
         work.on_host.compute.redefine(defined(_standing(work)), instead_of=definition)
 
 
-OF_CHANGES = (AllocateInterface, ClaimMore, MapNewDisks, NewDefinition, RewriteDefinition, Reshape, *OF_WORDS)
+OF_CHANGES = (AllocateInterface, ClaimMore, MapNewDisks, NewDefinition, RewriteDefinition, Reshape, *OF_WORDS, *OF_MOVES)
 
 
 def defined(effects: Sequence[Effect]) -> Domain:

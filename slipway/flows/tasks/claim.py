@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from slipway.errors import ComputeResourcesUnavailable, GroupAffinityViolation
 from slipway.flows import scheduler
@@ -26,7 +26,7 @@ class ClaimHost(Task):
     kind = "claim"
     in_build_only = True
     scope = Scope.HOST
-    leads_to = Move.NETWORK
+    leads_to: ClassVar[Move | None] = Move.NETWORK
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """Claims are rows of our own."""
@@ -34,9 +34,12 @@ class ClaimHost(Task):
 
     def do(self, work: BuildWork, placement: Placement) -> Claim:
         """Raises `ComputeResourcesUnavailable`, `GroupAffinityViolation`."""
+        return self.claim(work, placement.hosts[work.effect.attempt - 1])
+
+    def claim(self, work: BuildWork, host: str) -> Claim:
+        """Claim it from this host. Raises as `do`."""
         assert work.tx is not None
-        instance, host = work.instance, placement.hosts[work.effect.attempt - 1]
-        request = instance.request
+        instance, request = work.instance, work.instance.request
         claim = Claim(instance.id, host, request.flavor.vcpus, request.flavor.memory, scheduler.disk_total(request))
         hosts.claim(work.tx, claim)
         if request.flavor.pin_cpus:

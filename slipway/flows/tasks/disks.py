@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
@@ -67,7 +69,7 @@ class CreateDisk(DiskTask):
     name = "create-disk"
     kind = "disk"
     in_build_only = True
-    enters = Move.MAP_DISKS
+    enters: ClassVar[Move | None] = Move.MAP_DISKS
 
     def do(self, work: BuildWork, request: DiskRequest) -> Disk:
         """Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`."""

@@ -14,6 +14,7 @@ from slipway.model.machine import Nic, PortRequest, Vif, VifRequirements
 from slipway.model.network import Network, Port
 from slipway.model.neutron import OVS_BRIDGE, bridge_name, tap_name
 from slipway.model.record import Scope
+from slipway.model.request import Host
 
 VPN = "vpn"
 """The key of a binding's profile that says that its instance is a VPN's end."""
@@ -68,7 +69,7 @@ class CreatePort(NetworkTask):
             if port is not None and port.device_id == work.instance.id:
                 network.delete_port(work.admin, port.id, tx=work.tx)
             return
-        owned = _owned(work, request.port_id)
+        owned = owned_port(work, request.port_id)
         if owned is not None:
             network.update_port(work.admin, owned.id, unchanged=owned, device_id="", tx=work.tx)
 
@@ -86,13 +87,17 @@ class BindPort(NetworkTask):
     def do(self, work: BuildWork, nic: Nic) -> Vif:
         """Raises `PortBindingFailed`; a MAC in use is `PortInUse`, as Nova names it."""
         assert work.host is not None
+        return self.bind(work, nic, work.host)
+
+    def bind(self, work: BuildWork, nic: Nic, host: Host) -> Vif:
+        """Bind it to this host. Raises as `do`."""
         network = work.tools.drivers.network
         try:
             port = network.update_port(
                 work.admin,
                 nic.port.id,
-                device_owner=f"compute:{work.host.zone}",
-                binding_host_id=work.host.name,
+                device_owner=f"compute:{host.zone}",
+                binding_host_id=host.name,
                 tx=work.tx,
                 **_vpn(work, nic.port.id),
             )
@@ -101,11 +106,11 @@ class BindPort(NetworkTask):
         _check_ours(work, port)
         if port.binding_vif_type == "binding_failed":
             raise errors.PortBindingFailed(
-                f"port {port.id} could not be bound to host {work.host.name}: {_kind_of(nic.request.network)}"
+                f"port {port.id} could not be bound to host {host.name}: {_kind_of(nic.request.network)}"
             )
         if json.loads(port.binding_vif_details).get("ovs_hybrid_plug"):
             raise errors.VirtualInterfaceCreateException(
-                f"port {port.id}: the Open vSwitch agent of {work.host.name} filters on a bridge of its own for each "
+                f"port {port.id}: the Open vSwitch agent of {host.name} filters on a bridge of its own for each "
                 "port (iptables_hybrid), which Slipway does not make; give the agent firewall_driver = openvswitch"
             )
         return _vif(port, nic.request)
@@ -164,7 +169,7 @@ def _found(work: BuildWork, port_id: str) -> Port | None:
         return None
 
 
-def _owned(work: BuildWork, port_id: str) -> Port | None:
+def owned_port(work: BuildWork, port_id: str) -> Port | None:
     """The port if it is there and bears the instance's id; others must not be touched."""
     port = _found(work, port_id)
     return port if port is not None and port.device_id == work.instance.id else None

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from slipway.checks import check
+from slipway.flows.tasks.base import Tools
 from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
 from slipway.model.request import NetworkRequest, Readiness, Volume
 from slipway.operations.changes.disks import attach_disk, detach_disk
+from slipway.operations.changes.moves import move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
 from slipway.operations.changes.words import rename, set_words
 from slipway.operations.lifecycle import Builder
@@ -25,8 +27,9 @@ class InstanceChanges:
     `InstanceBusy`, `HostElsewhere`, and `NotFinished` where it was to stop: `resume` brings it to rest.
     """
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, tools: Tools) -> None:
         self._builder = builder
+        self._tools = tools
 
     def attach_interface(
         self,
@@ -109,3 +112,19 @@ class InstanceChanges:
             autostart=autostart,
         )
         return self._builder.change(name, project, said, on_event)
+
+    def move(
+        self,
+        name: str,
+        *,
+        to: str | None = None,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Have it on another host, `to` or the one that the scheduler chooses; a guest that runs is shut down first.
+
+        Its ports with their addresses, its disks and its volumes go along. Before anything is done it raises
+        `MoveRefused`, `NoValidHost` with the reasons, `HostNotFound`.
+        """
+        target = new_host(self._tools, name, project, to)
+        return self._builder.change(name, project, partial(move, to=target), on_event)

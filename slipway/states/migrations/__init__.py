@@ -19,6 +19,7 @@ _CHANGES: Mapping[int, str] = {
     8: "slipway.states.migrations.v8_scheduling",
     9: "slipway.states.migrations.v9_quotas",
     10: "slipway.states.migrations.v10_stacks",
+    11: "slipway.states.migrations.v11_claims",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 

@@ -70,10 +70,15 @@ class Qcow2Disk:
                 return self._attached(request, request.volume)
         path = self._path(request.instance_id, request.slot, _SEED if request.role is DiskRole.SEED else _DISK)
         with self._translated():
-            size = _size(path)
-            if size is None:
-                size = self._make(request, path)
-            direct = _takes_direct(path)
+            if _size(path) is None:
+                self._make(request, path)
+            return self._there(request, path)
+
+    def _there(self, request: DiskRequest, path: str) -> Disk:
+        """The disk that lies there. Raises `DiskError` for something that is not ours."""
+        size = _size(path)
+        if size is None:
+            raise DiskError(f"{self._host}: {path} exists already and is not ours")
         return Disk(
             instance_id=request.instance_id,
             slot=request.slot,
@@ -82,7 +87,7 @@ class Qcow2Disk:
             format="raw" if request.role is DiskRole.SEED else "qcow2",
             size=size,
             device=device_name(request.slot),
-            direct=direct,
+            direct=_takes_direct(path),
         )
 
     def check_volume(self, volume: Volume) -> None:
@@ -92,12 +97,35 @@ class Qcow2Disk:
             check_free(path, self._taken())
             self._checked(path, volume.format)
 
+    def copy_disk(self, request: DiskRequest, source: str) -> Disk:
+        """Copy the disk, or the seed, of another host; all hosts of this state directory have the same images.
+
+        Holes stay holes. Raises `DiskError`, and `ImageUnacceptable` where a volume is gone.
+        """
+        there = self._directory.parent / file_name(source)
+        if request.volume is not None:
+            with self._translated():
+                return self._shared(request, there)
+        path = self._path(request.instance_id, request.slot, _SEED if request.role is DiskRole.SEED else _DISK)
+        with self._translated():
+            if _size(path) is None:
+                original = f"{there}/{os.path.basename(path)}"
+                if _size(original) is None:
+                    raise DiskError(f"{source}: there is no disk {original} of ours to copy")
+                make_directories(self._directory)
+                with locked(self._directory, os.path.basename(path)):
+                    if not os.path.lexists(path):
+                        copy(original, path)
+            return self._there(request, path)
+
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
             for path in (self._path(instance_id, slot, suffix) for suffix in (_DISK, _SEED, _VOLUME)):
                 if not os.path.lexists(path) or _size(path) is not None:
                     remove(path)
+                    # What was killed while it copied.
+                    remove(path + TEMPORARY)
 
     def list_disks(self) -> Sequence[DiskInfo]:
         """All disks that are ours, by instance and slot."""
@@ -165,11 +193,12 @@ class Qcow2Disk:
 
     # --- making them ------------------------------------------------------------------------------------------------
 
-    def _make(self, request: DiskRequest, path: str) -> int:
-        """Make the file under another name, then give it its own; its size."""
+    def _make(self, request: DiskRequest, path: str) -> None:
+        """Make the file under another name, then give it its own."""
         base = None
         if request.source is not None:
-            return self._copied(request.source, path, request.size)
+            self._copied(request.source, path, request.size)
+            return
         if request.image is not None and request.image.path is not None:
             image = self._images.base(request.image)
             if image.size > request.size:
@@ -184,21 +213,13 @@ class Qcow2Disk:
                     replace(path, seed_image(request.seed))
                 else:
                     _make_qcow2(path, request.size, base)
-            size = _size(path)
-        if size is None:
-            raise DiskError(f"{self._host}: {path} exists already and is not ours")
-        return size
 
-    def _copied(self, source: DiskSnapshot, path: str, size: int) -> int:
-        """Copy a snapshot; its size."""
+    def _copied(self, source: DiskSnapshot, path: str, size: int) -> None:
+        """Copy a snapshot."""
         kept = self._snapshots.path(source.instance_id, source.slot, source.snapshot)
         with locked(self._directory, os.path.basename(path)):
             if not os.path.lexists(path):
                 copy(kept, path, at_least=size)
-            made = _size(path)
-        if made is None:
-            raise DiskError(f"{self._host}: {path} exists already and is not ours")
-        return made
 
     def _attached(self, request: DiskRequest, volume: Volume) -> Disk:
         """The volume as a disk, which this instance has from now on.
@@ -216,6 +237,24 @@ class Qcow2Disk:
                 found = self._checked(path, volume.format)
                 with locked(self._directory):
                     replace(claim, msgspec.json.encode(found))
+        return self._volume(request, found)
+
+    def _shared(self, request: DiskRequest, there: Path) -> Disk:
+        """The volume of another host as a disk, which this instance has on this one as well."""
+        claim = self._path(request.instance_id, request.slot, _VOLUME)
+        found = _read_claim(claim)
+        if found is None:
+            found = _read_claim(f"{there}/{os.path.basename(claim)}")
+            if found is None:
+                raise DiskError(f"{there.name}: there is no volume of ours in slot {request.slot} to take")
+            if not os.path.isfile(found.path):
+                raise ImageUnacceptable(f"volume {found.path} is gone")
+            make_directories(self._directory)
+            with locked(self._directory):
+                replace(claim, msgspec.json.encode(found))
+        return self._volume(request, found)
+
+    def _volume(self, request: DiskRequest, found: _Attached) -> Disk:
         return Disk(
             instance_id=request.instance_id,
             slot=request.slot,

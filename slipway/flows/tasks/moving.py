@@ -1,0 +1,221 @@
+"""The steps of a move: what an instance has on its host is made on another one, while the old stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from msgspec import Struct
+
+from slipway.drivers.registry import HostDrivers
+from slipway.errors import StepTimeout
+from slipway.flows.tasks.base import BuildWork, Task, Tools
+from slipway.flows.tasks.claim import ClaimHost
+from slipway.flows.tasks.disks import CreateDisk, CreateSeed
+from slipway.flows.tasks.domain import Spawn, Wait
+from slipway.flows.tasks.ports import BindPort, owned_port
+from slipway.flows.tasks.requirements import NetworkTask
+from slipway.model.machine import ENDED, Claim, Disk, DiskRequest, Domain, Nic
+from slipway.model.record import EffectState
+from slipway.model.request import Host, Volume
+from slipway.states import codec, hosts
+from slipway.states.effects import effects_of
+from slipway.states.intent import Durability
+from slipway.states.machines import VmState
+
+_ASK_AGAIN = 10.0
+"""Seconds after which a guest that still runs is asked once more to shut down."""
+
+
+class Parts(Struct, frozen=True):
+    """What goes from host to host, each kind in the order of its slots."""
+
+    nics: tuple[Nic, ...]
+    disks: tuple[DiskRequest, ...]
+    seeds: tuple[DiskRequest, ...]
+
+
+class FindParts(Task):
+    """Say what is to go to the other host.
+
+    Needs no undo and no record: it only looks, and what it looks at stands until the move is done.
+    """
+
+    name = "moving-parts"
+    kind = "moving-parts"
+    in_build_only = True
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """A look at the record, that a resume repeats."""
+        return Durability.PURE
+
+    def do(self, work: BuildWork) -> Parts:
+        """Raises `RecordDamaged`."""
+        with work.tools.store.read() as tx:
+            found = effects_of(tx, work.instance.id)
+        there = [e for e in found if e.state is EffectState.DONE and e.host in (None, work.instance.host)]
+        there.sort(key=lambda effect: effect.slot)
+        seed = CreateSeed()
+        return Parts(
+            tuple(codec.decode(e.result or b"", Nic) for e in there if e.kind == "port"),
+            tuple(_as_asked(codec.decode(e.result or b"", Disk)) for e in there if e.kind == "disk"),
+            tuple(seed.arguments_of(e).request for e in there if e.kind == seed.kind),
+        )
+
+
+def _as_asked(disk: Disk) -> DiskRequest:
+    volume = Volume(disk.path, disk.format) if disk.volume else None
+    return DiskRequest(disk.instance_id, disk.slot, disk.role, disk.size, volume=volume)
+
+
+class ClaimTarget(ClaimHost):
+    """Claim from the new host what the instance needs, while what it has claimed from the old one stands."""
+
+    name = "claim-target"
+    leads_to = None
+
+    def do(self, work: BuildWork) -> Claim:  # type: ignore[override]
+        """Raises `ComputeResourcesUnavailable`, `GroupAffinityViolation`."""
+        assert work.host is not None
+        return self.claim(work, work.host.name)
+
+
+class ShutDown(Task):
+    """Have the guest shut down on the old host, so that nothing changes on its disks while they are copied.
+
+    One that does not within the settings' `shutdown_timeout` is ended.
+    """
+
+    name = "shut-down"
+    kind = "shut-down"
+    in_build_only = True
+    passing = True
+
+    def durability(self, tools: Tools, host: Host | None) -> Durability:
+        """The hypervisor is outside our database."""
+        return Durability.FOREIGN
+
+    def do(self, work: BuildWork) -> None:
+        """Raises `ComputeError`, `StepTimeout`."""
+        if not _runs(work):
+            return
+        compute, own = _old(work).compute, work.instance.id
+        settings, now = work.tools.settings, work.tools.monotonic
+        until = min(now() + settings.shutdown_timeout, work.deadline)
+
+        def ended() -> bool:
+            return compute.power_state(own) in ENDED
+
+        while not ended() and now() < until:
+            compute.stop(own, force=False)
+            _until(work, ended, min(now() + _ASK_AGAIN, until))
+        if not ended():
+            compute.stop(own, force=True)
+            if not _until(work, ended, work.deadline):
+                raise StepTimeout(f"the domain of {work.instance.name} did not end in time")
+
+    def undo(self, work: BuildWork, result: None) -> None:
+        """Start it there again, once it certainly does not run on the new host."""
+        if _runs(work):
+            work.on_host.compute.destroy(work.instance.id)
+            _old(work).compute.start(work.instance.id)
+
+
+def _until(work: BuildWork, met: Callable[[], bool], deadline: float) -> bool:
+    """Whether it is so before the deadline."""
+    while not met():
+        if work.tools.monotonic() >= deadline:
+            return False
+        work.check()
+        work.tools.sleep(work.tools.settings.poll_interval)
+    return True
+
+
+class ReleaseBinding(NetworkTask):
+    """Release a port from the old host; its addresses and its MAC stay."""
+
+    name = "release-binding"
+    kind = "released-binding"
+    in_build_only = True
+    passing = True
+    per_slot = True
+
+    def do(self, work: BuildWork, nic: Nic) -> None:
+        """Raises what the network service does."""
+        port = owned_port(work, nic.port.id)
+        if port is not None and port.binding_host_id == work.instance.host:
+            work.tools.drivers.network.update_port(work.admin, port.id, binding_host_id="", tx=work.tx)
+
+    def undo(self, work: BuildWork, result: None, nic: Nic) -> None:
+        """Bind it there again."""
+        if owned_port(work, nic.port.id) is not None:
+            BindPort().bind(work, nic, _old_host(work))
+
+
+class CopyDisk(CreateDisk):
+    """Make a disk on the new host as it is on the old one; a volume that was brought along is taken there as well."""
+
+    name = "copy-disk"
+    enters = None
+
+    def do(self, work: BuildWork, request: DiskRequest) -> Disk:
+        """Raises `DiskError`, `ImageUnacceptable`."""
+        return _copied(work, request)
+
+
+class CopySeed(CreateSeed):
+    """Make the seed on the new host as it is on the old one."""
+
+    name = "copy-seed"
+
+    def do(self, work: BuildWork, request: DiskRequest) -> Disk:  # type: ignore[override]
+        """Raises `DiskError`."""
+        return _copied(work, request)
+
+
+def _copied(work: BuildWork, request: DiskRequest) -> Disk:
+    assert work.instance.host is not None
+    return work.on_host.disk.copy_disk(request, source=work.instance.host)
+
+
+class SpawnMoved(Spawn):
+    """Define the domain on the new host, and start it if it ran on the old one."""
+
+    name = "spawn-moved"
+
+    def do(self, work: BuildWork, definition: Domain) -> None:
+        """Raises `ComputeError` and its subclasses."""
+        if _runs(work):
+            work.on_host.compute.spawn(definition)
+        else:
+            work.on_host.compute.redefine(definition)
+
+
+class WaitMoved(Wait):
+    """Wait until the domain runs on the new host, if it ran on the old one. Needs no undo and no record: it looks."""
+
+    name = "wait-moved"
+
+    def do(self, work: BuildWork) -> None:
+        """Raises as `wait` does."""
+        if _runs(work):
+            super().do(work)
+
+
+OF_MOVES = (FindParts, ClaimTarget, ShutDown, ReleaseBinding, CopyDisk, CopySeed, SpawnMoved, WaitMoved)
+
+
+def _runs(work: BuildWork) -> bool:
+    """Whether its guest ran when the move began, and is to run from then on."""
+    return work.instance.vm_state == VmState.ACTIVE
+
+
+def _old_host(work: BuildWork) -> Host:
+    """The host from which it moves. Raises `ComputeResourcesUnavailable`, `RecordDamaged`."""
+    assert work.instance.host is not None
+    with nullcontext(work.tx) if work.tx is not None else work.tools.store.read() as tx:
+        return hosts.get(tx, work.instance.host)
+
+
+def _old(work: BuildWork) -> HostDrivers:
+    return work.tools.drivers.on(_old_host(work))

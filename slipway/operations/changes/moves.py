@@ -1,0 +1,146 @@
+"""Another host for an instance: which one, and what there is to be taken back on the old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from slipway import errors
+from slipway.drivers.deadline import within
+from slipway.flows import scheduler
+from slipway.flows.choosing import members_of, usages
+from slipway.flows.tasks.base import Tools
+from slipway.model.change import Change
+from slipway.model.record import Effect, EffectState, Instance, Scope
+from slipway.model.request import Host, InstanceRequest
+from slipway.operations.things import missing_disks
+from slipway.states import hosts, instances
+from slipway.states.effects import effects_of
+from slipway.states.hosts import HostUsage
+from slipway.states.machines import State, VmState
+from slipway.states.store import Transaction
+
+_OF_A_NIC = ("binding", "released-binding", "vif", "filter", "dhcp-port", "dhcp")
+_MOVABLE = frozenset({"claim", "disk", "seed", "definition", "domain", *_OF_A_NIC})
+"""The kinds of what an instance has on its host that a move can make on another one."""
+
+
+def new_host(tools: Tools, name: str, project: str | None, to: str | None) -> str | None:
+    """The host to which an instance is to go: `to`, or the one that the scheduler has for it besides its own.
+
+    None where there is no such instance, or it is not at rest: whoever changes it says so. Raises `MoveRefused`,
+    `NoValidHost` with the reasons, `HostNotFound`, `HostElsewhere`; what cannot be is said before anything is done.
+    """
+    with tools.store.read() as tx:
+        found = instances.find(tx, name, project)
+        if found is None or not State(found.vm_state, found.task_state).at_rest:
+            return None
+        _check_state(found)
+        assert found.host is not None
+        old, there = hosts.get(tx, found.host), effects_of(tx, found.id)
+        target = _chosen(tx, tools, found, old, to)
+        _check_effects(found, there, target.name)
+    _check_real(tools, found, there, old, target)
+    return target.name
+
+
+def move(instance: Instance, effects: Sequence[Effect], *, to: str | None) -> Change:
+    """On that host. What it was asked for names the new one from then on, where it named one.
+
+    Raises `MoveRefused`, `InstanceBusy` where somebody else was quicker.
+    """
+    _check_state(instance)
+    if to is None or to == instance.host:
+        raise errors.InstanceBusy(f"instance {instance.name}: somebody else was at it first; try again")
+    _check_effects(instance, effects, to)
+    old = _on(effects, instance.host)
+    nics = _slots(effects, "port")
+    slots = dict.fromkeys(_OF_A_NIC, nics) | {kind: _slots(old, kind) for kind in ("disk", "seed")}
+    request = _asked(instance.request, to)
+    retired = tuple(effect.key for effect in old)
+    return Change("move", f"to host {to}", request, retired=retired, host=to, slots=slots)
+
+
+def _asked(request: InstanceRequest, to: str) -> InstanceRequest:
+    return request if request.host is None else replace(request, host=to)
+
+
+def _check_state(instance: Instance) -> None:
+    if instance.vm_state == VmState.PAUSED:
+        raise errors.UnexpectedState(
+            f"instance {instance.name} is PAUSED, and a guest must shut down before it moves: start or stop it first"
+        )
+    if instance.host is None or instance.vm_state not in (VmState.ACTIVE, VmState.STOPPED):
+        raise errors.UnexpectedState(f"instance {instance.name} is {instance.vm_state}: only what was built can move")
+
+
+def _chosen(tx: Transaction, tools: Tools, instance: Instance, old: Host, to: str | None) -> Host:
+    """The best of the hosts that would do. Raises `NoValidHost` with why each of them would not."""
+    if to == old.name:
+        raise errors.MoveRefused(f"instance {instance.name} is on host {to} already")
+    if to is not None and not hosts.there(tx, to):
+        raise errors.HostNotFound(f"no host {to} is on record: `slipway host list` has them")
+    request = replace(instance.request, host=to)
+    seen = usages(tx, request, tools.drivers, instance.id)
+    if to is not None:
+        seen = [usage for usage in seen if usage.host.name == to]
+    alike = [_judged(usage, old) for usage in seen if usage.host.name != old.name]
+    best = scheduler.select(request, alike, members_of(tx, request, instance.id))[0]
+    return next(usage.host for usage in alike if usage.host.name == best.weights.name)
+
+
+def _judged(usage: HostUsage, old: Host) -> HostUsage:
+    """The host with why an instance of the old one cannot be made there, if so."""
+    host = usage.host
+    for what, has, had in (
+        ("compute", host.compute, old.compute),
+        ("wiring", host.wiring, old.wiring),
+        ("disks", host.disks, old.disks),
+    ):
+        if has != had and not usage.elsewhere:
+            return replace(usage, elsewhere=f"its {what} is {has}, that of {old.name} is {had}")
+    return usage
+
+
+def _on(effects: Iterable[Effect], host: str | None) -> Sequence[Effect]:
+    return [e for e in effects if e.scope is Scope.HOST and e.host == host and e.state is not EffectState.UNDONE]
+
+
+def _slots(effects: Iterable[Effect], kind: str) -> tuple[int, ...]:
+    return tuple(sorted(e.slot for e in effects if e.kind == kind and e.state is EffectState.DONE))
+
+
+def _check_effects(instance: Instance, effects: Sequence[Effect], to: str) -> None:
+    """Raise `MoveRefused` for what a move cannot take along, and where something is left on the new host."""
+    if left := _on(effects, to):
+        raise errors.MoveRefused(
+            f"host {to} may still have what could not be undone of {instance.name}: {left[0].key}; `slipway repair "
+            f"{instance.name}` tries it again"
+        )
+    for effect in _on(effects, instance.host):
+        if effect.kind == "port":
+            raise errors.MoveRefused(
+                f"host {instance.host} dictates the MAC addresses of {instance.name}: it stays there"
+            )
+        if effect.kind not in _MOVABLE:
+            raise errors.MoveRefused(
+                f"instance {instance.name} has a {effect.kind} on host {instance.host} that cannot move: delete it"
+            )
+        if effect.state is not EffectState.DONE:
+            raise errors.MoveRefused(
+                f"{effect.key} of {instance.name} is {effect.state}; `slipway repair {instance.name}` tries it again"
+            )
+
+
+def _check_real(tools: Tools, instance: Instance, effects: Sequence[Effect], old: Host, target: Host) -> None:
+    """Ask the drivers what the record does not know. Raises `MoveRefused`, what they do."""
+    tools.drivers.check_here(old)
+    done = [effect for effect in effects if effect.state is EffectState.DONE and effect.host in (None, old.name)]
+    with within(tools.settings.step_timeout):
+        gone = list(missing_disks(instance.id, done, tools.drivers.on(old).disk))
+        macs = tools.drivers.on(target).compute.macs_for_instance(instance.id)
+    if gone:
+        raise errors.MoveRefused(f"instance {instance.name} cannot move to host {target.name}: {'; '.join(gone)}")
+    if macs is not None:
+        raise errors.MoveRefused(f"host {target.name} dictates MAC addresses: {instance.name} has its own")

@@ -1,0 +1,166 @@
+"""A move to a host that cannot take the instance, which is said before anything is done, and what a move keeps."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from slipway import Orchestrator
+from slipway.errors import MoveRefused, NoValidHost, SlipwayError, UnexpectedState
+from slipway.operations.hosts import HostChanges
+from slipway.runfile import loads
+from slipway.testing import Fault, Mode
+from tests.repair.conftest import Site
+
+HOSTS = """
+schema: 1
+hosts:
+  node-1: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim, labels: {ssd: "yes"}}
+  node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim, labels: {ssd: "yes"}%s}
+"""
+REST = """
+networks: {a: {subnets: {a4: {cidr: 10.0.0.0/24}}}}
+flavors: {small: {vcpus: 1, memory: 512MiB, disk: 2GiB}}
+images: {tiny: {path: ./tiny.qcow2, format: qcow2}}
+server_groups: {apart: {policy: anti-affinity}, together: {policy: affinity}}
+instances:
+  web-1: {flavor: small, image: tiny, networks: [a], host: node-1%s}
+"""
+
+
+def built(state: Path, *, host: str = "", instance: str = "", more: str = "") -> Orchestrator:
+    slipway = Orchestrator(state)
+    ended = slipway.run(loads(HOSTS % host + REST % instance + more, "move.yaml")).ended
+    assert {one.status.value for one in ended} == {"built"}, ended
+    return slipway
+
+
+def everything(state: Path) -> tuple[object, ...]:
+    """The record without its lease of workers, and the world."""
+    with closing(sqlite3.connect(state / "slipway.db")) as db:
+        tables = ("instances", "effects", "claims", "ports", "runs", "hosts", "pinned_cpus")
+        rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+    files = {path: path.read_bytes() for path in (state / "world").rglob("*.json")}
+    return rows, files
+
+
+@pytest.mark.parametrize(
+    ("to", "says", "error", "text"),
+    [
+        ("node-1", {}, MoveRefused, "web-1 is on host node-1 already"),
+        ("node-9", {}, SlipwayError, "no host node-9 is on record"),
+        ("node-2", {"host": ", enabled: false"}, NoValidHost, "it is disabled"),
+        (None, {"host": ", enabled: false"}, NoValidHost, "no host fits web-1: node-2: it is disabled"),
+        ("node-2", {"host": ", disks: qcow2"}, NoValidHost, "its disks is qcow2, that of node-1 is sim"),
+        ("node-2", {"host": ", wiring: linuxbridge"}, NoValidHost, "its wiring is linuxbridge"),
+        ("node-2", {"host": ", zone: far", "instance": ", zone: nova"}, NoValidHost, "it is in zone far, not nova"),
+        ("node-2", {"host": ", simulate: {macs: ['fa:16:3e:00:00:01']}"}, MoveRefused, "dictates MAC addresses"),
+        (
+            "node-2",
+            {"instance": ", group: apart", "more": "  db: {flavor: small, image: tiny, host: node-2, group: apart}\n"},
+            NoValidHost,
+            "another member of group apart (anti-affinity) is on it",
+        ),
+        (
+            None,
+            {
+                "instance": ", group: together",
+                "more": "  db: {flavor: small, image: tiny, host: node-1, group: together}\n",
+            },
+            NoValidHost,
+            "the other members of group together (affinity) are on node-1",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_done(
+    to: str | None, says: dict[str, str], error: type[SlipwayError], text: str, tmp_path: Path
+) -> None:
+    with built(tmp_path, **says) as slipway:
+        before = everything(tmp_path)
+        with pytest.raises(error) as refused:
+            slipway.changes.move("web-1", to=to)
+        assert text in str(refused.value)
+        assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (HostChanges(memory=2**28), "256MiB of 256MiB memory are free, 512MiB needed"),
+        (HostChanges(labels={"ssd": None}), "it has no label ssd, which must be yes"),
+    ],
+)
+def test_room_and_labels_count_as_they_are_now(changes: HostChanges, text: str, tmp_path: Path) -> None:
+    with built(tmp_path, instance=", requires: {ssd: 'yes'}") as slipway:
+        slipway.set_host("node-2", changes)
+        before = everything(tmp_path)
+        for to in ("node-2", None):
+            with pytest.raises(NoValidHost) as refused:
+                slipway.changes.move("web-1", to=to)
+            assert text in str(refused.value)
+        assert everything(tmp_path) == before
+
+
+def test_a_volume_that_is_gone_keeps_it_where_it_is(make_site: Callable[..., Site]) -> None:
+    site = make_site(more=", disks: [1GiB]")
+    site.things("disks")[-1].unlink()
+    with site.open() as slipway:
+        before = everything(site.state)
+        with pytest.raises(MoveRefused, match="disk 1: it is gone"):
+            slipway.changes.move("web-1")
+        assert everything(site.state) == before
+
+
+def test_a_guest_that_is_paused_must_be_started_or_stopped_first(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.change("domains", state="paused")
+    site.sql("UPDATE instances SET vm_state = 'PAUSED'")
+    with site.open() as slipway, pytest.raises(UnexpectedState, match="web-1 is PAUSED"):
+        slipway.changes.move("web-1")
+
+
+def test_the_guest_runs_on_where_it_was_when_the_new_host_cannot_start_it(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    with site.open(Fault("spawn", mode=Mode.ERROR)) as slipway:
+        failed = slipway.changes.move("web-1")
+        assert failed.fault is not None
+        assert (failed.host, failed.vm_state) == ("node-1", "ACTIVE")
+        assert slipway.audit() == ()
+    assert json.loads(site.thing("domains").read_text())["state"] == "running"
+    assert site.things("domains", "node-2") == []
+
+
+def test_what_stays_stuck_on_the_old_host_is_told_and_mended(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    with site.open(Fault("delete_disk", mode=Mode.ERROR, last=99)) as slipway:
+        moved = slipway.changes.move("web-1")
+        assert moved.fault is not None
+        assert (moved.host, moved.vm_state, moved.fault.type) == ("node-2", "ACTIVE", "UndoFailed")
+        assert [one.difference.value for one in slipway.audit() if one.difference.value != "stuck"] == []
+    with site.open() as slipway:
+        with pytest.raises(MoveRefused, match="slipway repair web-1"):
+            slipway.changes.move("web-1")
+        slipway.repair()
+        assert slipway.audit() == ()
+        assert slipway.changes.move("web-1").host == "node-1"
+
+
+def test_its_addresses_claims_and_port_go_along_and_the_old_host_is_empty(make_site: Callable[..., Site]) -> None:
+    site = make_site(more=", disks: [1GiB]")
+    with site.open() as slipway:
+        before = slipway.list()[0]
+        moved = slipway.changes.move("web-1")
+        assert (moved.host, moved.addresses, moved.request.host) == ("node-2", before.addresses, "node-2")
+        (port,) = slipway.network.list_ports(device_id=moved.id)
+        assert port.binding_host_id == "node-2"
+        claim = slipway.show("web-1").claim
+        assert claim is not None
+        assert claim.host == "node-2"
+        assert [path for path in (site.state / "world/node-1").rglob("*.json") if "dhcp" not in str(path)] == []
+        assert (slipway.stop("web-1", force=True).vm_state, slipway.start("web-1").vm_state) == ("STOPPED", "ACTIVE")
+        assert slipway.audit() == ()
