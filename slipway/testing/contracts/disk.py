@@ -119,6 +119,32 @@ class DiskContract:
         assert volume.stat().st_mtime_ns == before.st_mtime_ns
         assert make_driver().create_disk(wanting(volume, "two")).path == str(volume)
 
+    def test_a_disk_is_copied_to_another_host_once_and_stays(self, make_driver: Make, volume: Path) -> None:
+        other = replace(HOST, name="node-2")
+        for request in (ROOT, SEED):
+            original = make_driver().create_disk(request)
+            copy = make_driver(other).copy_disk(request, source=HOST.name)
+            assert copy.path != original.path
+            assert replace(copy, path=original.path) == original
+            assert Path(copy.path).read_bytes() == Path(original.path).read_bytes()
+            assert make_driver(other).copy_disk(request, source=HOST.name) == copy
+            make_driver().delete_disk("one", request.slot)
+            assert Path(copy.path).exists()
+        with pytest.raises(DiskError):
+            make_driver(other).copy_disk(DATA, source=HOST.name)
+
+    def test_a_volume_is_taken_on_another_host_as_well_and_stays_its_instance_s(
+        self, make_driver: Make, volume: Path
+    ) -> None:
+        other = replace(HOST, name="node-2")
+        disk = make_driver().create_disk(wanting(volume))
+        assert make_driver(other).copy_disk(wanting(volume), source=HOST.name).path == disk.path
+        make_driver().delete_disk("one", 1)
+        with pytest.raises(VolumeInUse, match="one"):
+            make_driver().create_disk(wanting(volume, "two"))
+        make_driver(other).delete_disk("one", 1)
+        assert make_driver().create_disk(wanting(volume, "two")).path == str(volume)
+
     @pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
     def test_a_volume_is_never_given_to_two(self, make_driver: Make, volume: Path, link: str | None) -> None:
         """Whatever its name, and on whichever host."""
