@@ -292,13 +292,9 @@ class Run(Execution[State, Move]):
 
     def decide(self, outcome: Outcome) -> None:
         """Have on record what becomes of the instance, before anything is undone for it."""
-        self.ledger.decide(outcome, self._switch if outcome is Outcome.RETIRE else lambda _tx: None)
+        moves = outcome is Outcome.RETIRE and self.change is not None and self.change.host is not None
+        self.ledger.decide(outcome, **({"host": self.host_name} if moves else {}))
         self.outcome = outcome
-
-    def _switch(self, tx: Transaction) -> None:
-        """Of one that moves: from now on it is on its new host."""
-        if self.change is not None and self.change.host is not None:
-            instances.put_on(tx, self.instance.id, self.change.host)
 
     def deleted_meanwhile(self) -> None:
         """Somebody deletes the instance: everything is to be undone, and nothing else counts."""

@@ -93,6 +93,6 @@ class InstanceOwner(Struct, frozen=True):
             tx, self.id, self.generation, state, move, at, detail=detail, values=values, rested=self.rested.append
         )
 
-    def decide(self, tx: Transaction, outcome: str) -> None:
+    def decide(self, tx: Transaction, outcome: str, **values: Any) -> None:
         """Record what is to become of the attempt under way."""
-        instances.decide(tx, self.id, outcome)
+        instances.decide(tx, self.id, outcome, **values)

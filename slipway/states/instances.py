@@ -205,14 +205,9 @@ def outcome_of(tx: Transaction, instance_id: str) -> str | None:
     return tx.scalar(sa.select(instances.c.outcome).where(instances.c.id == instance_id))
 
 
-def decide(tx: Transaction, instance_id: str, outcome: str) -> None:
-    """Record what is to become of the attempt under way."""
-    tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome))
-
-
-def put_on(tx: Transaction, instance_id: str, host: str) -> None:
-    """Have it be on that host, where all that it needs is there."""
-    tx.execute(instances.update().where(instances.c.id == instance_id).values(host=host))
+def decide(tx: Transaction, instance_id: str, outcome: str, **values: Any) -> None:
+    """Record what is to become of the attempt under way, with the columns that are otherwise by that."""
+    tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome, **values))
 
 
 def launched(*, at: datetime, addresses: tuple[str, ...], access: tuple[str | None, str | None]) -> dict[str, Any]:

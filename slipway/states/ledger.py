@@ -406,12 +406,11 @@ class Ledger(Generic[S, M]):
                 also(tx)
             self._advance(tx, event, detail=detail, values=values)
 
-    def decide(self, outcome: str, also: Callable[[Transaction], None] = lambda _tx: None) -> None:
-        """Record what is to become of the owner without moving it (a delete has moved it already), and `also` rows."""
+    def decide(self, outcome: str, **values: Any) -> None:
+        """Record what is to become of the owner, with columns, without moving it (a delete has moved it already)."""
         with self._store.write() as tx:
             self.owner.fence(tx, going_on=False)
-            self.owner.decide(tx, outcome)
-            also(tx)
+            self.owner.decide(tx, outcome, **values)
 
     def _enter_phase(self, tx: Transaction, event: M | None) -> None:
         """Enter a phase where a step begins one; a later item of the same step finds it entered."""

@@ -60,5 +60,5 @@ class Owner(Protocol[S, M_contra]):
     ) -> S:
         """Move it, by compare-and-swap; gives where to."""
 
-    def decide(self, tx: Transaction, outcome: str) -> None:
+    def decide(self, tx: Transaction, outcome: str, **values: Any) -> None:
         """Record what is to become of it."""

@@ -95,6 +95,6 @@ class RunOwner(Struct, frozen=True):
         """See `runs.advance`."""
         return runs.advance(tx, self.id, self.generation, state, move, at, detail=detail, values=values)
 
-    def decide(self, tx: Transaction, outcome: str) -> None:
+    def decide(self, tx: Transaction, outcome: str, **_values: Any) -> None:
         """Record what is to become of it once all is undone."""
         runs.decide(tx, self.id, outcome)

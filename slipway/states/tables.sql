@@ -1,9 +1,9 @@
--- schema 10
+-- schema 11
 -- All tables of a new record in SQLite, the embedded network's too, as slipway/states/schema.py and its own say:
 -- made by SQLAlchemy, so that not each new record waits for that. Written anew: python -m tests.states.tables_text
 CREATE TABLE allocation_pools ( subnet_id VARCHAR(36) NOT NULL, first VARCHAR(32) NOT NULL, last VARCHAR(32) NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (subnet_id, first), FOREIGN KEY(subnet_id) REFERENCES subnets (id) );
 CREATE TABLE allocations ( subnet_id VARCHAR(36) NOT NULL, address VARCHAR(32) NOT NULL, port_id VARCHAR(36) NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (subnet_id, address), FOREIGN KEY(subnet_id) REFERENCES subnets (id), FOREIGN KEY(port_id) REFERENCES ports (id) ) WITHOUT ROWID ;
-CREATE TABLE claims ( instance_id VARCHAR NOT NULL, host VARCHAR NOT NULL, vcpus BIGINT NOT NULL, memory BIGINT NOT NULL, disk BIGINT NOT NULL, PRIMARY KEY (instance_id), FOREIGN KEY(instance_id) REFERENCES instances (id), FOREIGN KEY(host) REFERENCES hosts (name) );
+CREATE TABLE claims ( instance_id VARCHAR NOT NULL, host VARCHAR NOT NULL, vcpus BIGINT NOT NULL, memory BIGINT NOT NULL, disk BIGINT NOT NULL, PRIMARY KEY (instance_id, host), FOREIGN KEY(instance_id) REFERENCES instances (id), FOREIGN KEY(host) REFERENCES hosts (name) );
 CREATE TABLE deliveries ( receiver VARCHAR NOT NULL, seq INTEGER NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (receiver) );
 CREATE TABLE effects ( seq INTEGER NOT NULL, "key" VARCHAR NOT NULL, instance_id VARCHAR, run_id VARCHAR, attempt INTEGER NOT NULL, step VARCHAR NOT NULL, slot INTEGER NOT NULL, kind VARCHAR NOT NULL, scope VARCHAR NOT NULL, host VARCHAR, state VARCHAR NOT NULL, args BLOB NOT NULL, result BLOB, error VARCHAR, held_by VARCHAR, generation INTEGER NOT NULL, deadline BIGINT, started_at BIGINT NOT NULL, finished_at BIGINT, undone_at BIGINT, PRIMARY KEY (seq), UNIQUE ("key"), FOREIGN KEY(instance_id) REFERENCES instances (id), FOREIGN KEY(run_id) REFERENCES runs (id) );
 CREATE TABLE events ( seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, at BIGINT NOT NULL, began_at BIGINT, type VARCHAR NOT NULL, run_id VARCHAR, instance_id VARCHAR, step VARCHAR, slot INTEGER, attempt INTEGER, host VARCHAR, state VARCHAR, detail VARCHAR DEFAULT '' NOT NULL );
