@@ -108,7 +108,16 @@ class Reshape(ComputeTask):
         work.on_host.compute.redefine(defined(_standing(work)), instead_of=definition)
 
 
-OF_CHANGES = (AllocateInterface, ClaimMore, MapNewDisks, NewDefinition, RewriteDefinition, Reshape, *OF_WORDS, *OF_MOVES)
+OF_CHANGES = (
+    AllocateInterface,
+    ClaimMore,
+    MapNewDisks,
+    NewDefinition,
+    RewriteDefinition,
+    Reshape,
+    *OF_WORDS,
+    *OF_MOVES,
+)
 
 
 def defined(effects: Sequence[Effect]) -> Domain:
