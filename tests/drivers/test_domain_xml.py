@@ -238,6 +238,15 @@ def test_a_domain_name_may_be_the_name_of_a_file(make_instance: Callable[..., In
     assert "/" not in made
 
 
+@pytest.mark.parametrize(("machine", "spare"), [("q35", 8), ("pc-q35-7.2", 8), ("pc", None)])
+def test_a_guest_that_runs_has_places_for_what_is_attached(
+    make_instance: Callable[..., Instance], machine: str, spare: int | None
+) -> None:
+    xml = build_domain_xml(make_instance(image=replace(KERNEL, machine=machine)), NULL, DISKS, ())
+    ports = etree.fromstring(xml).findall("devices/controller[@model='pcie-root-port']")
+    assert len(ports) == (0 if spare is None else len(DISKS) + 3 + spare)
+
+
 def test_an_image_boots_from_its_disk(make_instance: Callable[..., Instance]) -> None:
     root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], []))
     assert one(root, "os/boot").get("dev") == "hd"

@@ -68,6 +68,7 @@ def build_domain_xml(
     domain.add("on_reboot", text="restart")
     domain.add("on_crash", text="destroy")
     devices = domain.add("devices")
+    _add_ports(devices, request.image, len(disks) + len(vifs))
     for disk in disks:
         _add_disk(devices, disk, platform)
     for vif in vifs:
@@ -205,6 +206,24 @@ def _add_cells(numa: Element, flavor: Flavor) -> None:
         cpus = f"{cell * each}-{(cell + 1) * each - 1}"
         memory = (pages + (rest if cell == 0 else 0)) * (page // 1024)
         numa.add("cell", {"id": str(cell), "cpus": cpus, "memory": str(memory), "unit": "KiB"})
+
+
+_SPARE_PORTS = 8
+"""How many NICs and disks a guest that runs can be given until it is started anew."""
+_HELPERS = 3
+"""The channel, randomness and the balloon have a port each."""
+
+
+def _add_ports(devices: Element, image: Image, attached: int) -> None:
+    """A q35 has a port for each device, and libvirt adds one more: NICs and disks that come later need theirs.
+
+    Nova: num_pcie_ports. Other machines have a bus with places on it.
+    """
+    if "q35" not in image.machine:
+        return
+    devices.add("controller", {"type": "pci", "index": "0", "model": "pcie-root"})
+    for _ in range(attached + _HELPERS + _SPARE_PORTS):
+        devices.add("controller", {"type": "pci", "model": "pcie-root-port"})
 
 
 def _add_disk(devices: Element, disk: Disk, platform: Platform) -> None:
