@@ -128,7 +128,7 @@ def after_audit(findings: Sequence[Finding], instances: Mapping[str, Instance]) 
         yield from sorted(advice, key=lambda one: _URGENT.index(one[0][0]))[:1]
 
 
-_URGENT = ("delete", "resume", "stop", "repair")
+_URGENT = ("delete", "resume", "stop", "repair", "snapshot")
 
 
 def _of_instance(mend: Mend, instance: Instance) -> Iterator[Advice]:
@@ -137,6 +137,8 @@ def _of_instance(mend: Mend, instance: Instance) -> Iterator[Advice]:
         yield ("resume",), "finish what was begun"
     elif mend.possible:
         yield ("repair", *name, "--yes"), mend.action
+    elif finding.kind == "snapshot" and finding.difference == "missing":
+        yield ("snapshot", "delete", name[0], finding.name.partition("/")[2], *name[1:]), "take it off the record"
     elif finding.kind == "disk" and finding.difference == "missing" and mend.stops:
         yield ("stop", *name), mend.action
     elif finding.difference in ("damaged", "stuck", "missing"):

@@ -14,7 +14,7 @@ from slipway.cli.entries import Entry
 from slipway.looks.drawing import Drawing
 from slipway.looks.timeline import Timeline
 from slipway.model.deed import Deed, Pruned
-from slipway.model.machine import Claim, Disk
+from slipway.model.machine import Claim, Disk, PowerState
 from slipway.model.metrics import Metric
 from slipway.model.record import EffectState, Fault, RecordedEvent, Scope
 from slipway.model.request import Flavor
@@ -256,7 +256,21 @@ class Failed(Struct):
     error: ErrorText
 
 
-CHANGES = ("attach-interface", "detach-interface", "attach-disk", "detach-disk", "rename", "set", "move")
+class Snapshot(Struct):
+    """A snapshot of an instance's disks (their slots); `size`: the bytes that it takes."""
+
+    name: str
+    at: datetime
+    disks: tuple[int, ...]
+    size: int
+    state: PowerState
+    consistent: bool
+
+
+CHANGES = (
+    *("attach-interface", "detach-interface", "attach-disk", "detach-disk"),
+    *("rename", "set", "move", "snapshot create", "snapshot restore", "snapshot delete"),
+)
 """What makes instances that were built other ones."""
 LINES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("stop", "start", "reboot", "pause", "unpause", "delete", "destroy", *CHANGES), (Event, Result)),
@@ -274,6 +288,8 @@ WHOLE: dict[str, Any] = {
     "runs show": ShownRun,
     "runs prune": tuple[Run, ...],
     "audit": tuple[Finding, ...],
+    "snapshot list": tuple[Snapshot, ...],
+    "snapshot show": Snapshot,
     "history": tuple[Deed, ...],
     "prune": Pruned,
     "metrics": tuple[Metric, ...],

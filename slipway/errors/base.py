@@ -195,6 +195,18 @@ class InstanceNotFound(SlipwayError):
     """No such instance."""
 
 
+class SnapshotNotFound(SlipwayError):
+    """An instance has no such snapshot."""
+
+
+class SnapshotExists(SlipwayError):
+    """An instance has a snapshot of that name already."""
+
+
+class SnapshotRefused(SlipwayError):
+    """No such snapshot can be made, or had again; the text says why."""
+
+
 class InterfaceNotFound(SlipwayError):
     """An instance has no such NIC, or several that are meant."""
 

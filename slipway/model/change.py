@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from slipway.model.machine import DiskSnapshot
 from slipway.model.request import InstanceRequest, NetworkRequest, Volume
 
 
@@ -17,6 +18,7 @@ class Change(Struct, frozen=True):
     `retired`: the keys of the effects that are taken back once all that is new is there; from the first of them on
     nothing brings the old back. `regroups`: the ports that were made for it get the request's security groups.
     `host`: the one that it moves to; what is made there has the `slots` that it has where it comes from, by kind.
+    `snapshots`: those that are made or had again; `force`: the guest is ended for it.
     """
 
     workflow: str
@@ -29,3 +31,5 @@ class Change(Struct, frozen=True):
     regroups: bool = False
     host: str | None = None
     slots: Mapping[str, tuple[int, ...]] = {}
+    snapshots: tuple[DiskSnapshot, ...] = ()
+    force: bool = False

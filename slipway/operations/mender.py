@@ -59,14 +59,14 @@ class Mender:
     def mend(self) -> None:
         """Mend it. Raises the first error, when all else is done."""
         for kinds, step in (
-            (_KINDS, self._stuck),
+            (self._kinds, self._stuck),
             ({"claim"}, self._claim),
             ({"port", "binding"}, lambda: mend_ports(self._hands)),
             ({"dhcp-port"}, lambda: mend_servers(self._hands)),
             ({"disk"}, self._disks),
             ({"definition"}, self._definition),
             (NICS, self._join),
-            (_KINDS, self._orphans),
+            (self._kinds, self._orphans),
             ({"domain"}, self._domain),
             (_KINDS, self._power),
         ):

@@ -60,6 +60,10 @@ def _mend(finding: Finding, instance: Instance | None, running: set[str], owned:
         return Mend(finding, "take back what is left of it") if instance else _nobody(finding)
     if finding.kind == "domain":
         return Mend(finding, _of_domain(finding, instance))
+    if finding.kind == "snapshot":
+        gone = finding.name.partition("/")[2]
+        text = f"nobody gets it back: slipway snapshot delete {instance.name} {gone} takes it off the record"
+        return Mend(finding, text, possible=False)
     if finding.kind == "disk":
         return _of_disk(finding, instance, running)
     return Mend(finding, _AGAIN.get(finding.kind, "make it again"))
@@ -102,6 +106,7 @@ def _of_orphan(finding: Finding, instance: Instance | None, owned: Mapping[tuple
 _REMOVED = {
     "domain": "end and undefine it",
     "disk": "delete it, with all that is on it",
+    "snapshot": "delete it",
     "port": "delete it, or give it back where somebody else made it",
     "binding": "unbind it",
 }

@@ -164,10 +164,17 @@ _IN_NETWORK: Mapping[str, Callable[[Tools, str], None]] = {
     "dhcp-port": _delete_port,
 }
 
+
+def _snapshot_of(thing: Thing) -> tuple[int, str]:
+    slot, _, snapshot = thing.name.partition("/")
+    return int(slot), snapshot
+
+
 _ON_HOST: Mapping[str, Callable[[HostDrivers, Thing, str], None]] = {
     "domain": lambda drivers, thing, of: drivers.compute.destroy(thing.instance_id),
     "definition": lambda drivers, thing, of: drivers.compute.delete_definition(thing.instance_id),
     "disk": lambda drivers, thing, of: drivers.disk.delete_disk(thing.instance_id, int(thing.name)),
+    "snapshot": lambda drivers, thing, of: drivers.disk.delete_snapshot(thing.instance_id, *_snapshot_of(thing)),
     "vif": lambda drivers, thing, of: drivers.wiring.unplug(of, thing.name),
     "filter": lambda drivers, thing, of: drivers.wiring.remove_filter(thing.name),
     "dhcp": lambda drivers, thing, of: drivers.wiring.withdraw_dhcp(of, thing.name),

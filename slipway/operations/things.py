@@ -13,6 +13,7 @@ from slipway.drivers.disk.base import DiskDriver
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.tasks.catalog import arguments_of
+from slipway.flows.tasks.change_snapshots import aside_of
 from slipway.model.machine import DhcpService, Disk, Nic, PowerState, Vif
 from slipway.model.network import Port
 from slipway.model.neutron import ADMIN, DHCP_OWNER
@@ -73,11 +74,18 @@ def _server(effect: Effect) -> str | None:
     return server.id if server else None
 
 
+def snapshot_name(slot: int, snapshot: str) -> str:
+    """What a disk's snapshot is called where there are others of its instance."""
+    return f"{slot}/{snapshot}"
+
+
 NAMED: Mapping[str, Callable[[Effect], str | None]] = {
     "domain": lambda effect: effect.instance_id,
     "definition": lambda effect: effect.instance_id,
     "disk": lambda effect: str(effect.slot),
     "seed": lambda effect: str(arguments_of(effect).request.slot),
+    "snapshot": lambda effect: snapshot_name(arguments_of(effect).of.slot, arguments_of(effect).of.snapshot),
+    "aside": lambda effect: snapshot_name(arguments_of(effect).of.slot, aside_of(effect)),
     "port": _port_name,
     "binding": _binding_name,
     "vif": lambda effect: arguments_of(effect).vif.devname,
@@ -91,9 +99,12 @@ NAMED: Mapping[str, Callable[[Effect], str | None]] = {
 WIRED = frozenset({"vif", "filter", "dhcp", "dhcp-port"})
 
 
+_LISTED_AS = {"seed": "disk", "aside": "snapshot"}
+
+
 def place_of(effect: Effect) -> tuple[str, str | None]:
     """As what a driver would list the effect, and on which host. Ports belong to none."""
-    kind = "disk" if effect.kind == "seed" else effect.kind
+    kind = _LISTED_AS.get(effect.kind, effect.kind)
     return kind, None if effect.kind in ("port", "dhcp-port") else effect.host
 
 
@@ -223,6 +234,14 @@ def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
         yield Thing("disk", host.name, disk.instance_id, str(disk.slot)), Held(disk.fault)
 
 
+def _snapshots(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
+    driver = drivers.on(host).disk
+    if not getattr(driver, "keeps_snapshots", False):
+        return
+    for one in driver.list_snapshots():
+        yield Thing("snapshot", host.name, one.instance_id, snapshot_name(one.slot, one.snapshot)), Held()
+
+
 def _taps(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for tap in drivers.on(host).wiring.list_taps():
         yield Thing("vif", host.name, "", tap.name), Held(tap.fault, of=tap.of, joined=tap.joined)
@@ -242,6 +261,7 @@ ON_HOSTS: Sequence[tuple[str, Callable[[Host, Drivers], Iterator[tuple[Thing, He
     ("domain", _domains),
     ("definition", _definitions),
     ("disk", _disks),
+    ("snapshot", _snapshots),
     ("vif", _taps),
     ("filter", _filters),
     ("dhcp", _dhcp),

@@ -14,6 +14,8 @@ _NOUNS = {
     "definition": "the file with its domain's XML",
     "disk": "its disk {name}",
     "seed": "its disk {name}",
+    "snapshot": "the snapshot {name} of its disk",
+    "aside": "what disk {name} was before its snapshot was restored",
     "port": "its port {name}",
     "binding": "the binding of its port {name}",
     "vif": "its tap {name}",

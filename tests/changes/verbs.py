@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from slipway import NetworkRequest, Orchestrator
@@ -99,7 +101,67 @@ def _moved(_slipway: Orchestrator, instance: Instance) -> bool:
     return instance.host == "node-2"
 
 
+def _snapshot(slipway: Orchestrator) -> Instance:
+    return slipway.changes.snapshots.create("web-1", "first")
+
+
+def _has_snapshot(slipway: Orchestrator, instance: Instance) -> bool:
+    found = slipway.changes.snapshots.list(instance.id)
+    assert [len(one.disks) for one in found] in ([], [1 + len(instance.request.disks)]), "whole, or not at all"
+    return bool(found)
+
+
+def _write(slipway: Orchestrator, text: str) -> None:
+    """As its guest would: on all of its disks."""
+    for file in _files(slipway):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "image": text}))
+
+
+def _read(slipway: Orchestrator) -> set[str]:
+    return {json.loads(file.read_text())["image"] for file in _files(slipway)}
+
+
+def _files(slipway: Orchestrator) -> list[Path]:
+    return sorted((slipway._state / "world").glob("*/disks/*.json"))
+
+
+def _changed_since(slipway: Orchestrator) -> None:
+    _write(slipway, "before")
+    _snapshot(slipway)
+    _write(slipway, "after")
+
+
+def _changed_and_stopped(slipway: Orchestrator) -> None:
+    _changed_since(slipway)
+    _stop(slipway)
+
+
+def _restore(slipway: Orchestrator) -> Instance:
+    return slipway.changes.snapshots.restore("web-1", "first")
+
+
+def _is_restored(slipway: Orchestrator, _instance: Instance) -> bool:
+    said = _read(slipway)
+    assert said in ({"before"}, {"after"}), "all disks, or none"
+    assert _has_snapshot(slipway, _instance)
+    return said == {"before"}
+
+
+def _delete_snapshot(slipway: Orchestrator) -> Instance:
+    return slipway.changes.snapshots.delete("web-1", "first")
+
+
+_TWO_DISKS = {"more": ", disks: [1GiB]"}
+
 VERBS = (
+    Verb("snapshot create", _snapshot, _has_snapshot),
+    Verb("snapshot create of two disks", _snapshot, _has_snapshot, says=_TWO_DISKS),
+    Verb("snapshot create of a stopped one", _snapshot, _has_snapshot, before=_stop),
+    Verb("snapshot restore", _restore, _is_restored, before=_changed_since),
+    Verb("snapshot restore of two disks", _restore, _is_restored, before=_changed_since, says=_TWO_DISKS),
+    Verb("snapshot restore of a stopped one", _restore, _is_restored, before=_changed_and_stopped),
+    Verb("snapshot delete", _delete_snapshot, lambda s, i: not _has_snapshot(s, i), before=_snapshot),
+    Verb("snapshot delete of two disks", _delete_snapshot, lambda s, i: not _has_snapshot(s, i), _snapshot, _TWO_DISKS),
     Verb("attach-interface", _attach, lambda _, instance: _nics(instance) == 2),
     Verb("attach-interface of a stopped one", _attach, lambda _, instance: _nics(instance) == 2, before=_stop),
     Verb("attach-interface by a port", _bring, lambda _, instance: "10.0.0.77" in instance.addresses),

@@ -12,6 +12,7 @@ from slipway.errors import InvalidRequest, UnknownTask
 from slipway.flows.definition import TaskSignature
 from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import Task
+from slipway.flows.tasks.change_snapshots import OF_SNAPSHOTS
 from slipway.flows.tasks.changes import OF_CHANGES
 from slipway.flows.tasks.checks import faults_of
 from slipway.flows.tasks.claim import ClaimHost
@@ -79,7 +80,7 @@ CATALOG: Mapping[str, Task] = MappingProxyType(_tasks)
 SIGNATURES: Mapping[str, TaskSignature] = MappingProxyType(_signatures)
 """What each takes that a workflow may name, those that are refused with the reason."""
 
-CHANGES: Mapping[str, Task] = {task.name: task() for task in OF_CHANGES}
+CHANGES: Mapping[str, Task] = {task.name: task() for task in (*OF_CHANGES, *OF_SNAPSHOTS)}
 """The tasks that only Slipway's own changes of instances use, by name."""
 
 BY_KIND: Mapping[str, Task] = MappingProxyType(_kinds)

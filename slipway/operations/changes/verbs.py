@@ -13,6 +13,7 @@ from slipway.model.request import NetworkRequest, Readiness, Volume
 from slipway.operations.changes.disks import attach_disk, detach_disk
 from slipway.operations.changes.moves import move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
+from slipway.operations.changes.snapshots import Snapshots
 from slipway.operations.changes.words import rename, set_words
 from slipway.operations.lifecycle import Builder
 
@@ -30,6 +31,7 @@ class InstanceChanges:
     def __init__(self, builder: Builder, tools: Tools) -> None:
         self._builder = builder
         self._tools = tools
+        self.snapshots = Snapshots(builder, tools)
 
     def attach_interface(
         self,
