@@ -15,6 +15,7 @@ from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
+from slipway.drivers.compute.libvirt.acts import pause, resume, shut_down, start, state_of, stop, undefine
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent, freeze, thaw
 from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
@@ -27,30 +28,8 @@ from slipway.model.machine import Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 from slipway.model.request import Host
 
-_STATES = {
-    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
-    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
-    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.SHUTDOWN,
-    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
-    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
-}
-"""As Nova has them. Whatever else there is does not run now and may run again: paused."""
-
-_CRASHES = {
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED),
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED),
-    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_CRASHED),
-}
-
 _LET_GO = 15.0
 """Seconds that a guest may take to let go of a NIC."""
-
-_WITH_ALL_THAT_IS_KEPT = (
-    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-)
 
 
 class LibvirtCompute:
@@ -87,26 +66,26 @@ class LibvirtCompute:
             domain = self._ours(libvirtd, instance_id)
             if domain is not None:
                 with suppress_code(libvirt.VIR_ERR_NO_DOMAIN):
-                    _stop(domain)
-                    _undefine(domain)
+                    stop(domain)
+                    undefine(domain)
 
         self._connection.ask(f"destroying the domain of instance {instance_id}", destroy, within=CHANGE)
 
     def stop(self, instance_id: str, *, force: bool) -> None:
         """Ask the guest, by its agent where it has one, by ACPI otherwise; with `force` end its QEMU."""
-        self._change(f"stopping the domain of instance {instance_id}", instance_id, _stop if force else _shut_down)
+        self._change(f"stopping the domain of instance {instance_id}", instance_id, stop if force else shut_down)
 
     def start(self, instance_id: str) -> None:
         """Start the domain that is defined; the console's log begins anew."""
-        self._change(f"starting the domain of instance {instance_id}", instance_id, _start)
+        self._change(f"starting the domain of instance {instance_id}", instance_id, start)
 
     def pause(self, instance_id: str) -> None:
         """Have QEMU run none of the guest's vCPUs; one that sleeps does so already."""
-        self._change(f"pausing the domain of instance {instance_id}", instance_id, _pause)
+        self._change(f"pausing the domain of instance {instance_id}", instance_id, pause)
 
     def resume(self, instance_id: str) -> None:
         """Let the domain go on, out of a pause or out of its guest's sleep."""
-        self._change(f"resuming the domain of instance {instance_id}", instance_id, _resume)
+        self._change(f"resuming the domain of instance {instance_id}", instance_id, resume)
 
     def redefine(self, domain: Domain, *, instead_of: Domain | None = None) -> None:
         """Define it from its XML once more, and change what runs as far as libvirt can while it runs."""
@@ -188,7 +167,7 @@ class LibvirtCompute:
         """What the domain does now. Raises `DomainNotFound`."""
 
         what = f"looking at the domain of instance {instance_id}"
-        return self._connection.ask(what, lambda libvirtd: _state(self._existing(libvirtd, instance_id)))
+        return self._connection.ask(what, lambda libvirtd: state_of(self._existing(libvirtd, instance_id)))
 
     def console_log(self, instance_id: str) -> str | None:
         """The file beside the domain's XML; QEMU writes it."""
@@ -265,7 +244,7 @@ class LibvirtCompute:
             if defined.isActive():
                 return
             with suppress_code(libvirt.VIR_ERR_NO_DOMAIN):
-                _undefine(defined)
+                undefine(defined)
             raise
 
     def _define(self, libvirtd: libvirt.virConnect, domain: Domain) -> libvirt.virDomain:
@@ -299,7 +278,7 @@ class LibvirtCompute:
             instance_id = domain.UUIDString()
             fault = "; ".join(faults(domain, self._definitions.read(instance_id)))
             real = domain.connect().getType() == "QEMU"
-            return DomainInfo(instance_id, domain.name(), _state(domain), vcpus, memory * 1024, fault, real)
+            return DomainInfo(instance_id, domain.name(), state_of(domain), vcpus, memory * 1024, fault, real)
         except libvirt.libvirtError as error:
             if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return None
@@ -346,62 +325,3 @@ def _owner(domain: libvirt.virDomain) -> str | None:
         raise
     # libvirt looks the element up by its namespace, and gives it without one.
     return ElementTree.fromstring(ours).findtext("{*}owner")
-
-
-def _state(domain: libvirt.virDomain) -> PowerState:
-    state, reason = domain.state()
-    return PowerState.CRASHED if (state, reason) in _CRASHES else _STATES.get(state, PowerState.PAUSED)
-
-
-def _stop(domain: libvirt.virDomain) -> None:
-    try:
-        domain.destroy()
-    except libvirt.libvirtError as error:
-        # It was stopped before, or its QEMU ended while libvirt was at it.
-        if not has_code(error, libvirt.VIR_ERR_OPERATION_INVALID) or domain.isActive():
-            raise
-
-
-def _shut_down(domain: libvirt.virDomain) -> None:
-    try:
-        domain.shutdown()
-    except libvirt.libvirtError:
-        # It was stopped before; not every hypervisor has the same code for that.
-        if domain.isActive():
-            raise
-
-
-def _start(domain: libvirt.virDomain) -> None:
-    try:
-        domain.create()
-    except libvirt.libvirtError:
-        # It runs already, or another start was quicker.
-        if not domain.isActive():
-            raise
-
-
-def _pause(domain: libvirt.virDomain) -> None:
-    try:
-        domain.suspend()
-    except libvirt.libvirtError:
-        # It was paused before; not every hypervisor takes that.
-        if _state(domain) is not PowerState.PAUSED:
-            raise
-
-
-def _resume(domain: libvirt.virDomain) -> None:
-    state, _ = domain.state()
-    if state == libvirt.VIR_DOMAIN_PMSUSPENDED:
-        domain.pMWakeup(0)
-    elif state == libvirt.VIR_DOMAIN_PAUSED:
-        domain.resume()
-
-
-def _undefine(domain: libvirt.virDomain) -> None:
-    try:
-        domain.undefineFlags(_WITH_ALL_THAT_IS_KEPT)
-    except libvirt.libvirtError as error:
-        # Not every hypervisor keeps all of it, and one that does not refuses the flags.
-        if not has_code(error, libvirt.VIR_ERR_INVALID_ARG):
-            raise
-        domain.undefine()
