@@ -94,7 +94,9 @@ def change_all(
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     if chosen.names and len(ended) == 1 and ended[0].error:
-        raise getattr(errors, ended[0].error)(ended[0].message)
+        kind = getattr(errors, ended[0].error)
+        # It has a list of all that is wrong.
+        raise kind((ended[0].message,) if issubclass(kind, errors.InvalidRequest) else ended[0].message)
     flags = ("--force",) if how.get("force") else ()
     again = (verb, *flags, *chosen.words, *said)
     code = conclude(
