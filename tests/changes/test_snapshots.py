@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway import Orchestrator
-from slipway.errors import InvalidRequest, SnapshotExists, SnapshotNotFound, SnapshotRefused
+from slipway.errors import InvalidRequest, MoveRefused, SnapshotExists, SnapshotNotFound, SnapshotRefused
 from slipway.model.machine import PowerState
 from slipway.testing import Fault, Mode
 from tests.changes.verbs import _read, _write
@@ -108,6 +108,13 @@ def test_what_is_paused_is_not_restored(slipway: Orchestrator, site: Site) -> No
     slipway.changes.snapshots.create("web-1", "second")
     assert slipway.show("web-1").instance.vm_state == "PAUSED"
     assert slipway.changes.snapshots.show("web-1", "second").consistent is False
+
+
+def test_what_has_a_snapshot_stays_on_its_host(slipway: Orchestrator) -> None:
+    slipway.changes.snapshots.create("web-1", "first")
+    with pytest.raises(MoveRefused, match="a snapshot on host node-1 that cannot move"):
+        slipway.changes.move("web-1")
+    assert slipway.audit() == ()
 
 
 def test_a_copy_that_is_gone_is_found(slipway: Orchestrator, site: Site) -> None:
