@@ -32,6 +32,13 @@ class QuickConnection(sa.Connection):
     Whatever is more than one statement with its values is SQLAlchemy's as ever; and all is where somebody listens.
     """
 
+    def tell(self, text: str) -> None:
+        """Have SQLite carry out a statement as it stands here. Raises `DBAPIError`."""
+        try:
+            self.connection.driver_connection.execute(text)  # type: ignore[union-attr]
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(text, (), error, sqlite3.Error, dialect=self.dialect) from error
+
     def execute(self, statement: Any, parameters: Any = None, *, execution_options: Any = None) -> Any:
         """As SQLAlchemy's. What it gives has rows, or else a `rowcount` alone."""
         if parameters is None:

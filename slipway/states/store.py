@@ -125,17 +125,6 @@ class Store:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
-        @event.listens_for(engine, "begin")
-        def _on_begin(connection: sa.Connection) -> None:
-            reading = connection.info.get("reading", False)
-            if connection.info.get("looking", False):
-                return
-            try:
-                # Past SQLAlchemy's execution context, which costs ten times what the statement does.
-                connection.connection.driver_connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
-            except sqlite3.OperationalError as error:
-                raise OperationalError("BEGIN", None, error) from error
-
     def _prepare(self) -> None:
         with self.read() as tx:
             there = tx.dialect.has_table(tx, meta.name)
@@ -167,8 +156,10 @@ class Store:
     def read(self, *, once: bool = False) -> Iterator[Transaction]:
         """A transaction that only reads, and sees one moment; so does a single statement (`once`) by itself."""
         with self._translated(), self._connection() as tx:
-            tx.info["reading"], tx.info["looking"] = True, once
+            tx.info["reading"] = True
             with tx.begin():
+                if isinstance(tx, QuickConnection) and not once:
+                    tx.tell("BEGIN")
                 yield tx
 
     @contextmanager
@@ -180,10 +171,12 @@ class Store:
         if not self._may_write:
             raise errors.DatabaseReadOnly(f"{self._shown}: it may not be written: {self._why_not()}; {_LOOK}")
         with self._translated(), self._turn, self._connection() as tx:
-            tx.info["reading"], tx.info["looking"] = False, False
+            tx.info["reading"] = False
             calls: list[Callable[[], None]] = []
             tx.info["after_commit"], tx.info["savepoints"] = calls, count(1)
             with tx.begin():
+                if isinstance(tx, QuickConnection):
+                    tx.tell("BEGIN IMMEDIATE")
                 yield tx
         for call in calls:
             call()
