@@ -174,26 +174,30 @@ def forget_failures(options: Options, names: tuple[str, ...]) -> None:
         _tell(slipway, names, options, "failed builds forgotten")
 
 
-@command.command("drain", epilog=example("slipway host drain node-1 --stop"))
+@command.command("drain", epilog=example("slipway host drain node-1 --move", "slipway host drain node-1 --stop"))
 @click.argument("name", metavar="NAME")
-@click.option("--stop", is_flag=True, help="Stop the instances: the only way yet.")
+@click.option("--move", is_flag=True, help="Move the instances to other hosts; guests that run are shut down for it.")
+@click.option("--stop", is_flag=True, help="Stop the instances.")
+@click.option("--parallel", metavar="N", type=click.IntRange(1, 256), help="At how many to be at the same time.")
 @click.option("--reason", metavar="TEXT", default="drained", show_default=True, help="Why it is disabled.")
 @common_options()
 @click.pass_obj
-def drain(options: Options, name: str, stop: bool, reason: str) -> int:
-    """Disable a host and stop every instance on it that is ACTIVE; again goes on where it was ended.
+def drain(options: Options, name: str, move: bool, stop: bool, parallel: int | None, reason: str) -> int:
+    """Disable a host, and move every instance on it to another one, or stop those that are ACTIVE.
 
-    `slipway host enable` and `slipway start` take it back. The exit code is that of `stop`.
+    Again it goes on where it was ended. What cannot be moved is told with the reason, and stays as it is. `slipway
+    host enable` has the host take instances again. The exit code is that of `move` or `stop`.
     """
     from slipway.cli.failures import Code
     from slipway.cli.power import change_all
     from slipway.cli.selecting import Chosen
 
-    if not stop:
+    if stop is move:
         raise click.UsageError(
-            "instances cannot be moved to other hosts yet: --stop stops them, and `slipway host disable` only keeps "
-            "new ones away"
+            "say what becomes of its instances: --move moves them to other hosts, --stop stops them; `slipway host "
+            "disable` only keeps new ones away"
         )
+    states = ("ACTIVE", "STOPPED") if move else ("ACTIVE",)
     with orchestrator(options) as slipway:
         slipway.show_host(name)
         slipway.disable_hosts(name, reason=reason)
@@ -203,15 +207,16 @@ def drain(options: Options, name: str, stop: bool, reason: str) -> int:
         for one in there:
             if one.vm_state not in ("ACTIVE", "STOPPED"):
                 say(f"{one.name} is {one.vm_state} and left as it is: {options.command('show', one.name)}")
-    if any(one.vm_state == "ACTIVE" for one in there):
-        running = Chosen((), None, False, (), None, name, ("ACTIVE",), (), yes=True)
-        return change_all("stop", options, running)
+    if any(one.vm_state in states for one in there):
+        meant = Chosen((), None, False, (), None, name, states, (), yes=True, parallel=parallel)
+        by = (lambda slipway: slipway.changes.move) if move else None
+        return change_all("move" if move else "stop", options, meant, by=by)
     if options.json:
         from slipway.cli.output import print_json
 
         print_json([])
     else:
-        say("Nothing to stop.")
+        say(f"Nothing to {'move' if move else 'stop'}.")
     return Code.DONE
 
 

@@ -95,7 +95,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(
         (("set", "node-1", "--label", "ssd"), "is not KEY=VALUE"),
         (("set", "node-1", "--label", "a b=c"), "labels[0]"),
         (("set", "node-1", "--label", "a=1", "--no-label", "a"), "label a is to be set and taken away"),
-        (("drain", "node-1"), "--stop stops them"),
+        (("drain", "node-1"), "--move moves them to other hosts, --stop stops them"),
         (("lits",), 'did you mean "list"?'),
     ],
 )

@@ -62,6 +62,12 @@ def move(instance: Instance, effects: Sequence[Effect], *, to: str | None) -> Ch
     return Change("move", f"to host {to}", request, retired=retired, host=to, slots=slots)
 
 
+def lost_race(moved: Instance) -> bool:
+    """Whether others took the last place of the new host meanwhile, so that nothing was done and another one may do."""
+    lost = (errors.ComputeResourcesUnavailable.__name__, errors.GroupAffinityViolation.__name__)
+    return moved.fault is not None and (moved.fault.step, moved.fault.type in lost) == ("claim", True)
+
+
 def _asked(request: InstanceRequest, to: str) -> InstanceRequest:
     return request if request.host is None else replace(request, host=to)
 

@@ -11,7 +11,7 @@ from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
 from slipway.model.request import NetworkRequest, Readiness, Volume
 from slipway.operations.changes.disks import attach_disk, detach_disk
-from slipway.operations.changes.moves import move, new_host
+from slipway.operations.changes.moves import lost_race, move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
 from slipway.operations.changes.snapshots import Snapshots
 from slipway.operations.changes.words import rename, set_words
@@ -128,5 +128,9 @@ class InstanceChanges:
         Its ports with their addresses, its disks and its volumes go along. Before anything is done it raises
         `MoveRefused`, `NoValidHost` with the reasons, `HostNotFound`.
         """
-        target = new_host(self._tools, name, project, to)
-        return self._builder.change(name, project, partial(move, to=target), on_event)
+        for _ in range(self._tools.settings.max_attempts):
+            target = new_host(self._tools, name, project, to)
+            moved = self._builder.change(name, project, partial(move, to=target), on_event)
+            if to is not None or not lost_race(moved):
+                break
+        return moved
