@@ -12,6 +12,8 @@ import pytest
 
 from slipway import Orchestrator
 from slipway.errors import MoveRefused, NoValidHost, SlipwayError, UnexpectedState
+from slipway.model.record import Event
+from slipway.model.request import Host
 from slipway.operations.hosts import HostChanges
 from slipway.runfile import loads
 from slipway.testing import Fault, Mode
@@ -163,4 +165,20 @@ def test_its_addresses_claims_and_port_go_along_and_the_old_host_is_empty(make_s
         assert claim.host == "node-2"
         assert [path for path in (site.state / "world/node-1").rglob("*.json") if "dhcp" not in str(path)] == []
         assert (slipway.stop("web-1", force=True).vm_state, slipway.start("web-1").vm_state) == ("STOPPED", "ACTIVE")
+        assert slipway.audit() == ()
+
+
+def test_who_loses_a_host_goes_to_the_next_one(tmp_path: Path) -> None:
+    with built(tmp_path) as slipway:
+        slipway.add_host(Host(name="node-3", vcpus=4, memory=2**32, disk=2**36))
+        tried: list[str | None] = []
+
+        def meanwhile(event: Event) -> None:
+            if (event.type, event.step) == ("step.start", "claim"):
+                tried.append(event.host)
+                if event.host == "node-2":
+                    slipway.disable_hosts("node-2", reason="meanwhile")
+
+        moved = slipway.changes.move("web-1", on_event=meanwhile)
+        assert (tried, moved.host, moved.fault, moved.vm_state) == (["node-2", "node-3"], "node-3", None, "ACTIVE")
         assert slipway.audit() == ()

@@ -128,6 +128,34 @@ def test_a_drained_host_has_nothing_running_and_again_does_nothing(slipway_here:
     assert read(slipway_here("host", "drain", "node-1", "--stop", "--output", "json")) == []
 
 
+def test_a_drained_host_is_empty_but_for_what_cannot_move_which_is_told_with_the_reason(
+    slipway_here: Slipway, tmp_path: Path
+) -> None:
+    more = FILE.replace("instances:", "instances:\n  more: {flavor: small, image: tiny, networks: [net], host: node-1}")
+    (tmp_path / "demo.yaml").write_text(more)
+    assert slipway_here("run", str(tmp_path / "demo.yaml")).exit_code == 0
+    drained = slipway_here("host", "drain", "node-1", "--move")
+    assert drained.exit_code != 0
+    assert "it has no label ssd, which must be nvme" in drained.stdout + drained.stderr
+    there = {one["name"]: (one["host"], one["vm_state"]) for one in read(slipway_here("list", "--output", "json"))}
+    assert there == {"fast": ("node-1", "ACTIVE"), "more": ("node-2", "ACTIVE"), "web": ("node-2", "ACTIVE")}
+    assert slipway_here("host", "set", "node-2", "--label", "ssd=nvme").exit_code == 0
+    assert slipway_here("host", "drain", "node-1", "--move").exit_code == 0
+    assert read(slipway_here("host", "show", "node-1", "--output", "json"))["instances"] == []
+    assert "Nothing to move." in slipway_here("host", "drain", "node-1", "--move").stdout
+    assert slipway_here("host", "remove", "node-1").exit_code == 0
+
+
+def test_a_named_guest_is_shut_down_only_where_somebody_has_said_so(slipway_here: Slipway) -> None:
+    assert slipway_here("host", "set", "node-2", "--label", "ssd=nvme").exit_code == 0
+    refused = slipway_here("move", "fast", "--to", "node-2")
+    assert refused.exit_code == 2
+    assert "shut 1 guest down" in refused.stdout + refused.stderr
+    assert slipway_here("move", "fast", "--to", "node-2", "--yes").exit_code == 0
+    (fast,) = [one for one in read(slipway_here("list", "--output", "json")) if one["name"] == "fast"]
+    assert fast["host"] == "node-2"
+
+
 def test_failed_builds_are_counted_shown_and_forgotten(slipway: Slipway, tmp_path: Path) -> None:
     failing = FILE.replace("zone: rack-b}\nnet", "zone: rack-b, simulate: {fail: [spawn]}}\nnet")
     (tmp_path / "demo.yaml").write_text(failing)
