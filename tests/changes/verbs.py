@@ -11,6 +11,7 @@ from typing import Any
 from slipway import NetworkRequest, Orchestrator
 from slipway.model.machine import Disk
 from slipway.model.record import Instance
+from slipway.model.request import Volume
 from slipway.states import codec
 
 
@@ -64,6 +65,18 @@ _SEEDED = ', disks: [3B, 4B], user_data: "#!/bin/true"'
 
 def _add(size: int) -> Callable[[Orchestrator], Instance]:
     return lambda slipway: slipway.changes.attach_disk("web-1", size)
+
+
+def _take(slipway: Orchestrator) -> Instance:
+    return slipway.changes.attach_disk("web-1", Volume("/data.raw", "raw"))
+
+
+def _has_volume(slipway: Orchestrator, instance: Instance) -> bool:
+    """As it was asked for; what is on its host is the same."""
+    standing = [e for e in slipway.show(instance.id).effects if (e.kind, e.state) == ("disk", "done")]
+    there = [disk.path for e in standing if (disk := codec.decode(e.result or b"", Disk)).volume]
+    assert there == [disk.path for disk in instance.request.disks if isinstance(disk, Volume)]
+    return bool(there)
 
 
 def _less(disk: str) -> Callable[[Orchestrator], Instance]:
@@ -180,6 +193,8 @@ VERBS = (
         lambda s, instance: _disks(s, instance) == [3, 4, 5],
         says={"more": _SEEDED},
     ),
+    Verb("attach-disk of a volume", _take, _has_volume),
+    Verb("detach-disk of a volume", _less("/data.raw"), lambda s, instance: not _has_volume(s, instance), before=_take),
     Verb("detach-disk", _less("vdb"), lambda s, instance: _disks(s, instance) == [4], says={"more": _SEEDED}),
     Verb(
         "detach-disk that was attached",
