@@ -42,6 +42,7 @@ COMMANDS = {
     "rename": "Have an instance be called otherwise.",
     "set": "Set metadata, security groups, autostart of instances.",
     "move": "Have instances on another host.",
+    "evacuate": "Build again elsewhere what was on a dead host.",
     "snapshot": "Snapshots: create, list, show, restore, delete.",
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",

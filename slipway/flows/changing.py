@@ -21,6 +21,7 @@ from slipway.model.change import Change
 from slipway.model.machine import Placement, Vif
 from slipway.model.record import Effect, EffectState, Fault, Instance
 from slipway.states import codec, effects, instance_runs
+from slipway.states.intent import Durability
 from slipway.states.machines import Move, VmState
 from slipway.states.quotas import size_of
 from slipway.states.resizing import claim_just
@@ -53,6 +54,7 @@ def recall_change(run: Run, outcome: str | None) -> None:
 def changed(run: Run, stuck: list[Effect]) -> None:
     """All that is new is there, and what it replaces has gone, or is stuck and held."""
     assert run.change is not None
+    _give_up(run)
     left = [effect for effect in stuck if effect.key in run.change.retired]
     fault = None
     if left:
@@ -67,6 +69,18 @@ def changed(run: Run, stuck: list[Effect]) -> None:
     }
     amended = [*as_changed(run.ledger.effects(), request), *_placed(run)]
     _conclude(run, fault, values, partial(_keep, run, amended))
+
+
+def _give_up(run: Run) -> None:
+    """Have on record that what was on a lost host is stuck there: nothing is asked of that host now."""
+    assert run.change is not None
+
+    def lost(effect: Effect, _tx: Transaction | None) -> None:
+        raise errors.UndoFailed(f"host {effect.host} was declared dead: once it is back, `slipway repair` removes it")
+
+    for effect in run.ledger.effects() if run.change.lost else ():
+        if effect.key in run.change.retired and effect.state is EffectState.DONE:
+            run.ledger.undo(effect, Durability.FOREIGN, lost, held_by=None)
 
 
 def _placed(run: Run) -> Iterator[Effect]:

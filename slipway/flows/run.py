@@ -322,7 +322,7 @@ class Run(Execution[State, Move]):
             case Outcome.RESCHEDULE:
                 return effect.scope is Scope.INSTANCE
             case Outcome.RETIRE:
-                return self.change is None or effect.key not in self.change.retired
+                return self.change is None or self.change.lost or effect.key not in self.change.retired
             case Outcome.ABORT:
                 return self.ledger.state.changing and effect.run_id != self.instance.run_id
         return False

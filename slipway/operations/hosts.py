@@ -150,13 +150,15 @@ def host_details(name: str, store: Store) -> HostDetails:
 
 def _instances_on(tx: Transaction, name: str) -> Sequence[Instance]:
     found = (instances.get(tx, claim.instance_id) for claim in hosts.claims_on(tx, name))
-    return sorted(found, key=lambda instance: (instance.project, instance.name))
+    # What has moved away may claim something still.
+    there = (instance for instance in found if instance.host == name)
+    return sorted(there, key=lambda instance: (instance.project, instance.name))
 
 
 def _left_on(tx: Transaction, name: str) -> Sequence[Effect]:
-    """What is there, or may be, of instances that claim nothing of the host any more."""
-    claimed = {claim.instance_id for claim in hosts.claims_on(tx, name)}
-    return [effect for effect in effects.standing_on(tx, name) if effect.instance_id not in claimed]
+    """What is there, or may be, of instances that are not on the host any more."""
+    there = {instance.id for instance in _instances_on(tx, name)}
+    return [effect for effect in effects.standing_on(tx, name) if effect.instance_id not in there]
 
 
 def take_hosts(names: Sequence[str], store: Store, drivers: Drivers) -> None:

@@ -40,6 +40,9 @@ def test_it_is_done_and_goes_with_its_instance(verb: Verb, site: Site) -> None:
         changed = verb.do(orchestrator)
         assert (changed.fault, changed.vm_state) == (None, before.vm_state)
         assert verb.done(orchestrator, changed), changed
+        if verb.stuck:
+            assert {one.difference.value for one in orchestrator.audit()} == {"stuck"}
+            orchestrator.repair()
         assert orchestrator.audit() == ()
         gone = orchestrator.delete(changed.id)
         assert (gone.vm_state, orchestrator.audit()) == ("DELETED", ())

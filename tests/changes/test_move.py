@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def built(state: Path, *, host: str = "", instance: str = "", more: str = "") ->
     return slipway
 
 
-def everything(state: Path) -> tuple[object, ...]:
+def everything(state: Path) -> tuple[list[Any], dict[Path, bytes]]:
     """The record without its lease of workers, and the world."""
     with closing(sqlite3.connect(state / "slipway.db")) as db:
         tables = ("instances", "effects", "claims", "ports", "runs", "hosts", "pinned_cpus")
@@ -182,3 +183,44 @@ def test_who_loses_a_host_goes_to_the_next_one(tmp_path: Path) -> None:
         moved = slipway.changes.move("web-1", on_event=meanwhile)
         assert (tried, moved.host, moved.fault, moved.vm_state) == (["node-2", "node-3"], "node-3", None, "ACTIVE")
         assert slipway.audit() == ()
+
+
+def off(site: Site) -> None:
+    """The host is off: none of its guests runs. What is on its disks is there again when it is back."""
+    site.change("domains", state="shutdown")
+
+
+def test_what_was_on_a_dead_host_is_built_again_and_removed_there_when_it_is_back(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(more=", disks: [1GiB]")
+    with site.open() as slipway:
+        before = slipway.list()[0]
+        with pytest.raises(MoveRefused, match="host node-1 answers, and the guest of web-1 runs there"):
+            slipway.changes.evacuate("web-1")
+        off(site)
+        there = everything(site.state)[1]
+        built_again = slipway.changes.evacuate("web-1")
+        assert built_again.fault is None
+        assert (built_again.host, built_again.vm_state) == ("node-2", "ACTIVE")
+        assert built_again.addresses == before.addresses
+        assert {path: content for path, content in everything(site.state)[1].items() if "node-1" in str(path)} == {
+            path: content for path, content in there.items() if "node-1" in str(path)
+        }
+        assert len(site.things("disks", "node-2")) == 2
+        assert {one.difference.value for one in slipway.audit()} == {"stuck"}
+        slipway.repair()
+        assert slipway.audit() == ()
+        assert site.things("domains") == site.things("disks") == []
+        assert slipway.delete("web-1").vm_state == "DELETED"
+        assert slipway.audit() == ()
+
+
+def test_what_had_user_data_is_not_built_again_without(make_site: Callable[..., Site]) -> None:
+    site = make_site(more=", user_data: '#cloud-config'")
+    off(site)
+    with site.open() as slipway:
+        before = everything(site.state)
+        with pytest.raises(MoveRefused, match="user data"):
+            slipway.changes.evacuate("web-1")
+        assert everything(site.state) == before

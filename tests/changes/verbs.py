@@ -27,6 +27,8 @@ class Verb:
     done: Callable[[Orchestrator, Instance], bool]
     before: Callable[[Orchestrator], Any] = lambda _slipway: None
     says: dict[str, str] = field(default_factory=dict)
+    stuck: bool = False
+    """Whether what it leaves on a host is stuck until a repair."""
 
 
 def _nics(instance: Instance) -> int:
@@ -108,6 +110,12 @@ def _is_set(slipway: Orchestrator, instance: Instance) -> bool:
 
 def _move(slipway: Orchestrator) -> Instance:
     return slipway.changes.move("web-1")
+
+
+def _die(slipway: Orchestrator) -> None:
+    """Its host is off: no guest runs there. What the host has on its disks is there again when it is back."""
+    for path in (slipway._state / "world/node-1/domains").glob("*.json"):
+        path.write_text(path.read_text().replace('"running"', '"shutdown"'))
 
 
 def _moved(_slipway: Orchestrator, instance: Instance) -> bool:
@@ -214,6 +222,14 @@ VERBS = (
         _moved,
         before=_bring,
         says={"more": ", disks: [1GiB, {volume: /v.qcow2, format: qcow2}], user_data: '#cloud-config'"},
+    ),
+    Verb(
+        "evacuate",
+        lambda s: s.changes.evacuate("web-1"),
+        _moved,
+        before=_die,
+        says={"more": ", disks: [1GiB]"},
+        stuck=True,
     ),
     Verb("move back", lambda s: s.changes.move("web-1", to="node-1"), lambda _, i: i.host == "node-1", before=_move),
 )

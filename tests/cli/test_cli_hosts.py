@@ -156,6 +156,25 @@ def test_a_named_guest_is_shut_down_only_where_somebody_has_said_so(slipway_here
     assert fast["host"] == "node-2"
 
 
+def test_what_was_on_a_dead_host_is_built_again_only_where_somebody_knows_that_it_is_dead(
+    slipway_here: Slipway, tmp_path: Path
+) -> None:
+    assert slipway_here("host", "set", "node-2", "--label", "ssd=nvme").exit_code == 0
+    refused = slipway_here("evacuate", "node-1")
+    assert (refused.exit_code, "--dead says that node-1 is certainly off" in refused.stderr) == (2, True)
+    asked = slipway_here("evacuate", "node-1", "--dead")
+    assert (asked.exit_code, "what is on their disks there is lost" in asked.stderr) == (2, True)
+    alive = slipway_here("evacuate", "node-1", "--dead", "--yes")
+    assert (alive.exit_code != 0, "it is not dead" in alive.stdout + alive.stderr) == (True, True)
+    (domain,) = tmp_path.glob("**/world/node-1/domains/*.json")
+    domain.write_text(domain.read_text().replace('"running"', '"shutdown"'))
+    assert slipway_here("evacuate", "node-1", "--dead", "--yes").exit_code == 0
+    assert {one["host"] for one in read(slipway_here("list", "--output", "json"))} == {"node-2"}
+    assert read(slipway_here("evacuate", "node-1", "--dead", "--output", "json")) == []
+    (one, _) = read(slipway_here("host", "list", "--output", "json"))
+    assert one["disabled"] == "declared dead"
+
+
 def test_failed_builds_are_counted_shown_and_forgotten(slipway: Slipway, tmp_path: Path) -> None:
     failing = FILE.replace("zone: rack-b}\nnet", "zone: rack-b, simulate: {fail: [spawn]}}\nnet")
     (tmp_path / "demo.yaml").write_text(failing)

@@ -11,13 +11,13 @@ from slipway.drivers.registry import HostDrivers
 from slipway.errors import StepTimeout
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.claim import ClaimHost
-from slipway.flows.tasks.disks import CreateDisk, CreateSeed
+from slipway.flows.tasks.disks import CreateDisk, CreateSeed, request_of
 from slipway.flows.tasks.domain import Spawn, Wait
 from slipway.flows.tasks.ports import BindPort, owned_port
 from slipway.flows.tasks.requirements import NetworkTask
 from slipway.model.machine import ENDED, Claim, Disk, DiskRequest, Domain, Nic
 from slipway.model.record import EffectState
-from slipway.model.request import Host, Volume
+from slipway.model.request import Host
 from slipway.states import codec, hosts
 from slipway.states.effects import effects_of
 from slipway.states.intent import Durability
@@ -58,14 +58,9 @@ class FindParts(Task):
         seed = CreateSeed()
         return Parts(
             tuple(codec.decode(e.result or b"", Nic) for e in there if e.kind == "port"),
-            tuple(_as_asked(codec.decode(e.result or b"", Disk)) for e in there if e.kind == "disk"),
+            tuple(request_of(work.instance, codec.decode(e.result or b"", Disk)) for e in there if e.kind == "disk"),
             tuple(seed.arguments_of(e).request for e in there if e.kind == seed.kind),
         )
-
-
-def _as_asked(disk: Disk) -> DiskRequest:
-    volume = Volume(disk.path, disk.format) if disk.volume else None
-    return DiskRequest(disk.instance_id, disk.slot, disk.role, disk.size, volume=volume)
 
 
 class ClaimTarget(ClaimHost):
@@ -178,6 +173,23 @@ def _copied(work: BuildWork, request: DiskRequest) -> Disk:
     return work.on_host.disk.copy_disk(request, source=work.instance.host)
 
 
+class RemakeDisk(CreateDisk):
+    """Make a disk on the new host as a build does, for that on the old one is lost; a volume is taken there as well."""
+
+    name = "remake-disk"
+    enters = None
+
+    def do(self, work: BuildWork, request: DiskRequest) -> Disk:
+        """Raises `DiskError`, `ImageUnacceptable`."""
+        return super().do(work, request) if request.volume is None else _copied(work, request)
+
+
+class RemakeSeed(CreateSeed):
+    """Make the seed on the new host, as a build does."""
+
+    name = "remake-seed"
+
+
 class SpawnMoved(Spawn):
     """Define the domain on the new host, and start it if it ran on the old one."""
 
@@ -202,7 +214,18 @@ class WaitMoved(Wait):
             super().do(work)
 
 
-OF_MOVES = (FindParts, ClaimTarget, ShutDown, ReleaseBinding, CopyDisk, CopySeed, SpawnMoved, WaitMoved)
+OF_MOVES = (
+    FindParts,
+    ClaimTarget,
+    ShutDown,
+    ReleaseBinding,
+    CopyDisk,
+    CopySeed,
+    RemakeDisk,
+    RemakeSeed,
+    SpawnMoved,
+    WaitMoved,
+)
 
 
 def _runs(work: BuildWork) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -12,6 +13,7 @@ from slipway.flows import scheduler
 from slipway.flows.choosing import members_of, usages
 from slipway.flows.tasks.base import Tools
 from slipway.model.change import Change
+from slipway.model.machine import PowerState
 from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Host, InstanceRequest
 from slipway.operations.things import missing_disks
@@ -19,6 +21,7 @@ from slipway.states import hosts, instances
 from slipway.states.effects import effects_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State, VmState
+from slipway.states.secrets import lacks_secrets
 from slipway.states.store import Transaction
 
 _OF_A_NIC = ("binding", "released-binding", "vif", "filter", "dhcp-port", "dhcp")
@@ -26,11 +29,12 @@ _MOVABLE = frozenset({"claim", "disk", "seed", "definition", "domain", *_OF_A_NI
 """The kinds of what an instance has on its host that a move can make on another one."""
 
 
-def new_host(tools: Tools, name: str, project: str | None, to: str | None) -> str | None:
+def new_host(tools: Tools, name: str, project: str | None, to: str | None, *, lost: bool = False) -> str | None:
     """The host to which an instance is to go: `to`, or the one that the scheduler has for it besides its own.
 
-    None where there is no such instance, or it is not at rest: whoever changes it says so. Raises `MoveRefused`,
-    `NoValidHost` with the reasons, `HostNotFound`, `HostElsewhere`; what cannot be is said before anything is done.
+    `lost`: its own is not to be there any more. None where there is no such instance, or it is not at rest: whoever
+    changes it says so. What cannot be is said before anything is done: raises `MoveRefused`, `NoValidHost` with the
+    reasons, `HostNotFound`, `HostElsewhere`.
     """
     with tools.store.read() as tx:
         found = instances.find(tx, name, project)
@@ -41,12 +45,17 @@ def new_host(tools: Tools, name: str, project: str | None, to: str | None) -> st
         old, there = hosts.get(tx, found.host), effects_of(tx, found.id)
         target = _chosen(tx, tools, found, old, to)
         _check_effects(found, there, target.name)
-    _check_real(tools, found, there, old, target)
+    if lost:
+        _check_lost(tools, found, old)
+    else:
+        _check_real(tools, found, there, old, target)
     return target.name
 
 
-def move(instance: Instance, effects: Sequence[Effect], *, to: str | None) -> Change:
-    """On that host. What it was asked for names the new one from then on, where it named one.
+def move(instance: Instance, effects: Sequence[Effect], *, to: str | None, lost: bool = False) -> Change:
+    """On that host, built again there where its own is `lost`.
+
+    What it was asked for names the new one from then on, where it named one.
 
     Raises `MoveRefused`, `InstanceBusy` where somebody else was quicker.
     """
@@ -59,7 +68,9 @@ def move(instance: Instance, effects: Sequence[Effect], *, to: str | None) -> Ch
     slots = dict.fromkeys(_OF_A_NIC, nics) | {kind: _slots(old, kind) for kind in ("disk", "seed")}
     request = _asked(instance.request, to)
     retired = tuple(effect.key for effect in old)
-    return Change("move", f"to host {to}", request, retired=retired, host=to, slots=slots)
+    what = f"to host {to}, from {instance.host}" + (", which is lost" if lost else "")
+    workflow = "evacuate" if lost else "move"
+    return Change(workflow, what, request, retired=retired, host=to, slots=slots, lost=lost)
 
 
 def lost_race(moved: Instance) -> bool:
@@ -137,6 +148,28 @@ def _check_effects(instance: Instance, effects: Sequence[Effect], to: str) -> No
             raise errors.MoveRefused(
                 f"{effect.key} of {instance.name} is {effect.state}; `slipway repair {instance.name}` tries it again"
             )
+
+
+def _check_lost(tools: Tools, instance: Instance, old: Host) -> None:
+    """Raise `MoveRefused` where its guest certainly runs on the host that is to be lost, and where it cannot be built
+    again: what a user gave it in secret is not on record any more."""
+    if lacks_secrets(instance.request):
+        raise errors.MoveRefused(
+            f"instance {instance.name} was built with user data, which are not on record any more: delete it, and have "
+            f"it built again from its file"
+        )
+    runs = False
+    with suppress(errors.SlipwayError), within(min(_LOOK, tools.settings.step_timeout)):
+        runs = tools.drivers.on(old).compute.power_state(instance.id) is PowerState.RUNNING
+    if runs:
+        raise errors.MoveRefused(
+            f"host {old.name} answers, and the guest of {instance.name} runs there: it is not dead; "
+            f"`slipway host drain {old.name} --move` moves what is there"
+        )
+
+
+_LOOK = 10.0
+"""Seconds that a host which is to be dead may take to answer after all."""
 
 
 def _check_real(tools: Tools, instance: Instance, effects: Sequence[Effect], old: Host, target: Host) -> None:

@@ -134,3 +134,19 @@ class InstanceChanges:
             if to is not None or not lost_race(moved):
                 break
         return moved
+
+    def evacuate(
+        self,
+        name: str,
+        *,
+        to: str | None = None,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Build it again on another host, for its own is dead: its ports and volumes go along, its disks are new.
+
+        Nothing is asked of the old host: what is there stays stuck until a repair finds the host again. Raises as
+        `move`, and `MoveRefused` where its guest certainly runs there, or where it had user data.
+        """
+        target = new_host(self._tools, name, project, to, lost=True)
+        return self._builder.change(name, project, partial(move, to=target, lost=True), on_event)
