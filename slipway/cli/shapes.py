@@ -269,7 +269,8 @@ class Snapshot(Struct):
 
 CHANGES = (
     *("attach-interface", "detach-interface", "attach-disk", "detach-disk"),
-    *("rename", "set", "move", "evacuate", "snapshot create", "snapshot restore", "snapshot delete"),
+    *("rename", "set", "resize", "move", "evacuate"),
+    *("snapshot create", "snapshot restore", "snapshot delete"),
 )
 """What makes instances that were built other ones."""
 LINES: dict[str, tuple[type, ...]] = {

@@ -207,6 +207,14 @@ class SnapshotRefused(SlipwayError):
     """No such snapshot can be made, or had again; the text says why."""
 
 
+class FlavorNotFound(SlipwayError):
+    """No instance on record has a flavor of that name, or several have different ones."""
+
+
+class StopNeeded(SlipwayError):
+    """A change needs a guest to stop, and nobody has agreed to that. Nothing was done."""
+
+
 class InterfaceNotFound(SlipwayError):
     """An instance has no such NIC, or several that are meant."""
 

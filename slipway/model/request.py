@@ -212,6 +212,7 @@ SIMULATED_CALLS = (
         "dhcp_options_for_instance",
         "create_disk",
         "copy_disk",
+        "grow_disk",
         "delete_disk",
         "list_disks",
         "snapshot_space",
@@ -228,6 +229,7 @@ SIMULATED_CALLS = (
         "obstacles",
         "redefine",
         "reconnect",
+        "block_resize",
     ),
 )
 """The calls that a simulated host can be told to fail."""

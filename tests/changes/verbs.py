@@ -174,6 +174,27 @@ def _delete_snapshot(slipway: Orchestrator) -> Instance:
 
 _TWO_DISKS = {"more": ", disks: [1GiB]"}
 
+
+def _resize(slipway: Orchestrator) -> Instance:
+    return slipway.changes.resize("web-1", vcpus=2, memory=1 << 30, disk=4 << 30, stops=True)
+
+
+def _is_resized(slipway: Orchestrator, instance: Instance) -> bool:
+    details = slipway.show(instance.id)
+    flavor, claim = instance.request.flavor, details.claim
+    assert claim is not None
+    assert (claim.vcpus, claim.memory, claim.disk) == (flavor.vcpus, flavor.memory, flavor.disk)
+    return (flavor.vcpus, flavor.memory, flavor.disk) == (2, 1 << 30, 4 << 30)
+
+
+def _grow(slipway: Orchestrator) -> Instance:
+    return slipway.changes.resize("web-1", disk=4 << 30)
+
+
+def _has_grown(_slipway: Orchestrator, instance: Instance) -> bool:
+    return instance.request.flavor.disk == 4 << 30
+
+
 VERBS = (
     Verb("snapshot create", _snapshot, _has_snapshot),
     Verb("snapshot create of two disks", _snapshot, _has_snapshot, says=_TWO_DISKS),
@@ -232,4 +253,7 @@ VERBS = (
         stuck=True,
     ),
     Verb("move back", lambda s: s.changes.move("web-1", to="node-1"), lambda _, i: i.host == "node-1", before=_move),
+    Verb("resize", _resize, _is_resized),
+    Verb("resize of a stopped one", _resize, _is_resized, before=_stop),
+    Verb("resize of the disk alone", _grow, _has_grown),
 )

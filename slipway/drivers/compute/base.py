@@ -107,6 +107,13 @@ class ComputeDriver(Protocol):
         `frozen` and its agent does not thaw them.
         """
 
+    def block_resize(self, instance_id: str, path: str, size: int) -> bool:
+        """Have a guest that runs see its disk of this path so many bytes large, more than before, and the file be so.
+
+        Gives false where the domain does not run: then nothing happens, and the file can be made larger by others.
+        Raises `DomainNotFound`.
+        """
+
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Have a NIC of a running domain join its tap again, which was made anew: the guest sees it go and come back.
 

@@ -127,6 +127,12 @@ class SimCompute:
         self._calls.enter("thaw")
         self._set(instance_id, PowerState.RUNNING, where=(PowerState.PAUSED,))
 
+    def block_resize(self, instance_id: str, path: str, size: int) -> bool:
+        """False, also where it runs: no simulated guest has a disk open."""
+        self._calls.enter("block_resize")
+        self._get(instance_id)
+        return False
+
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Nothing happens: no simulated guest has a tap open."""
         self._calls.enter("reconnect")

@@ -70,6 +70,12 @@ class DiskDriver(Protocol):
         the other host. Raises `DiskError`, also where there is none.
         """
 
+    def grow_disk(self, instance_id: str, slot: int, size: int) -> None:
+        """Have the disk be so many bytes large, with what is on it. As large or larger: nothing happens.
+
+        No guest may have it open. Raises `DiskError` where there is no such disk, also for a seed or a volume.
+        """
+
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens. A volume is given back, and its file left alone."""
 

@@ -116,6 +116,17 @@ class SimDisk:
         with self._disks.locked(), self._disks.everywhere() as disks:
             check_free(os.path.realpath(volume.path), _volumes(disks))
 
+    def grow_disk(self, instance_id: str, slot: int, size: int) -> None:
+        """Have the world say so."""
+        self._calls.enter("grow_disk")
+        key = _key(instance_id, slot)
+        with self._disks.locked():
+            disk = self._disks.get(key)
+            if disk is None or disk.owner != OWNER or disk.volume is not None or disk.role is DiskRole.SEED:
+                raise DiskError(f"{self._host.name}: there is no disk {key} that could grow")
+            if disk.size < size:
+                self._disks.put(key, replace(disk, size=size))
+
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
         self._calls.enter("delete_disk")

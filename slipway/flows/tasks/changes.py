@@ -13,6 +13,7 @@ from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
+from slipway.flows.tasks.change_size import OF_SIZE, as_grown
 from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.flows.tasks.moving import OF_MOVES
@@ -115,6 +116,7 @@ OF_CHANGES = (
     NewDefinition,
     RewriteDefinition,
     Reshape,
+    *OF_SIZE,
     *OF_WORDS,
     *OF_MOVES,
 )
@@ -137,11 +139,15 @@ def as_changed(effects: Sequence[Effect], request: InstanceRequest) -> list[Effe
         for new, old in _REPLACES.items()
         if effect.kind == old and new in made and effect.state is EffectState.DONE
     ]
-    return changed + [
-        replace(effect, result=codec.encode(_claiming(codec.decode(effect.result, Claim), request)))
-        for effect in effects
-        if effect.kind == "claim" and effect.state is EffectState.DONE and effect.result
-    ]
+    return (
+        changed
+        + as_grown(effects, request)
+        + [
+            replace(effect, result=codec.encode(_claiming(codec.decode(effect.result, Claim), request)))
+            for effect in effects
+            if effect.kind == "claim" and effect.state is EffectState.DONE and effect.result
+        ]
+    )
 
 
 def _claiming(claim: Claim, request: InstanceRequest) -> Claim:

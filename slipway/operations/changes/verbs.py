@@ -9,13 +9,16 @@ from slipway.checks import check
 from slipway.flows.tasks.base import Tools
 from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
-from slipway.model.request import NetworkRequest, Readiness, Volume
+from slipway.model.request import Flavor, NetworkRequest, Readiness, Volume
+from slipway.model.selection import Selection
 from slipway.operations.changes.disks import attach_disk, detach_disk
 from slipway.operations.changes.moves import lost_race, move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
+from slipway.operations.changes.size import flavor_of, of_sizes, resize
 from slipway.operations.changes.snapshots import Snapshots
 from slipway.operations.changes.words import rename, set_words
 from slipway.operations.lifecycle import Builder
+from slipway.operations.several import read
 
 Listener = Callable[[Event], None]
 
@@ -150,3 +153,31 @@ class InstanceChanges:
         """
         target = new_host(self._tools, name, project, to, lost=True)
         return self._builder.change(name, project, partial(move, to=target, lost=True), on_event)
+
+    def resize(
+        self,
+        name: str,
+        *,
+        flavor: Flavor | str | None = None,
+        vcpus: int | None = None,
+        memory: int | None = None,
+        disk: int | None = None,
+        stops: bool = False,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Give it the sizes of a flavor (by its name: one that instances on record have), or those said, in bytes.
+
+        What more it needs is claimed of its host and of the project's quota first. A disk grows while its guest runs.
+        Other vCPUs or memory stop a guest that runs, if `stops` agrees to that (else `StopNeeded`), and where it does
+        not start with them it is started as it was. Raises `FlavorNotFound`, and `InvalidRequest`, as for a smaller
+        disk.
+        """
+        if isinstance(flavor, str):
+            flavor = flavor_of(flavor, read(self._tools.store, Selection()))
+        made = of_sizes(vcpus, memory, disk) if flavor is None else partial(_given, flavor)
+        return self._builder.change(name, project, partial(resize, flavor=made, stops=stops), on_event)
+
+
+def _given(flavor: Flavor, _have: Flavor) -> Flavor:
+    return flavor

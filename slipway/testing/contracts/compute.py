@@ -280,6 +280,16 @@ class ComputeContract:
             driver.pause(ours.instance_id)
         assert driver.power_state(ours.instance_id) is PowerState.SHUTDOWN
 
+    def test_a_disk_of_what_is_shut_off_is_for_others_to_grow(self, make_driver: Make, plant: Plant) -> None:
+        domain, driver = make_domain(), make_driver()
+        plant(domain.instance_id, "not-ours")
+        with pytest.raises(DomainNotFound):
+            driver.block_resize(domain.instance_id, "/nowhere", 1 << 30)
+        ours = make_domain("web-2")
+        driver.spawn(ours)
+        driver.stop(ours.instance_id, force=True)
+        assert driver.block_resize(ours.instance_id, "/nowhere", 1 << 30) is False
+
     # --- repair -----------------------------------------------------------------------------------------------------
 
     def test_redefine_neither_ends_nor_starts_what_is_there(self, make_driver: Make, names: Names) -> None:

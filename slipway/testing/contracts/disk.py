@@ -87,6 +87,27 @@ class DiskContract:
         make_driver().create_disk(ROOT)
         assert list(make_driver().list_disks()) == [DiskInfo("one", 0, 2 * GIB), DiskInfo("one", 1, GIB)]
 
+    def test_a_disk_grows_and_never_shrinks(self, make_driver: Make) -> None:
+        driver = make_driver()
+        for request in (ROOT, DATA):
+            driver.create_disk(request)
+        for size in (3 * GIB, 3 * GIB, GIB):
+            driver.grow_disk("one", 0, size)
+            assert [(info.slot, info.size) for info in make_driver().list_disks()] == [(0, 3 * GIB), (1, GIB)]
+        assert driver.create_disk(ROOT).size == 3 * GIB
+        with pytest.raises(DiskError):
+            driver.grow_disk("one", 7, GIB)
+
+    def test_a_seed_or_a_volume_does_not_grow(self, make_driver: Make, volume: Path) -> None:
+        driver = make_driver()
+        driver.create_disk(SEED)
+        driver.create_disk(replace(DATA, size=0, volume=Volume(str(volume), "raw")))
+        before = volume.stat().st_size
+        for slot in (1, 2):
+            with pytest.raises(DiskError):
+                driver.grow_disk("one", slot, 4 * GIB)
+        assert volume.stat().st_size == before
+
     def test_delete_twice_and_before_create(self, make_driver: Make) -> None:
         driver = make_driver()
         driver.delete_disk("one", 0)

@@ -132,6 +132,18 @@ class LibvirtCompute:
         what = f"thawing the domain of instance {instance_id}"
         self._change(what, instance_id, lambda domain: thaw(domain, frozen=frozen))
 
+    def block_resize(self, instance_id: str, path: str, size: int) -> bool:
+        """By QEMU, which has the file open."""
+
+        def grow(libvirtd: libvirt.virConnect) -> bool:
+            domain = self._existing(libvirtd, instance_id)
+            if not domain.isActive():
+                return False
+            domain.blockResize(path, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+            return True
+
+        return self._connection.ask(f"growing a disk of instance {instance_id}", grow, within=CHANGE)
+
     def reconnect(self, instance_id: str, mac: str) -> None:
         """Detach the NIC, which opens its tap but once, and attach it again. Nothing else of the guest is touched."""
         what = f"reconnecting NIC {mac} of instance {instance_id}"

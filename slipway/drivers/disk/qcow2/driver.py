@@ -118,6 +118,16 @@ class Qcow2Disk:
                         copy(original, path)
             return self._there(request, path)
 
+    def grow_disk(self, instance_id: str, slot: int, size: int) -> None:
+        """By qemu-img; what the disk is larger by takes no room before a guest writes there."""
+        path = self._path(instance_id, slot, _DISK)
+        with self._translated():
+            found = _size(path)
+            if found is None:
+                raise DiskError(f"{self._host}: there is no disk {instance_id}-{slot} that could grow")
+            if found < size:
+                qemu_img.resize(path, size)
+
     def delete_disk(self, instance_id: str, slot: int) -> None:
         """Delete the disk. Absent: nothing happens."""
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
