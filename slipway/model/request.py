@@ -211,6 +211,7 @@ SIMULATED_CALLS = (
     *(
         "dhcp_options_for_instance",
         "create_disk",
+        "check_volume",
         "copy_disk",
         "grow_disk",
         "delete_disk",
