@@ -236,7 +236,7 @@ class Orchestrator:
         from slipway.flows.conductor import Conductor
         from slipway.operations.lifecycle import Builder
 
-        conductor = Conductor(self._tools, _change_power, executor=self._executor)
+        conductor = Conductor(self._tools, _change_power, self._tasks, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng, asked_by=self._asker)
 
     @_Once

@@ -42,21 +42,30 @@ def audit(
     wired: frozenset[str] = WIRED,
     lasting: frozenset[str] = frozenset(),
     inverted: frozenset[str] = frozenset(),
+    finals: frozenset[str] = frozenset(),
 ) -> list[Problem]:
     """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
 
     `secret` is what just a build under way may have, `log` what was logged; `wired`: the kinds that the wiring makes;
-    `lasting`: the kinds of effects that no task takes back; `inverted`: the steps that the workflow itself does.
+    `lasting`: the kinds of effects that no task takes back; `inverted`: the steps that the workflow itself does;
+    `finals`: those at its end.
     """
-    found = list(_Audit(now, before, wired, HARMLESS | lasting, inverted).problems())
+    found = list(_Audit(now, before, wired, HARMLESS | lasting, inverted, finals).problems())
     return [*found, *secrets(now, secret, log)] if secret else found
 
 
 class _Audit:
     def __init__(
-        self, now: Things, before: Things, wired: frozenset[str], lasting: frozenset[str], inverted: frozenset[str]
+        self,
+        now: Things,
+        before: Things,
+        wired: frozenset[str],
+        lasting: frozenset[str],
+        inverted: frozenset[str],
+        finals: frozenset[str],
     ) -> None:
-        self.now, self.before, self.wired, self.lasting, self.inverted = now, before, wired, lasting, inverted
+        self.now, self.before, self.wired = now, before, wired
+        self.lasting, self.inverted, self.finals = lasting, inverted, finals
         self.others: dict[str, dict[str, str]] = defaultdict(dict)
         """By instance, the things that none of our own tasks makes, with their contents."""
         old = {row["id"] for row in before.rows["instances"]}
@@ -180,7 +189,8 @@ class _Audit:
 
     def _promise(self, instance: Row, found: Counter[str]) -> Iterator[Problem]:
         rows = self.effects[instance["id"]]
-        left = [row for row in rows if row["state"] == "intended"]
+        # What nothing takes back stays so where it failed: nobody knows whether it was.
+        left = [row for row in rows if row["state"] == "intended" and not self._is_lasting(row)]
         for row in left:
             yield Problem("A2", f"the ledger says {row['key']} is still going on")
         if instance["vm_state"] in _WHOLE:
@@ -218,7 +228,10 @@ class _Audit:
         yield from self._fits(instance)
 
     def _lasts(self, row: Row) -> bool:
-        return row["state"] == "done" and row["kind"] in self.lasting and row["step"] not in self.inverted
+        return row["state"] == "done" and self._is_lasting(row)
+
+    def _is_lasting(self, row: Row) -> bool:
+        return row["step"] in self.finals or (row["kind"] in self.lasting and row["step"] not in self.inverted)
 
     def _explained(self, instance: Row, rows: list[Row]) -> Iterator[Problem]:
         """Each thing of a user's task bears the key, the result or an argument of an effect of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +20,14 @@ from slipway.drill.simulated import simulated_drivers
 from slipway.drill.trace import Paper, Trace
 from slipway.drivers.registry import Drivers
 from slipway.flows.instance_workflow import definition_now
+from slipway.flows.tasks.base import Task
 from slipway.model.request import InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from slipway.settings import Settings
 from slipway.states.store import Store
 from slipway.testing import Clock, Fault, Faults, FaultyDrivers, FaultyStore
+from slipway.testing.tasks import faulty_tasks
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,16 @@ class Unguarded(Orchestrator):
         """Nothing: the world is a drill's own."""
 
 
+class Wrapping(Unguarded):
+    """Its tasks are fault points, those that are wrapped."""
+
+    wrap: Callable[[Mapping[str, Task]], Mapping[str, Task]]
+
+    @property
+    def _tasks(self) -> Mapping[str, Task]:
+        return self.wrap(super()._tasks)
+
+
 class Bench:
     """A state directory that is filled from a template before each run, and the orchestrator that works in it.
 
@@ -100,7 +112,15 @@ class Bench:
 
     def _make(self) -> Orchestrator:
         """What is put to the test."""
-        return Unguarded(self.state, workflow=self.plan.file.workflow, **self._parts(self.faults, self._rng))
+        made = Wrapping(self.state, workflow=self.plan.file.workflow, **self._parts(self.faults, self._rng))
+        made.wrap = self._with_faults
+        return made
+
+    def _with_faults(self, tasks: Mapping[str, Task]) -> Mapping[str, Task]:
+        """What a build does beside the instance, where each call is a fault point; in the rest those of drivers are."""
+        beside = {name: task for name, task in tasks.items() if not task.in_build_only}
+        whole = self.plan.file.workflow
+        return {**tasks, **faulty_tasks(beside, self.faults, whole=whole, within=False)}
 
     def _parts(self, faults: Faults, rng: random.Random) -> dict[str, Any]:
         """What an orchestrator on this state directory is made of."""
@@ -196,6 +216,11 @@ class Bench:
         """The steps that the workflow of the file itself takes back."""
         steps = definition_now(self.plan.file.workflow).steps
         return frozenset(step.id for step in steps if step.revert is not None)
+
+    @cached_property
+    def finals(self) -> frozenset[str]:
+        """The steps at its end, which nothing takes back where a build has failed."""
+        return frozenset(step.id for step in definition_now(self.plan.file.workflow).finals)
 
     @property
     def names(self) -> Sequence[str]:

@@ -86,7 +86,11 @@ _FAMILIES: dict[str, dict[str, Raiser]] = {
     "compute": {"abort": errors.InvalidDomainXml, "reschedule": errors.ComputeError},
     "wiring": {"abort": errors.VirtualInterfaceCreateException, "reschedule": errors.WiringError},
     "disk": {"abort": errors.ImageUnacceptable, "reschedule": errors.DiskError},
-    "task": {"abort": errors.UnexpectedAnswer, "transient": errors.ServerUnavailable},
+    "task": {
+        "abort": errors.UnexpectedAnswer,
+        "reschedule": errors.StepTimeout,
+        "transient": errors.ServerUnavailable,
+    },
 }
 """Each family's own error of each class that decides differently."""
 _ANY: dict[str, Raiser] = {"transient": errors.TransientError, "bug": RuntimeError, "exit": SystemExit}

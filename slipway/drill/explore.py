@@ -19,7 +19,8 @@ from slipway.drill.things import Things, look
 from slipway.drill.trace import Line
 from slipway.model.record import Instance
 from slipway.model.request import NetworkRequest
-from slipway.testing import COMMIT, Fault, Mode
+from slipway.testing import Fault, Mode
+from slipway.testing.tasks import TASK
 
 FOREVER = 1 << 30
 EMPTY, ALONE, READY, BUILT = "empty", "alone", "ready", "built"
@@ -236,7 +237,7 @@ def _step(event: str) -> tuple[str, bool]:
 
 def _last_call(points: Sequence[Point], instances: int) -> Point:
     """The last call of a driver that each instance makes once: where it fails, all else was done and must be undone."""
-    calls = [point for point in points if point.call != COMMIT and not point.undoing]
+    calls = [point for point in points if point.family not in ("", TASK) and not point.undoing]
     often = {point.call: sum(one.call == point.call for one in calls) for point in calls}
     once = [point for point in calls if often[point.call] <= instances]
     if not calls:

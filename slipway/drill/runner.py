@@ -312,7 +312,7 @@ class _Run:
         if self._meanwhile:
             before = before.without([row for row in now.rows["instances"] if row["name"] == NEIGHBOUR])
         plan = self.bench.plan
-        more = {"lasting": lasting_kinds(), "inverted": self.bench.inverted}
+        more = {"lasting": lasting_kinds(), "inverted": self.bench.inverted, "finals": self.bench.finals}
         for problem in audit(now, before, secret=plan.secret, log=self.bench.written, **more):
             self._problem(problem.invariant, f"{when}: {problem.text}")
 

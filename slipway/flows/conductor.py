@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from slipway.flows.changing import change_of, changed, recall_change, unchanged
 from slipway.flows.definition import Definition
 from slipway.flows.run import Outcome, Run
 from slipway.flows.runs.undoing import undo
-from slipway.flows.tasks.base import Tools
+from slipway.flows.tasks.base import Task, Tools
 from slipway.model.record import Effect, Event, Instance, Scope
 from slipway.model.request import GRACEFUL, Shutdown
 from slipway.states import instances
@@ -52,18 +52,20 @@ class Conductor:
         self,
         tools: Tools,
         change_power: Callable[..., None],
+        catalog: Mapping[str, Task],
         *,
         executor: Executor | None = None,
     ) -> None:
         """`change_power` brings an instance to rest that is to be stopped, started or repaired.
 
-        It takes the run, and how to stop it as `shutdown`.
+        It takes the run, and how to stop it as `shutdown`. `catalog`: what steps use, by name.
 
         With an `executor` the branches of a flow run side by side in it, one after the other otherwise. Builds must not
         run in the same executor: they would wait for their own tasks.
         """
         self.tools = tools
         self._change_power = change_power
+        self._catalog = catalog
         self._executor = executor
         self._here = threading.local()
         self._free: defaultdict[tuple[str, str], list[_Flow]] = defaultdict(list)
@@ -97,7 +99,7 @@ class Conductor:
             known=not new,
         )
         change = change_of(tools, instance) if ledger.state.changing else None
-        run = Run(instance, ledger, self.tools, notify=notify, stopping=stopping, change=change)
+        run = Run(instance, ledger, self.tools, self._catalog, notify=notify, stopping=stopping, change=change)
         powering = ledger.state.powering
         about = {"slipway.instance.id": instance.id, "slipway.instance.name": instance.name}
         with tools.traced("build", about) as ledger.around:
@@ -205,8 +207,8 @@ class Conductor:
         from slipway.flows.effect_task import Seat
         from slipway.flows.engine.engine import Engine
 
-        seat = Seat(branching=self._executor is not None)
-        flow = compile_flow(run.forward, run.catalog, seat, timeout=self.tools.settings.step_timeout)
+        seat = Seat(self._executor)
+        flow = compile_flow(run.forward, run.catalog, seat)
         detail = FlowDetail(flow.name, run.forward.name)
         return _Flow(Engine(flow, detail, options={"executor": self._executor}), seat, run.forward)
 
@@ -224,10 +226,19 @@ class Conductor:
             run.outcome = Outcome.ABORT
             run.ledger.decide(run.outcome)
             return
+        if run.build is not None and run.ledger.state.building and run.outcome is not Outcome.RESCHEDULE:
+            self._finish_off(run)
         try:
             _CONCLUDE[run.outcome or Outcome.ABORT](run, stuck)
         except errors.InstanceDeleting:
             run.deleted_meanwhile()
+
+    def _finish_off(self, run: Run) -> None:
+        """Do what is at the end of a user's workflow; where nobody can read that any more, there is nothing."""
+        from slipway.flows.build_step import finish_off
+
+        with contextlib.suppress(errors.InvalidFile, errors.RecordDamaged):
+            finish_off(run)
 
     def _leave(self, run: Run) -> None:
         """Let anybody go on at once with what is not at rest; where even that cannot be written, they must wait.

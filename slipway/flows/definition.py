@@ -146,6 +146,7 @@ class TaskSignature(Struct, frozen=True):
     `types`: of each argument the annotation, `result`: that of what it gives; both as Python has them, `Any` where
     nothing is said. `irreversible`: it has an effect and no undo, so that a workflow gives it a `revert`; not where an
     argument has one of the values that are `harmless`, None where it is left out. `waits`: it may have its run paused.
+    `vital`: it is a part of an instance's build, which never goes on without it.
     """
 
     inputs: frozenset[str]
@@ -154,6 +155,7 @@ class TaskSignature(Struct, frozen=True):
     types: Mapping[str, Any] = {}
     result: Any = Any
     in_build_only: bool = False
+    vital: bool = False
     irreversible: bool = False
     waits: bool = False
     harmless: Mapping[str, frozenset[object]] = {}

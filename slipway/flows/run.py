@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +16,8 @@ from slipway.flows.definition import Definition, StepDefinition
 from slipway.flows.instance_workflow import build_of, change_of_name, definition_of
 from slipway.flows.loader import known_workflows
 from slipway.flows.runs.execution import Execution
-from slipway.flows.runs.undoing import inverse_of, undo
-from slipway.flows.tasks.base import BuildWork, RunInfo, Tools
+from slipway.flows.runs.undoing import undo
+from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
 from slipway.flows.tasks.catalog import BY_KIND, CATALOG, CHANGES
 from slipway.flows.values import Scope as Names
 from slipway.listeners import tell
@@ -25,7 +25,7 @@ from slipway.model.change import Change
 from slipway.model.machine import Placement
 from slipway.model.record import Effect, EffectState, Event, Instance, Scope
 from slipway.model.request import Host
-from slipway.states import codec, effects, hosts, instances
+from slipway.states import codec, hosts
 from slipway.states.instance_runs import Begun
 from slipway.states.intent import Intent
 from slipway.states.ledger import Ledger
@@ -70,6 +70,7 @@ class Run(Execution[State, Move]):
         instance: Instance,
         ledger: Ledger[State, Move],
         tools: Tools,
+        catalog: Mapping[str, Task] = CATALOG,
         *,
         notify: Callable[[Event], None],
         stopping: Callable[[], bool],
@@ -77,8 +78,10 @@ class Run(Execution[State, Move]):
     ) -> None:
         """`notify` is told what happens; `stopping` true: no further step is begun. `change`: what it is made."""
         info = RunInfo(instance.id, instance.workflow, instance.project)
-        catalog = CATALOG if change is None else {**CATALOG, **CHANGES}
-        super().__init__(ledger, tools, info, catalog, BY_KIND, fault=instance.fault, notify=notify, stopping=stopping)
+        kinds = BY_KIND if catalog is CATALOG else {**BY_KIND, **{task.kind: task for task in catalog.values()}}
+        if change is not None:
+            catalog = {**catalog, **CHANGES}
+        super().__init__(ledger, tools, info, catalog, kinds, fault=instance.fault, notify=notify, stopping=stopping)
         self.instance = instance if change is None else replace(instance, request=change.request)
         self.change = change
         self.outcome: Outcome | None = None
@@ -86,6 +89,8 @@ class Run(Execution[State, Move]):
         """What goes forward with it, once anything did."""
         self.under_way: dict[str, Effect] = {}
         """What each step is having outside our database, by key; what is done to its domain by the word for that."""
+        self._ends = False
+        self._host: Host | None = None
         self._hosts: dict[str, Host] = {}
         self._placement: Placement | None = None
         ledger.moved = lambda: self.tell("state")
@@ -117,11 +122,16 @@ class Run(Execution[State, Move]):
         return self.ledger.state.changing or self.ledger.state.powering
 
     def slots(self, kind: str, number: int) -> Sequence[int]:
-        """The slots of what a step makes of a kind: of a change behind what the instance has already, but those of what
-        moves stay as they are."""
+        """See `Execution`: of a change behind what the instance has already, but those of what moves stay as they
+        are."""
         first = self.change.slot if self.change else 0
         kept = self.change.slots.get(kind) if self.change else None
         return range(first, first + number) if kept is None else kept
+
+    def seconds_for(self, step: StepDefinition, task: Task) -> float:
+        """What the task makes of what the workflow says, or itself, or the settings."""
+        given = step.timeout or self.forward.timeout or task.patience or self.tools.settings.step_timeout
+        return task.timeout(self.instance, given)
 
     @cached_property
     def steps(self) -> Mapping[str, StepDefinition]:
@@ -131,9 +141,9 @@ class Run(Execution[State, Move]):
         return {step.id: step for step in (*self.definition.steps, *self.definition.finals)}
 
     def step_of(self, effect: Effect) -> StepDefinition | None:
-        """The step that an effect is of; None for one of the build's own tasks, which takes itself back."""
+        """The step that an effect is of; None for what the instance is made of, which takes itself back."""
         task = BY_KIND.get(effect.kind)
-        return None if task is not None and task.in_build_only else self.steps.get(effect.step)
+        return None if task is not None and task.vital else self.steps.get(effect.step)
 
     @cached_property
     def inputs(self) -> Mapping[str, Any]:
@@ -187,7 +197,11 @@ class Run(Execution[State, Move]):
     @property
     def host(self) -> Host | None:
         """The host of this attempt, None before one was chosen."""
-        return self.host_named(self.host_name) if self.host_name else None
+        if self.change is not None:
+            return self.host_named(self.host_name) if self.host_name else None
+        if self._host is None and (name := self.host_name):
+            self._host = self.host_named(name)
+        return self._host
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -205,11 +219,11 @@ class Run(Execution[State, Move]):
         """Raise `BuildInterrupted` where no further step may begin, `AttemptEnded` where the other branch failed."""
         if self._stopping():
             raise errors.BuildInterrupted(f"build of {self.instance.name} stopped before its next step")
-        if self.outcome is not None:
+        if self.outcome is not None and not self._ends:
             raise errors.AttemptEnded(f"build of {self.instance.name}: another step has failed")
 
-    def work(self, effect: Effect, timeout: float, tx: Any = None) -> BuildWork:
-        """What a task is given for one effect."""
+    def work(self, effect: Effect, timeout: float, tx: Any = None, *, back: bool = False) -> BuildWork:
+        """What a task is given for one effect, to have it or to take it `back`."""
         deadline = self.tools.monotonic() + timeout
         return BuildWork(
             effect,
@@ -217,9 +231,9 @@ class Run(Execution[State, Move]):
             self.tools,
             deadline,
             tx,
-            self._check_waiting,
+            self._check_stopping if back else self._check_waiting,
             instance=self.instance,
-            host=self.host_of(effect),
+            host=self.host_named(effect.host) if effect.host else self.host,
             change=self.change,
             hosts_read=self._hosts,
         )
@@ -228,9 +242,23 @@ class Run(Execution[State, Move]):
         """The host on which an effect is, or the one of this attempt."""
         return self.host_named(effect.host) if effect.host else self.host
 
+    def _check_stopping(self) -> None:
+        if self._stopping():
+            raise errors.BuildInterrupted(f"build of {self.instance.name} stopped before its next step")
+
     def _check_waiting(self) -> None:
         self.check_going_on()
-        self.ledger.check()
+        if not self._ends:
+            self.ledger.check()
+
+    @contextmanager
+    def at_its_end(self) -> Iterator[None]:
+        """Steps are begun meanwhile whatever was decided."""
+        self._ends = True
+        try:
+            yield
+        finally:
+            self._ends = False
 
     def tell(self, type_: str, step: str = "", slot: int = 0, message: str = "", **more: Any) -> None:
         """Announce something. A listener that fails is logged and never fails the build."""
@@ -286,7 +314,7 @@ class Run(Execution[State, Move]):
 
     def _failing(self, step: str, error: Exception, of_host: bool, tx: Transaction) -> None:
         """What is written beside the move to REVERTING."""
-        self.ledger.tell(tx, "step.error", step=step, detail=named(error))
+        self.failing(step, error, tx)
         if of_host and self.ledger.state.building and self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
             hosts.build_failed(tx, self.host_name)
 
@@ -307,6 +335,11 @@ class Run(Execution[State, Move]):
         if isinstance(error, errors.AbortBuild) or self.ledger.attempt >= alternates:
             return Outcome.ABORT
         return Outcome.RESCHEDULE
+
+    def remember(self, step: str, error: Exception) -> None:
+        """See `Execution`; what fails at the end of a build that succeeds is no fault of its."""
+        if self.fault is not None or not self._ends:
+            super().remember(step, error)
 
     @property
     def where_now(self) -> str:
@@ -341,32 +374,10 @@ class Run(Execution[State, Move]):
             if any(stuck.key == effect.key for stuck in self.ledger.stuck()):
                 raise errors.UndoFailed(f"{effect.key} could not be undone, and {key} cannot stand beside it")
 
-    def take_back(self, step: str) -> None:
-        """Undo what a step was having when this worker was replaced, if by the record it is on its way out or gone.
-
-        Whoever replaced this worker may have undone it before it was there. Nothing else is touched; never raises.
-        """
-        for key in [key for key, effect in self.under_way.items() if step in (key, effect.step)]:
-            effect = self.under_way.pop(key)
-            try:
-                if self._is_let_go(effect) and (found := inverse_of(self, effect, self.tools.sleep)):
-                    found[1](effect, None)
-            except Exception:
-                log.exception("%s came late and could not be taken back", effect.key)
-
-    def _is_let_go(self, effect: Effect) -> bool:
-        """Whether an effect is undone by the record, or is to be whenever somebody comes to it."""
-        with self.tools.store.read() as tx:
-            instance = instances.get(tx, effect.instance_id)
-            outcome = instances.outcome_of(tx, effect.instance_id)
-            state = next(one.state for one in effects.effects_of(tx, effect.owner_id) if one.key == effect.key)
-        if state in (EffectState.UNDONE, EffectState.STUCK):
-            return state is EffectState.UNDONE
-        if outcome == Outcome.RESCHEDULE:
-            return effect.scope is Scope.HOST
-        if outcome == Outcome.RETIRE:
-            return False
-        return outcome is not None or State(instance.vm_state, instance.task_state).deleting
+    def let_go(self, step: str) -> list[Effect]:
+        """What the step was having, which it has no more."""
+        keys = [key for key, effect in self.under_way.items() if step in (key, effect.step)]
+        return [self.under_way.pop(key) for key in keys]
 
     def holder(self, effect: Effect) -> Effect | None:
         """A stuck effect that still uses this one: rather one that is stuck by itself than one that is held as well."""
@@ -380,7 +391,7 @@ class Run(Execution[State, Move]):
 
     def next_attempt(self) -> None:
         """Forget what belongs to the attempt that ended."""
-        self.outcome = None
+        self.outcome = self._host = None
         self.outputs.clear()
         self.statuses.clear()
         self.tried.clear()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from slipway import errors
+from slipway.flows.late import take_back
 from slipway.flows.run import Run
 from slipway.model.machine import ENDED, PowerState
 from slipway.model.record import Fault
@@ -83,7 +84,7 @@ class PowerChange:
         except errors.InstanceDeleting:
             self._run.deleted_meanwhile()
         except errors.StaleWorker:
-            self._run.take_back(self._word)
+            take_back(self._run, self._word)
             raise
 
     def _error(self) -> Exception | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -24,18 +24,28 @@ Around = Callable[[Work, str], AbstractContextManager[None]]
 """What else is around a call; the text is the name of its fault point."""
 
 
-def faulty_tasks(catalog: Mapping[str, Task], faults: Faults, *, whole: str, around: Around) -> Mapping[str, Task]:
+def nothing(_work: Work, _point: str) -> AbstractContextManager[None]:
+    """Nothing is around a call."""
+    return nullcontext()
+
+
+def faulty_tasks(
+    catalog: Mapping[str, Task], faults: Faults, *, whole: str, around: Around = nothing, within: bool = True
+) -> Mapping[str, Task]:
     """The tasks of a catalog, so wrapped. A fault point has the name of its step, `make` or `make.undo`; where the step
     is another workflow's than the `whole`, with that before it: `inner.make`.
 
-    Each file that a call is about to change, each program and each connection that it begins is one too: `make.inside`.
+    Each file that a call is about to change, each program and each connection that it begins is one too: `make.inside`;
+    not so without `within`.
     """
-    return {name: cast("Task", _FaultyTask(task, faults, whole, around)) for name, task in catalog.items()}
+    made = {name: _FaultyTask(task, faults, whole, around, within=within) for name, task in catalog.items()}
+    return cast("Mapping[str, Task]", made)
 
 
 class _FaultyTask:
-    def __init__(self, inner: Task, faults: Faults, whole: str, around: Around) -> None:
+    def __init__(self, inner: Task, faults: Faults, whole: str, around: Around, *, within: bool) -> None:
         self._inner, self._faults, self._whole, self._around = inner, faults, whole, around
+        self._looks_within = within
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -60,7 +70,8 @@ class _FaultyTask:
         name = work.effect.step if work.run.name == self._whole else f"{work.run.name}.{work.effect.step}"
         if undoing or work.effect.key.endswith("/revert"):
             name += UNDO
-        with self._around(work, name), self._faults.at(name, TASK), changes(partial(self._within, name + INSIDE)):
+        inside = changes(partial(self._within, name + INSIDE)) if self._looks_within else nullcontext()
+        with self._around(work, name), self._faults.at(name, TASK), inside:
             return call(work, *args, **given)
 
     def _within(self, point: str) -> None:

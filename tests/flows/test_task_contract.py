@@ -83,12 +83,12 @@ class OfABuild(AnyTaskContract):
     def run(self, tools: Tools, instance: Instance, task: Task) -> Run:
         ledger = Ledger(tools.store, InstanceOwner(instance), clock=tools.clock, monotonic=tools.monotonic)
         run = Run(instance, ledger, tools, notify=lambda _event: None, stopping=lambda: False)
-        seat = Seat(branching=False)
-        seat.run = run
+        seat = Seat(None)
+        seat.run, run.definition = run, DEFINITION
         for step in DEFINITION.steps:
             if step.uses == task.name:
                 return run
-            model().of(step, CATALOG[step.uses], 120.0, seat).execute()
+            model().of(step, seat).execute()
         raise LookupError(task.name)
 
     @pytest.fixture

@@ -41,10 +41,10 @@ def record(by: str = ADDRESS, **more: Any) -> dict[str, Any]:
     }
 
 
-def flow_of(path: Path, dns: str, *steps: dict[str, Any], before: str = "spawn", **more: Any) -> Path:
+def flow_of(path: Path, dns: str, *steps: dict[str, Any], before: str = "spawn", last: Any = None, **more: Any) -> Path:
     """The build as it comes along, one step after the other, with these before one of its own; `more` stands beside.
 
-    They have the URL of a service as the input `dns`.
+    They have the URL of a service as the input `dns`. `last`: the step at the end.
     """
     text = yaml.safe_load(find_definition("build-instance").read_text())
     at = next(number for number, step in enumerate(text["steps"]) if step["id"] == before)
@@ -52,6 +52,8 @@ def flow_of(path: Path, dns: str, *steps: dict[str, Any], before: str = "spawn",
     for number, step in enumerate(text["steps"]):
         step["needs"] = [text["steps"][number - 1]["id"]] if number else []
     text["inputs"]["dns"] = {"type": "string", "default": dns}
+    if last is not None:
+        text["finally"] = [last] if isinstance(last, dict) else last
     path.write_text(yaml.safe_dump({**text, "name": "mine", **more}, sort_keys=False))
     return path
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from slipway.drill.bench import Plan
-from slipway.drill.campaign import Wanted, drill
-from slipway.drill.cases import Selection
 from slipway.errors import AbortBuild
 from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
+from slipway.settings import Settings
 from slipway.testing import COMMIT, Fault, Faults, Mode, crashed
 from tests.examples.services import Services, served
 from tests.runs.buildflow import ADDRESS, flow_of, record, run_file
@@ -94,6 +94,26 @@ def test_what_the_service_keeps_is_stuck_until_it_gives_it_back(tmp_path: Path, 
         assert (dns.resources, slipway.list(), slipway.audit()) == ({}, [], ())
 
 
+def test_a_service_that_takes_its_time_is_waited_for(tmp_path: Path, dns: Services, flow: Path) -> None:
+    """While all is undone, too, where another step has failed, and where the instance is being deleted."""
+    answer = dns.answer
+
+    def slowly(method: str, url: str, body: bytes) -> tuple[int, Any]:
+        time.sleep(0.2)
+        return answer(method, url, body)
+
+    dns.answer = slowly  # type: ignore[method-assign]
+    settings = Settings(poll_interval=0.01)
+    faults = Faults(Fault("spawn", Mode.ERROR, 0, last=0, raises=lambda: AbortBuild("no")))
+    with faults.orchestrator(tmp_path / "state", settings=settings) as slipway:
+        slipway.run(run_file(flow))
+        assert [one.state for one in slipway.show("web").effects if one.step == "record"] == ["undone"]
+        slipway.run(run_file(flow), replace_failed=True, yes=True)
+        assert len(dns.resources) == 1
+        assert slipway.delete("web").vm_state == "DELETED"
+        assert dns.resources == {}
+
+
 def test_a_text_that_nobody_can_read_any_more_keeps_nothing_else(tmp_path: Path, dns: Services, flow: Path) -> None:
     """What stands by it is listed as stuck; the instance's own parts go."""
     with Orchestrator(tmp_path / "state") as slipway:
@@ -141,10 +161,3 @@ def _build_and_delete(state: Path, flow: Path, fail: str, fault: Fault) -> None:
     with Orchestrator(state, store=Faults(fault).store) as slipway:
         slipway.run(run_file(flow, fail))
         slipway.delete("web")
-
-
-def test_a_drill_finds_no_leak(tmp_path: Path, dns: Services, flow: Path) -> None:
-    report = drill(Plan(run_file(flow)), Wanted(only=(Selection.parse("record"), Selection.parse("undo record"))))
-    assert (len(report.leaks), len(report.results)) == (0, report.planned)
-    assert report.planned > 20
-    assert dns.resources == {}

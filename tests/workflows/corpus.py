@@ -39,8 +39,8 @@ CATALOG = {
         harmless={"method": frozenset({None, "GET"})},
     ),
     "set": TaskSignature(frozenset({"value"}), types={"value": Any}),
-    "build": TaskSignature(frozenset(), in_build_only=True),
-    "finish": TaskSignature(frozenset(), in_build_only=True),
+    "build": TaskSignature(frozenset(), in_build_only=True, vital=True),
+    "finish": TaskSignature(frozenset(), in_build_only=True, vital=True),
     "broken": TaskSignature(frozenset(), refused="task broken (x:y) cannot be used: it has no name"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime
 from functools import cached_property
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from slipway import errors
-from slipway.drill.bench import Bench, Plan, Unguarded
+from slipway.drill.bench import Bench, Plan, Wrapping
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.workflows.plan import FlowPlan
 from slipway.drivers.registry import Drivers
-from slipway.flows.tasks.base import Task, Work
+from slipway.flows.tasks.base import Work
 from slipway.model.run import RunRecord
 from slipway.operations.runs import Runs
 from slipway.orchestrator import Orchestrator
@@ -38,20 +38,10 @@ def nothing(_work: Work, _point: str) -> None:
     """Does nothing."""
 
 
-class _Wrapping(Unguarded):
-    """Its tasks are fault points."""
-
-    wrap: Callable[[Mapping[str, Task]], Mapping[str, Task]]
-
-    @property
-    def _tasks(self) -> Mapping[str, Task]:
-        return self.wrap(super()._tasks)
-
-
 class FlowBench(Bench):
     """A bench for runs of one workflow. Nobody waits in it: who sleeps is taken to the time that is waited for."""
 
-    orchestrator: _Wrapping
+    orchestrator: Wrapping
 
     def __init__(self, flow: FlowPlan, directory: Path) -> None:
         self.flow = flow
@@ -63,7 +53,7 @@ class FlowBench(Bench):
 
     def _make(self) -> Orchestrator:
         parts = self._parts(self.faults, self._rng)
-        made = _Wrapping(self.state, allow_commands=self.flow.allow_commands, **parts)
+        made = Wrapping(self.state, allow_commands=self.flow.allow_commands, **parts)
         whole = self.flow.name
         made.wrap = lambda tasks: faulty_tasks(tasks, self.faults, whole=whole, around=self._around)
         return made

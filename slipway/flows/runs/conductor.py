@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from slipway import errors
 from slipway.flows.runs.child import SubWorkflow
 from slipway.flows.runs.prepared import Prepared
-from slipway.flows.runs.step import Step
+from slipway.flows.runs.run_step import RunStep
+from slipway.flows.runs.step import carry_out_finals
 from slipway.flows.runs.undoing import undo
 from slipway.flows.runs.workflow_run import Ending, WorkflowRun
 from slipway.flows.tasks.base import Task, Tools
@@ -148,14 +150,7 @@ class RunConductor:
         )
 
     def _finals(self, execution: WorkflowRun) -> None:
-        """The steps at the end; one that fails keeps no other from being done, and changes nothing else."""
-        for step in execution.definition.finals:
-            try:
-                Step(execution, step, final=True).carry_out()
-            except Exception as error:  # noqa: BLE001 - whatever a task raises
-                execution.remember(step.id, error)
-                execution.ledger.note("step.error", step=step.id, detail=execution.named(error))
-                execution.tell("step.error", step.id, message=execution.named(error))
+        carry_out_finals(execution, partial(RunStep, execution, final=True))
 
     def _leave(self, execution: WorkflowRun) -> None:
         """Let anybody go on at once with what is not at its end; where even that cannot be written, they must wait."""

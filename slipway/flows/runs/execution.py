@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from slipway.flows.definition import StepDefinition
+from slipway.flows.definition import Definition, StepDefinition
 from slipway.flows.runs.sealing import Seal
 from slipway.flows.tasks.base import RunInfo, Task, Tools, Work
 from slipway.flows.values import SUCCEEDED, Scope
@@ -16,6 +16,7 @@ from slipway.model.request import Host
 from slipway.model.run import FAILED_STEP, NOTES
 from slipway.states import codec
 from slipway.states.ledger import Ledger
+from slipway.states.store import Transaction
 from slipway.texts import named, said
 
 S = TypeVar("S")
@@ -27,6 +28,10 @@ FAILED, SKIPPED = "failed", "skipped"
 class Execution(ABC, Generic[S, M]):
     """What the steps of a workflow share while one worker has the run: a run of its own, or an instance's build."""
 
+    under_way: dict[str, Effect] | None = None
+    """What is being had outside our database, by key, where that is taken back if it comes too late."""
+    text_may_change = False
+    """Whether it may go on by another text than it began with."""
     told: frozenset[str] = frozenset()
     """The steps of whose ends whoever listened has been told before."""
 
@@ -68,6 +73,24 @@ class Execution(ABC, Generic[S, M]):
 
     @property
     @abstractmethod
+    def definition(self) -> Definition:
+        """Its workflow."""
+
+    @property
+    def host(self) -> Host | None:
+        """The host on which an instance is being built, where one is."""
+        return None
+
+    def slots(self, kind: str, number: int) -> Sequence[int]:
+        """The slots of so many effects of a kind that a step makes."""
+        return range(number)
+
+    @abstractmethod
+    def seconds_for(self, step: StepDefinition, task: Task) -> float:
+        """How long one effect of a step may take, whose task that is."""
+
+    @property
+    @abstractmethod
     def steps(self) -> Mapping[str, StepDefinition]:
         """All of the workflow's, by id."""
 
@@ -93,12 +116,16 @@ class Execution(ABC, Generic[S, M]):
             newest = {effect.slot: effect for effect in reversed(effects)}
             found = [newest[slot] for slot in sorted(newest) if newest[slot].kind not in NOTES]
             given = [self.result_of(effect) for effect in found if effect.result]
-            if any(effect.kind == FAILED_STEP and effect.state is EffectState.DONE for effect in effects):
+            if any(effect.kind == FAILED_STEP and self._stood(effect) for effect in effects):
                 self.ended(step.id, FAILED)
             elif given:
                 self.ended(step.id, SUCCEEDED, given if step.for_each is not None else given[0])
             else:
                 self.ended(step.id, SKIPPED)
+
+    def _stood(self, effect: Effect) -> bool:
+        """Whether it stands, or did in this attempt until all was undone."""
+        return effect.state is EffectState.DONE or effect.attempt == self.ledger.attempt
 
     def result_of(self, effect: Effect) -> Any:
         """What an effect gave, None where that is not on record."""
@@ -110,8 +137,8 @@ class Execution(ABC, Generic[S, M]):
         """Raise where no further step is to be begun."""
 
     @abstractmethod
-    def work(self, effect: Effect, timeout: float, tx: Any = None) -> Work:
-        """What a task is given for one effect."""
+    def work(self, effect: Effect, timeout: float, tx: Any = None, *, back: bool = False) -> Work:
+        """What a task is given for one effect, to have it or to take it `back`."""
 
     def rest(self, seconds: float) -> None:
         """Wait before a call is tried again, with a lease for that and for the call. Raises `StaleWorker`."""
@@ -144,6 +171,14 @@ class Execution(ABC, Generic[S, M]):
     def named(self, error: Exception) -> str:
         """An error in words, without secrets."""
         return self.seal.mask(named(error))
+
+    @abstractmethod
+    def failed(self, step: str, error: Exception) -> None:
+        """Record why all is undone before anything is. The first error is the cause; a later one changes nothing."""
+
+    def failing(self, step: str, error: Exception, tx: Transaction) -> None:
+        """What is written of an error beside what becomes of the run."""
+        self.ledger.tell(tx, "step.error", step=step, detail=self.named(error))
 
     # --- how it is undone -----------------------------------------------------------------------------------------
 

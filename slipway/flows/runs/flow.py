@@ -9,7 +9,7 @@ from itertools import pairwise
 from taskflow import task as taskflow_task
 
 from slipway.flows.engine.flow import Flow
-from slipway.flows.runs.step import Step
+from slipway.flows.runs.run_step import RunStep
 from slipway.flows.runs.workflow_run import WorkflowRun
 
 
@@ -19,13 +19,13 @@ class StepTask(taskflow_task.Task):  # type: ignore[misc]
 
     TASK_EVENTS = ()
 
-    step: Step
+    step: RunStep
 
     def execute(self) -> None:
         """Carry the step out."""
         self.step.carry_out()
 
-    def of(self, step: Step, name: str) -> StepTask:
+    def of(self, step: RunStep, name: str) -> StepTask:
         """The same for a step: TaskFlow looks at a task's methods when it is made, which takes longer than a step."""
         made: StepTask = self.copy()
         made.name, made.step = name, step
@@ -41,7 +41,7 @@ def flow_of(execution: WorkflowRun, executor: Executor | None) -> Flow:
     """The steps, linked as they need each other; without an executor one after the other, in the file's order."""
     definition = execution.definition
     model = _model()
-    tasks = {step.id: model.of(Step(execution, step, executor=executor), step.id) for step in definition.steps}
+    tasks = {step.id: model.of(RunStep(execution, step, executor=executor), step.id) for step in definition.steps}
     flow = Flow(definition.name).add(*tasks.values())
     if executor is None:
         links = list(pairwise(tasks))

@@ -41,7 +41,7 @@ def invert(execution: Execution[Any, Any], step: StepDefinition, effect: Effect,
     scope = execution.scope(of.item, of.index, result)
     given = opened(task.accept(resolve_all(inverse.arguments, scope, step.position)))
     back = replace(effect, key=f"{effect.key}/revert")
-    task.do(execution.work(back, execution.tools.settings.step_timeout), **given)
+    task.do(execution.work(back, execution.tools.settings.step_timeout, back=True), **given)
 
 
 def _needs_result(inverse: Inverse) -> bool:
@@ -52,4 +52,4 @@ def _again(execution: Execution[Any, Any], step: StepDefinition, effect: Effect,
     """What the step gave, where its answer was lost: done once more under the same key it gives the same."""
     task = execution.catalog[step.uses]
     given = opened(task.accept(resolve_all(step.arguments, execution.scope(of.item, of.index), step.position)))
-    return task.do(execution.work(effect, execution.tools.settings.step_timeout), **given)
+    return task.do(execution.work(effect, execution.tools.settings.step_timeout, back=True), **given)

@@ -104,7 +104,7 @@ def _undo_by(run: AnyRun, task: Task, effect: Effect, tx: Any) -> None:
     given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
     if has_sealed(effect.args):
         opened(given)
-    task.undo(run.work(effect, run.tools.settings.step_timeout, tx), run.result_of(effect), **given)
+    task.undo(run.work(effect, run.tools.settings.step_timeout, tx, back=True), run.result_of(effect), **given)
 
 
 def _failing(error: Exception) -> Call:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from slipway import errors
-from slipway.flows.definition import StepDefinition
+from slipway.flows.definition import Definition, StepDefinition
 from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.prepared import Prepared
 from slipway.flows.runs.sealing import Seal
@@ -36,6 +36,8 @@ class Ending(StrEnum):
 class WorkflowRun(Execution[RunState, RunMove]):
     """What the steps of one run of a user's workflow share while one worker has it."""
 
+    text_may_change = True
+
     def __init__(
         self,
         run: RunRecord,
@@ -60,7 +62,7 @@ class WorkflowRun(Execution[RunState, RunMove]):
             seal=Seal(prepared.secrets),
         )
         self.run = run
-        self.definition = definition = prepared.definition
+        self._definition = definition = prepared.definition
         self.inputs = prepared.inputs
         self.ending = Ending(run.outcome) if run.outcome else None
         self.paused = False
@@ -69,6 +71,16 @@ class WorkflowRun(Execution[RunState, RunMove]):
         ledger.seal, ledger.unseal = self.seal.seal, self.seal.unseal
 
     # --- where it stands ------------------------------------------------------------------------------------------
+
+    def seconds_for(self, step: StepDefinition, task: Task) -> float:
+        """What the workflow says, or the task, or the settings."""
+        given = step.timeout or self._definition.timeout or task.patience
+        return given or self.tools.settings.step_timeout
+
+    @property
+    def definition(self) -> Definition:
+        """Its workflow."""
+        return self._definition
 
     @property
     def steps(self) -> Mapping[str, StepDefinition]:
@@ -102,8 +114,8 @@ class WorkflowRun(Execution[RunState, RunMove]):
         if self.ending is not None and self.ledger.state is not RunState.REVERTING:
             raise errors.AttemptEnded(f"run {self.run.id}: another step has failed")
 
-    def work(self, effect: Effect, timeout: float, tx: Any = None) -> Work:
-        """What a task is given for one effect."""
+    def work(self, effect: Effect, timeout: float, tx: Any = None, *, back: bool = False) -> Work:
+        """What a task is given for one effect, to have it or to take it `back`."""
         return Work(
             effect,
             self.info,
@@ -162,10 +174,6 @@ class WorkflowRun(Execution[RunState, RunMove]):
                 return
             self.ending = Ending.FAILED
         self.tell("step.error", step, message=named(error))
-
-    def failing(self, step: str, error: Exception, tx: Transaction) -> None:
-        """What is written of an error beside what becomes of the run."""
-        self.ledger.tell(tx, "step.error", step=step, detail=self.named(error))
 
     def cancelled_meanwhile(self) -> None:
         """Somebody wants the run undone: nothing else counts."""

@@ -24,6 +24,7 @@ class AllocateNetwork(NetworkTask):
     name = "allocate-network"
     kind = "allocation"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A result only, whatever the driver, on record with the first port."""

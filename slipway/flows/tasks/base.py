@@ -171,6 +171,8 @@ class Task(ABC):
     """Whether its effect is one of a change alone: undone where the change fails, and nothing once that has ended."""
     in_build_only: ClassVar[bool] = False
     """Whether it takes a `BuildWork`: it can be a step of an instance's build and of no other run."""
+    vital: ClassVar[bool] = False
+    """Whether there is no instance without it, so that a build never goes on where it failed."""
     irreversible: ClassVar[bool] = False
     """Whether it has an effect that it cannot take back itself: a workflow says by `revert` what does."""
 
@@ -247,6 +249,7 @@ class Task(ABC):
             types={_said(one.name): hints.get(one.name, Any) for one in taken},
             result=hints.get("return", Any),
             in_build_only=self.in_build_only,
+            vital=self.vital,
             irreversible=self.irreversible,
             waits=self.waits,
             harmless=self.harmless,

@@ -22,6 +22,7 @@ class ClaimMore(Task):
     kind = "more-claimed"
     scope = Scope.HOST
     in_build_only = True
+    vital = True
     passing: ClassVar[bool] = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:

@@ -18,6 +18,7 @@ class MapNewDisks(Task):
     name = "map-new-disks"
     kind = "new-mapping"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A function of the change alone."""

@@ -46,6 +46,7 @@ class MapSnapshots(DiskTask):
     name = "map-snapshots"
     kind = "snapshot-mapping"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A function of the change alone."""
@@ -63,6 +64,7 @@ class Freeze(ComputeTask):
     name = "freeze"
     kind = "frozen-guest"
     in_build_only = True
+    vital = True
     passing = True
 
     def do(self, work: BuildWork) -> Stillness:
@@ -89,6 +91,7 @@ class Thaw(ComputeTask):
     name = "thaw"
     kind = "thawed-guest"
     in_build_only = True
+    vital = True
 
     def do(self, work: BuildWork, still: Stillness) -> None:
         """Raises `ComputeError`."""
@@ -102,6 +105,7 @@ class CreateSnapshot(DiskTask):
     name = "create-snapshot"
     kind = "snapshot"
     in_build_only = True
+    vital = True
 
     def do(self, work: BuildWork, of: DiskSnapshot, still: Stillness) -> KeptDisk:
         """Raises `DiskError`."""
@@ -120,6 +124,7 @@ class StopGuest(ComputeTask):
     name = "stop-guest"
     kind = "stopped-guest"
     in_build_only = True
+    vital = True
     passing = True
 
     def do(self, work: BuildWork) -> None:
@@ -150,6 +155,7 @@ class SetAside(DiskTask):
     name = "set-aside"
     kind = "aside"
     in_build_only = True
+    vital = True
 
     def do(self, work: BuildWork, of: DiskSnapshot) -> None:
         """Raises `DiskError`."""
@@ -166,6 +172,7 @@ class RestoreDisk(DiskTask):
     name = "restore-disk"
     kind = "restored-disk"
     in_build_only = True
+    vital = True
     passing = True
     uses = frozenset({"aside"})
     per_slot = True
@@ -185,6 +192,7 @@ class StartGuest(ComputeTask):
     name = "start-guest"
     kind = "started-guest"
     in_build_only = True
+    vital = True
     passing = True
     uses = frozenset({"aside", "restored-disk"})
 

@@ -39,6 +39,7 @@ class PortsToReword(Task):
     name = "ports-to-reword"
     kind = "ports-to-reword"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A result only."""
@@ -66,6 +67,7 @@ class RewordPort(NetworkTask):
     name = "reword-port"
     kind = "reworded-port"
     in_build_only = True
+    vital = True
     passing = True
     scope = Scope.INSTANCE
 
@@ -85,6 +87,7 @@ class RefilterPort(WiringTask):
     name = "refilter-port"
     kind = "refiltered-port"
     in_build_only = True
+    vital = True
     passing = True
     uses = frozenset({"port", "binding", "filter", "reworded-port"})
 
@@ -103,6 +106,7 @@ class TakeName(Task):
     name = "take-name"
     kind = "taken-name"
     in_build_only = True
+    vital = True
     passing = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:

@@ -53,6 +53,7 @@ class NewDefinition(ComputeTask):
     name = "new-definition"
     kind = "new-definition"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A result only."""
@@ -79,6 +80,7 @@ class RewriteDefinition(ComputeTask):
     name = "rewrite-definition"
     kind = "rewritten-definition"
     in_build_only = True
+    vital = True
     passing = True
 
     def do(self, work: BuildWork, definition: Domain) -> None:
@@ -97,6 +99,7 @@ class Reshape(ComputeTask):
     name = "reshape"
     kind = "reshaped-domain"
     in_build_only = True
+    vital = True
     passing = True
     uses = frozenset({"claim", "port", "binding", "disk", "vif", "filter", "dhcp-port", "dhcp", "more-claimed"})
 

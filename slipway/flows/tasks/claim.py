@@ -25,6 +25,7 @@ class ClaimHost(Task):
     name = "claim"
     kind = "claim"
     in_build_only = True
+    vital = True
     scope = Scope.HOST
     leads_to: ClassVar[Move | None] = Move.NETWORK
 

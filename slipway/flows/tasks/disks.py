@@ -24,6 +24,7 @@ class MapDisks(Task):
     name = "map-disks"
     kind = "mapping"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A function of the request alone."""
@@ -69,6 +70,7 @@ class CreateDisk(DiskTask):
     name = "create-disk"
     kind = "disk"
     in_build_only = True
+    vital = True
     enters: ClassVar[Move | None] = Move.MAP_DISKS
 
     def do(self, work: BuildWork, request: DiskRequest) -> Disk:
@@ -91,6 +93,7 @@ class MapSeed(Task):
     name = "map-seed"
     kind = "seed-mapping"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A function of what other steps found."""
@@ -109,6 +112,7 @@ class CreateSeed(DiskTask):
     name = "create-seed"
     kind = "seed"
     in_build_only = True
+    vital = True
 
     def do(self, work: BuildWork, request: DiskRequest, vifs: tuple[Vif, ...]) -> Disk:
         """Raises `DiskError`."""

@@ -28,6 +28,7 @@ class BuildXml(ComputeTask):
     name = "build-xml"
     kind = "definition"
     in_build_only = True
+    vital = True
     enters = Move.SPAWN
 
     def do(self, work: BuildWork, vifs: tuple[Vif, ...], disks: tuple[Disk, ...], seed: tuple[Disk, ...]) -> Domain:
@@ -50,6 +51,7 @@ class Spawn(ComputeTask):
     name = "spawn"
     kind = "domain"
     in_build_only = True
+    vital = True
     uses = frozenset({"claim", "port", "binding", "disk", "seed", "definition", "vif", "filter", "dhcp-port", "dhcp"})
 
     def do(self, work: BuildWork, definition: Domain) -> None:
@@ -67,6 +69,7 @@ class Wait(ComputeTask):
     name = "wait"
     kind = "running"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A look at the hypervisor, that a resume repeats."""

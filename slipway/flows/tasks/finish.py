@@ -23,6 +23,7 @@ class Finish(Task):
     name = "finish"
     kind = "launch"
     in_build_only = True
+    vital = True
     leads_to = Move.FINISH
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:

@@ -44,6 +44,7 @@ class FindParts(Task):
     name = "moving-parts"
     kind = "moving-parts"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A look at the record, that a resume repeats."""
@@ -84,6 +85,7 @@ class ShutDown(Task):
     name = "shut-down"
     kind = "shut-down"
     in_build_only = True
+    vital = True
     passing = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
@@ -132,6 +134,7 @@ class ReleaseBinding(NetworkTask):
     name = "release-binding"
     kind = "released-binding"
     in_build_only = True
+    vital = True
     passing = True
     per_slot = True
 

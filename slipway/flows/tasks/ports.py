@@ -26,6 +26,7 @@ class CreatePort(NetworkTask):
     name = "create-port"
     kind = "port"
     in_build_only = True
+    vital = True
 
     def scope_of(self, arguments: Mapping[str, Any]) -> Scope:
         """A port stays on a reschedule, unless its MAC is one that this host dictates."""
@@ -80,6 +81,7 @@ class BindPort(NetworkTask):
     name = "bind-port"
     kind = "binding"
     in_build_only = True
+    vital = True
     scope = Scope.HOST
     uses = frozenset({"port"})
     per_slot = True

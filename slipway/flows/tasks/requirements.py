@@ -32,6 +32,7 @@ class RequireVifs(Task):
     name = "vif-requirements"
     kind = "requirements"
     in_build_only = True
+    vital = True
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:
         """A look at the hypervisor, that a resume repeats."""

@@ -26,6 +26,7 @@ class Schedule(Task):
     name = "schedule"
     kind = "placement"
     in_build_only = True
+    vital = True
     leads_to = Move.CLAIM
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:

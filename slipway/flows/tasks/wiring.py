@@ -43,6 +43,7 @@ class Plug(WiringTask):
     name = "plug"
     kind = "vif"
     in_build_only = True
+    vital = True
     uses = frozenset({"port", "binding"})
 
     def do(self, work: BuildWork, vif: Vif) -> None:
@@ -60,6 +61,7 @@ class FilterPort(WiringTask):
     name = "filter-port"
     kind = "filter"
     in_build_only = True
+    vital = True
     uses = frozenset({"port", "binding"})
 
     def do(self, work: BuildWork, vif: Vif) -> None:
@@ -86,6 +88,7 @@ class CreateDhcpPort(NetworkTask):
     name = "create-dhcp-port"
     kind = "dhcp-port"
     in_build_only = True
+    vital = True
     scope = Scope.HOST
     per_slot = True
 
@@ -199,6 +202,7 @@ class ServeDhcp(WiringTask):
     name = "serve-dhcp"
     kind = "dhcp"
     in_build_only = True
+    vital = True
     uses = frozenset({"port", "binding", "dhcp-port"})
 
     def durability(self, tools: Tools, host: Host | None) -> Durability:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from slipway.errors import InvalidFile
-from slipway.flows.definition import Definition, InputDefinition, Retry, TaskSignature
+from slipway.flows.definition import Definition, InputDefinition, OnError, Retry, StepDefinition, TaskSignature
 from slipway.flows.workflows.calls import Call, call_of_task, call_of_workflow
 from slipway.flows.workflows.inputs import read_inputs, warnings_of
 from slipway.flows.workflows.keys import DEFAULTS, NAME, WORKFLOW, take
@@ -28,8 +28,7 @@ MAX_NESTED = 20
 """How deep workflows may use each other."""
 
 _ENDINGS = (".yaml", ".yml")
-_OF_RUNS = frozenset({"finally", "outputs", "on_error", "parallel"})
-_NOT_FOR_BUILDS = "for runs of their own, not for the build of an instance, which is undone as a whole"
+_NOT_FOR_BUILDS = "for runs of their own, not for the build of an instance"
 
 FINISH = "finish"
 """The task that ends the build of an instance."""
@@ -172,7 +171,7 @@ class _File:
             if not NAME[1](name):
                 document.problem(("outputs", name), f"an output's name must be {NAME[0]}, not {quoted(name)}", key=True)
         outputs = self.steps.outputs(top.get("outputs", {}))
-        self._check_build(inputs, top)
+        self._check_build(inputs, top, steps)
         definition = Definition(
             top.get("name", ""),
             steps,
@@ -191,8 +190,13 @@ class _File:
             self.document.problem(path, str(error), wrong=error.wrong, known=error.known)
             return None
 
-    def _check_build(self, inputs: Mapping[str, InputDefinition | None], top: Mapping[str, Any]) -> None:
-        """A build is of an instance, ends, waits for nobody, and is taken back by its tasks' own undo."""
+    def _check_build(
+        self,
+        inputs: Mapping[str, InputDefinition | None],
+        top: Mapping[str, Any],
+        steps: Sequence[StepDefinition],
+    ) -> None:
+        """A build is of an instance, ends, and waits for nobody."""
         calls = self.steps.calls.items()
         of_build = [(path, call) for path, call in calls if call.takes.in_build_only]
         if not of_build:
@@ -207,29 +211,55 @@ class _File:
             if one is not None and one.required and one.type != "instance":
                 text = f"the build of an instance is given the instance and nothing else: input {name} needs a default"
                 self.document.problem(("inputs", name), text, key=True)
-        if FINISH in self.loading.catalog and not any(call.uses == FINISH for _, call in of_build):
-            text = f"the build of an instance would never end: no step uses {FINISH}"
-            self.document.problem(("steps",), text, key=True)
+        self._check_end(of_build, steps)
 
     def _check_plain(self, top: Mapping[str, Any]) -> None:
-        """The build of an instance goes forward in one go; its own tasks take themselves back, and nothing else."""
+        """The build of an instance waits for nobody, and what the instance is made of is as the tasks have it."""
         for path, call in self.steps.calls.items():
             if call.takes.waits:
                 text = f"{call.what} may have its run paused, which the build of an instance cannot be"
                 self.document.problem((*path, "uses"), text)
             elif call.uses in self.loading.parts:
                 self.document.problem((*path, "uses"), f"{call.what} is {_NOT_FOR_BUILDS}")
+            elif call.takes.vital and path[0] == "finally":
+                text = f"{call.what} makes a part of the instance: steps of finally come when all of those have ended"
+                self.document.problem((*path, "uses"), text)
             elif call.takes.in_build_only and path[-1] == "revert":
                 text = f"{call.what} is a step of an instance's build, which takes nothing back"
                 self.document.problem((*path, "uses"), text)
-            elif call.takes.in_build_only and (*path, "revert") in self.steps.calls:
-                text = f"{call.what} takes itself back: revert is for what a build does beside the instance"
-                self.document.problem((*path, "revert"), text, key=True)
-        for key in _OF_RUNS & top.keys():
-            self.document.problem((key,), f"{key} is {_NOT_FOR_BUILDS}", key=True)
         for at, step in enumerate(top.get("steps", [])):
-            for key in _OF_RUNS & step.keys() if isinstance(step, dict) else ():
-                self.document.problem(("steps", at, key), f"{key} is {_NOT_FOR_BUILDS}", key=True)
+            if isinstance(step, dict):
+                self._check_step(("steps", at), step)
+
+    def _check_step(self, path: NodePath, step: Mapping[str, Any]) -> None:
+        if step.get("on_error") == OnError.PAUSE:
+            text = f"on_error: pause is {_NOT_FOR_BUILDS}, which cannot be paused"
+            self.document.problem((*path, "on_error"), text)
+        call = self.steps.calls.get(path)
+        if call is None or not call.takes.vital:
+            return
+        if step.get("on_error") == OnError.CONTINUE:
+            text = f"there is no instance without {call.what}: on_error: continue is for what a build does beside it"
+            self.document.problem((*path, "on_error"), text)
+        if "revert" in step:
+            text = f"{call.what} takes itself back: revert is for what a build does beside the instance"
+            self.document.problem((*path, "revert"), text, key=True)
+
+    def _check_end(self, of_build: Sequence[tuple[NodePath, Call]], steps: Sequence[StepDefinition]) -> None:
+        """Nothing comes after the step that ends the build."""
+        ends = [path for path, call in of_build if call.uses == FINISH and path[0] == "steps"]
+        if FINISH in self.loading.catalog and not ends:
+            text = f"the build of an instance would never end: no step uses {FINISH}"
+            self.document.problem(("steps",), text, key=True)
+        last = {step.id for step in steps if step.uses == FINISH}
+        for step in steps if last else ():
+            # One that stands below the last without more words is done before it.
+            said = next(one for one in self.document.value["steps"] if isinstance(one, dict) and one["id"] == step.id)
+            used = {reference.path[1] for reference in step.references if reference.path[0] == "steps"}
+            if after := last.intersection(step.needs if "needs" in said else used):
+                path = ("steps", self.document.value["steps"].index(said))
+                text = f"the build of an instance ends with step {quoted(min(after))}: nothing comes after it"
+                self.document.problem(path, text, key=True)
 
 
 def _together(found: list[InvalidFile]) -> InvalidFile:

@@ -1,0 +1,41 @@
+"""What a worker that was replaced had under way, and takes back where nobody else would."""
+
+from __future__ import annotations
+
+import logging
+
+from slipway.flows.run import Outcome, Run
+from slipway.flows.runs.undoing import inverse_of
+from slipway.model.record import Effect, EffectState, Scope
+from slipway.states import effects, instances
+from slipway.states.machines import State
+
+log = logging.getLogger(__name__)
+
+
+def take_back(run: Run, step: str) -> None:
+    """Undo what a step was having when this worker was replaced, if by the record it is on its way out or gone.
+
+    Whoever replaced this worker may have undone it before it was there. Nothing else is touched; never raises.
+    """
+    for effect in run.let_go(step):
+        try:
+            if _is_let_go(run, effect) and (found := inverse_of(run, effect, run.tools.sleep)):
+                found[1](effect, None)
+        except Exception:
+            log.exception("%s came late and could not be taken back", effect.key)
+
+
+def _is_let_go(run: Run, effect: Effect) -> bool:
+    """Whether an effect is undone by the record, or is to be whenever somebody comes to it."""
+    with run.tools.store.read() as tx:
+        instance = instances.get(tx, effect.instance_id)
+        outcome = instances.outcome_of(tx, effect.instance_id)
+        state = next(one.state for one in effects.effects_of(tx, effect.owner_id) if one.key == effect.key)
+    if state in (EffectState.UNDONE, EffectState.STUCK):
+        return state is EffectState.UNDONE
+    if outcome == Outcome.RESCHEDULE:
+        return effect.scope is Scope.HOST
+    if outcome == Outcome.RETIRE:
+        return False
+    return outcome is not None or State(instance.vm_state, instance.task_state).deleting
