@@ -60,6 +60,7 @@ class Execution(ABC, Generic[S, M]):
         self.kinds = kinds
         self.fault = fault
         self.seal = seal
+        self.has_secrets = bool(seal)
         self.outputs: dict[str, Any] = {}
         self.statuses: dict[str, str] = {}
         self.halted: Exception | None = None

@@ -20,7 +20,6 @@ from slipway.flows.runs.inverse import Item
 from slipway.flows.runs.undoing import undo_step
 from slipway.flows.values import SUCCEEDED, holds, items_of, resolve_all
 from slipway.model.record import Effect, EffectState, Scope
-from slipway.model.request import Host
 from slipway.model.run import FAILED_STEP, STEP_ITEMS
 from slipway.states import codec
 from slipway.states.intent import Durability, Intent
@@ -69,9 +68,18 @@ class Step(ABC):
 
         Raises `BuildInterrupted` where the run is to be let go as it is: replaced, paused, or not to be recorded.
         """
-        self._run.check_going_on()
+        run, step = self._run, self._step
+        run.check_going_on()
         try:
-            self._carry_out()
+            if self._looks_back and self._was_passed_over():
+                run.ended(step.id, FAILED)
+            elif step.condition is True or holds(step.condition, run.scope(), step.position):
+                result = self._each() if step.for_each is not None else self._once(*run.slots(self._task.kind, 1))
+                if step.outputs:
+                    result = resolve_all(step.outputs, run.scope(result=result), step.position)
+                run.ended(step.id, SUCCEEDED, result)
+            else:
+                run.ended(step.id, SKIPPED)
         except (errors.StaleWorker, errors.StoreError) as error:
             raise self._stopped(error) from error
         except Exception as error:  # noqa: BLE001 - what the step says becomes of it
@@ -79,19 +87,6 @@ class Step(ABC):
                 self._fail(error)
             except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as second:
                 raise self._stopped(second) from error
-
-    def _carry_out(self) -> None:
-        run, step = self._run, self._step
-        if self._looks_back and self._was_passed_over():
-            run.ended(step.id, FAILED)
-            return
-        if step.condition is not True and not holds(step.condition, run.scope(), step.position):
-            run.ended(step.id, SKIPPED)
-            return
-        result = self._each() if step.for_each is not None else self._once(*run.slots(self._task.kind, 1))
-        if step.outputs:
-            result = resolve_all(step.outputs, run.scope(result=result), step.position)
-        run.ended(step.id, SUCCEEDED, result)
 
     def _was_passed_over(self) -> bool:
         found = self._run.ledger.effects(self._step.id)
@@ -121,21 +116,9 @@ class Step(ABC):
 
     def _note(self, slot: int, kind: str, scope: Scope) -> Intent[Any]:
         """A row that says something of the step."""
-        return self._intent(slot, kind, scope, self._run.host, b"{}")
-
-    def _intent(self, slot: int, kind: str, scope: Scope, host: Host | None, args: bytes, **more: Any) -> Intent[Any]:
-        of_host = host is not None and scope is Scope.HOST
-        return Intent(
-            step=self._step.id,
-            slot=slot,
-            kind=kind,
-            scope=Scope.HOST if of_host else Scope.INSTANCE,
-            host=host.name if host is not None and of_host else None,
-            args=args,
-            timeout=self._seconds,
-            anyway=self._final,
-            **more,
-        )
+        host = self._run.host if scope is Scope.HOST else None
+        scope, name = (scope, host.name) if host is not None else (Scope.INSTANCE, None)
+        return Intent(self._step.id, slot, kind, scope, name, b"{}", self._seconds, anyway=self._final)
 
     def _once(self, slot: int, item: Any = None, index: int | str | None = None) -> Any:
         run, step, task = self._run, self._step, self._task
@@ -145,8 +128,19 @@ class Step(ABC):
             given = task.accept(given)
         durability = task.durability(run.tools, host)
         args = codec.encode(Item(item, index)) if step.revert is not None else task.recorded(given)
-        phases = {"enters": task.enters, "leads_to": task.leads_to}
-        intent = self._intent(slot, task.kind, task.scope_of(given), host, run.seal.seal(args), **phases)
+        of_host = host is not None and task.scope_of(given) is Scope.HOST
+        intent: Intent[Any] = Intent(
+            step=step.id,
+            slot=slot,
+            kind=task.kind,
+            scope=Scope.HOST if of_host else Scope.INSTANCE,
+            host=host.name if host is not None and of_host else None,
+            args=run.seal.seal(args) if run.has_secrets else args,
+            timeout=self._seconds,
+            enters=task.enters,
+            leads_to=task.leads_to,
+            anyway=self._final,
+        )
         if self._is_last or run.ledger.attempt > 1:
             self._prepare(intent)
         if self._tells:
