@@ -44,6 +44,7 @@ COMMANDS = {
     "set": "Set metadata, security groups, autostart of instances.",
     "move": "Have instances on another host.",
     "evacuate": "Build again elsewhere what was on a dead host.",
+    "clone": "Build another instance, its disks being copies.",
     "snapshot": "Snapshots: create, list, show, restore, delete.",
     "console": "Show what a guest wrote to its console.",
     "events": "Tell what has come to be on record, and what comes.",

@@ -269,7 +269,7 @@ class Snapshot(Struct):
 
 CHANGES = (
     *("attach-interface", "detach-interface", "attach-disk", "detach-disk"),
-    *("rename", "set", "resize", "move", "evacuate"),
+    *("rename", "set", "resize", "move", "evacuate", "clone"),
     *("snapshot create", "snapshot restore", "snapshot delete"),
 )
 """What makes instances that were built other ones."""

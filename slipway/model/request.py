@@ -178,7 +178,8 @@ class InstanceRequest(Struct, frozen=True):
     `user_data` may bear secrets: the record has it only while the instance is built, and its digest for good.
     `ssh_keys` are public keys, each a line as in `authorized_keys`. `disks` has the size in bytes of each further disk,
     or the volume that it is. `autostart`: where its domain has ended by itself, or with its host, it is started again.
-    `requires`: labels that its host must have, beside those that its flavor requires.
+    `requires`: labels that its host must have, beside those that its flavor requires. `source`: the id of the instance
+    that it is a clone of.
     """
 
     name: Name
@@ -200,6 +201,7 @@ class InstanceRequest(Struct, frozen=True):
     wait_for: tuple[Readiness, ...] = ()
     autostart: bool = True
     requires: Labels = ()
+    source: Text | None = None
 
 
 DEFAULT_ZONE = "nova"

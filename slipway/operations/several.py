@@ -181,7 +181,7 @@ class Several:
         if changed.fault or changed.vm_state == VmState.ERROR:
             stuck = self._stuck(changed) if changed.vm_state == VmState.ERROR else ()
             return Ended(instance.name, Status.FAILED, changed, stuck=stuck, seconds=seconds)
-        status = Status.DONE if told.of(instance.id) else Status.UNCHANGED
+        status = Status.DONE if told.of(changed.id) else Status.UNCHANGED
         return Ended(instance.name, status, changed, seconds=seconds)
 
     def _stuck(self, instance: Instance) -> tuple[Effect, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.tasks.base import Tools
+from slipway.model.machine import DiskSnapshot
 from slipway.model.record import Event, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.addresses import see_addresses
+from slipway.operations.changes.snapshots import Snapshots
 from slipway.operations.lifecycle import Builder
 from slipway.states import instances
 from slipway.states.details import details_of
@@ -104,6 +106,24 @@ class Verbs:
         """See `InstanceVerbs`."""
         with _let_go():
             return self._builder.change_power(Move.START, instance_id, None, _nobody, GRACEFUL)
+
+    def snapshot(self, instance_id: str, snapshot: str) -> tuple[DiskSnapshot, ...]:
+        """See `InstanceVerbs`."""
+        snapshots = Snapshots(self._builder, self._tools)
+        with _let_go(), suppress(errors.SnapshotExists):
+            made = snapshots.create(instance_id, snapshot)
+            if made.fault is not None:
+                raise errors.InstanceFailed(f"no snapshot of {made.name} was made: {_fault(made)}")
+        found = snapshots.show(instance_id, snapshot)
+        return tuple(DiskSnapshot(instance_id, slot, snapshot) for slot in found.disks)
+
+    def drop_snapshot(self, instance_id: str, snapshot: str) -> None:
+        """See `InstanceVerbs`."""
+        snapshots = Snapshots(self._builder, self._tools)
+        with suppress(errors.InstanceNotFound, errors.SnapshotNotFound), _let_go():
+            after = snapshots.delete(instance_id, snapshot)
+            if after.fault is not None:
+                raise errors.UndoFailed(f"snapshot {snapshot} of {after.name} stays: {_fault(after)}")
 
     def power_changed(self, instance_id: str, since: datetime) -> bool:
         """See `InstanceVerbs`."""

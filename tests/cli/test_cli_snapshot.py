@@ -56,3 +56,14 @@ def test_what_is_wrong_is_said_in_one_line(slipway: Slipway, words: tuple[str, .
     assert refused.exit_code in (1, 2)
     assert says in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_clone_is_built_and_what_cannot_be_is_said(slipway: Slipway) -> None:
+    made = slipway("clone", "web", "web-2", "--output", "json")
+    (ended,) = json.loads(made.stdout.splitlines()[-1])["instances"]
+    assert (made.exit_code, ended["name"], ended["status"]) == (0, "web-2", "done"), made.stderr
+    names = {one["name"]: one for one in json.loads(slipway("list", "--output", "json").stdout)}
+    assert names["web-2"]["vm_state"] == "ACTIVE"
+    assert names["web-2"]["addresses"] != names["web"]["addresses"]
+    taken = slipway("clone", "web", "gate")
+    assert (taken.exit_code, "has an instance gate already" in taken.stderr) == (1, True)

@@ -232,7 +232,7 @@ def test_the_line_is_shown_and_the_place_marked(tmp_path: Path) -> None:
 
 
 def test_the_workflows_that_come_along_are_right() -> None:
-    assert known_workflows() == ("build-instance",)
+    assert known_workflows() == ("build-instance", "clone-instance")
     for name in known_workflows():
         assert load_definition(find_definition(name), SIGNATURES).name == name
     assert TASKS

@@ -17,6 +17,7 @@ from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.flows.definition import TaskSignature
 from slipway.flows.tasks.arguments import accept
 from slipway.model.change import Change
+from slipway.model.machine import DiskSnapshot
 from slipway.model.network import Context
 from slipway.model.record import Effect, Instance, Scope
 from slipway.model.request import Host
@@ -55,6 +56,12 @@ class InstanceVerbs(Protocol):
 
     def start(self, instance_id: str) -> Instance:
         """Start it."""
+
+    def snapshot(self, instance_id: str, snapshot: str) -> tuple[DiskSnapshot, ...]:
+        """Make a snapshot of its disks, or give the one of that name; by their slots. Raises `InstanceFailed`."""
+
+    def drop_snapshot(self, instance_id: str, snapshot: str) -> None:
+        """Delete that; nothing happens where it, or the instance, is not there. Raises `UndoFailed`."""
 
     def power_changed(self, instance_id: str, since: datetime) -> bool:
         """Whether a stop, start or reboot was begun since."""

@@ -16,6 +16,7 @@ from slipway.flows.tasks.change_snapshots import OF_SNAPSHOTS
 from slipway.flows.tasks.changes import OF_CHANGES
 from slipway.flows.tasks.checks import faults_of
 from slipway.flows.tasks.claim import ClaimHost
+from slipway.flows.tasks.clones import MapCopies, ReleaseSource, SnapshotSource
 from slipway.flows.tasks.command import Command
 from slipway.flows.tasks.decorator import task_of
 from slipway.flows.tasks.disks import CreateDisk, CreateSeed, MapDisks, MapSeed
@@ -42,7 +43,10 @@ _ALL: tuple[type[Task], ...] = (
     CreatePort,
     BindPort,
     MapDisks,
+    SnapshotSource,
+    MapCopies,
     CreateDisk,
+    ReleaseSource,
     MapSeed,
     CreateSeed,
     BuildXml,

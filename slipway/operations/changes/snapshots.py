@@ -10,6 +10,7 @@ from functools import partial
 from msgspec import Struct
 
 from slipway import errors
+from slipway.checks import check
 from slipway.drivers.deadline import within
 from slipway.flows.scheduler import size
 from slipway.flows.tasks.base import Tools
@@ -18,10 +19,12 @@ from slipway.flows.tasks.change_snapshots import CreateSnapshot, KeptDisk
 from slipway.model.change import Change
 from slipway.model.machine import Disk, DiskSnapshot, PowerState
 from slipway.model.record import Effect, EffectState, Event, Instance
+from slipway.model.request import InstanceRequest
+from slipway.operations.changes.clones import WORKFLOW, clone_of
 from slipway.operations.hosts import check_here
 from slipway.operations.lifecycle import Builder
 from slipway.states import codec, effects, hosts, instances
-from slipway.states.machines import VmState
+from slipway.states.machines import State, VmState
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 
 Listener = Callable[[Event], None]
@@ -82,7 +85,8 @@ class Snapshots:
             text = f"{quoted(named)} is no name of a snapshot: at most 63 letters, digits, dots, dashes and underscores"
             raise errors.InvalidRequest((text,))
         instance, standing = self._standing(name, project)
-        self._check_room(create_snapshot(instance, standing, named), instance)
+        if State(instance.vm_state, instance.task_state).at_rest:
+            self._check_room(create_snapshot(instance, standing, named), instance)
         return self._builder.change(instance.id, None, partial(create_snapshot, snapshot=named), on_event)
 
     def restore(
@@ -113,7 +117,25 @@ class Snapshots:
                 raise errors.InstanceNotFound(f"no instance {name}" + (f" in project {project}" if project else ""))
             return found, effects.effects_of(tx, found.id)
 
-    def _check_room(self, change: Change, instance: Instance) -> None:
+    def clone(
+        self, name: str, new: str, *, project: str | None = None, on_event: Listener = lambda _event: None
+    ) -> Instance:
+        """Build another instance of the same request under the name `new`, whose disks are copies. Gives it; see
+        `InstanceChanges.clone`."""
+        instance, standing = self._standing(name, project)
+        state = State(instance.vm_state, instance.task_state)
+        if instance.vm_state not in (VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED):
+            raise errors.UnexpectedState(f"instance {instance.name} is {state}: only what was built can be cloned")
+        request = clone_of(instance, standing, new)
+        check(request, InstanceRequest, f"instance {new}")
+        with self._tools.store.read() as tx:
+            if instances.find(tx, new, instance.project) is not None:
+                raise errors.InstanceExists(f"project {instance.project} has an instance {new} already")
+        if state.at_rest:
+            self._check_room(create_snapshot(instance, standing, "clone"), instance, copies=2)
+        return self._builder.create(request, on_event, workflow=WORKFLOW)
+
+    def _check_room(self, change: Change, instance: Instance, *, copies: int = 1) -> None:
         assert instance.host is not None
         with self._tools.store.read() as tx:
             check_here(tx, {instance.host}, self._tools.drivers)
@@ -128,9 +150,9 @@ class Snapshots:
             if (one.instance_id, one.slot, one.snapshot) in there:
                 text = f"a copy of disk {one.slot} of instance {instance.name} as {one.snapshot} is left over"
                 raise errors.SnapshotExists(f"{text}: slipway repair {instance.name} --yes takes it away")
-        if space.needed > space.free:
+        if (needed := space.needed * copies) > space.free:
             raise errors.SnapshotRefused(
-                f"host {host.name} has no room for it: {size(space.needed)} are needed, {size(space.free)} are free"
+                f"host {host.name} has no room for it: {size(needed)} are needed, {size(space.free)} are free"
             )
 
 

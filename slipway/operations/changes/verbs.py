@@ -178,6 +178,18 @@ class InstanceChanges:
         made = of_sizes(vcpus, memory, disk) if flavor is None else partial(_given, flavor)
         return self._builder.change(name, project, partial(resize, flavor=made, stops=stops), on_event)
 
+    def clone(
+        self, name: str, new: str, *, project: str | None = None, on_event: Listener = lambda _event: None
+    ) -> Instance:
+        """Build another instance of the same request, called `new`, on the same host, whose disks are copies: it has
+        addresses, MACs and ports of its own. Gives the new one, ERROR with its fault where that failed; the other one
+        stays what it is, and stands still while its disks are copied.
+
+        Raises `InstanceExists`, and `SnapshotRefused` for want of room and for what cannot be copied, before anything
+        is done.
+        """
+        return self.snapshots.clone(name, new, project=project, on_event=on_event)
+
 
 def _given(flavor: Flavor, _have: Flavor) -> Flavor:
     return flavor
