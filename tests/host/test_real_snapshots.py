@@ -49,7 +49,7 @@ def test_a_guest_gets_back_what_it_had(real_hosts: tuple[RealHost, RealHost], co
     host, state = real_hosts[0], tmp_path / "state"
     before = things([host], state)
     with Orchestrator(state) as slipway:
-        (ended,) = slipway.run(loads(host.file(counting), "snapshots.yaml")).ended
+        (ended,) = slipway.run(loads(host.file(counting).replace("64MiB", "128MiB"), "snapshots.yaml")).ended
         assert ended.instance is not None
         assert ended.instance.fault is None
         until(lambda: numbers(slipway, "wrote")[2:], "what the guest has written")
