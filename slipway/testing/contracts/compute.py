@@ -8,7 +8,6 @@ import stat
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import ClassVar
@@ -20,13 +19,14 @@ from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, Dom
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import PowerState
 from slipway.testing.contracts.samples import PATIENCE, lacking, make_domain
+from slipway.testing.contracts.stillness import StillnessContract
 
 Make = Callable[[], ComputeDriver]
 Names = Callable[[], set[str]]
 Plant = Callable[[str, str], Callable[[], bool]]
 
 
-class ComputeContract:
+class ComputeContract(StillnessContract):
     """Subclass it and override the fixture `make_driver`; `plant` and `names` say what the driver itself cannot."""
 
     heeds: ClassVar[frozenset[PowerState]] = frozenset({PowerState.RUNNING, PowerState.SHUTDOWN})
@@ -233,14 +233,6 @@ class ComputeContract:
         assert driver.power_state(ours.instance_id) is PowerState.SHUTDOWN
         assert list(driver.obstacles(ours.instance_id)) == []
 
-    def test_a_guest_is_frozen_and_thawed(self, make_driver: Make) -> None:
-        owner, driver = (domain := make_domain()).instance_id, make_driver()
-        driver.spawn(domain)
-        thaw = partial(driver.thaw, frozen=False)
-        for call, state in ((driver.freeze, PowerState.PAUSED), (thaw, PowerState.RUNNING)) * 2:
-            call(owner)
-            assert driver.power_state(owner) is state
-
     def test_stop_and_start_of_none_or_of_what_is_not_ours(self, make_driver: Make, plant: Plant) -> None:
         domain, driver = make_domain(), make_driver()
         still_runs = plant(domain.instance_id, "not-ours")
@@ -261,24 +253,6 @@ class ComputeContract:
                 future.result()
         assert make_driver().power_state(domain.instance_id) is PowerState.RUNNING
         assert names() == {domain.name}
-
-    def test_a_guest_is_paused_and_goes_on(self, make_driver: Make, plant: Plant) -> None:
-        domain, driver = make_domain(), make_driver()
-        still_runs = plant(domain.instance_id, "not-ours")
-        with pytest.raises(DomainNotFound):
-            driver.pause(domain.instance_id)
-        assert still_runs()
-        ours = make_domain("web-2")
-        driver.spawn(ours)
-        for _ in range(2):
-            driver.pause(ours.instance_id)
-            assert make_driver().power_state(ours.instance_id) is PowerState.PAUSED
-        driver.resume(ours.instance_id)
-        assert driver.power_state(ours.instance_id) is PowerState.RUNNING
-        driver.stop(ours.instance_id, force=True)
-        with pytest.raises(ComputeError):
-            driver.pause(ours.instance_id)
-        assert driver.power_state(ours.instance_id) is PowerState.SHUTDOWN
 
     def test_a_disk_of_what_is_shut_off_is_for_others_to_grow(self, make_driver: Make, plant: Plant) -> None:
         domain, driver = make_domain(), make_driver()
