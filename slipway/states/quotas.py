@@ -12,7 +12,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.checks.words import amount_text
 from slipway.model.quota import INSTANCE_RESOURCES, InstanceQuota, InstanceUse
 from slipway.model.request import InstanceRequest
 from slipway.states.machines import VmState
@@ -82,6 +81,9 @@ def charge(tx: Transaction, project: str, size: InstanceUse) -> None:
 
 def exceeded(quota: InstanceQuota, size: InstanceUse) -> errors.QuotaExceeded:
     """What is told where a project would have more than it may by that much more."""
+    # Words for people, which are read where somebody is refused: who only looks at the record loads no checks.
+    from slipway.checks.words import amount_text
+
     over = [
         f"{amount_text(name, getattr(size, name))} more of {name} wanted, "
         f"{amount_text(name, getattr(quota.used, name))} of {amount_text(name, limit)} used"
