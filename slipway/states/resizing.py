@@ -7,7 +7,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway import errors
-from slipway.checks.words import amount_text
 from slipway.model.quota import INSTANCE_RESOURCES, InstanceUse
 from slipway.states import quotas
 from slipway.states.schema import claims, hosts, instance_quotas, instances
@@ -56,6 +55,8 @@ def _of_host(tx: Transaction, host: str, more: dict[str, int], *, unasked: bool)
 
 
 def _lacking(row: Any, more: dict[str, int]) -> str:
+    from slipway.checks.words import amount_text
+
     if row is None:
         return "it is not on record"
     left = {name: getattr(row, f"{name}_limit") - getattr(row, f"{name}_used") for name in _SIZES}
