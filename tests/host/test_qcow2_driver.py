@@ -408,7 +408,7 @@ def test_the_seed_is_what_cloud_init_reads(tmp_path: Path) -> None:
     iso.open(disk.path)
     for name in ("user-data", "meta-data", "network-config"):
         content = io.BytesIO()
-        iso.get_file_from_iso_fp(content, joliet_path=f"/{name}")
+        iso.get_file_from_iso_fp(content, rr_path=f"/{name}")
         found[name] = content.getvalue().decode()
     assert iso.pvd.volume_identifier.strip() == b"cidata"
     iso.close()
