@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -135,6 +136,20 @@ def test_a_daemon_that_was_stopped_holds_nobody_up(host: Host, libvirtd: Libvirt
             assert {type(future.exception()) for future in tries} == {HypervisorUnavailable}
             assert time.monotonic() - began < 20
     assert ask(known) == ask(new) == 0
+
+
+def test_a_daemon_that_was_stopped_holds_up_nobody_who_lets_a_connection_go(host: Host, libvirtd: Libvirtd) -> None:
+    from slipway.drivers.compute.libvirt.connection import Connection
+
+    assert host.uri is not None
+    connections = [Connection("node-1", host.uri) for _ in range(3)]
+    asked = [connection.ask("looking", lambda libvirtd: libvirtd) for connection in connections]
+    with libvirtd.hanging():
+        began = time.monotonic()
+        del connections
+        asked.clear()
+        gc.collect()
+        assert time.monotonic() - began < 5
 
 
 def _within(seconds: float, ask: Callable[[Any], Any], connection: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from typing import TypeVar
 
@@ -22,6 +23,28 @@ CHANGE = 60.0
 """Seconds that starting or stopping a domain may take; libvirt itself gives QEMU 30 to begin."""
 
 
+class _Opened:
+    """An open connection, closed in a thread of its own once nobody has it any more: closing asks the daemon, which may
+    hang, and it would be whoever happens to collect garbage that is held up."""
+
+    def __init__(self, libvirtd: libvirt.virConnect) -> None:
+        self.libvirtd = libvirtd
+
+    def answer(self, question: Callable[[libvirt.virConnect], R]) -> R:
+        """What the question gives; the connection is not closed before it has ended."""
+        return question(self.libvirtd)
+
+    def __del__(self) -> None:
+        # When the interpreter ends no thread can be started any more, and the connection ends with the process.
+        with suppress(RuntimeError, libvirt.libvirtError):
+            threading.Thread(target=_close, args=(self.libvirtd,), name="libvirt close", daemon=True).start()
+
+
+def _close(libvirtd: libvirt.virConnect) -> None:
+    with suppress(libvirt.libvirtError):
+        libvirtd.close()
+
+
 class Connection:
     """A host's libvirt; may be used by many threads at once.
 
@@ -36,7 +59,7 @@ class Connection:
         self._look = look
         self._uri = uri
         self._lock = threading.Lock()
-        self._open: libvirt.virConnect | None = None
+        self._open: _Opened | None = None
         # libvirt's own handler writes each error to standard error, besides raising it.
         libvirt.registerErrorHandler(_silent, None)
         if "///embed" in uri:
@@ -52,9 +75,9 @@ class Connection:
             seconds = left(within or self._look)
             connection = self._connected(min(seconds, self._look))
             try:
-                return self._in_time(what, partial(question, connection), seconds)
+                return self._in_time(what, partial(connection.answer, question), seconds)
             except libvirt.libvirtError as error:
-                if connection.isAlive():
+                if connection.libvirtd.isAlive():
                     raise translated(f"{self._host}: {what}", error) from error
                 self._drop(connection)
                 if last:
@@ -64,12 +87,12 @@ class Connection:
                 raise
         raise AssertionError
 
-    def _connected(self, seconds: float) -> libvirt.virConnect:
+    def _connected(self, seconds: float) -> _Opened:
         # Another thread may be at it, and have to wait as long as we.
         if not self._lock.acquire(timeout=seconds):
             raise self._unanswered("connecting", seconds)
         try:
-            connection = self._open or self._in_time("connecting", lambda: libvirt.open(self._uri), seconds)
+            connection = self._open or self._in_time("connecting", self._opened, seconds)
             self._open = connection
         except libvirt.libvirtError as error:
             text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
@@ -78,7 +101,10 @@ class Connection:
             self._lock.release()
         return connection
 
-    def _drop(self, connection: libvirt.virConnect) -> None:
+    def _opened(self) -> _Opened:
+        return _Opened(libvirt.open(self._uri))
+
+    def _drop(self, connection: _Opened) -> None:
         """Use it no more. It closes itself when the last question to it has ended."""
         with self._lock:
             if self._open is connection:
