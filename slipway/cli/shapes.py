@@ -202,6 +202,7 @@ class Finding(Struct):
     state: str | None
     loose: bool
     role: str
+    untried: bool
     instance: str | None
     next: tuple[str, ...]
 

@@ -191,8 +191,11 @@ class Run(Execution[State, Move]):
         """The name of this attempt's host, None before one was chosen; of what moves, the one that it goes to."""
         if self.change is not None and self.change.host is not None:
             return self.change.host
-        placement = self._placement or self.placement
-        return placement.hosts[self.ledger.attempt - 1] if placement else None
+        placement, attempt = self._placement or self.placement, self.ledger.attempt
+        if placement is None:
+            return None
+        # Of a damaged row the attempt may be none that there was.
+        return placement.hosts[attempt - 1] if 0 < attempt <= len(placement.hosts) else self.instance.host
 
     @property
     def host(self) -> Host | None:

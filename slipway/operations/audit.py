@@ -49,7 +49,8 @@ class Finding(Struct, frozen=True):
     """One difference: of which kind of thing, which one, on which host, of whose instance, and in words.
 
     `state` is what a domain does that does something else than its instance's state says; `loose` that a guest runs and
-    has its tap not open. `role`: what a disk is for, `root`, `data` or `seed`, or `volume`.
+    has its tap not open. `role`: what a disk is for, `root`, `data` or `seed`, or `volume`. `untried`: of
+    what is stuck, that nobody has tried to take it back: its row is damaged.
     """
 
     difference: Difference
@@ -61,6 +62,7 @@ class Finding(Struct, frozen=True):
     state: PowerState | None = None
     loose: bool = False
     role: str = ""
+    untried: bool = False
 
 
 class _Record(Struct, frozen=True):
@@ -278,7 +280,8 @@ def _stuck(record: _Record) -> Iterator[Finding]:
     for effect in record.effects:
         if effect.state is EffectState.STUCK:
             text = words.stuck(effect, known)
-            yield Finding(Difference.STUCK, effect.kind, effect.key, effect.host, effect.instance_id, text)
+            own, untried = effect.instance_id, effect.undone_at is None
+            yield Finding(Difference.STUCK, effect.kind, effect.key, effect.host, own, text, untried=untried)
 
 
 def _counters(record: _Record) -> Iterator[Finding]:

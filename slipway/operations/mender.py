@@ -88,18 +88,23 @@ class Mender:
 
     def _stuck(self) -> None:
         """What a change could not take back, and what that holds."""
-        if not self._run.ledger.stuck():
+        if not self._tried():
             return
-        for effect in reversed(self._run.ledger.stuck()):
+        for effect in reversed(self._tried()):
             self._hands.check()
             undo(self._run, effect)
             if self._run.halted is not None:
                 raise self._run.halted
-        if left := self._run.ledger.stuck():
+        if left := self._tried():
             raise errors.UndoFailed(f"{left[0].key} could not be taken back: {left[0].error}")
         with self._run.tools.store.write() as tx:
             # What was stuck had its room as well.
             claim_just(tx, self._run.instance.id, size_of(self._run.instance.request))
+
+    def _tried(self) -> Sequence[Effect]:
+        """What is stuck since somebody has tried to take it back: whatever else is stuck its row is damaged, and the
+        instance may use it."""
+        return [effect for effect in self._run.ledger.stuck() if effect.undone_at is not None]
 
     def _claim(self) -> None:
         """It is there: it is counted, whether or not its host has so much left."""

@@ -90,6 +90,8 @@ def _of_stuck(finding: Finding, instance: Instance | None) -> Mend:
         return Mend(finding, "count what the project's instances have")
     if instance is None:
         return _nobody(finding)
+    if finding.untried and instance.vm_state != VmState.ERROR:
+        return Mend(finding, "delete the instance, which takes it back", possible=False)
     return Mend(finding, "try again to take it back")
 
 
