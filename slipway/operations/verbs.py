@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -13,15 +12,16 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import DiskSnapshot
-from slipway.model.record import Event, Instance
+from slipway.model.record import Effect, Event, Instance
 from slipway.model.request import GRACEFUL, InstanceRequest, Shutdown
 from slipway.operations.addresses import see_addresses
 from slipway.operations.changes.snapshots import Snapshots
 from slipway.operations.lifecycle import Builder
 from slipway.states import instances
 from slipway.states.details import details_of
-from slipway.states.history import last_power_change
+from slipway.states.history import power_changed_since
 from slipway.states.machines import Move, VmState
+from slipway.states.outbox import begun
 
 
 class Verbs:
@@ -83,10 +83,10 @@ class Verbs:
             if built.vm_state != VmState.DELETED:
                 self._gone(built, timeout)
 
-    def find(self, name: str, *, project: str, then: datetime) -> Instance:
+    def find(self, name: str, *, project: str, then: Effect | None) -> Instance:
         """See `InstanceVerbs`."""
         with self._tools.store.read() as tx:
-            found = instances.find_of_then(tx, name, project, then)
+            found = instances.find_of_then(tx, name, project, begun(tx, then) if then else None)
         if found is None:
             raise errors.InstanceNotFound(f"no instance {name} in project {project}")
         return found
@@ -125,11 +125,10 @@ class Verbs:
             if after.fault is not None:
                 raise errors.UndoFailed(f"snapshot {snapshot} of {after.name} stays: {_fault(after)}")
 
-    def power_changed(self, instance_id: str, since: datetime) -> bool:
+    def power_changed(self, instance_id: str, since: Effect) -> bool:
         """See `InstanceVerbs`."""
         with self._tools.store.read() as tx:
-            last = last_power_change(tx, instance_id)
-        return last is not None and last >= since
+            return power_changed_since(tx, instance_id, begun(tx, since))
 
     def leases(self, instance_id: str) -> tuple[str, ...]:
         """See `InstanceVerbs`."""

@@ -37,6 +37,13 @@ def last_change(tx: Transaction, instance_id: str) -> int:
     return int(tx.scalar(query) or 0)
 
 
+def power_changed_since(tx: Transaction, instance_id: str, event: int) -> bool:
+    """Whether a stop, start or reboot was begun after an event."""
+    begun = events.c.type.in_([f"{INSTANCE}{move}" for move in (Move.STOP, Move.START, Move.REBOOT)])
+    query = sa.select(events.c.seq).where(events.c.instance_id == instance_id, begun, events.c.seq > event)
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def last_power_change(tx: Transaction, instance_id: str) -> datetime | None:
     """When a stop, start, reboot, pause or unpause was last begun."""
     moves = (Move.STOP, Move.START, Move.REBOOT, Move.PAUSE, Move.UNPAUSE)

@@ -19,7 +19,7 @@ from slipway.states.history import INSTANCE
 from slipway.states.instance_rows import COLUMNS, instance_of
 from slipway.states.instance_runs import Begun
 from slipway.states.machines import Move, State
-from slipway.states.schema import instances
+from slipway.states.schema import events, instances
 from slipway.states.secrets import secrets_of, to_keep
 from slipway.states.store import Transaction
 
@@ -155,10 +155,15 @@ def find_by_key(tx: Transaction, project: str, key: str | None) -> Instance | No
     return instance_of(row) if row else None
 
 
-def find_of_then(tx: Transaction, name: str, project: str, then: datetime) -> Instance | None:
-    """The project's instance of that name (or id), deleted or not, that was the last to be made up to a time."""
-    known = sa.select(*COLUMNS).where(instances.c.project == project, instances.c.created_at <= then)
-    newest = instances.c.created_at.desc()
+def find_of_then(tx: Transaction, name: str, project: str, then: int | None) -> Instance | None:
+    """The project's instance of that name (or id), deleted or not, that was the last to be made up to an event, or at
+    all."""
+    own = sa.and_(events.c.instance_id == instances.c.id, events.c.type == f"{INSTANCE}create")
+    made = sa.select(sa.func.coalesce(sa.func.min(events.c.seq), 0)).where(own).scalar_subquery()
+    known = sa.select(*COLUMNS).where(instances.c.project == project)
+    if then is not None:
+        known = known.where(made <= then)
+    newest = made.desc()
     for column in (instances.c.name, instances.c.id):
         if row := tx.execute(known.where(column == name).order_by(newest).limit(1)).one_or_none():
             return instance_of(row)

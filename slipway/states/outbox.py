@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from slipway.model.record import RecordedEvent
+from slipway.model.record import Effect, RecordedEvent
 from slipway.states.schema import deliveries, events, instances, runs
 from slipway.states.store import Transaction
 
@@ -59,6 +59,15 @@ def after(
     if run_id is not None:
         query = query.where(events.c.run_id == run_id)
     return [RecordedEvent(**row._mapping) for row in tx.execute(query, {"after": min(cursor, _MOST)})]
+
+
+def begun(tx: Transaction, effect: Effect) -> int:
+    """The number of the event that says that an effect was begun: times of day may be set back, and the order of events
+    says what came after it. Of an effect that is not on record, the last event up to its time."""
+    of = (events.c.run_id == effect.run_id, events.c.step == effect.step, events.c.slot == effect.slot)
+    last = sa.select(sa.func.max(events.c.seq))
+    found: int | None = tx.scalar(last.where(*of, events.c.type == "step.intended"))
+    return found or tx.scalar(last.where(events.c.at <= effect.started_at)) or 0
 
 
 def delivered(tx: Transaction, receiver: str) -> int:

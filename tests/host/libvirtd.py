@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -88,6 +89,8 @@ class Libvirtd:
     @contextmanager
     def hanging(self) -> Iterator[None]:
         """A daemon that is there and answers nothing."""
+        # Connections of the tests' own that are garbage would be closed while nobody answers.
+        gc.collect()
         process = self.daemon()
         assert process is not None
         process.send_signal(signal.SIGSTOP)

@@ -17,6 +17,7 @@ from slipway.flows.tasks.waiting import WaitFor
 from slipway.model.machine import PowerState
 from slipway.model.record import Instance
 from slipway.runfile import loads
+from slipway.states import instances
 from slipway.testing.contracts.task import IrreversibleContract, TaskContract
 from tests.tasks.conftest import RUN, Do
 
@@ -295,3 +296,20 @@ def test_a_stop_that_fails_is_a_failure(do: Do, slipway: Orchestrator, tmp_path:
         pytest.raises(errors.InstanceFailed, match="is ACTIVE and not STOPPED"),
     ):
         do(StopInstance(), {"instance": "web-1", "force": True}, tools=anew._tools)
+
+
+def test_what_was_made_while_the_clock_was_set_back_is_found_and_known_to_be_the_last(
+    do: Do, slipway: Orchestrator, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the order of the events: a time of day decides nothing."""
+    old = slipway.delete("web-1", project="demo")
+    back = replace(tools, clock=lambda: tools.clock() - timedelta(hours=1))
+    for owner in (slipway, slipway._builder, slipway._builder._conductor):
+        monkeypatch.setattr(owner, "_tools" if hasattr(owner, "_tools") else "tools", back)
+    slipway.run(loads(FILE, "instances.yaml"))
+    (new,) = slipway.list()
+    assert new.created_at < old.created_at
+    with tools.store.read() as tx:
+        found = instances.find_of_then(tx, "web-1", "demo", None)
+    assert found is not None
+    assert found.id == new.id

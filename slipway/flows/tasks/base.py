@@ -45,8 +45,11 @@ class InstanceVerbs(Protocol):
     def take_back(self, *, project: str, key: str, timeout: float) -> None:
         """Delete the instance that was built with the key; nothing where there is none. Raises `UndoFailed`."""
 
-    def find(self, name: str, *, project: str, then: datetime) -> Instance:
-        """The instance of that name (or id) that was last made by `then`, also where it has been deleted since."""
+    def find(self, name: str, *, project: str, then: Effect | None) -> Instance:
+        """The instance of that name (or id) that was the last to be made when the effect was begun, None: by now.
+
+        It may have been deleted since.
+        """
 
     def delete(self, instance_id: str, *, timeout: float) -> Instance:
         """Delete it."""
@@ -63,8 +66,8 @@ class InstanceVerbs(Protocol):
     def drop_snapshot(self, instance_id: str, snapshot: str) -> None:
         """Delete that; nothing happens where it, or the instance, is not there. Raises `UndoFailed`."""
 
-    def power_changed(self, instance_id: str, since: datetime) -> bool:
-        """Whether a stop, start or reboot was begun since."""
+    def power_changed(self, instance_id: str, since: Effect) -> bool:
+        """Whether a stop, start or reboot was begun since the effect was."""
 
     def leases(self, instance_id: str) -> tuple[str, ...]:
         """The addresses that its guest has got by DHCP."""

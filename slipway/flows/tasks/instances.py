@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -195,7 +194,7 @@ def _change(work: Work, name: str, goal: VmState, verb: Verb) -> PowerChange:
     after = _patiently(work, lambda: verb(verbs, found))
     _check_is(after, goal)
     # Not by how it was found: this step may have changed it before a crash.
-    return PowerChange(after.id, after.name, verbs.power_changed(after.id, _begun(work)))
+    return PowerChange(after.id, after.name, verbs.power_changed(after.id, work.effect))
 
 
 def _change_back(work: Work, result: PowerChange | None, name: str, goal: VmState, verb: Verb) -> None:
@@ -204,7 +203,7 @@ def _change_back(work: Work, result: PowerChange | None, name: str, goal: VmStat
         found = _found(work, name if result is None else result.id)
     except InstanceNotFound:
         return
-    changed = verbs.power_changed(found.id, _begun(work)) if result is None else result.changed
+    changed = verbs.power_changed(found.id, work.effect) if result is None else result.changed
     if not changed or found.vm_state == VmState.DELETED:
         return
     try:
@@ -235,11 +234,7 @@ def _patiently(work: Work, call: Callable[[], T]) -> T:
 
 
 def _found(work: Work, name: str) -> Instance:
-    return verbs_of(work).find(name, project=work.run.project, then=_begun(work))
-
-
-def _begun(work: Work) -> datetime:
-    return work.effect.started_at or work.tools.clock()
+    return verbs_of(work).find(name, project=work.run.project, then=work.effect)
 
 
 def _left(work: Work) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache, partial
 from typing import TypeVar
 
 import libvirt
 
+from slipway.drivers.compute.libvirt.opened import Opened
 from slipway.drivers.compute.libvirt.translation import one_line, translated
 from slipway.drivers.deadline import in_time, left
 from slipway.errors import HypervisorUnavailable
@@ -21,28 +21,6 @@ LOOK = 15.0
 
 CHANGE = 60.0
 """Seconds that starting or stopping a domain may take; libvirt itself gives QEMU 30 to begin."""
-
-
-class _Opened:
-    """An open connection, closed in a thread of its own once nobody has it any more: closing asks the daemon, which may
-    hang, and it would be whoever happens to collect garbage that is held up."""
-
-    def __init__(self, libvirtd: libvirt.virConnect) -> None:
-        self.libvirtd = libvirtd
-
-    def answer(self, question: Callable[[libvirt.virConnect], R]) -> R:
-        """What the question gives; the connection is not closed before it has ended."""
-        return question(self.libvirtd)
-
-    def __del__(self) -> None:
-        # When the interpreter ends no thread can be started any more, and the connection ends with the process.
-        with suppress(RuntimeError, libvirt.libvirtError):
-            threading.Thread(target=_close, args=(self.libvirtd,), name="libvirt close", daemon=True).start()
-
-
-def _close(libvirtd: libvirt.virConnect) -> None:
-    with suppress(libvirt.libvirtError):
-        libvirtd.close()
 
 
 class Connection:
@@ -59,7 +37,7 @@ class Connection:
         self._look = look
         self._uri = uri
         self._lock = threading.Lock()
-        self._open: _Opened | None = None
+        self._open: Opened | None = None
         # libvirt's own handler writes each error to standard error, besides raising it.
         libvirt.registerErrorHandler(_silent, None)
         if "///embed" in uri:
@@ -87,12 +65,12 @@ class Connection:
                 raise
         raise AssertionError
 
-    def _connected(self, seconds: float) -> _Opened:
+    def _connected(self, seconds: float) -> Opened:
         # Another thread may be at it, and have to wait as long as we.
         if not self._lock.acquire(timeout=seconds):
             raise self._unanswered("connecting", seconds)
         try:
-            connection = self._open or self._in_time("connecting", self._opened, seconds)
+            connection = self._open or self._in_time("connecting", partial(Opened, self._uri), seconds)
             self._open = connection
         except libvirt.libvirtError as error:
             text = f"{self._host}: libvirt at {self._uri} cannot be reached: {one_line(error)}"
@@ -101,10 +79,7 @@ class Connection:
             self._lock.release()
         return connection
 
-    def _opened(self) -> _Opened:
-        return _Opened(libvirt.open(self._uri))
-
-    def _drop(self, connection: _Opened) -> None:
+    def _drop(self, connection: Opened) -> None:
         """Use it no more. It closes itself when the last question to it has ended."""
         with self._lock:
             if self._open is connection:

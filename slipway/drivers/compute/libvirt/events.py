@@ -12,6 +12,7 @@ import libvirt
 
 from slipway.drivers.compute.base import Change, DomainEvent, Hearing
 from slipway.drivers.compute.libvirt.connection import run_events
+from slipway.drivers.compute.libvirt.opened import Opened
 from slipway.drivers.compute.libvirt.translation import one_line, suppress_code
 
 PAUSE = 2.0
@@ -71,7 +72,7 @@ class Events:
         while not self._closed.is_set():
             try:
                 # However long that takes: whoever asks this libvirt something is told that it does not answer.
-                why = self._listen(libvirt.open(self._uri))
+                why = Opened(self._uri).answer(self._listen)
             except libvirt.libvirtError as error:
                 why = one_line(error)
             if not self._lost and not self._closed.is_set():
