@@ -16,6 +16,7 @@ from slipway import Orchestrator
 from slipway.errors import InstanceExists, SlipwayError, SnapshotRefused
 from slipway.model.record import Instance
 from slipway.testing import Fault, Mode, crashed
+from tests.changes.test_every_change import EVERY
 from tests.changes.verbs import _write
 from tests.repair.conftest import Site
 from tests.told import wrong_with
@@ -78,6 +79,7 @@ def test_whatever_goes_wrong_it_is_there_or_nothing_is(site: Site, tmp_path: Pat
     modes = (Mode.ERROR, Mode.LOST_REPLY, Mode.CRASH_BEFORE, Mode.CRASH_AFTER)
     points = [fault for mode in modes for fault in seen.possible(mode)]
     points += seen.possible(Mode.CRASH_AFTER, commits=True)
+    points = points[::EVERY]
     wrong: dict[str, object] = {}
     ends: Counter[str] = Counter()
     for fault in points:
