@@ -17,7 +17,7 @@ _PARTS = ("flavor", "image")
 _SECRET = {"user_data_sha256": "user_data", "files": "files", "ssh_keys": "ssh_keys"}
 """Attributes of which nothing is shown, by the names that they have in a file."""
 
-_NOT_COMPARED = ("name", "project", "idempotency_key", "user_data")
+_NOT_COMPARED = ("name", "project", "idempotency_key", "user_data", "source")
 
 
 def differences(have: InstanceRequest, want: InstanceRequest, met: Callable[[str], bool]) -> tuple[Difference, ...]:

@@ -40,8 +40,10 @@ def columns(db: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def built(slipway: Call, run_file: FileWriter, tmp_path: Path) -> tuple[Path, str]:
-    """A state directory with two instances, and their file."""
+    """A state directory with two instances, and their file; who has lost its worker's name is waited for briefly."""
     file = run_file()
+    with open(file, "a", encoding="utf-8") as more:
+        more.write("settings: {step_timeout: 4s, takeover_grace: 1s}\n")
     assert slipway("run", file).exit_code == 0
     return tmp_path / "state", file
 

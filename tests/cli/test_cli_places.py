@@ -149,7 +149,8 @@ def test_a_damaged_database(where: str, slipway: Call, run_file: FileWriter, tmp
     connection.close()
     content = bytearray(database.read_bytes())
     start = 0 if where == "begin" else 4096
-    content[start : start + 8192] = b"\x55" * 8192
+    end = start + 8192 if where == "begin" else len(content)
+    content[start:end] = b"\x55" * (end - start)
     database.write_bytes(content)
     for suffix in ("-wal", "-shm"):
         (tmp_path / "state" / f"slipway.db{suffix}").unlink(missing_ok=True)

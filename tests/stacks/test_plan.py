@@ -412,7 +412,7 @@ def test_what_failed_is_left_alone_until_it_is_to_be_replaced(slipway: Orchestra
 
 
 def test_whatever_can_differ_has_a_row() -> None:
-    named = {"name", "project", "idempotency_key", "user_data_sha256", "place"}
+    named = {"name", "project", "idempotency_key", "user_data_sha256", "place", "source"}
     for kind, record in (("host", Host), ("instance", InstanceRequest)):
         missing = {*record.__struct_fields__} - named - RULES[kind].keys()
         assert not missing, kind
