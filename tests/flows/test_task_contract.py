@@ -49,8 +49,12 @@ instances: {web-1: {flavor: small, image: tiny, networks: [a], user_data: "#clou
 DEFINITION = load_definition(
     find_definition("build-instance"), {name: task.signature for name, task in CATALOG.items()}
 )
+CLONES = {name for name in CATALOG if type(CATALOG[name]).__module__ == "slipway.flows.tasks.clones"}
+"""What clones alone are built with has its effects at another instance: tests/changes/test_clones.py goes through those."""
 OURS = {
-    name: task for name, task in CATALOG.items() if type(task).__module__.startswith("slipway.") and task.in_build_only
+    name: task
+    for name, task in CATALOG.items()
+    if type(task).__module__.startswith("slipway.") and task.in_build_only and name not in CLONES
 }
 VOLATILE = {"status"}
 """Of a port, which tells of the instance and of the network's DHCP server, and goes with the port."""
