@@ -50,7 +50,7 @@ DEFINITION = load_definition(
     find_definition("build-instance"), {name: task.signature for name, task in CATALOG.items()}
 )
 CLONES = {name for name in CATALOG if type(CATALOG[name]).__module__ == "slipway.flows.tasks.clones"}
-"""What clones alone are built with has its effects at another instance: tests/changes/test_clones.py goes through those."""
+"""What clones alone are built with has its effects at another instance: those are the tests of clones to go through."""
 OURS = {
     name: task
     for name, task in CATALOG.items()
