@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
 from slipway import errors
+from slipway.flows.run import Outcome, Run
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.flows.tasks.changes import as_changed
@@ -28,9 +29,6 @@ from slipway.states.resizing import claim_just
 from slipway.states.secrets import to_keep
 from slipway.states.store import Transaction
 
-if TYPE_CHECKING:
-    from slipway.flows.run import Run
-
 
 def change_of(tools: Tools, instance: Instance) -> Change | None:
     """What an instance is being made; None where nobody can read that any more."""
@@ -41,8 +39,6 @@ def change_of(tools: Tools, instance: Instance) -> Change | None:
 
 def recall_change(run: Run, outcome: str | None) -> None:
     """Take up what was decided of a change before the crash."""
-    from slipway.flows.run import Outcome
-
     if run.change is None:
         run.failed("record", errors.RecordDamaged(f"nobody can read what {run.instance.name} was to be made"))
     elif outcome is None:

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.checks import check
 from slipway.flows.scheduler import size
 from slipway.flows.tasks.catalog import arguments_of
 from slipway.model.change import Change
 from slipway.model.machine import Disk, DiskRole
 from slipway.model.record import Effect, EffectState, Instance
-from slipway.model.request import InstanceRequest, Volume
+from slipway.model.request import Volume
+from slipway.operations.changes.words import checked
 from slipway.states import codec
 
 
@@ -25,8 +25,7 @@ def attach_disk(instance: Instance, effects: Sequence[Effect], disk: int | Volum
     """One more disk, behind those that it has. Raises `InvalidRequest`, as for the 26th."""
     what = f"volume {disk.path}" if isinstance(disk, Volume) else f"a disk of {size(disk)}"
     slot = max((_slot(effect) for effect in effects if effect.kind in ("disk", "seed")), default=-1) + 1
-    request = replace(instance.request, disks=(*instance.request.disks, disk))
-    check(replace(request, user_data_sha256=None, files=()), InstanceRequest, f"instance {instance.name}")
+    request = checked(replace(instance.request, disks=(*instance.request.disks, disk)), instance)
     return Change("attach-disk", what, request, slot=slot, disks=(disk,))
 
 

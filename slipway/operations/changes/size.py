@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.checks import check
 from slipway.flows.scheduler import size
 from slipway.flows.tasks.change_size import root_disk
 from slipway.model.change import Change
 from slipway.model.record import Effect, Instance
-from slipway.model.request import Flavor, InstanceRequest
+from slipway.model.request import Flavor
+from slipway.operations.changes.words import checked
 from slipway.states.machines import VmState
 
 CUSTOM = "custom"
@@ -30,8 +30,7 @@ def resize(
     have, wanted = instance.request.flavor, flavor(instance.request.flavor)
     if wanted == have:
         return None
-    request = replace(instance.request, flavor=wanted)
-    check(replace(request, user_data_sha256=None, files=()), InstanceRequest, f"instance {instance.name}")
+    request = checked(replace(instance.request, flavor=wanted), instance)
     if problems := tuple(_problems(instance, effects, have, wanted)):
         raise errors.InvalidRequest(problems, f"instance {instance.name}")
     if instance.vm_state == VmState.PAUSED:

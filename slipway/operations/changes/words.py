@@ -16,7 +16,7 @@ def rename(instance: Instance, _effects: Sequence[Effect], new: str) -> Change |
     """With another name; None where it is called so. Raises `InvalidRequest`."""
     if new == instance.name:
         return None
-    request = _checked(replace(instance.request, name=new), instance)
+    request = checked(replace(instance.request, name=new), instance)
     return Change("rename", f"from {instance.name} to {new}", request)
 
 
@@ -44,12 +44,13 @@ def set_words(
     changed = [name for name, value in said.items() if value != getattr(have, name)]
     if not changed:
         return None
-    request = _checked(replace(have, **said), instance)
+    request = checked(replace(have, **said), instance)
     what = ", ".join(name.replace("_", " ") for name in changed)
     return Change("set", what, request, regroups="security_groups" in changed)
 
 
-def _checked(request: InstanceRequest, instance: Instance) -> InstanceRequest:
+def checked(request: InstanceRequest, instance: Instance) -> InstanceRequest:
+    """What an instance is to be made, where that may be asked for. Raises `InvalidRequest`."""
     # What is kept of user data and files is their digest.
     check(replace(request, user_data_sha256=None, files=()), InstanceRequest, f"instance {instance.name}")
     return request
