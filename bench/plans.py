@@ -55,9 +55,9 @@ def main() -> None:
     with scratch(TMPFS) as directory, Orchestrator(directory, settings=few.settings) as slipway:
         slipway.run(file(1))
         slipway.delete("web-1")
-        print(f"{NEW} new instances on {HOSTS} hosts: {took(lambda: slipway.plan(few)):.2f} s")
+        print(f"{NEW} new instances on {HOSTS} hosts: {took(lambda: slipway.plan(few))}")
         slipway.run(many)
-        print(f"an unchanged stack of {BUILT} instances: {took(lambda: slipway.plan(many)):.2f} s")
+        print(f"an unchanged stack of {BUILT} instances: {took(lambda: slipway.plan(many))}")
 
 
 if __name__ == "__main__":

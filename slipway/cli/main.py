@@ -39,6 +39,7 @@ COMMANDS = {
     "unpause": "Let the guests of paused instances go on.",
     "attach-disk": "Give instances one more disk.",
     "detach-disk": "Take a disk away from instances.",
+    "grow-disk": "Make a disk of instances larger.",
     "resize": "Give instances other vCPUs, memory or root disks.",
     "rename": "Have an instance be called otherwise.",
     "set": "Set metadata, security groups, autostart of instances.",

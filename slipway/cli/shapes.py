@@ -269,7 +269,7 @@ class Snapshot(Struct):
 
 
 CHANGES = (
-    *("attach-interface", "detach-interface", "attach-disk", "detach-disk"),
+    *("attach-interface", "detach-interface", "attach-disk", "detach-disk", "grow-disk"),
     *("rename", "set", "resize", "move", "evacuate", "clone"),
     *("snapshot create", "snapshot restore", "snapshot delete"),
 )

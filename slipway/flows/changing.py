@@ -63,7 +63,7 @@ def changed(run: Run, stuck: list[Effect]) -> None:
         "group_name": request.group.name if request.group else None,
         "addresses": codec.encode(tuple(_addresses(run))),
     }
-    amended = [*as_changed(run.ledger.effects(), request), *_placed(run)]
+    amended = [*as_changed(run.ledger.effects(), run.change), *_placed(run)]
     _conclude(run, fault, values, partial(_keep, run, amended))
 
 

@@ -14,7 +14,7 @@ class Change(Struct, frozen=True):
     """A change of an instance, as its run was begun with it; `workflow` has its steps, `what` says it in words.
 
     `request` is what the instance is asked to be from then on. What is made has slots from `slot` on,
-    `nics` and `disks` among it.
+    `nics` and `disks` among it; where a disk grows it is the one of that slot, and `disks` has its size.
     `retired`: the keys of the effects that are taken back once all that is new is there; from the first of them on
     nothing brings the old back. `regroups`: the ports that were made for it get the request's security groups.
     `host`: the one that it moves to; what is made there has the `slots` that it has where it comes from, by kind.

@@ -115,6 +115,27 @@ def test_what_cannot_be_detached(
 
 
 @pytest.mark.parametrize(
+    ("disk", "size", "error", "says"),
+    [
+        ("vdc", GIB, errors.InvalidRequest, "vdc of instance web-1 has 2GiB, more than 1GiB: a disk never shrinks"),
+        ("vdc", 0, errors.InvalidRequest, "size"),
+        ("vda", 4 * GIB, errors.DiskNotFound, "its root disk"),
+        ("vdz", 4 * GIB, errors.DiskNotFound, "vdb \\(1GiB\\)"),
+        ("/data.raw", 4 * GIB, errors.InvalidRequest, "is volume /data.raw"),
+    ],
+)
+def test_what_cannot_grow(
+    make_site: Callable[..., Site], disk: str, size: int, error: type[Exception], says: str
+) -> None:
+    with make_site(more=SEEDED.replace("2GiB]", "2GiB, {volume: /data.raw, format: raw}]")).open() as slipway:
+        before = slipway.list(), len(slipway.show("web-1").history)
+        with pytest.raises(error, match=says):
+            slipway.changes.grow_disk("web-1", disk, size)
+        assert slipway.changes.grow_disk("web-1", "vdc", 2 * GIB) == before[0][0]
+        assert (slipway.list(), len(slipway.show("web-1").history)) == before
+
+
+@pytest.mark.parametrize(
     ("disk", "says"), [(0, "0"), (-1, "-1"), (True, "[Tt]rue"), (1 << 62, "larger|at most"), ("10GiB", "10GiB")]
 )
 def test_sizes_that_are_none(make_site: Callable[..., Site], disk: Any, says: str) -> None:
@@ -254,6 +275,8 @@ def test_the_commands(two: Path, tmp_path: Path) -> None:
     assert "vdd" in slipway("show", "web-1")[1]
     code, said = slipway("attach-disk", "web-2", "--volume", volume.path, "--format", "qcow2")
     assert (code, "is in use by instance" in said) == (1, True)
+    assert slipway("grow-disk", "web-1", "--disk", "vdc", "--size", "3GiB")[0] == 0
+    assert slipway("grow-disk", "web-1", "--disk", "vdc", "--size", "2GiB")[0] == 2
     assert slipway("detach-disk", "web-1", "--disk", "vdb")[0] == 1, "the seed"
     assert slipway("detach-disk", "web-1", "--disk", "vdc")[0] == 0
     assert slipway("detach-disk", "web-1", "--disk", volume.path)[0] == 0

@@ -195,6 +195,10 @@ def _has_grown(_slipway: Orchestrator, instance: Instance) -> bool:
     return instance.request.flavor.disk == 4 << 30
 
 
+def _enlarge(slipway: Orchestrator) -> Instance:
+    return slipway.changes.grow_disk("web-1", "vdc", 9)
+
+
 VERBS = (
     Verb("snapshot create", _snapshot, _has_snapshot),
     Verb("snapshot create of two disks", _snapshot, _has_snapshot, says=_TWO_DISKS),
@@ -232,6 +236,8 @@ VERBS = (
         before=_add(5),
         says={"more": _SEEDED},
     ),
+    Verb("grow-disk", _enlarge, lambda s, instance: _disks(s, instance) == [3, 9], says={"more": _SEEDED}),
+    Verb("grow-disk of a stopped one", _enlarge, lambda s, i: _disks(s, i) == [3, 9], _stop, {"more": _SEEDED}),
     Verb("rename", _rename, _renamed),
     Verb("rename of a stopped one", _rename, _renamed, before=_stop),
     Verb("set", _set, _is_set),

@@ -26,6 +26,11 @@ def test_a_disk_grows_while_its_guest_runs_and_the_rest_by_a_stop(machines: Mach
         assert (larger.vm_state, fault(larger), found(orchestrator)) == ("ACTIVE", "", [])
         virsh(uri, instance, lambda domain: seen.append((domain.maxVcpus(), domain.maxMemory() << 10)))
         assert seen[-1] == (2, 2 * instance.request.flavor.memory)
+        data = machines.state / "disks" / "node-1" / f"{instance.id}-2.qcow2"
+        assert fault(orchestrator.changes.attach_disk("one", 1 << 20)) == ""
+        assert fault(orchestrator.changes.grow_disk("one", "2", 1 << 21)) == ""
+        virsh(uri, instance, lambda domain: seen.append(domain.blockInfo(str(data))[0]))
+        assert (seen[-1], found(orchestrator)) == (1 << 21, [])
         orchestrator.stop("one", force=True)
         stopped = orchestrator.changes.resize("one", disk=3 << 30)
         assert (stopped.vm_state, fault(stopped), found(orchestrator)) == ("STOPPED", "", [])

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from slipway.errors import ComputeError, RecordDamaged, StepTimeout
 from slipway.flows.tasks.base import BuildWork
 from slipway.flows.tasks.domain import ComputeTask
+from slipway.model.change import Change
 from slipway.model.machine import ENDED, Disk, DiskRole, PowerState
 from slipway.model.record import Effect, EffectState
-from slipway.model.request import InstanceRequest
 from slipway.states import codec
 from slipway.states.effects import effects_of
 
@@ -63,7 +63,7 @@ class Launch(ComputeTask):
 
 
 class GrowDisk(ComputeTask):
-    """Have the root disk be as large as is asked, and a guest that runs see that; the last step.
+    """Have the disk be as large as is asked, and a guest that runs see that; the last step.
 
     Needs no undo: a disk never shrinks, for its guest may have written where it is larger. It is safe to repeat.
     """
@@ -75,9 +75,9 @@ class GrowDisk(ComputeTask):
 
     def do(self, work: BuildWork) -> None:
         """Raises `ComputeError`, `DiskError`."""
-        wanted = work.instance.request.flavor.disk
+        assert work.change is not None
         with work.tools.store.read() as tx:
-            disk = root_disk(effects_of(tx, work.instance.id))
+            disk, wanted = _to_grow(effects_of(tx, work.instance.id), work.change)
         if disk is None or disk.size >= wanted:
             return
         if not work.on_host.compute.block_resize(work.instance.id, disk.path, wanted):
@@ -99,14 +99,27 @@ def root_disk(effects: Sequence[Effect]) -> Disk | None:
     return None
 
 
-def as_grown(effects: Sequence[Effect], request: InstanceRequest) -> list[Effect]:
-    """The root disk's effect as it is once a change has made the disk larger."""
+def _to_grow(effects: Sequence[Effect], change: Change) -> tuple[Disk | None, int]:
+    """The disk that a change makes larger, and how large: the data disk that it names, else the root disk."""
+    if not change.disks:
+        return root_disk(effects), change.request.flavor.disk
+    size = next(disk for disk in change.disks if isinstance(disk, int))
+    there = (e for e in effects if e.kind == "disk" and e.slot == change.slot and e.state is EffectState.DONE)
+    return next((codec.decode(effect.result or b"", Disk) for effect in there), None), size
+
+
+def as_grown(effects: Sequence[Effect], change: Change) -> list[Effect]:
+    """The disk's effect as it is once a change has made the disk larger."""
     if not any(effect.kind == GrowDisk.kind for effect in effects):
         return []
+    disk, size = _to_grow(effects, change)
+    if disk is None or disk.size >= size:
+        return []
+    grown = codec.encode(replace(disk, size=size))
     return [
-        replace(effect, result=codec.encode(replace(disk, size=request.flavor.disk)))
+        replace(effect, result=grown)
         for effect in effects
-        if (disk := root_disk([effect])) is not None and disk.size < request.flavor.disk
+        if effect.kind == "disk" and effect.slot == disk.slot and effect.state is EffectState.DONE
     ]
 
 

@@ -17,6 +17,7 @@ from slipway.flows.tasks.change_size import OF_SIZE, as_grown
 from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.flows.tasks.moving import OF_MOVES
+from slipway.model.change import Change
 from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequirements
 from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host, InstanceRequest
@@ -133,7 +134,7 @@ def defined(effects: Sequence[Effect]) -> Domain:
     raise RecordDamaged("the record does not have the domain's XML")
 
 
-def as_changed(effects: Sequence[Effect], request: InstanceRequest) -> list[Effect]:
+def as_changed(effects: Sequence[Effect], change: Change) -> list[Effect]:
     """The effects of the build that are something else from now on, as a change has made them."""
     made = {effect.kind: effect.result for effect in effects if effect.kind in _REPLACES}
     changed = [
@@ -144,9 +145,9 @@ def as_changed(effects: Sequence[Effect], request: InstanceRequest) -> list[Effe
     ]
     return (
         changed
-        + as_grown(effects, request)
+        + as_grown(effects, change)
         + [
-            replace(effect, result=codec.encode(_claiming(codec.decode(effect.result, Claim), request)))
+            replace(effect, result=codec.encode(_claiming(codec.decode(effect.result, Claim), change.request)))
             for effect in effects
             if effect.kind == "claim" and effect.state is EffectState.DONE and effect.result
         ]

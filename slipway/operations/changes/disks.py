@@ -1,4 +1,4 @@
-"""One disk more, or one less: what an instance is to become, checked against what stands of it.
+"""One disk more, one less, or a larger one: what an instance is to become, checked against what stands of it.
 
 A disk keeps its slot, and with it the guest's name for it, for as long as it is there; no other one ever gets that.
 """
@@ -34,21 +34,52 @@ def detach_disk(instance: Instance, effects: Sequence[Effect], disk: str) -> Cha
 
     Raises `DiskNotFound` with those that there are, also for the root disk and the seed, which stay.
     """
+    index, found = _meant(instance, effects, disk)
+    asked = instance.request.disks
+    left = (*asked[:index], *asked[index + 1 :])
+    retired = tuple(effect.key for effect in _standing(effects) if effect.kind == "disk" and effect.slot == found.slot)
+    what = f"disk {found.device}" + (f", volume {found.path}" if found.volume else "")
+    return Change("detach-disk", what, replace(instance.request, disks=left), retired=retired)
+
+
+def grow_disk(instance: Instance, effects: Sequence[Effect], disk: str, size_: int) -> Change | None:
+    """With that many bytes of the disk that the guest has by this name, or that has this slot; None where it has them.
+
+    Raises `DiskNotFound`, also for the root disk, and `InvalidRequest` for a smaller one and for a volume.
+    """
+    index, found = _meant(instance, effects, disk)
+    what = f"disk {found.device} of instance {instance.name}"
+    if found.volume:
+        raise errors.InvalidRequest((f"{what} is volume {found.path}, whose size is its owner's affair",))
+    if size_ < found.size:
+        raise errors.InvalidRequest((f"{what} has {size(found.size)}, more than {size(size_)}: a disk never shrinks",))
+    if size_ == found.size:
+        return None
+    asked = instance.request.disks
+    request = checked(replace(instance.request, disks=(*asked[:index], size_, *asked[index + 1 :])), instance)
+    said = f"disk {found.device} from {size(found.size)} to {size(size_)}"
+    return Change("grow-disk", said, request, slot=found.slot, disks=(size_,))
+
+
+def data_disks(instance: Instance, effects: Sequence[Effect]) -> dict[int, Disk]:
+    """The disks that it has besides the root disk and the seed, by their slots and in that order, as they were asked
+    for. Raises `RecordDamaged`.
+    """
+    disks, asked = _disks(effects), instance.request.disks
+    if len(asked) != len(disks):
+        text = f"instance {instance.name} was asked for with {len(asked)} disks and has {len(disks)}"
+        raise errors.RecordDamaged(f"{text}: `slipway audit` says what is wrong")
+    return disks
+
+
+def _meant(instance: Instance, effects: Sequence[Effect], disk: str) -> tuple[int, Disk]:
+    """The disk that is meant, and which of those that were asked for it is."""
     disks = _disks(effects)
     named = {disk, os.path.realpath(disk)} if disk.startswith("/") else {disk}
     meant = [slot for slot, one in disks.items() if named & _names(one)]
     if len(meant) != 1:
         raise errors.DiskNotFound(_not_found(instance, effects, disks, disk))
-    (slot,) = meant
-    asked = instance.request.disks
-    if len(asked) != len(disks):
-        text = f"instance {instance.name} was asked for with {len(asked)} disks and has {len(disks)}"
-        raise errors.RecordDamaged(f"{text}: `slipway audit` says what is wrong")
-    index = list(disks).index(slot)
-    left = (*asked[:index], *asked[index + 1 :])
-    retired = tuple(effect.key for effect in _standing(effects) if effect.kind == "disk" and effect.slot == slot)
-    what = f"disk {disks[slot].device}" + (f", volume {disks[slot].path}" if disks[slot].volume else "")
-    return Change("detach-disk", what, replace(instance.request, disks=left), retired=retired)
+    return list(data_disks(instance, effects)).index(meant[0]), disks[meant[0]]
 
 
 def _slot(effect: Effect) -> int:
@@ -60,8 +91,6 @@ def _standing(effects: Sequence[Effect]) -> list[Effect]:
 
 
 def _disks(effects: Sequence[Effect]) -> dict[int, Disk]:
-    """The disks that it has besides the root disk and the seed, by their slots and in that order, as they were asked
-    for. Raises `RecordDamaged`."""
     found = [_disk(effect) for effect in _standing(effects) if effect.kind == "disk"]
     return {disk.slot: disk for disk in found if disk.role is DiskRole.DATA}
 

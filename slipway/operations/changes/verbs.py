@@ -11,7 +11,7 @@ from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
 from slipway.model.request import Flavor, NetworkRequest, Readiness, Volume
 from slipway.model.selection import Selection
-from slipway.operations.changes.disks import attach_disk, detach_disk
+from slipway.operations.changes.disks import attach_disk, detach_disk, grow_disk
 from slipway.operations.changes.moves import lost_race, move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
 from slipway.operations.changes.size import flavor_of, of_sizes, resize
@@ -81,6 +81,17 @@ class InstanceChanges:
         A volume is given back as it is, any other disk is deleted. Raises `DiskNotFound`, also for root disk and seed.
         """
         return self._builder.change(name, project, partial(detach_disk, disk=disk), on_event)
+
+    def grow_disk(
+        self, name: str, disk: str, size: int, *, project: str | None = None, on_event: Listener = lambda _event: None
+    ) -> Instance:
+        """Have the disk with this device (`vdb`) or slot be so many bytes large; a guest that runs sees it at once.
+
+        The root disk grows by `resize`. So large already: nothing happens. Raises `DiskNotFound`, and `InvalidRequest`
+        for a smaller size, for a disk never shrinks, and for a volume.
+        """
+        check(size, Size, "size")
+        return self._builder.change(name, project, partial(grow_disk, disk=disk, size_=size), on_event)
 
     def rename(
         self, name: str, new: str, *, project: str | None = None, on_event: Listener = lambda _event: None
