@@ -91,6 +91,10 @@ class PortNotFound(NotFound):
     """No such port."""
 
 
+class PortBindingNotFound(NotFound):
+    """The port is not bound to this host."""
+
+
 class SecurityGroupNotFound(NotFound):
     """No such security group."""
 
@@ -233,6 +237,14 @@ class NetworkMTUSubnetConflict(Conflict):
 
 class PortBound(Conflict):
     """The port is bound, so its MAC address stays."""
+
+
+class PortBindingAlreadyExists(Conflict):
+    """The port is bound to this host already."""
+
+
+class PortBindingAlreadyActive(Conflict):
+    """The port's binding to this host is the one that counts already."""
 
 
 class InvalidSharedSetting(Conflict):

@@ -115,6 +115,18 @@ class Port(Struct, frozen=True):
     revision_number: int | None = None
 
 
+class PortBinding(Struct, frozen=True):
+    """A port's binding to a host: the ACTIVE one counts, one that is INACTIVE is ready for when its instance comes.
+
+    Attributes as in Neutron's API; the VIF details are a JSON text.
+    """
+
+    host: str
+    status: str
+    vif_type: str = "unbound"
+    vif_details: str = "{}"
+
+
 class SecurityGroupRule(Struct, frozen=True):
     """A rule of a security group; attributes as in Neutron's API."""
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from slipway.model.request import DEFAULT_ZONE
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from slipway.model.network import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, PortBinding, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.states.store import Transaction
 
 
@@ -117,6 +117,31 @@ class NetworkDriver(Protocol):
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
+
+    # --- further bindings of a port, for an instance that goes from host to host while it runs ----------------------
+
+    def binds_twice(self, context: Context) -> bool:
+        """Whether a port can be bound to further hosts (Neutron: `binding-extended`); else there is but one binding."""
+
+    def list_bindings(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Sequence[PortBinding]:
+        """The bindings of an instance's port, the ACTIVE one first. Raises `PortNotFound`, `BadRequest` for others."""
+
+    def create_binding(
+        self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None
+    ) -> PortBinding:
+        """Bind a port that is an instance's to one more host, INACTIVE; the binding to that host that there is.
+
+        A binding that fails is "binding_failed", and no error. Raises `PortNotFound`.
+        """
+
+    def activate_binding(self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None) -> None:
+        """Have the binding to this host be the one that counts, and the other INACTIVE. It does: nothing happens.
+
+        Raises `PortBindingNotFound`.
+        """
+
+    def delete_binding(self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None) -> None:
+        """Take an INACTIVE binding away. Absent, or the port is: nothing happens; an ACTIVE one stays."""
 
     # --- what a run file brings about; attributes as in Neutron's API, what is not given is as Neutron has it ------
 

@@ -18,6 +18,7 @@ from slipway.drivers.network.embedded.common.transactions import NetworkEvent, T
 from slipway.drivers.network.embedded.groups_and_quotas import GroupsAndQuotas
 from slipway.drivers.network.embedded.ports import port_rows
 from slipway.drivers.network.embedded.ports.port_attributes import PORT
+from slipway.drivers.network.embedded.ports.port_bindings import PortBindings
 from slipway.drivers.network.embedded.ports.port_changes import PortChanges
 from slipway.drivers.network.embedded.ports.ports import Ports, id_of
 from slipway.drivers.network.embedded.removal import Removal
@@ -27,7 +28,7 @@ from slipway.drivers.network.embedded.topology.binding import Mechanisms
 from slipway.drivers.network.embedded.topology.mechanisms import LinuxBridge, MechanismDriver, PortChange
 from slipway.drivers.network.embedded.topology.networks import Networks
 from slipway.drivers.network.embedded.topology.subnets import Subnets
-from slipway.model.network import Context, Network, Port, Subnet
+from slipway.model.network import Context, Network, Port, PortBinding, Subnet
 from slipway.model.neutron import ADMIN
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
@@ -68,6 +69,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         self._subnets = Subnets(services, self._networks)
         self._ports = Ports(services, self._groups, self._mechanisms)
         self._changes = PortChanges(services, self._ports, self._mechanisms)
+        self._bindings = PortBindings(self._ports, self._mechanisms)
         self._removal = Removal(self._networks, self._subnets, self._ports)
 
     # --- networks and subnets -----------------------------------------------------------------------------------
@@ -201,6 +203,34 @@ class EmbeddedNetwork(GroupsAndQuotas):
         with self._transactions.writing(tx) as own:
             port = self._ports.delete(own, context, port_id)
             self._after(own, PortChange("delete", port, port))
+
+    def binds_twice(self, context: Context) -> bool:
+        """Always."""
+        return True
+
+    def list_bindings(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Sequence[PortBinding]:
+        """The port's bindings, the ACTIVE one first. Raises `PortNotFound`."""
+        with self._transactions.reading(tx) as own:
+            return self._bindings.list(own, context, port_id)
+
+    def create_binding(
+        self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None
+    ) -> PortBinding:
+        """Bind a port to one more host, INACTIVE. Raises `PortNotFound`, `PolicyNotAuthorized`, `BadRequest`."""
+        with self._transactions.writing(tx) as own:
+            return self._bindings.create(own, context, port_id, host)
+
+    def activate_binding(self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None) -> None:
+        """Have the binding to this host be the one that counts. Raises `PortNotFound`, `PortBindingNotFound`."""
+        with self._transactions.writing(tx) as own:
+            change = self._bindings.activate(own, context, port_id, host)
+            if change is not None:
+                self._after(own, change)
+
+    def delete_binding(self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None) -> None:
+        """Take an INACTIVE binding away. Absent: nothing happens. Raises `PolicyNotAuthorized`."""
+        with self._transactions.writing(tx) as own:
+            self._bindings.delete(own, context, port_id, host)
 
     def set_wired(self, device_id: str, *, up: bool, tx: Transaction | None = None) -> None:
         """Say of a device's ports that packets pass by now (status ACTIVE), or no longer (DOWN).

@@ -20,6 +20,7 @@ from slipway.model.network import (
     HostRoute,
     Network,
     Port,
+    PortBinding,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
@@ -77,6 +78,11 @@ def port(answer: Json) -> Port:
         binding_profile=_json,
         binding_vif_details=_json,
     )
+
+
+def binding(answer: Json) -> PortBinding:
+    """One of a port's bindings."""
+    return _made(PortBinding, answer, vif_details=_json)
 
 
 def rule(answer: Json) -> SecurityGroupRule:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import ipaddress
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
 
 from slipway import errors
 from slipway.drivers.network.neutron import conversion
 from slipway.drivers.network.neutron.service import Service
-from slipway.model.network import Context, Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from slipway.model.network import Context, Network, Port, PortBinding, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
 
 T = TypeVar("T")
+
+ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
+
+BINDINGS = "binding-extended"
+"""The extension by which a port has more than one binding."""
 
 DNS = "dns-integration"
 """The extension with the ports' DNS names."""
@@ -178,6 +185,52 @@ class NeutronNetwork:
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
         self._delete(context, "ports", port_id, errors.PortNotFound)
+
+    # --- further bindings of a port, which only administrators see -------------------------------------------------
+
+    def binds_twice(self, context: Context) -> bool:
+        """Whether it has the extension, as each Neutron since Rocky with the ML2 plug-in."""
+        return self._service.has_extension(context, BINDINGS)
+
+    def list_bindings(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Sequence[PortBinding]:
+        """The port's bindings, the ACTIVE one first. Raises `PortNotFound`."""
+        path = _path("ports", port_id, errors.PortNotFound)
+        answer = self._service.request(context, "GET", f"{path}/bindings", absent=errors.PortNotFound)
+        found = map(conversion.binding, answer.get("bindings") or ())
+        return sorted((one for one in found if one.host), key=lambda one: (one.status != ACTIVE, one.host))
+
+    def create_binding(
+        self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None
+    ) -> PortBinding:
+        """Bind a port to one more host, INACTIVE, or give the binding that there is. Raises `PortNotFound`."""
+        path = _path("ports", port_id, errors.PortNotFound)
+        # Of a port that is not there Neutron says that something went wrong within it (status 500).
+        self.show_port(context, port_id)
+        try:
+            answer = self._service.one(
+                context, "POST", f"{path}/bindings", "binding", {"host": host}, absent=errors.PortNotFound
+            )
+        except errors.PortBindingAlreadyExists:
+            return next(one for one in self.list_bindings(context, port_id) if one.host == host)
+        return conversion.binding(answer)
+
+    def activate_binding(self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None) -> None:
+        """Have the binding to this host be the one that counts. Raises `PortNotFound`, `PortBindingNotFound`."""
+        path = f"{_path('ports', port_id, errors.PortNotFound)}/bindings/{quote(host, safe='')}/activate"
+        with suppress(errors.PortBindingAlreadyActive):
+            self._service.request(context, "PUT", path, absent=errors.PortBindingNotFound)
+
+    def delete_binding(self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None) -> None:
+        """Take an INACTIVE binding away. Absent: nothing happens; an ACTIVE one stays."""
+        path = _path("ports", port_id, errors.PortNotFound)
+        try:
+            found = [one for one in self.list_bindings(context, port_id) if (one.host, one.status) == (host, INACTIVE)]
+            if found:
+                where = f"{path}/bindings/{quote(host, safe='')}"
+                self._service.request(context, "DELETE", where, absent=errors.PortBindingNotFound)
+        except (errors.PortNotFound, errors.PortBindingNotFound, errors.BadRequest):
+            # Refused is the question where the port is no instance's any more: it has one binding at most.
+            return
 
     def set_wired(self, device_id: str, *, up: bool, tx: Transaction | None = None) -> None:
         """Do nothing: Neutron hears it from its own agents, and from nobody else."""

@@ -175,6 +175,47 @@ class PortsContract(ServiceContract):
         assert (free.binding_host_id, free.binding_vif_type, free.device_owner) == ("", "unbound", "")
         assert (free.fixed_ips, free.mac_address) == (port.fixed_ips, port.mac_address)
 
+    def test_a_port_is_bound_to_a_second_host_to_which_its_instance_goes(
+        self, service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
+    ) -> None:
+        here, there = HOSTS
+        assert driver.binds_twice(service.admin)
+        port = driver.create_port(service.user, network_id=network.id, device_id="vm-1")
+        owner = "compute:nova"
+        bound = driver.update_port(service.admin, port.id, device_owner=owner, binding_host_id=here)
+        made = driver.create_binding(service.admin, port.id, there)
+        assert (made.host, made.status, made.vif_type) == (there, "INACTIVE", self.vif_type)
+        assert driver.create_binding(service.admin, port.id, there) == made
+        assert _bindings(service, port.id) == [(here, "ACTIVE"), (there, "INACTIVE")]
+        assert driver.show_port(service.admin, port.id).binding_host_id == bound.binding_host_id
+        for _ in range(2):
+            driver.activate_binding(service.admin, port.id, there)
+        assert _bindings(service, port.id) == [(there, "ACTIVE"), (here, "INACTIVE")]
+        moved = driver.show_port(service.admin, port.id)
+        assert (moved.binding_host_id, moved.binding_vif_type) == (there, self.vif_type)
+        assert (moved.fixed_ips, moved.mac_address, moved.device_owner) == (bound.fixed_ips, bound.mac_address, owner)
+        for host in (here, here, there):
+            driver.delete_binding(service.admin, port.id, host)
+        assert _bindings(service, port.id) == [(there, "ACTIVE")]
+
+    def test_a_second_binding_goes_with_its_port_and_what_is_not_there_is_told(
+        self, service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
+    ) -> None:
+        port = driver.create_port(service.user, network_id=network.id, device_id="vm-1")
+        driver.update_port(service.admin, port.id, device_owner="compute:nova", binding_host_id=HOSTS[0])
+        with raises(errors.PortBindingNotFound):
+            driver.activate_binding(service.admin, port.id, HOSTS[1])
+        driver.create_binding(service.admin, port.id, HOSTS[1])
+        with pytest.raises(errors.Forbidden):
+            driver.create_binding(service.user, port.id, HOSTS[1])
+        driver.delete_port(service.admin, port.id)
+        driver.delete_binding(service.admin, port.id, HOSTS[1])
+        for call in (driver.create_binding, driver.activate_binding):
+            with raises(errors.PortNotFound):
+                call(service.admin, port.id, HOSTS[1])
+        with raises(errors.PortNotFound):
+            driver.list_bindings(service.admin, port.id)
+
     def test_only_an_administrator_binds(
         self, service: Service, driver: NetworkDriver, network: Network, subnet: Subnet
     ) -> None:
@@ -199,3 +240,8 @@ class PortsContract(ServiceContract):
             with raises(errors.PortNotFound, port.id):
                 driver.delete_port(service.admin, port.id)
             assert driver.find_port(service.admin, f"{network.id}/one") is None
+
+
+def _bindings(service: Service, port_id: str) -> list[tuple[str, str]]:
+    """As a driver that was started anew tells them."""
+    return [(one.host, one.status) for one in service.driver().list_bindings(service.admin, port_id)]

@@ -165,6 +165,16 @@ ports = sa.Table(
     sa.Index("ports_order_of_network", "network_id", "created_at", "id"),
 )
 
+# The bindings that are ready for when their instance comes; the one that counts is the port's own. They go with it,
+# without a statement more for each port that is deleted.
+port_bindings = sa.Table(
+    "port_bindings",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("vif_type", sa.String(64), nullable=False),
+)
+
 allocations = sa.Table(
     "allocations",
     metadata,
@@ -240,5 +250,6 @@ TABLES = (
     security_groups,
     security_group_rules,
     port_security_groups,
+    port_bindings,
     quotas,
 )
