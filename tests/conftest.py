@@ -15,6 +15,7 @@ import pytest
 
 from slipway.drivers.files import locked
 from tests import compiled
+from tests import postgresql as postgresqls
 from tests.host.libvirtd import Libvirtd, missing
 from tests.neutron.process import HOSTS, PYTHON, Neutron, running
 
@@ -37,6 +38,21 @@ def libvirtd() -> Iterator[Libvirtd]:
         daemon = Libvirtd(Path(directory))
         yield daemon
         daemon.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgresqls.PostgreSQL]:
+    """A server of PostgreSQL's that is ours alone, one for each worker of pytest."""
+    if reason := postgresqls.missing():
+        pytest.skip(reason)
+    with postgresqls.started() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgresql: postgresqls.PostgreSQL) -> str:
+    """The URL of an empty database of PostgreSQL's."""
+    return postgresql.empty()
 
 
 @pytest.fixture

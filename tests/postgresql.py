@@ -6,8 +6,14 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 
 def programs() -> Path | None:
@@ -24,22 +30,67 @@ def missing() -> str:
     return "" if find_spec("psycopg") else "not installed: psycopg"
 
 
-class PostgreSQL:
-    """A server with one empty database, which loses everything with a crash."""
+@contextmanager
+def started(settings: Mapping[str, object] | None = None) -> Iterator[PostgreSQL]:
+    """A server in a directory of its own, which goes with it."""
+    # In a short path, for its socket is in it.
+    with tempfile.TemporaryDirectory(prefix="slipway-", dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        server = PostgreSQL(Path(directory) / "pg", settings)
+        try:
+            yield server
+        finally:
+            server.stop()
 
-    def __init__(self, directory: Path) -> None:
+
+class PostgreSQL:
+    """A server that loses everything with a crash of its machine. Its databases are made from one with all tables."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:
         self.directory = directory
-        self.url = f"postgresql+psycopg://{_user()}@/postgres?host={directory}"
+        self._settings = {"fsync": "off", "listen_addresses": "", "max_connections": 300, **(settings or {})}
+        self._numbers = count(1)
         directory.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(directory, _user())
-        self._call("initdb", "-D", str(directory / "data"), "-A", "trust", "-N", "-E", "UTF8")
-        options = f"-c listen_addresses= -c fsync=off -k {directory}"
-        log = str(directory / "log")
-        self._call("pg_ctl", "-D", str(directory / "data"), "-o", options, "-l", log, "-w", "start")
+        self._call("initdb", "-D", str(directory / "data"), "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+        self.start()
 
-    def close(self) -> None:
-        """Stop it at once."""
+    def url(self, database: str = "postgres") -> str:
+        """Of one of its databases."""
+        return f"postgresql://{_user()}@/{database}?host={self.directory}"
+
+    def empty(self) -> str:
+        """The URL of a new database without any table."""
+        name = f"slipway_{os.getpid()}_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def execute(self, statement: str, *values: Any, database: str = "postgres") -> list[Any]:
+        """Carry a statement out; gives its rows."""
+        import psycopg
+
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            done = connection.execute(statement, values or None)
+            return done.fetchall() if done.description else []
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
+        log = str(self.directory / "log")
+        self._call(
+            "pg_ctl",
+            *("-D", str(self.directory / "data")),
+            "-o",
+            f"{options} -k {self.directory}",
+            "-l",
+            log,
+            "-w",
+            "start",
+        )
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash does."""
         self._call("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "-w", "stop")
 
     def _call(self, program: str, *args: str) -> None:
@@ -55,6 +106,11 @@ class PostgreSQL:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+
+
+def name_of(url: str) -> str:
+    """The name of the database that a URL names."""
+    return urlsplit(url).path.lstrip("/")
 
 
 def _user() -> str:

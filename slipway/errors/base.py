@@ -70,6 +70,10 @@ class DatabaseLocked(StoreError):
     """Another process held the database for longer than the busy time-out."""
 
 
+class DatabaseConflict(DatabaseLocked):
+    """The database has rolled the transaction back for another one; it may be tried again."""
+
+
 class DatabaseReadOnly(StoreError):
     """The database may not be written."""
 

@@ -59,6 +59,7 @@ def add_host(host: Host, store: Store, drivers: Drivers, *, exist_ok: bool = Tru
     drivers.on(host)
     here = drivers.settle()
     with store.write() as tx:
+        hosts.lock(tx, [host.name])
         if not exist_ok and hosts.there(tx, host.name):
             raise errors.HostExists(f"host {host.name} is on record already: `slipway host set` changes it")
         check_here(tx, [host.name], drivers)
@@ -70,6 +71,7 @@ def set_host(name: str, changes: HostChanges, store: Store, drivers: Drivers) ->
     """Change what is known of a host on record. Raises `HostNotFound`, `RecordDamaged`, and as `add_host` does; also
     `HostInUse` where an instance on it asked for the zone or label that it has."""
     with store.write() as tx:
+        hosts.lock(tx, [name])
         old = hosts.usage(tx, name).host
         new = changes.of(replace(old, place=None))
         check(new, Host, f"host {name}")
@@ -119,6 +121,7 @@ def _check_asked_for(tx: Transaction, old: Host, new: Host) -> None:
 def disable_hosts(names: Sequence[str], reason: str, store: Store) -> None:
     """Place no new instances on these hosts. Raises `HostNotFound` before any is changed."""
     with store.write() as tx:
+        hosts.lock(tx, names)
         _check_there(tx, names)
         for name in names:
             hosts.disable(tx, name, reason)
@@ -127,6 +130,7 @@ def disable_hosts(names: Sequence[str], reason: str, store: Store) -> None:
 def enable_hosts(names: Sequence[str], store: Store) -> None:
     """Place new instances on them again. Raises `HostNotFound` before any is changed, `RecordDamaged`."""
     with store.write() as tx:
+        hosts.lock(tx, names)
         _check_there(tx, names)
         for name in names:
             hosts.enable(tx, name)
@@ -135,6 +139,7 @@ def enable_hosts(names: Sequence[str], store: Store) -> None:
 def forget_failures(names: Sequence[str], store: Store) -> None:
     """Have failed builds not count against these hosts any more. Raises `HostNotFound` before any is changed."""
     with store.write() as tx:
+        hosts.lock(tx, names)
         _check_there(tx, names)
         for name in names:
             hosts.build_succeeded(tx, name)
@@ -165,6 +170,7 @@ def take_hosts(names: Sequence[str], store: Store, drivers: Drivers) -> None:
     """Have hosts belong here, whoever had them. Raises `HostNotFound` before any is taken."""
     here = drivers.settle()
     with store.write() as tx:
+        hosts.lock(tx, names)
         _check_there(tx, names)
         for name in names:
             hosts.take(tx, name, here)
@@ -189,6 +195,7 @@ def remove_host(name: str, tools: Tools) -> None:
             f"host {name} has machines of ours that are not on record: {listed}: `slipway audit` lists them"
         )
     with store.write() as tx:
+        hosts.lock(tx, [name])
         _check_free(tx, name, drivers)
         hosts.remove(tx, name)
         stacks.drop(tx, stacks.Kind.HOST, name)

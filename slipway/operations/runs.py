@@ -124,6 +124,15 @@ class Runs:
         prepared = prepare(workflow, as_given(inputs))
         check_allowed(prepared, self._tools)
         project = project or self._project
+        try:
+            return self._put_on_record(prepared, project, idempotency_key)
+        except errors.RunExists:
+            # On PostgreSQL another one with the same key may have come between.
+            return self._put_on_record(prepared, project, idempotency_key)
+
+    def _put_on_record(
+        self, prepared: Prepared, project: str, idempotency_key: str | None
+    ) -> tuple[RunRecord, Prepared | None]:
         with self._tools.store.write() as tx:
             earlier = runs.find_by_key(tx, project, idempotency_key)
             if earlier is not None:

@@ -10,6 +10,7 @@ from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.stacks.ours import Ours
+from slipway.states.postgresql import lock_network
 from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
 
@@ -21,6 +22,7 @@ def all_or_nothing(store: Store, network: NetworkDriver) -> Iterator[Transaction
         yield None
         return
     with store.write() as tx:
+        lock_network(tx, alone=True)
         yield tx
 
 

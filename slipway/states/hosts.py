@@ -14,6 +14,7 @@ from slipway.model.machine import Claim, Room
 from slipway.model.request import Host, Place
 from slipway.states import codec
 from slipway.states.schema import claims, host_labels, hosts, instances, pinned_cpus
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 
@@ -126,8 +127,12 @@ def save(tx: Transaction, host: Host, here: Place | None = None) -> None:
         "memory_limit": room.memory,
         "disk_limit": room.disk,
     }
-    if tx.execute(hosts.update().where(hosts.c.name == host.name).values(**values)).rowcount == 0:
-        tx.execute(hosts.insert().values({**values, "name": host.name, "place": place, "enabled": host.enabled}))
+    change = hosts.update().where(hosts.c.name == host.name).values(**values)
+    if not tx.execute(change).rowcount:
+        new = insert_if_absent(hosts).values({**values, "name": host.name, "place": place, "enabled": host.enabled})
+        if not tx.execute(new).rowcount:
+            # Another transaction has put it on record meanwhile.
+            tx.execute(change)
     tx.execute(host_labels.delete().where(host_labels.c.host == host.name))
     if host.labels:
         rows = [{"host": host.name, "key": key, "value": value} for key, value in host.labels]
@@ -148,6 +153,12 @@ def enable(tx: Transaction, name: str) -> None:
 def take(tx: Transaction, name: str, here: Place) -> None:
     """Have the host belong here from now on, whoever had it."""
     tx.execute(hosts.update().where(hosts.c.name == name).values(place=codec.encode(here)))
+
+
+def lock(tx: Transaction, names: Iterable[str]) -> None:
+    """Have nobody else change these hosts, or claim anything of them, until the transaction ends."""
+    in_order = sa.select(hosts.c.name).where(hosts.c.name.in_(sorted(names))).order_by(hosts.c.name)
+    tx.execute(in_order.with_for_update())
 
 
 def there(tx: Transaction, name: str) -> bool:
@@ -309,7 +320,7 @@ def count_anew(tx: Transaction, host: str, *claimed: Claim) -> None:
             tx.execute(claims.insert(), asdict(one))
     total = sa.select(*(sa.func.coalesce(sa.func.sum(claims.c[name]), 0) for name in ("vcpus", "memory", "disk")))
     # Locked first: a claim changes the counters and is not seen before its commit.
-    tx.execute(sa.select(hosts.c.name).where(hosts.c.name == host).with_for_update())
+    lock(tx, [host])
     vcpus, memory, disk = tx.execute(total.where(claims.c.host == host)).one()
     counted = {"vcpus_used": int(vcpus), "memory_used": int(memory), "disk_used": int(disk)}
     tx.execute(hosts.update().where(hosts.c.name == host).values(**counted))

@@ -6,6 +6,7 @@ Who works on such a run is whoever works on its instance, and only the instance'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -81,7 +82,9 @@ def begin(tx: Transaction, instance_id: str, project: str, run: Begun, at: datet
         "created_at": at,
     }
     try:
-        tx.execute(_BEGIN, row)
+        # PostgreSQL takes nothing more in a transaction in which a statement has failed.
+        with tx.begin_nested() if tx.dialect.name == "postgresql" else nullcontext():
+            tx.execute(_BEGIN, row)
     except IntegrityError:
         # Somebody has damaged what it stands on, which must not keep the instance from being stopped or deleted.
         _put_right(tx, instance_id, at)

@@ -24,11 +24,10 @@ from slipway.states.secrets import secrets_of, to_keep
 from slipway.states.store import Transaction
 
 _BY_ID = sa.select(*COLUMNS).where(instances.c.id == sa.bindparam("id"))
-_STATE = (
-    sa.select(instances.c.vm_state, instances.c.task_state, instances.c.generation)
-    .where(instances.c.id == sa.bindparam("id"))
-    .with_for_update()
+_STATE = sa.select(instances.c.vm_state, instances.c.task_state, instances.c.generation).where(
+    instances.c.id == sa.bindparam("id")
 )
+_STATE_LOCKED = _STATE.with_for_update()
 _MOVE = (
     instances.update()
     .where(
@@ -256,9 +255,9 @@ def readdress(tx: Transaction, instance_id: str, addresses: tuple[str, ...]) -> 
 def fence(tx: Transaction, instance_id: str, generation: int, *, going_on: bool) -> None:
     """Refuse a worker that was replaced (`StaleWorker`) and, if it is `going_on`, one whose instance is being deleted.
 
-    The row is locked until the transaction ends, so that what was true here is true at the commit.
+    In one that writes the row is locked until the transaction ends, so that what was true here is true at the commit.
     """
-    row = tx.execute(_STATE, {"id": instance_id}).one()
+    row = tx.execute(_STATE if tx.info["reading"] else _STATE_LOCKED, {"id": instance_id}).one()
     check_generation(row, "instance", instance_id, generation)
     if going_on and State(row.vm_state, row.task_state).deleting:
         raise errors.InstanceDeleting(f"instance {instance_id} is being deleted")

@@ -14,9 +14,11 @@ import sqlalchemy as sa
 
 from slipway.model.record import Effect, RecordedEvent
 from slipway.states.schema import deliveries, events, instances, runs
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 _TELL = events.insert()
+_FIRST = insert_if_absent(deliveries)
 _NAMES = [column.name for column in events.c]
 _AFTER = (
     sa.select(
@@ -78,8 +80,8 @@ def delivered(tx: Transaction, receiver: str) -> int:
 def deliver(tx: Transaction, receiver: str, seq: int, at: datetime) -> None:
     """Have it on record that a receiver has taken all events up to this one."""
     row = {"receiver": receiver, "seq": seq, "at": at}
-    if tx.execute(deliveries.update().where(deliveries.c.receiver == receiver), row).rowcount != 1:
-        tx.execute(deliveries.insert(), row)
+    if tx.execute(_FIRST, row).rowcount != 1:
+        tx.execute(deliveries.update().where(deliveries.c.receiver == receiver), row)
 
 
 def last(tx: Transaction) -> int:

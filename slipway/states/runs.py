@@ -17,12 +17,15 @@ from slipway.states import codec, outbox
 from slipway.states.held import check_generation
 from slipway.states.run_machine import INITIAL, TABLE, RunMove, RunState
 from slipway.states.schema import OWN_TEXT, effects, events, instances, runs, workflow_texts
+from slipway.states.statements import insert_if_absent
 from slipway.states.store import Transaction
 
 _RUNS = sa.select(runs, instances.c.name.label("instance")).outerjoin(instances, instances.c.id == runs.c.instance_id)
 _BY_ID = _RUNS.where(runs.c.id == sa.bindparam("id"))
 _CHILDREN = _RUNS.where(runs.c.parent_id == sa.bindparam("id", type_=sa.String)).order_by(runs.c.created_at, runs.c.id)
 _STATE = sa.select(runs.c.state, runs.c.outcome, runs.c.generation).where(runs.c.id == sa.bindparam("id"))
+_STATE_LOCKED = _STATE.with_for_update()
+_KEEP = insert_if_absent(workflow_texts)
 _MOVE = (
     runs.update()
     .where(
@@ -38,7 +41,8 @@ def keep_texts(tx: Transaction, digest: str, texts: bytes) -> None:
     """Keep the texts of a workflow and of those that it uses, once."""
     there = tx.scalar(sa.select(workflow_texts.c.digest).where(workflow_texts.c.digest == digest))
     if there is None:
-        tx.execute(workflow_texts.insert(), {"digest": digest, "texts": texts})
+        # Another transaction may have kept them meanwhile.
+        tx.execute(_KEEP, {"digest": digest, "texts": texts})
 
 
 def texts_of(tx: Transaction, digest: str) -> bytes:
@@ -111,8 +115,8 @@ def listed(
 
 def fence(tx: Transaction, run_id: str, generation: int, *, going_on: bool) -> None:
     """Refuse a worker that was replaced (`StaleWorker`) and, if it is `going_on`, one whose run is to be undone
-    (`RunCancelled`). The row is locked until the transaction ends."""
-    row = tx.execute(_STATE.with_for_update(), {"id": run_id}).one()
+    (`RunCancelled`). In a transaction that writes the row is locked until it ends."""
+    row = tx.execute(_STATE if tx.info["reading"] else _STATE_LOCKED, {"id": run_id}).one()
     check_generation(row, "run", run_id, generation)
     if going_on and row.state != RunState.RUNNING:
         raise errors.RunCancelled(f"run {run_id} is {row.state}: it does not go on")

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slipway.model.request import DEFAULT_ZONE
+from slipway.states.postgresql import lock_schema
 
 SCHEMA_VERSION = 12
 """Raised by one with each change of the tables, together with a migration."""
@@ -337,6 +338,8 @@ def make_tables(tx: sa.Connection, tables: Sequence[sa.Table] | None = None) -> 
 
     What is there is asked for once; SQLAlchemy asks for each table by itself, on SQLite twice.
     """
+    if tx.dialect.name == "postgresql":
+        lock_schema(tx)
     there = {*tx.dialect.get_table_names(tx)}
     text = TABLES_TEXT.read_text() if tx.dialect.name == "sqlite" and not there else ""
     if text.startswith(f"-- schema {SCHEMA_VERSION}\n"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
 import threading
+import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -19,7 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from slipway import errors
-from slipway.states import sqlitefile
+from slipway.states import postgresql, sqlitefile
 from slipway.states.known_statements import QuickConnection
 from slipway.states.migrations import upgrade
 from slipway.states.schema import SCHEMA_VERSION, make_tables, meta
@@ -31,7 +34,10 @@ Transaction: TypeAlias = sa.Connection
 """An open transaction. Those who do not import SQLAlchemy pass it on and look at nothing in it."""
 
 BUSY_TIMEOUT = 30.0
-"""Seconds that a writer waits for another one."""
+"""Seconds that a writer waits for another one, and that a server is waited for that was there before."""
+
+_AGAIN = 0.2
+"""Seconds between two tries to reach it."""
 
 _SCRUB_TIMEOUT = 1.0
 """Seconds that others are waited for where the write-ahead log is to be emptied."""
@@ -66,7 +72,8 @@ class Store:
 
     `url` is an SQLAlchemy URL. SQLite runs in WAL mode with `BEGIN IMMEDIATE` for writes: a deferred begin that
     turns into a write fails at once with "database is locked" beside a second writer. Its file is this user's alone;
-    one that may not be written is read.
+    one that may not be written is read. On PostgreSQL each thread has a connection, closed when it ends; one that the
+    server has ended while nothing was going on is made anew, for which a server that restarts is waited for.
 
     `installation` is the id that the record got when it was made; it never changes. `is_new`: this store made it.
 
@@ -74,7 +81,14 @@ class Store:
     `DatabaseTooNew` when it cannot be used.
     """
 
-    def __init__(self, url: str, *, synchronous: str = "FULL", make: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: str = "FULL",
+        make: bool = True,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """`make` false: one that is not there is `DatabaseUnavailable`."""
         self.url = url
         self.is_new = False
@@ -82,7 +96,11 @@ class Store:
         self._here = threading.local()
         self._lock = threading.Lock()
         self._all_kept: list[_Kept] = []
+        self._pid = os.getpid()
+        self._was_there = False
+        self._sleep = sleep
         parsed = parsed_url(url)
+        self._postgresql = parsed.get_backend_name() == "postgresql"
         self._shown = masked_url(parsed.render_as_string())
         self._path = sqlitefile.path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
         self._turn: AbstractContextManager[None] = _Turn() if self._path else nullcontext()
@@ -97,18 +115,21 @@ class Store:
         except BaseException:
             self.close()
             raise
+        self._was_there = True
 
     def _make_engine(self, url: sa.URL, synchronous: str) -> sa.Engine:
+        if url.get_backend_name() == "postgresql":
+            engine = sa.create_engine(url, **postgresql.options(url))
+            event.listen(engine, "connect", lambda made, _record: postgresql.set_up(made, BUSY_TIMEOUT))
+            return engine
         # Each thread keeps a connection: a bound would make the threads beyond it wait for one for ever.
-        options: dict[str, Any] = {} if url.get_backend_name() == "sqlite" and not self._path else {"max_overflow": -1}
-        if url.get_backend_name() == "sqlite":
-            options["connect_args"] = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+        options: dict[str, Any] = {"max_overflow": -1} if self._path else {}
+        options["connect_args"] = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
         if self._path is not None and not self._may_write:
             uri = sqlitefile.uri_for_reading(self._path)
             options["creator"] = lambda: sqlite3.connect(uri, uri=True, **options["connect_args"])
         engine = sa.create_engine(url, **options)
-        if url.get_backend_name() == "sqlite":
-            self._set_up_sqlite(engine, synchronous)
+        self._set_up_sqlite(engine, synchronous)
         return engine
 
     def _set_up_sqlite(self, engine: sa.Engine, synchronous: str) -> None:
@@ -150,6 +171,8 @@ class Store:
             )
         if found < SCHEMA_VERSION:
             with self.write() as tx:
+                if self._postgresql:
+                    postgresql.lock_schema(tx)
                 upgrade(tx)
 
     @contextmanager
@@ -157,6 +180,8 @@ class Store:
         """A transaction that only reads, and sees one moment; so does a single statement (`once`) by itself."""
         with self._translated(), self._connection() as tx:
             tx.info["reading"] = True
+            if self._postgresql:
+                postgresql.isolate(tx, snapshot=not once)
             with tx.begin():
                 if isinstance(tx, QuickConnection) and not once:
                     tx.tell("BEGIN")
@@ -174,6 +199,8 @@ class Store:
             tx.info["reading"] = False
             calls: list[Callable[[], None]] = []
             tx.info["after_commit"], tx.info["savepoints"] = calls, count(1)
+            if self._postgresql:
+                postgresql.isolate(tx, snapshot=False)
             with tx.begin():
                 if isinstance(tx, QuickConnection):
                     tx.tell("BEGIN IMMEDIATE")
@@ -188,8 +215,12 @@ class Store:
         """This thread's connection, kept between transactions; one of its own inside of another transaction."""
         kept: _Kept | None = getattr(self._here, "kept", None)
         if kept is None or kept.pid != os.getpid():
-            kept = self._here.kept = self._keep()
+            kept = self._keep()
+            self._here.kept, self._here.end = kept, _EndOfThread(self, kept)
         with kept.busy:
+            if not kept.connection.in_transaction() and self._is_gone(kept.connection):
+                kept.connection.invalidate()
+                kept.connection.close()
             if kept.connection.closed or kept.connection.invalidated:
                 kept.connection = self._connect()
             if not kept.connection.in_transaction():
@@ -198,19 +229,39 @@ class Store:
             with self._connect() as another:
                 yield another
 
+    def _is_gone(self, connection: Transaction) -> bool:
+        usable = not connection.closed and not connection.invalidated
+        return self._postgresql and usable and postgresql.is_cut(connection)
+
     def _connect(self) -> Transaction:
-        sqlite = self.engine.dialect.name == "sqlite"
-        return QuickConnection(self.engine) if sqlite else self.engine.connect()
+        if not self._postgresql:
+            return QuickConnection(self.engine)
+        until = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                return self.engine.connect()
+            except OperationalError:
+                if not self._was_there or time.monotonic() >= until:
+                    raise
+            self._sleep(_AGAIN)
 
     def _keep(self) -> _Kept:
-        """Keep a connection for this thread, and none for threads that have ended."""
-        kept = _Kept(self._connect(), threading.current_thread(), os.getpid())
+        """Keep a connection for this thread."""
+        if self._pid != os.getpid():
+            # What the pool has is the parent's, who goes on with it.
+            self.engine.dispose(close=False)
+            self._pid = os.getpid()
+        kept = _Kept(self._connect(), os.getpid())
         with self._lock:
-            for ended in [one for one in self._all_kept if one.pid == kept.pid and not one.thread.is_alive()]:
-                ended.connection.close()
-                self._all_kept.remove(ended)
             self._all_kept.append(kept)
         return kept
+
+    def _let_go(self, kept: _Kept) -> None:
+        """Close the connection of a thread that has ended; a parent's stays the parent's."""
+        if kept.pid == os.getpid():
+            with self._lock, contextlib.suppress(ValueError):
+                self._all_kept.remove(kept)
+            kept.connection.close()
 
     def after_commit(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""
@@ -264,8 +315,8 @@ class Store:
                 return kind(f"{self._shown}: {what.format(error.orig)}")
         if self._path is not None and name.startswith(_FILE_FAILED) and (found := sqlitefile.why_unusable(self._path)):
             return found[0](f"{self._shown}: {found[1]} ({error.orig})")
-        if getattr(error.orig, "sqlstate", None) in _NO_SUCH:
-            return errors.DatabaseDamaged(f"{self._shown}: {_NOT_OURS.format(error.orig)}")
+        if self._postgresql:
+            return postgresql.translate(error, self._shown)
         if isinstance(error, OperationalError) or error.connection_invalidated:
             return errors.DatabaseUnavailable(f"{self._shown}: {error.orig}")
         return None
@@ -288,9 +339,20 @@ class _Kept:
     """A thread's connection; `busy` while it is used."""
 
     connection: Transaction
-    thread: threading.Thread
     pid: int
     busy: threading.RLock = field(default_factory=threading.RLock)
+
+
+class _EndOfThread:
+    """Goes with what is local to a thread, and has its connection closed then."""
+
+    def __init__(self, store: Store, kept: _Kept) -> None:
+        self._store = weakref.ref(store)
+        self._kept = kept
+
+    def __del__(self) -> None:
+        if (store := self._store()) is not None:
+            store._let_go(self._kept)
 
 
 _PUT_BACK = "put a backup in its place, or name another one with --db"
@@ -312,6 +374,3 @@ _SQLITE_ERRORS: tuple[tuple[str, type[errors.StoreError], str], ...] = (
 
 _FILE_FAILED = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
 """Those of which only the file system knows the cause."""
-
-_NO_SUCH = ("42P01", "42703")
-"""PostgreSQL's codes for a table and a column that are not there."""

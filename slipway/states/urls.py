@@ -13,7 +13,7 @@ from slipway.texts import masked_url
 
 _BACKENDS = {
     "sqlite": "SQLite (sqlite:///FILE)",
-    "postgresql": "PostgreSQL (postgresql+psycopg://USER@HOST/NAME)",
+    "postgresql": "PostgreSQL (postgresql://USER@HOST/NAME)",
 }
 
 
@@ -40,7 +40,12 @@ def parsed_url(url: str) -> sa.URL:
             parsed = sa.make_url(url)
             if parsed.get_backend_name() not in _BACKENDS:
                 raise sa.exc.ArgumentError(f"the record is in {' or '.join(_BACKENDS.values())}")
+            if parsed.drivername == "postgresql":
+                # Older ones of SQLAlchemy take another driver by that name.
+                parsed = parsed.set(drivername="postgresql+psycopg")
             kind = parsed.get_dialect()
+            if parsed.get_backend_name() == "postgresql" and kind.driver != "psycopg":
+                raise sa.exc.ArgumentError(f"its driver is psycopg here, not {kind.driver}: write postgresql://")
             if kind.is_async:
                 raise sa.exc.ArgumentError("its driver is for asyncio")
             kind.import_dbapi()
@@ -51,6 +56,8 @@ def parsed_url(url: str) -> sa.URL:
                 raise sa.exc.ArgumentError(f"there is no {', '.join(sorted(unknown))}")
     except ModuleNotFoundError as error:
         text = f"its driver, the Python module {error.name}, is not installed"
+        if error.name == "psycopg":
+            text += ": pip install 'slipway[postgresql]'"
         raise errors.DatabaseUnavailable(f"{shown}: {text}") from error
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, sa.exc.SAWarning, ValueError, TypeError) as error:
         raise errors.DatabaseUnavailable(f"{shown}: not a database URL that can be used: {error}") from error

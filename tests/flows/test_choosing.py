@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,6 @@ from slipway.settings import Settings
 from slipway.states import hosts, schema
 from slipway.states.hosts import HostUsage
 from slipway.states.store import Store
-from tests.postgresql import PostgreSQL, missing
 
 GIB = 2**30
 ELSEWHERE = Place("another", "/elsewhere", "machine", "other")
@@ -41,15 +39,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield made
         made.close()
         return
-    if reason := missing():
-        pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="slipway-", dir="/tmp") as directory:
-        Path(directory).chmod(0o755)
-        server = PostgreSQL(Path(directory) / "pg")
-        made = Store(server.url)
-        yield made
-        made.close()
-        server.close()
+    made = Store(request.getfixturevalue("database"))
+    yield made
+    made.close()
 
 
 def naive(

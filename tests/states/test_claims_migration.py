@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 import pytest
 import sqlalchemy as sa
 
 from slipway import Orchestrator
 from slipway.runfile import loads
-from tests.postgresql import PostgreSQL, missing
+from slipway.states.urls import parsed_url
 
 FILE = """
 schema: 1
@@ -36,29 +34,22 @@ OLDER = (
 """What makes a record one of schema 10 again."""
 
 
-@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
-def test_claims_of_before_are_kept_and_their_instance_can_move(database: str, tmp_path: Path) -> None:
-    if database == "PostgreSQL" and (reason := missing()):
-        pytest.skip(reason)
-    # A socket's path is short, and its server is not root.
-    directory = Path(mkdtemp(prefix="slipway-"))
-    directory.chmod(0o755)
-    server = PostgreSQL(directory) if database == "PostgreSQL" else None
-    url = server.url if server else f"sqlite:///{tmp_path}/slipway.db"
-    try:
-        with Orchestrator(tmp_path, db=url) as slipway:
-            assert slipway.run(loads(FILE, "claims.yaml")).ended[0].instance is not None
-        engine = sa.create_engine(url)
-        with engine.begin() as tx:
-            for statement in OLDER:
-                tx.exec_driver_sql(statement)
-        with Orchestrator(tmp_path, db=url) as slipway:
-            assert slipway.audit() == ()
-            moved = slipway.changes.move("web-1")
-            assert (moved.host, moved.fault, slipway.audit()) == ("node-2", None, ())
-        assert sa.inspect(engine).get_pk_constraint("claims")["constrained_columns"] == ["instance_id", "host"]
-        engine.dispose()
-    finally:
-        if server is not None:
-            server.close()
-        rmtree(directory)
+@pytest.mark.parametrize("kind", ["SQLite", "PostgreSQL"])
+def test_claims_of_before_are_kept_and_their_instance_can_move(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/slipway.db"
+    if kind == "PostgreSQL":
+        url = request.getfixturevalue("database")
+    with Orchestrator(tmp_path, db=url) as slipway:
+        assert slipway.run(loads(FILE, "claims.yaml")).ended[0].instance is not None
+    engine = sa.create_engine(parsed_url(url))
+    with engine.begin() as tx:
+        for statement in OLDER:
+            tx.exec_driver_sql(statement)
+    with Orchestrator(tmp_path, db=url) as slipway:
+        assert slipway.audit() == ()
+        moved = slipway.changes.move("web-1")
+        assert (moved.host, moved.fault, slipway.audit()) == ("node-2", None, ())
+    assert sa.inspect(engine).get_pk_constraint("claims")["constrained_columns"] == ["instance_id", "host"]
+    engine.dispose()

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from slipway import Instance, Orchestrator, RecordedEvent, RunRecord, errors
 from slipway.runfile import loads
 from slipway.states import outbox
 from slipway.states.store import Store
-from tests.postgresql import PostgreSQL, missing
 from tests.states.test_outbox import FILE, steps
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The URL of an empty one."""
-    if reason := missing():
-        pytest.skip(reason)
-    # In a short path, for its socket is in it.
-    with tempfile.TemporaryDirectory(prefix="slipway-", dir="/tmp") as directory:
-        Path(directory).chmod(0o755)
-        server = PostgreSQL(Path(directory) / "pg")
-        yield server.url
-        server.close()
 
 
 def test_a_build_goes_back_and_forward_and_each_step_is_told(database: str, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +16,6 @@ from msgspec.structs import replace
 from slipway import Flavor, GiB, Host, Image, Instance, InstanceRequest, InstanceUse, MiB, Orchestrator, errors, loads
 from slipway.states.schema import instance_quotas, instances
 from slipway.states.store import Store
-from tests.postgresql import PostgreSQL, missing
 
 REQUEST = InstanceRequest(
     name="web",
@@ -33,29 +31,12 @@ def _named(name: str) -> InstanceRequest:
     return replace(REQUEST, name=name)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    if reason := missing():
-        pytest.skip(reason)
-    # In a short path, for its socket is in it.
-    with tempfile.TemporaryDirectory(prefix="slipway-", dir="/tmp") as directory:
-        Path(directory).chmod(0o755)
-        made = PostgreSQL(Path(directory) / "pg")
-        yield made
-        made.close()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Orchestrator]]:
     """Opens an orchestrator on one database of one of the two kinds."""
     url = None
     if request.param == "postgresql":
-        url = request.getfixturevalue("server").url
-        engine = sa.create_engine(url)
-        with engine.begin() as tx:
-            tx.execute(sa.text("DROP SCHEMA public CASCADE"))
-            tx.execute(sa.text("CREATE SCHEMA public"))
-        engine.dispose()
+        url = request.getfixturevalue("database")
     made: list[Orchestrator] = []
 
     def open_() -> Orchestrator:

@@ -160,7 +160,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         Attributes are Neutron's, with `_` for `:`; None for `fixed_ips`, `security_groups`, `mac_address` and the
         like means "not given". Raises what Neutron raises.
         """
-        with self._transactions.writing(tx) as own:
+        with self._transactions.writing(tx, alone=False) as own:
             return self._create_port(own, context, key, PORT.for_create(context, attributes))
 
     def create_ports(
@@ -169,7 +169,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         """Make all these ports or none (Neutron: a bulk request). Raises as `create_port`, and for no request."""
         if not requests:
             raise errors.HTTPBadRequest("ports: at least one must be asked for")
-        with self._transactions.writing(tx) as own:
+        with self._transactions.writing(tx, alone=False) as own:
             checked = [PORT.for_create(context, request) for request in requests]
             return tuple(self._create_port(own, context, None, values) for values in checked)
 
@@ -193,14 +193,14 @@ class EmbeddedNetwork(GroupsAndQuotas):
         A binding that fails leaves `binding_vif_type` "binding_failed" in the answer, as Neutron does, and no error.
         `unchanged`: only if the port is still as it was then. Raises `RevisionNumberConstraintFailed` where it is not.
         """
-        with self._transactions.writing(tx) as own:
+        with self._transactions.writing(tx, alone=False) as own:
             change = self._changes.update(own, context, port_id, attributes, unchanged)
             self._after(own, change)
         return change.port
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`."""
-        with self._transactions.writing(tx) as own:
+        with self._transactions.writing(tx, alone=False) as own:
             port = self._ports.delete(own, context, port_id)
             self._after(own, PortChange("delete", port, port))
 
@@ -238,7 +238,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         One that is not bound, or administratively down as its network may be, is DOWN.
         """
         # A single statement needs no savepoint.
-        with self._transactions.writing(None) if tx is None else nullcontext(tx) as own:
+        with self._transactions.writing(None, alone=False) if tx is None else nullcontext(tx) as own:
             for port in self._ports.set_wired(own, device_id, up=up, told=self._transactions.are_heard):
                 self._transactions.tell(own, "port.update", port)
 

@@ -48,8 +48,9 @@ class Quotas(Struct, frozen=True):
         values = {"project": project, "kind": resource, "n": n, "default_limit": default}
         if tx.execute(_RESERVE, values).rowcount:
             return
-        started = tx.execute(_START, {"project_id": project, "resource": resource}).rowcount
-        if not started or not tx.execute(_RESERVE, values).rowcount:
+        # Its first; or another transaction's, which has begun to count meanwhile.
+        tx.execute(_START, {"project_id": project, "resource": resource})
+        if not tx.execute(_RESERVE, values).rowcount:
             raise errors.OverQuota(
                 f"project {project}: quota exceeded for {resource}; delete what is not needed or raise quota_{resource}"
             )

@@ -11,6 +11,7 @@ from msgspec import Struct
 from slipway.drivers.network.embedded.common.tables import TABLES
 from slipway.listeners import tell
 from slipway.model.network import Network, Port, Subnet
+from slipway.states.postgresql import lock_network
 from slipway.states.schema import make_tables
 from slipway.states.store import Store, Transaction
 
@@ -45,12 +46,17 @@ class Transactions:
                 make_tables(tx, TABLES)
 
     @contextmanager
-    def writing(self, tx: Transaction | None) -> Iterator[Transaction]:
-        """A transaction to write in. One that was passed in is left as it was before when an error comes through."""
+    def writing(self, tx: Transaction | None, *, alone: bool = True) -> Iterator[Transaction]:
+        """A transaction to write in. One that was passed in is left as it was before when an error comes through.
+
+        `alone`: nobody else changes anything meanwhile; otherwise others change ports, and nothing else.
+        """
         if tx is None:
             with self._store.write() as own:
+                lock_network(own, alone=alone)
                 yield own
             return
+        lock_network(tx, alone=alone)
         # Each has a name of its own, so that none need be released: the end of the transaction does that.
         name = f"embedded_network_{next(tx.info['savepoints'])}"
         tx.exec_driver_sql(f"SAVEPOINT {name}")
