@@ -41,6 +41,7 @@ COMMANDS = {
     "detach-disk": "Take a disk away from instances.",
     "grow-disk": "Make a disk of instances larger.",
     "resize": "Give instances other vCPUs, memory or root disks.",
+    "rebuild": "Make root disks anew from an image.",
     "rename": "Have an instance be called otherwise.",
     "set": "Set metadata, security groups, autostart of instances.",
     "move": "Have instances on another host.",

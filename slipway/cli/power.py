@@ -56,11 +56,12 @@ def change_all(
     by: Callable[[Orchestrator], Callable[..., Instance]] | None = None,
     said: tuple[str, ...] = (),
     shuts_down: bool = False,
+    loses: str = "",
     **how: Any,
 ) -> int:
     """Call `Several.VERB` for those that are meant, or change them `by` a verb of its; gives the exit code.
 
-    `shuts_down`: a guest that runs is shut down for it.
+    `shuts_down`: a guest that runs is shut down for it; `loses`: what nobody gets back then, in words.
     `said`: the options that it was told besides, as they can be typed again.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -77,7 +78,7 @@ def change_all(
     stop = Stop(options.command("resume"))
     with orchestrator(options, sleep=stop.sleep) as slipway:
         found = find(slipway, chosen)
-        confirm(slipway, options, chosen, found, verb, shuts_down=shuts_down)
+        confirm(slipway, options, chosen, found, verb, shuts_down=shuts_down, loses=loses)
         progress = progress_for(options, {instance.name for instance in found})
         side_by_side = min(threads(chosen), len(found))
 

@@ -48,7 +48,12 @@ def command(
         options,
         chosen,
         by=lambda slipway: partial(
-            slipway.changes.resize, flavor=flavor, vcpus=vcpus, memory=memory, disk=disk, stops=stops
+            slipway.changes.resize,
+            flavor=slipway.changes.flavor(flavor) if flavor else None,
+            vcpus=vcpus,
+            memory=memory,
+            disk=disk,
+            stops=stops,
         ),
         said=("--flavor", flavor) if flavor else tuple(word for pair in told for word in pair),
     )

@@ -194,17 +194,19 @@ def confirm(
     verb: str,
     *,
     shuts_down: bool = False,
+    loses: str = "",
 ) -> None:
     """Ask whether those that were selected are meant; they were where they were named, or with `--yes`.
 
-    `shuts_down`: a guest that runs is shut down for it, which is told and asked of named ones as well.
+    `shuts_down`: a guest that runs is shut down for it, which is told and asked of named ones as well. `loses`: what
+    nobody gets back then; that is asked of all.
     Raises `click.Abort` at a no, and `UsageError` where there is nobody to be asked.
     """
     from slipway.cli.output import counted
     from slipway.cli.say import shown
 
     running = [one for one in found if one.vm_state == "ACTIVE"] if shuts_down else []
-    if chosen.yes or not (found if chosen.selectors else running):
+    if chosen.yes or not (found if chosen.selectors or loses else running):
         return
     names = ", ".join(shown(one.name) for one in found[:_MOST_NAMES])
     more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
@@ -212,6 +214,8 @@ def confirm(
     what = f"{verb} {everything}{counted(len(found), 'instance')} ({names}{more})"
     if running:
         what += f", and shut {counted(len(running), 'guest')} down for that"
+    if loses:
+        what += f"; {loses}"
     if options.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"this would {what}; --yes says that they are meant")
     if not click.confirm(f"{what[0].upper()}{what[1:]}?", err=True):

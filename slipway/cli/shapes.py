@@ -270,7 +270,7 @@ class Snapshot(Struct):
 
 CHANGES = (
     *("attach-interface", "detach-interface", "attach-disk", "detach-disk", "grow-disk"),
-    *("rename", "set", "resize", "move", "evacuate", "clone"),
+    *("rename", "set", "resize", "rebuild", "move", "evacuate", "clone"),
     *("snapshot create", "snapshot restore", "snapshot delete"),
 )
 """What makes instances that were built other ones."""

@@ -215,6 +215,10 @@ class FlavorNotFound(SlipwayError):
     """No instance on record has a flavor of that name, or several have different ones."""
 
 
+class ImageNotFound(SlipwayError):
+    """No instance on record has an image of that name, or several have different ones."""
+
+
 class StopNeeded(SlipwayError):
     """A change needs a guest to stop, and nobody has agreed to that. Nothing was done."""
 

@@ -21,19 +21,21 @@ from slipway.flows.tasks.changes import as_changed
 from slipway.model.change import Change
 from slipway.model.machine import Placement, Vif
 from slipway.model.record import Effect, EffectState, Fault, Instance
-from slipway.states import codec, effects, instance_runs
+from slipway.states import codec, effects, instance_runs, instances
 from slipway.states.intent import Durability
 from slipway.states.machines import Move, VmState
 from slipway.states.quotas import size_of
 from slipway.states.resizing import claim_just
-from slipway.states.secrets import to_keep
+from slipway.states.secrets import lacks_secrets, to_keep, with_secrets
 from slipway.states.store import Transaction
 
 
 def change_of(tools: Tools, instance: Instance) -> Change | None:
     """What an instance is being made; None where nobody can read that any more."""
     with suppress(errors.RecordDamaged), tools.store.read() as tx:
-        return codec.decode(instance_runs.inputs_of(tx, instance.run_id), Change)
+        change = codec.decode(instance_runs.inputs_of(tx, instance.run_id), Change)
+        secrets = instances.secrets_on_record(tx, instance.id) if lacks_secrets(change.request) else None
+        return replace(change, request=with_secrets(change.request, secrets)) if secrets else change
     return None
 
 
@@ -107,7 +109,7 @@ def _conclude(run: Run, fault: Fault | None, values: dict[str, Any], also: Calla
             # A port that is bound anew is DOWN.
             network.set_wired(run.instance.id, up=run.ledger.state.vm_state == VmState.ACTIVE, tx=tx)
 
-    at_rest = {"worker": None, "outcome": None, "fault": None}
+    at_rest = {"worker": None, "outcome": None, "fault": None, "user_data": None}
     detail = f"{fault.type}: {fault.message}" if fault else ""
     run.ledger.conclude(Move.CHANGED, detail=detail, values={**at_rest, **values}, fault=fault, also=beside)
     run.tell(f"instance.{_word(run)}.{'error' if fault else 'end'}", message=detail)

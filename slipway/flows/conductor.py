@@ -104,7 +104,7 @@ class Conductor:
         about = {"slipway.instance.id": instance.id, "slipway.instance.name": instance.name}
         with tools.traced("build", about) as ledger.around:
             self._to_rest(run, mend or partial(self._change_power, shutdown=shutdown), new=new)
-        if bears_secrets(instance.request):
+        if instance.has_secrets or bears_secrets(run.instance.request):
             tools.store.scrub()
         if owner.rested and not powering:
             return owner.rested[-1]

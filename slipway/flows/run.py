@@ -126,7 +126,7 @@ class Run(Execution[State, Move]):
         are."""
         first = self.change.slot if self.change else 0
         kept = self.change.slots.get(kind) if self.change else None
-        return range(first, first + number) if kept is None else kept
+        return range(first, first + number) if kept is None else kept[:number]
 
     def seconds_for(self, step: StepDefinition, task: Task) -> float:
         """What the task makes of what the workflow says, or itself, or the settings."""

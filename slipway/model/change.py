@@ -19,7 +19,7 @@ class Change(Struct, frozen=True):
     nothing brings the old back. `regroups`: the ports that were made for it get the request's security groups.
     `host`: the one that it moves to; what is made there has the `slots` that it has where it comes from, by kind.
     `lost`: nothing is asked of its old host, whose part stays stuck until that is back.
-    `snapshots`: those that are made or had again; `force`: the guest is ended for it.
+    `snapshots`: those that are made or had again; `force`: the guest is ended for it. `reseeds`: its seed is made anew.
     """
 
     workflow: str
@@ -35,3 +35,4 @@ class Change(Struct, frozen=True):
     snapshots: tuple[DiskSnapshot, ...] = ()
     force: bool = False
     lost: bool = False
+    reseeds: bool = False

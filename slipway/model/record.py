@@ -35,6 +35,7 @@ class Instance(Struct, frozen=True):
     `stack` is the name of its project's stack whose run made it, None: no run did.
     `damage` says what of its row cannot be read, "" for a sound one. A damaged one's `request` has its name and project
     only, with a flavor and image of no meaning; its `fault` is the damage. It can be deleted.
+    `has_secrets`: user data or contents of files of what it is being made are on record just now.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Instance(Struct, frozen=True):
     worker: str | None = None
     deleted_at: datetime | None = None
     run_id: str | None = None
+    has_secrets: bool = False
 
 
 class EffectState(StrEnum):

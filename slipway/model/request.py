@@ -214,6 +214,7 @@ SIMULATED_CALLS = (
         "dhcp_options_for_instance",
         "create_disk",
         "check_volume",
+        "check_image",
         "copy_disk",
         "grow_disk",
         "delete_disk",

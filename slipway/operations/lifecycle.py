@@ -31,6 +31,7 @@ from slipway.states import codec, effects, hosts, instances, runs
 from slipway.states.held import take_over
 from slipway.states.instance_runs import BUILD, Begun, begin
 from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_known, possible
+from slipway.states.secrets import bears_secrets, secrets_of, to_keep
 from slipway.states.store import Transaction
 
 Listener = Callable[[Event], None]
@@ -327,6 +328,12 @@ class Builder:
             self._finish(found, notify)
         return self.bring_to_rest(begun, notify, stopping)
 
+    def look(self, name: str, project: str | None) -> tuple[Instance, Sequence[Effect]]:
+        """An instance with its effects. Raises `InstanceNotFound`."""
+        with self._tools.store.read() as tx:
+            found = self._find(tx, name, project)
+            return found, effects.effects_of(tx, found.id)
+
     def ask_host(self, name: str, project: str | None, ask: Callable[[HostDrivers], None]) -> None:
         """Ask the drivers of the host that an instance is on, before it is changed; where it is on none, nobody.
 
@@ -360,11 +367,13 @@ class Builder:
             raise errors.UnexpectedState(text + " and ".join(possible(state)))
         worker, run, at = lease(self._tools), self._run(wish.value), self._tools.clock()
         if change is not None:
-            run = replace(run, name=change.workflow, workflow=change.workflow, inputs=codec.encode(change))
+            kept = codec.encode(replace(change, request=to_keep(change.request)))
+            run = replace(run, name=change.workflow, workflow=change.workflow, inputs=kept)
         values: dict[str, Any] = {"worker": worker, "run_id": run.id}
         if change is not None:
             # What an earlier one failed of is not this one's cause.
             values["fault"], instance = None, replace(instance, fault=None)
+            values["user_data"] = secrets_of(change.request) if bears_secrets(change.request) else None
         try:
             to = instances.advance(tx, instance.id, instance.generation, state, wish, at, values=values)
         except (errors.UnexpectedState, errors.StaleWorker, errors.InstanceDeleting):

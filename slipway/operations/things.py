@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from slipway.drivers.deadline import within
-from slipway.drivers.disk.base import DiskDriver
+from slipway.drivers.disk.base import DiskDriver, keeps_snapshots
 from slipway.drivers.registry import Drivers
 from slipway.errors import StoreError
 from slipway.flows.tasks.catalog import arguments_of
@@ -236,7 +236,7 @@ def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
 
 def _snapshots(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     driver = drivers.on(host).disk
-    if not getattr(driver, "keeps_snapshots", False):
+    if not keeps_snapshots(driver):
         return
     for one in driver.list_snapshots():
         yield Thing("snapshot", host.name, one.instance_id, snapshot_name(one.slot, one.snapshot)), Held()

@@ -74,6 +74,12 @@ _AGAIN = (
 """What is written where an effect that was undone is to be had again."""
 
 
+def key_of(owner_id: str, step: str, slot: int, scope: Scope, attempt: int, host: str | None) -> str:
+    """An effect's key: from its owner and slot, and from attempt and host as well where it belongs to a host."""
+    key = f"{owner_id}/{step}/{slot}"
+    return key if scope is Scope.INSTANCE else f"{key}/{attempt}/{host}"
+
+
 def row_of(effect: Effect, generation: int, deadline: datetime) -> dict[str, Any]:
     """What is written of an effect by the worker of that generation, whose lease is until then."""
     return {

@@ -8,6 +8,7 @@ from slipway import errors
 from slipway.model.record import Fault, Instance
 from slipway.model.request import Flavor, Image, InstanceRequest
 from slipway.states import codec
+from slipway.states.machines import VmState
 from slipway.states.schema import instances
 from slipway.states.secrets import with_secrets
 
@@ -31,12 +32,17 @@ def _whole(row: Any) -> Instance:
     request = codec.decode(row.request, InstanceRequest)
     return _made(
         row,
-        request if row.user_data is None else with_secrets(request, row.user_data),
+        with_secrets(request, row.user_data) if _has_own_secrets(row) else request,
         fault=codec.decode(row.fault, Fault) if row.fault else None,
         addresses=codec.decode(row.addresses, tuple[str, ...]) if row.addresses else (),
         access_ipv4=row.access_ipv4,
         access_ipv6=row.access_ipv6,
     )
+
+
+def _has_own_secrets(row: Any) -> bool:
+    """Whether they are of what it is built as, and not of what it is changed into."""
+    return row.user_data is not None and row.vm_state == VmState.BUILDING
 
 
 def _damaged(row: Any, damage: str) -> Instance:
@@ -64,5 +70,6 @@ def _made(row: Any, request: InstanceRequest, **decoded: Any) -> Instance:
         stack=row.stack,
         deleted_at=row.deleted_at,
         run_id=row.run_id,
+        has_secrets=row.user_data is not None,
         **decoded,
     )

@@ -209,6 +209,11 @@ def outcome_of(tx: Transaction, instance_id: str) -> str | None:
     return tx.scalar(sa.select(instances.c.outcome).where(instances.c.id == instance_id))
 
 
+def secrets_on_record(tx: Transaction, instance_id: str) -> str | None:
+    """The secrets of what it is being made, as `secrets_of` gave them; None where there are none, and at rest."""
+    return tx.scalar(sa.select(instances.c.user_data).where(instances.c.id == instance_id))
+
+
 def decide(tx: Transaction, instance_id: str, outcome: str, **values: Any) -> None:
     """Record what is to become of the attempt under way, with the columns that are otherwise by that."""
     tx.execute(instances.update().where(instances.c.id == instance_id).values(outcome=outcome, **values))

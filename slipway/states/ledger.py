@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from slipway.errors import StaleWorker, StoreError, UnexpectedState
-from slipway.model.record import Effect, EffectState, Fault, Scope
+from slipway.model.record import Effect, EffectState, Fault
 from slipway.states import codec, effects, outbox
 from slipway.states.hold import Hold
 from slipway.states.intent import Around, Durability, Intent, PutOff, as_it_is
@@ -71,8 +71,7 @@ class Ledger(Generic[S, M]):
 
     def key(self, intent: Intent[M]) -> str:
         """The effect's key: from its owner and slot, and from attempt and host as well where it belongs to a host."""
-        key = f"{self.owner.id}/{intent.step}/{intent.slot}"
-        return key if intent.scope is Scope.INSTANCE else f"{key}/{self.attempt}/{intent.host}"
+        return effects.key_of(self.owner.id, intent.step, intent.slot, intent.scope, self.attempt, intent.host)
 
     def effects(self, step: str | None = None) -> Sequence[Effect]:
         """The effects on record, newest first, of one step if wanted."""

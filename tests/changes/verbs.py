@@ -11,7 +11,7 @@ from typing import Any
 from slipway import NetworkRequest, Orchestrator
 from slipway.model.machine import Disk
 from slipway.model.record import Instance
-from slipway.model.request import Volume
+from slipway.model.request import Image, Volume
 from slipway.states import codec
 
 
@@ -199,7 +199,36 @@ def _enlarge(slipway: Orchestrator) -> Instance:
     return slipway.changes.grow_disk("web-1", "vdc", 9)
 
 
+_OTHER = Image("other", path="/other.qcow2", format="qcow2")
+
+
+def _rebuild(slipway: Orchestrator) -> Instance:
+    return slipway.changes.rebuild("web-1", image=_OTHER, stops=True)
+
+
+def _rebuild_with(slipway: Orchestrator) -> Instance:
+    return slipway.changes.rebuild("web-1", image=_OTHER, user_data="#cloud-config\n{}", stops=True)
+
+
+def _is_rebuilt(slipway: Orchestrator, instance: Instance) -> bool:
+    """On record, on the host, and in the definition; nothing of user data is on record."""
+    made = {json.loads(file.read_text())["image"] for file in _files(slipway) if '"root"' in file.read_text()}
+    image = instance.request.image.name
+    assert made == {image}
+    (xml,) = (slipway._state / "instances").rglob("*.xml")
+    assert f"image>{image}<" in xml.read_text()
+    details = slipway.show(instance.id)
+    assert instance.request.user_data is None
+    seeds = [effect for effect in details.effects if (effect.kind, effect.state) == ("seed", "done")]
+    assert len(seeds) == (instance.request.user_data_sha256 is not None)
+    return image == "other"
+
+
 VERBS = (
+    Verb("rebuild", _rebuild, _is_rebuilt),
+    Verb("rebuild of a stopped one", _rebuild, _is_rebuilt, before=_stop),
+    Verb("rebuild with other user data", _rebuild_with, _is_rebuilt, says={"more": _SEEDED}),
+    Verb("rebuild that keeps its seed", _rebuild, _is_rebuilt, says={"more": _SEEDED}),
     Verb("snapshot create", _snapshot, _has_snapshot),
     Verb("snapshot create of two disks", _snapshot, _has_snapshot, says=_TWO_DISKS),
     Verb("snapshot create of a stopped one", _snapshot, _has_snapshot, before=_stop),

@@ -238,6 +238,11 @@ def test_leaked_clusters_are_no_errors(tmp_path: Path, image: Path) -> None:
 def test_an_image_that_is_larger_than_the_disk(tmp_path: Path, image: Path) -> None:
     with pytest.raises(FlavorDiskTooSmall, match="image img has 10485760 bytes, the disk for it 5242880"):
         driver(tmp_path).create_disk(root(image, 5 * MIB))
+    with pytest.raises(FlavorDiskTooSmall, match="image img has 10485760 bytes, the disk for it 5242880"):
+        driver(tmp_path).check_image(Image("img", path=str(image)), 5 * MIB)
+    with pytest.raises(ImageUnacceptable, match="said to be raw, and its first bytes say otherwise"):
+        driver(tmp_path).check_image(Image("img", path=str(image), format="raw"), 20 * MIB)
+    assert not driver(tmp_path).list_disks()
 
 
 def test_no_id_leads_out_of_the_directory(tmp_path: Path) -> None:

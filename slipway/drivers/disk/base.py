@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 from msgspec import Struct
 
 from slipway.model.machine import Disk, DiskRequest
-from slipway.model.request import Volume
+from slipway.model.request import Image, Volume
 
 
 class DiskInfo(Struct, frozen=True):
@@ -39,6 +39,11 @@ class SnapshotSpace(Struct, frozen=True):
     free: int
 
 
+def keeps_snapshots(driver: DiskDriver) -> bool:
+    """Whether it has the calls for snapshots; one of another package may be older than they are."""
+    return getattr(driver, "keeps_snapshots", False)
+
+
 class DiskDriver(Protocol):
     """The disks of one host's instances. Every call is safe to repeat; a disk is found by instance and slot.
 
@@ -62,6 +67,10 @@ class DiskDriver(Protocol):
 
     def check_volume(self, volume: Volume) -> None:
         """Raise what `create_disk` would for the volume now: `VolumeInUse`, `ImageUnacceptable`. Nothing is made."""
+
+    def check_image(self, image: Image, size: int) -> None:
+        """Raise what `create_disk` would for a disk of so many bytes from the image now; the image may be fetched for
+        that, and nothing else is made."""
 
     def copy_disk(self, request: DiskRequest, source: str) -> Disk:
         """Make the disk as it lies on another host of the same kind, or give the one that was made before.

@@ -17,7 +17,7 @@ from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import DiskError
 from slipway.model.machine import Disk, DiskRequest, DiskRole
-from slipway.model.request import Host, Volume
+from slipway.model.request import Host, Image, Volume
 
 
 class SimDiskFile(Struct, frozen=True):
@@ -115,6 +115,10 @@ class SimDisk:
         self._calls.enter("check_volume")
         with self._disks.locked(), self._disks.everywhere() as disks:
             check_free(os.path.realpath(volume.path), _volumes(disks))
+
+    def check_image(self, image: Image, size: int) -> None:
+        """It is not opened."""
+        self._calls.enter("check_image")
 
     def grow_disk(self, instance_id: str, slot: int, size: int) -> None:
         """Have the world say so."""

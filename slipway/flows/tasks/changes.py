@@ -13,6 +13,7 @@ from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
+from slipway.flows.tasks.change_rebuild import OF_REBUILDS, RemakeRoot
 from slipway.flows.tasks.change_size import OF_SIZE, as_grown
 from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
@@ -123,6 +124,7 @@ OF_CHANGES = (
     *OF_SIZE,
     *OF_WORDS,
     *OF_MOVES,
+    *OF_REBUILDS,
 )
 
 
@@ -146,12 +148,24 @@ def as_changed(effects: Sequence[Effect], change: Change) -> list[Effect]:
     return (
         changed
         + as_grown(effects, change)
+        + _as_remade(effects)
         + [
             replace(effect, result=codec.encode(_claiming(codec.decode(effect.result, Claim), change.request)))
             for effect in effects
             if effect.kind == "claim" and effect.state is EffectState.DONE and effect.result
         ]
     )
+
+
+def _as_remade(effects: Sequence[Effect]) -> list[Effect]:
+    """The root disk's effect as it is once a change has made the disk anew."""
+    made = [effect.result for effect in effects if effect.kind == RemakeRoot.kind and effect.result]
+    return [
+        replace(effect, result=codec.encode(disk))
+        for effect in effects
+        for disk in (codec.decode(result, Disk) for result in made)
+        if effect.kind == "disk" and effect.state is EffectState.DONE and effect.slot == disk.slot
+    ]
 
 
 def _claiming(claim: Claim, request: InstanceRequest) -> Claim:

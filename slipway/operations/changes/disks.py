@@ -13,18 +13,20 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.flows.scheduler import size
 from slipway.flows.tasks.catalog import arguments_of
+from slipway.flows.tasks.change_snapshots import SetAside
 from slipway.model.change import Change
 from slipway.model.machine import Disk, DiskRole
 from slipway.model.record import Effect, EffectState, Instance
 from slipway.model.request import Volume
 from slipway.operations.changes.words import checked
 from slipway.states import codec
+from slipway.states.effects import key_of
 
 
 def attach_disk(instance: Instance, effects: Sequence[Effect], disk: int | Volume) -> Change:
     """One more disk, behind those that it has. Raises `InvalidRequest`, as for the 26th."""
     what = f"volume {disk.path}" if isinstance(disk, Volume) else f"a disk of {size(disk)}"
-    slot = max((_slot(effect) for effect in effects if effect.kind in ("disk", "seed")), default=-1) + 1
+    slot = free_slot(effects)
     request = checked(replace(instance.request, disks=(*instance.request.disks, disk)), instance)
     return Change("attach-disk", what, request, slot=slot, disks=(disk,))
 
@@ -80,6 +82,17 @@ def _meant(instance: Instance, effects: Sequence[Effect], disk: str) -> tuple[in
     if len(meant) != 1:
         raise errors.DiskNotFound(_not_found(instance, effects, disks, disk))
     return list(data_disks(instance, effects)).index(meant[0]), disks[meant[0]]
+
+
+def aside_keys(instance: Instance, number: int) -> tuple[str, ...]:
+    """The keys of what the step `aside` of a change keeps of so many disks until others are in their places."""
+    of = (instance.attempt, instance.host)
+    return tuple(key_of(instance.id, "aside", slot, SetAside.scope, *of) for slot in range(number))
+
+
+def free_slot(effects: Sequence[Effect]) -> int:
+    """The slot behind those that its disks and seeds have, or ever had."""
+    return max((_slot(effect) for effect in effects if effect.kind in ("disk", "seed")), default=-1) + 1
 
 
 def _slot(effect: Effect) -> int:

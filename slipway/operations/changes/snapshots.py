@@ -12,6 +12,7 @@ from msgspec import Struct
 from slipway import errors
 from slipway.checks import check
 from slipway.drivers.deadline import within
+from slipway.drivers.disk.base import keeps_snapshots
 from slipway.flows.scheduler import size
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import arguments_of
@@ -21,16 +22,15 @@ from slipway.model.machine import Disk, DiskSnapshot, PowerState
 from slipway.model.record import Effect, EffectState, Event, Instance
 from slipway.model.request import InstanceRequest
 from slipway.operations.changes.clones import WORKFLOW, clone_of
+from slipway.operations.changes.disks import aside_keys
 from slipway.operations.hosts import check_here
 from slipway.operations.lifecycle import Builder
-from slipway.states import codec, effects, hosts, instances
+from slipway.states import codec, hosts, instances
 from slipway.states.machines import State, VmState
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 
 Listener = Callable[[Event], None]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_ASIDE = "aside"
-"""The step that keeps what a restore replaces."""
 
 
 class Snapshot(Struct, frozen=True):
@@ -56,11 +56,13 @@ class Snapshots:
 
     def list(self, name: str, *, project: str | None = None) -> tuple[Snapshot, ...]:
         """Those of an instance, oldest first. Raises `InstanceNotFound`."""
-        return tuple(sorted(_snapshots(self._standing(name, project)[1]).values(), key=lambda one: (one.at, one.name)))
+        return tuple(
+            sorted(_snapshots(self._builder.look(name, project)[1]).values(), key=lambda one: (one.at, one.name))
+        )
 
     def show(self, name: str, snapshot: str, *, project: str | None = None) -> Snapshot:
         """One of them. Raises `InstanceNotFound`, `SnapshotNotFound`."""
-        instance, standing = self._standing(name, project)
+        instance, standing = self._builder.look(name, project)
         known = _snapshots(standing)
         if snapshot not in known:
             _of_name(instance, standing, snapshot)
@@ -84,7 +86,7 @@ class Snapshots:
         if not _NAME.fullmatch(named):
             text = f"{quoted(named)} is no name of a snapshot: at most 63 letters, digits, dots, dashes and underscores"
             raise errors.InvalidRequest((text,))
-        instance, standing = self._standing(name, project)
+        instance, standing = self._builder.look(name, project)
         if State(instance.vm_state, instance.task_state).at_rest:
             self._check_room(create_snapshot(instance, standing, named), instance)
         return self._builder.change(instance.id, None, partial(create_snapshot, snapshot=named), on_event)
@@ -110,19 +112,12 @@ class Snapshots:
         """Delete the copies. Raises `SnapshotNotFound`."""
         return self._builder.change(name, project, partial(delete_snapshot, snapshot=snapshot), on_event)
 
-    def _standing(self, name: str, project: str | None) -> tuple[Instance, Sequence[Effect]]:
-        with self._tools.store.read() as tx:
-            found = instances.find(tx, name, project)
-            if found is None:
-                raise errors.InstanceNotFound(f"no instance {name}" + (f" in project {project}" if project else ""))
-            return found, effects.effects_of(tx, found.id)
-
     def clone(
         self, name: str, new: str, *, project: str | None = None, on_event: Listener = lambda _event: None
     ) -> Instance:
         """Build another instance of the same request under the name `new`, whose disks are copies. Gives it; see
         `InstanceChanges.clone`."""
-        instance, standing = self._standing(name, project)
+        instance, standing = self._builder.look(name, project)
         state = State(instance.vm_state, instance.task_state)
         if instance.vm_state not in (VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED):
             raise errors.UnexpectedState(f"instance {instance.name} is {state}: only what was built can be cloned")
@@ -141,7 +136,7 @@ class Snapshots:
             check_here(tx, {instance.host}, self._tools.drivers)
             host = hosts.get(tx, instance.host)
         disks = self._tools.drivers.on(host).disk
-        if not getattr(disks, "keeps_snapshots", False):
+        if not keeps_snapshots(disks):
             raise errors.SnapshotRefused(f"the driver of the disks of host {host.name} keeps no snapshots")
         with within(self._tools.settings.step_timeout):
             there = {(one.instance_id, one.slot, one.snapshot) for one in disks.list_snapshots()}
@@ -185,8 +180,7 @@ def restore(instance: Instance, standing: Sequence[Effect], snapshot: str, *, fo
     if gone := [one.slot for one in wanted if one.slot not in there]:
         text = f"disk {gone[0]} of snapshot {snapshot} is no disk of instance {instance.name} any more"
         raise errors.SnapshotRefused(text)
-    attempt, host = instance.attempt, instance.host
-    aside = tuple(f"{instance.id}/{_ASIDE}/{number}/{attempt}/{host}" for number in range(len(wanted)))
+    aside = aside_keys(instance, len(wanted))
     what = f"its disks as in snapshot {snapshot}"
     return Change("snapshot-restore", what, instance.request, snapshots=wanted, retired=aside, force=force)
 

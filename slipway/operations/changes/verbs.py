@@ -9,16 +9,18 @@ from slipway.checks import check
 from slipway.flows.tasks.base import Tools
 from slipway.model.limits import Size
 from slipway.model.record import Event, Instance
-from slipway.model.request import Flavor, NetworkRequest, Readiness, Volume
+from slipway.model.request import Flavor, Image, InjectedFile, NetworkRequest, Readiness, Volume
 from slipway.model.selection import Selection
 from slipway.operations.changes.disks import attach_disk, detach_disk, grow_disk
 from slipway.operations.changes.moves import lost_race, move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
+from slipway.operations.changes.rebuild import check_host, image_of, rebuild
 from slipway.operations.changes.size import flavor_of, of_sizes, resize
 from slipway.operations.changes.snapshots import Snapshots
 from slipway.operations.changes.words import rename, set_words
 from slipway.operations.lifecycle import Builder
 from slipway.operations.several import read
+from slipway.states.machines import State
 
 Listener = Callable[[Event], None]
 
@@ -185,9 +187,44 @@ class InstanceChanges:
         disk.
         """
         if isinstance(flavor, str):
-            flavor = flavor_of(flavor, read(self._tools.store, Selection()))
+            flavor = self.flavor(flavor)
         made = of_sizes(vcpus, memory, disk) if flavor is None else partial(_given, flavor)
         return self._builder.change(name, project, partial(resize, flavor=made, stops=stops), on_event)
+
+    def rebuild(
+        self,
+        name: str,
+        *,
+        image: Image | str | None = None,
+        user_data: str | None = None,
+        files: Sequence[InjectedFile] | None = None,
+        stops: bool = False,
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Make its root disk anew, from another image (one by its name: see `image`) or the one that it has.
+
+        All else stays: id, host, ports, addresses, other disks. Its seed is made anew as well, with those `user_data`
+        and `files` that are said; where they are not, and it had some, it keeps the seed. A guest that runs is stopped
+        for it, if `stops` agrees to that (else `StopNeeded`), and started; where it does not come up, or shows no sign
+        of `wait_for`, it has its old root disk again. Before anything is done it raises `InvalidRequest`,
+        `ImageNotFound`, `ImageNotActive`, `ImageUnacceptable`, `FlavorDiskTooSmall`, `FlavorMemoryTooSmall`.
+        """
+        wanted = self.image(image) if isinstance(image, str) else image
+        made = partial(rebuild, image=wanted, user_data=user_data, files=files, stops=stops)
+        found, standing = self._builder.look(name, project)
+        if State(found.vm_state, found.task_state).at_rest:
+            of = made(found, standing)
+            self._builder.ask_host(found.id, None, partial(check_host, of))
+        return self._builder.change(found.id, None, made, on_event)
+
+    def flavor(self, name: str) -> Flavor:
+        """The flavor of that name which instances on record have: all are read. Raises `FlavorNotFound`."""
+        return flavor_of(name, read(self._tools.store, Selection()))
+
+    def image(self, name: str) -> Image:
+        """The image of that name which instances on record have: all are read. Raises `ImageNotFound`."""
+        return image_of(name, read(self._tools.store, Selection()))
 
     def clone(
         self, name: str, new: str, *, project: str | None = None, on_event: Listener = lambda _event: None

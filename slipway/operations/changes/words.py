@@ -52,5 +52,6 @@ def set_words(
 def checked(request: InstanceRequest, instance: Instance) -> InstanceRequest:
     """What an instance is to be made, where that may be asked for. Raises `InvalidRequest`."""
     # What is kept of user data and files is their digest.
-    check(replace(request, user_data_sha256=None, files=()), InstanceRequest, f"instance {instance.name}")
+    files = tuple(file for file in request.files if file.content is not None)
+    check(replace(request, user_data_sha256=None, files=files), InstanceRequest, f"instance {instance.name}")
     return request

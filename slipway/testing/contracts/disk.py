@@ -14,7 +14,7 @@ from slipway.drivers.disk.base import DiskDriver, DiskInfo
 from slipway.drivers.disk.devices import device_name
 from slipway.errors import DiskError, VolumeInUse
 from slipway.model.machine import DiskRequest, DiskRole, Seed
-from slipway.model.request import Host, Volume
+from slipway.model.request import Host, Image, Volume
 from slipway.testing.contracts.samples import GIB, HOST, lacking
 
 ROOT = DiskRequest("one", 0, DiskRole.ROOT, 2 * GIB)
@@ -65,6 +65,10 @@ class DiskContract:
     def test_it_has_all_that_the_protocol_names(self, make_driver: Make) -> None:
         driver = make_driver()
         assert lacking(driver, DiskDriver) - (set() if driver.keeps_snapshots else SNAPSHOT_CALLS) == set()
+
+    def test_to_look_at_an_image_makes_no_disk(self, make_driver: Make, count: Count) -> None:
+        make_driver().check_image(Image("kernel", kernel="/vmlinuz"), GIB)
+        assert count() == 0
 
     def test_a_disk_is_made_once(self, make_driver: Make, count: Count) -> None:
         disk = make_driver().create_disk(ROOT)

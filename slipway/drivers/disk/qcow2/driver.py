@@ -28,7 +28,7 @@ from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
 from slipway.model.machine import Disk, DiskRequest, DiskRole, DiskSnapshot
-from slipway.model.request import Host, Volume
+from slipway.model.request import Host, Image, Volume
 
 _DISK, _SEED, _VOLUME = ".qcow2", ".iso", ".volume"
 
@@ -96,6 +96,11 @@ class Qcow2Disk:
             path = os.path.realpath(volume.path)
             check_free(path, self._taken())
             self._checked(path, volume.format)
+
+    def check_image(self, image: Image, size: int) -> None:
+        """The image is in the cache then. Raises `ImageUnacceptable`, `FlavorDiskTooSmall`, `DiskError`."""
+        with self._translated():
+            self._base(image, size)
 
     def copy_disk(self, request: DiskRequest, source: str) -> Disk:
         """Copy the disk, or the seed, of another host; all hosts of this state directory have the same images.
@@ -205,17 +210,12 @@ class Qcow2Disk:
 
     def _make(self, request: DiskRequest, path: str) -> None:
         """Make the file under another name, then give it its own."""
-        base = None
+        base: tuple[str, str] | None = None
         if request.source is not None:
             self._copied(request.source, path, request.size)
             return
-        if request.image is not None and request.image.path is not None:
-            image = self._images.base(request.image)
-            if image.size > request.size:
-                raise FlavorDiskTooSmall(
-                    f"image {request.image.name} has {image.size} bytes, the disk for it {request.size}"
-                )
-            base = (image.path, image.format)
+        if request.image is not None:
+            base = self._base(request.image, request.size)
         make_directories(self._directory)
         with locked(self._directory):
             if not os.path.lexists(path):
@@ -223,6 +223,15 @@ class Qcow2Disk:
                     replace(path, seed_image(request.seed))
                 else:
                     _make_qcow2(path, request.size, base)
+
+    def _base(self, image: Image, size: int) -> tuple[str, str] | None:
+        """The image's file in the cache, and its format; None where it has no disk. It fits into so many bytes."""
+        if image.path is None:
+            return None
+        base = self._images.base(image)
+        if base.size > size:
+            raise FlavorDiskTooSmall(f"image {image.name} has {base.size} bytes, the disk for it {size}")
+        return base.path, base.format
 
     def _copied(self, source: DiskSnapshot, path: str, size: int) -> None:
         """Copy a snapshot."""
