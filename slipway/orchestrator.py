@@ -108,7 +108,7 @@ class Orchestrator:
         project: str = "default",
         on_network_event: NetworkListener | None = None,
         on_event: Listener = lambda _event: None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 - it is called at its time
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,

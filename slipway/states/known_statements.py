@@ -32,10 +32,14 @@ class QuickConnection(sa.Connection):
     Whatever is more than one statement with its values is SQLAlchemy's as ever; and all is where somebody listens.
     """
 
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__(engine)
+        self._sqlite: Any = self.connection.driver_connection
+
     def tell(self, text: str) -> None:
         """Have SQLite carry out a statement as it stands here. Raises `DBAPIError`."""
         try:
-            self.connection.driver_connection.execute(text)  # type: ignore[union-attr]
+            self._sqlite.execute(text)
         except sqlite3.Error as error:
             raise DBAPIError.instance(text, (), error, sqlite3.Error, dialect=self.dialect) from error
 
@@ -53,7 +57,7 @@ class QuickConnection(sa.Connection):
         names = tuple(parameters)
         compiled = known.get(names)
         if compiled is not None:
-            return compiled.execute(self.connection.driver_connection, parameters, self.dialect)
+            return compiled.execute(self._sqlite, parameters, self.dialect)
         result = super().execute(statement, parameters)
         if names not in known:
             known[names] = _learnt(statement, result.context, names, self.dialect)

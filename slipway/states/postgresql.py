@@ -48,9 +48,9 @@ _TOGETHER = sa.text(f"SELECT pg_advisory_xact_lock_shared({_NETWORK_LOCK})")
 
 
 def options(url: sa.URL) -> dict[str, Any]:
-    """Those of SQLAlchemy's engine. Each thread keeps its own connection; the pool keeps one for the next thread."""
+    """Those of SQLAlchemy's engine, which keeps no connections: the store does."""
     connecting = {name: value for name, value in _CONNECTING.items() if name not in url.query}
-    return {"connect_args": connecting, "pool_size": 1, "max_overflow": -1, "pool_pre_ping": True}
+    return {"connect_args": connecting, "poolclass": sa.NullPool}
 
 
 def set_up(connection: Any, busy_timeout: float) -> None:

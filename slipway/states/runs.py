@@ -23,6 +23,9 @@ from slipway.states.store import Transaction
 _RUNS = sa.select(runs, instances.c.name.label("instance")).outerjoin(instances, instances.c.id == runs.c.instance_id)
 _BY_ID = _RUNS.where(runs.c.id == sa.bindparam("id"))
 _CHILDREN = _RUNS.where(runs.c.parent_id == sa.bindparam("id", type_=sa.String)).order_by(runs.c.created_at, runs.c.id)
+_TEXTS = sa.select(workflow_texts.c.texts).where(workflow_texts.c.digest == sa.bindparam("digest"))
+_KEPT = sa.select(workflow_texts.c.digest).where(workflow_texts.c.digest == sa.bindparam("digest"))
+_CREATE = runs.insert()
 _STATE = sa.select(runs.c.state, runs.c.outcome, runs.c.generation).where(runs.c.id == sa.bindparam("id"))
 _STATE_LOCKED = _STATE.with_for_update()
 _KEEP = insert_if_absent(workflow_texts)
@@ -39,15 +42,14 @@ _MOVE = (
 
 def keep_texts(tx: Transaction, digest: str, texts: bytes) -> None:
     """Keep the texts of a workflow and of those that it uses, once."""
-    there = tx.scalar(sa.select(workflow_texts.c.digest).where(workflow_texts.c.digest == digest))
-    if there is None:
+    if tx.scalar(_KEPT, {"digest": digest}) is None:
         # Another transaction may have kept them meanwhile.
         tx.execute(_KEEP, {"digest": digest, "texts": texts})
 
 
 def texts_of(tx: Transaction, digest: str) -> bytes:
     """The texts that were kept. Raises `RecordDamaged` where they are gone."""
-    found: bytes | None = tx.scalar(sa.select(workflow_texts.c.texts).where(workflow_texts.c.digest == digest))
+    found: bytes | None = tx.scalar(_TEXTS, {"digest": digest})
     if found is None:
         raise errors.RecordDamaged(f"the text {digest} of a run's workflow is not on record")
     return found
@@ -57,7 +59,7 @@ def create(tx: Transaction, run: RunRecord) -> None:
     """Put a new run on record. Raises `RunExists` for an idempotency key that its project has used."""
     row = {name: getattr(run, name) for name in run.__struct_fields__ if name != "instance"}
     try:
-        tx.execute(runs.insert(), {**row, "state": INITIAL.value, "fault": None})
+        tx.execute(_CREATE, {**row, "state": INITIAL.value, "fault": None})
     except IntegrityError as error:
         key = run.idempotency_key
         raise errors.RunExists(f"project {run.project} has a run with the idempotency key {key}") from error

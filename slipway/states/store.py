@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sqlite3
 import threading
 import time
 import uuid
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, TypeAlias
@@ -23,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from slipway import errors
 from slipway.states import postgresql, sqlitefile
+from slipway.states.connections import IdleConnections, UseOfThread
 from slipway.states.known_statements import QuickConnection
 from slipway.states.migrations import upgrade
 from slipway.states.schema import SCHEMA_VERSION, make_tables, meta
@@ -72,8 +70,8 @@ class Store:
 
     `url` is an SQLAlchemy URL. SQLite runs in WAL mode with `BEGIN IMMEDIATE` for writes: a deferred begin that
     turns into a write fails at once with "database is locked" beside a second writer. Its file is this user's alone;
-    one that may not be written is read. On PostgreSQL each thread has a connection, closed when it ends; one that the
-    server has ended while nothing was going on is made anew, for which a server that restarts is waited for.
+    one that may not be written is read. A connection that PostgreSQL's server has ended while nothing was going on is
+    made anew, for which a server that restarts is waited for.
 
     `installation` is the id that the record got when it was made; it never changes. `is_new`: this store made it.
 
@@ -93,10 +91,8 @@ class Store:
         self.url = url
         self.is_new = False
         self._make = make
+        self._idle = IdleConnections()
         self._here = threading.local()
-        self._lock = threading.Lock()
-        self._all_kept: list[_Kept] = []
-        self._pid = os.getpid()
         self._was_there = False
         self._sleep = sleep
         parsed = parsed_url(url)
@@ -122,8 +118,8 @@ class Store:
             engine = sa.create_engine(url, **postgresql.options(url))
             event.listen(engine, "connect", lambda made, _record: postgresql.set_up(made, BUSY_TIMEOUT))
             return engine
-        # Each thread keeps a connection: a bound would make the threads beyond it wait for one for ever.
-        options: dict[str, Any] = {"max_overflow": -1} if self._path else {}
+        # Those that are idle are kept here. A database in memory is gone with its last connection.
+        options: dict[str, Any] = {"poolclass": sa.NullPool} if self._path else {}
         options["connect_args"] = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
         if self._path is not None and not self._may_write:
             uri = sqlitefile.uri_for_reading(self._path)
@@ -175,17 +171,9 @@ class Store:
                     postgresql.lock_schema(tx)
                 upgrade(tx)
 
-    @contextmanager
-    def read(self, *, once: bool = False) -> Iterator[Transaction]:
+    def read(self, *, once: bool = False) -> AbstractContextManager[Transaction]:
         """A transaction that only reads, and sees one moment; so does a single statement (`once`) by itself."""
-        with self._translated(), self._connection() as tx:
-            tx.info["reading"] = True
-            if self._postgresql:
-                postgresql.isolate(tx, snapshot=not once)
-            with tx.begin():
-                if isinstance(tx, QuickConnection) and not once:
-                    tx.tell("BEGIN")
-                yield tx
+        return self._transaction(None if once else "BEGIN", {"reading": True}, snapshot=not once)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -195,43 +183,53 @@ class Store:
         """
         if not self._may_write:
             raise errors.DatabaseReadOnly(f"{self._shown}: it may not be written: {self._why_not()}; {_LOOK}")
-        with self._translated(), self._turn, self._connection() as tx:
-            tx.info["reading"] = False
-            calls: list[Callable[[], None]] = []
-            tx.info["after_commit"], tx.info["savepoints"] = calls, count(1)
-            if self._postgresql:
-                postgresql.isolate(tx, snapshot=False)
-            with tx.begin():
-                if isinstance(tx, QuickConnection):
-                    tx.tell("BEGIN IMMEDIATE")
-                yield tx
+        calls: list[Callable[[], None]] = []
+        about = {"reading": False, "after_commit": calls, "savepoints": count(1)}
+        with self._turn, self._transaction("BEGIN IMMEDIATE", about, snapshot=False) as tx:
+            yield tx
         for call in calls:
             call()
         if self._unscrubbed:
             self._unscrubbed = not self._checkpoint(wait=0)
 
     @contextmanager
-    def _connection(self) -> Iterator[Transaction]:
-        """This thread's connection, kept between transactions; one of its own inside of another transaction."""
-        kept: _Kept | None = getattr(self._here, "kept", None)
-        if kept is None or kept.pid != os.getpid():
-            kept = self._keep()
-            self._here.kept, self._here.end = kept, _EndOfThread(self, kept)
-        with kept.busy:
-            if not kept.connection.in_transaction() and self._is_gone(kept.connection):
-                kept.connection.invalidate()
-                kept.connection.close()
-            if kept.connection.closed or kept.connection.invalidated:
-                kept.connection = self._connect()
-            if not kept.connection.in_transaction():
-                yield kept.connection
-                return
-            with self._connect() as another:
-                yield another
+    def _transaction(self, begin: str | None, about: dict[str, Any], *, snapshot: bool) -> Iterator[Transaction]:
+        """One on a connection that nobody else uses.
+
+        `begin`: what SQLite is told first; `snapshot`: whether PostgreSQL shows one moment; `about` is in its `info`.
+        """
+        idle = self._of_this_process()
+        connection: Transaction | None = None
+        try:
+            connection = idle.take(self._is_gone) or self._connect()
+            connection.info.update(about)
+            if self._postgresql:
+                postgresql.isolate(connection, snapshot=snapshot)
+            with connection.begin():
+                if begin is not None and isinstance(connection, QuickConnection):
+                    connection.tell(begin)
+                yield connection
+        except DBAPIError as error:
+            translated = self._translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+        finally:
+            if connection is not None:
+                idle.put(connection)
+
+    def _of_this_process(self) -> IdleConnections:
+        """The idle connections, with one for this thread. A parent's stay the parent's, who goes on with them."""
+        if self._idle.pid != os.getpid():
+            self._idle = IdleConnections(not_ours=self._idle)
+            self.engine.dispose(close=False)
+        use: UseOfThread | None = getattr(self._here, "use", None)
+        if use is None or use.idle is not self._idle:
+            self._here.use = UseOfThread(self._idle)
+        return self._idle
 
     def _is_gone(self, connection: Transaction) -> bool:
-        usable = not connection.closed and not connection.invalidated
-        return self._postgresql and usable and postgresql.is_cut(connection)
+        return self._postgresql and postgresql.is_cut(connection)
 
     def _connect(self) -> Transaction:
         if not self._postgresql:
@@ -244,24 +242,6 @@ class Store:
                 if not self._was_there or time.monotonic() >= until:
                     raise
             self._sleep(_AGAIN)
-
-    def _keep(self) -> _Kept:
-        """Keep a connection for this thread."""
-        if self._pid != os.getpid():
-            # What the pool has is the parent's, who goes on with it.
-            self.engine.dispose(close=False)
-            self._pid = os.getpid()
-        kept = _Kept(self._connect(), os.getpid())
-        with self._lock:
-            self._all_kept.append(kept)
-        return kept
-
-    def _let_go(self, kept: _Kept) -> None:
-        """Close the connection of a thread that has ended; a parent's stays the parent's."""
-        if kept.pid == os.getpid():
-            with self._lock, contextlib.suppress(ValueError):
-                self._all_kept.remove(kept)
-            kept.connection.close()
 
     def after_commit(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""
@@ -280,7 +260,7 @@ class Store:
     def _checkpoint(self, *, wait: float) -> bool:
         """Whether all of the log is in the database, and the log is empty."""
         try:
-            with self._translated(), self._connection() as tx:
+            with self.read(once=True) as tx:
                 connection = tx.connection.driver_connection
                 assert connection is not None
                 connection.execute(f"PRAGMA busy_timeout = {round(wait * 1000)}")
@@ -296,16 +276,6 @@ class Store:
     def _why_not(self) -> str:
         found = sqlitefile.why_unusable(self._path) if self._path else None
         return found[1] if found else "its own permissions"
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            translated = self._translate(error)
-            if translated is None:
-                raise
-            raise translated from error
 
     def _translate(self, error: DBAPIError) -> errors.StoreError | None:
         """Our class for a database's error, None where it is not for us to say (a constraint that was violated)."""
@@ -326,33 +296,10 @@ class Store:
         again. SQLite crashes when a connection is closed while another thread uses it."""
         if self._unscrubbed:
             self._unscrubbed = not self._checkpoint(wait=_SCRUB_TIMEOUT)
-        with self._lock:
-            all_kept = [kept for kept in self._all_kept if kept.pid == os.getpid()]
-        for kept in all_kept:
-            with kept.busy:
-                kept.connection.close()
+        idle = self._of_this_process()
+        self._idle = IdleConnections(not_ours=idle.not_ours)
+        idle.close()
         self.engine.dispose()
-
-
-@dataclass(eq=False)
-class _Kept:
-    """A thread's connection; `busy` while it is used."""
-
-    connection: Transaction
-    pid: int
-    busy: threading.RLock = field(default_factory=threading.RLock)
-
-
-class _EndOfThread:
-    """Goes with what is local to a thread, and has its connection closed then."""
-
-    def __init__(self, store: Store, kept: _Kept) -> None:
-        self._store = weakref.ref(store)
-        self._kept = kept
-
-    def __del__(self) -> None:
-        if (store := self._store()) is not None:
-            store._let_go(self._kept)
 
 
 _PUT_BACK = "put a backup in its place, or name another one with --db"

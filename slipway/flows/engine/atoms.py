@@ -43,7 +43,9 @@ class Atoms:
     def execution(self, node: Node) -> Call:
         """Begin to execute an atom. Raises `NotFound` where an argument is missing: then it was not begun."""
         atom = node.item
-        arguments = self._storage.fetch_mapped_args(atom.rebind, node.name, optional_args=atom.optional)
+        arguments: dict[str, Any] = {}
+        if atom.rebind:
+            arguments = self._storage.fetch_mapped_args(atom.rebind, node.name, optional_args=atom.optional)
         if node.kind is Kind.RETRY:
             arguments[EXECUTE_REVERT_HISTORY] = self._storage.get_retry_history(node.name)
             self.enter(node, states.RUNNING)
@@ -146,7 +148,7 @@ class Atoms:
         self._tell(node, states.PENDING, old, _NOTHING, 0.0 if node.kind is Kind.TASK else None)
 
     def _tell(self, node: Node, state: str, old: str, result: Any, progress: float | None) -> None:
-        if len(self._notifier):
+        if self._notifier:
             kind = "task" if node.kind is Kind.TASK else "retry"
             details = {f"{kind}_name": node.name, f"{kind}_uuid": self._storage.get_atom_uuid(node.name)}
             details["old_state"] = old
@@ -154,7 +156,7 @@ class Atoms:
                 details["result"] = result
             self._notifier.notify(state, details)
         # Nobody hears it, unless there are listeners or the task has a method of its own.
-        if node.tells and progress is not None and (node.hears or len(node.notifier)):
+        if node.tells and progress is not None and (node.hears or node.notifier):
             node.item.update_progress(progress)
 
 

@@ -199,7 +199,7 @@ class Details:
                 detail.intention, changed = intention, True
             if progress is not None and detail.meta.get(PROGRESS, 0.0) != progress:
                 detail.meta[PROGRESS], changed = progress, True
-            if changed:
+            if changed and self._backend is not None:
                 self._keep(detail)
 
     def update_atom_metadata(self, atom_name: str, update_with: Any) -> None:
@@ -237,7 +237,7 @@ class Details:
 
     def _open(self, name: str) -> Any:
         """An atom's detail, to be changed."""
-        detail = self.detail(name)
+        detail = self._details[name] if name in self._details else self.detail(name)
         return detail if self._backend is None else detail.copy()
 
     def _keep(self, changed: Any) -> None:

@@ -204,7 +204,10 @@ class Engine(base.Engine):  # type: ignore[misc]
                     self.suspend()
 
     def _course(self, passage: Passage, timeout: float | None, *, told: bool) -> Iterator[str]:
-        yield from passage.rounds(timeout, told=told)
+        if told:
+            yield from passage.rounds(timeout)
+        else:
+            passage.go(timeout)
         end = passage.end
         if end == states.FAILURE:
             Failure.reraise_if_any(passage.failures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
+from functools import cache
 from typing import Any, NamedTuple
 
 from taskflow import exceptions
@@ -146,10 +147,12 @@ class _Layout:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._seen: set[Any] = set()
+        # To ask an abstract class for each of thousands of items takes longer than to make a node of it.
+        self._is_task: Callable[[Any], bool] = cache(_is_task)
 
     def add(self, item: Any, flow: Node | None, place: int, retry: Node | None) -> tuple[Node, Node]:
         """Add an item with all that is in it; gives its first and its last node."""
-        if isinstance(item, Task):
+        if self._is_task(type(item)):
             node = self._atom(item, Kind.TASK, flow, place, retry)
             self.nodes.append(node)
             return node, node
@@ -198,6 +201,10 @@ class _Layout:
         if not ends:
             _link(head, end)
         return begin, end
+
+
+def _is_task(kind: Any) -> bool:
+    return issubclass(kind, Task)
 
 
 def _link(first: Node, second: Node) -> None:

@@ -59,9 +59,9 @@ class Outcomes(Details):
                 detail.results = []
             if progress is not None and detail.meta.get(PROGRESS) != progress:
                 detail.meta[PROGRESS], changed = progress, True
-            if changed:
+            if changed and self._backend is not None:
                 self._keep(detail)
-            if state != states.SUCCESS or self.has_failures():
+            if state != states.SUCCESS or self._failures or self._revert_failures:
                 self._note_failure(atom_name, state, result)
         if state == states.SUCCESS and atom_name in self._saved_as:
             check_provided(atom_name, self._saved_as[atom_name], result)

@@ -24,6 +24,7 @@ _FAILURE: str = states.FAILURE
 _SUSPENDED: str = states.SUSPENDED
 _HAPPY = {states.SUCCESS, states.IGNORE}
 _FAILED = {states.FAILURE, states.REVERT_FAILURE}
+_AT_REST = {states.PENDING, states.SUCCESS, states.REVERTED, states.IGNORE}
 _UNFINISHED = {states.RUNNING, states.REVERTING}
 
 
@@ -51,24 +52,26 @@ class Passage:
         """Begin nothing more, and fail with this."""
         self._stopped.append(failure)
 
-    def rounds(self, timeout: float | None, *, told: bool = True) -> Iterator[str]:
-        """Go on and on; gives each time in which state of TaskFlow's engines it is then, before it acts.
+    def go(self, timeout: float | None) -> None:
+        """Go on until nothing more is to be done, or no more may be; see `rounds`, of which nobody is told here."""
+        self._resume()
+        self._begin()
+        while self._workers.busy:
+            for call, result in self._workers.ended(timeout):
+                self._finish(call, result)
+            self._begin()
 
-        `told` False: nobody is to know, which takes a twentieth of the time of empty tasks.
-        """
-        if told:
-            yield states.RESUMING
+    def rounds(self, timeout: float | None) -> Iterator[str]:
+        """The same, giving each time in which state of TaskFlow's engines it is then, before it acts."""
+        yield states.RESUMING
         self._resume()
         while True:
-            if told:
-                yield states.SCHEDULING
+            yield states.SCHEDULING
             self._begin()
             while True:
-                if told:
-                    yield states.WAITING
+                yield states.WAITING
                 ended = self._workers.ended(timeout) if self._workers.busy else []
-                if told:
-                    yield states.ANALYZING
+                yield states.ANALYZING
                 for call, result in ended:
                     self._finish(call, result)
                 if self._goes_on and not self._walk.is_over:
@@ -103,7 +106,11 @@ class Passage:
     def _resume(self) -> None:
         """Take up what an earlier run left: failures that nobody resolved, and what was at work when it ended."""
         self._walk.begin()
-        found = [(node, self._storage.detail(node.name)) for node in self._graph.atoms]
+        found = [
+            (node, detail)
+            for node in self._graph.atoms
+            if (detail := self._storage.detail(node.name)).state not in _AT_REST
+        ]
         for node, detail in found:
             if self._resolve and detail.state == states.FAILURE and detail.intention == states.EXECUTE:
                 self._resolver.resolve(node, self._storage.get(node.name))
@@ -113,7 +120,8 @@ class Passage:
         self._interrupted.extend(node for node, detail in found if detail.state in _UNFINISHED)
 
     def _begin(self) -> None:
-        """Begin what may be: an atom, or all at once where the workers are for that."""
+        """Begin what may be: an atom, or all at once where the workers are for that; have nothing more done that is
+        not at work yet where the flow does not go on."""
         while self._goes_on:
             interrupted = bool(self._interrupted)
             node = self._interrupted.popleft() if interrupted else self._walk.take()
@@ -124,10 +132,11 @@ class Passage:
                 self._workers.begin(call)
                 if not self._workers.at_once:
                     return
+        self._workers.cancel()
 
     def _call(self, node: Node, *, asked: bool) -> Call | None:
         """What is to be done for an atom; None where it is ignored, or cannot be begun."""
-        intention = self._storage.get_atom_intention(node.name)
+        intention = self._storage.detail(node.name).intention
         try:
             if intention == states.REVERT:
                 return self.atoms.reversion(node)

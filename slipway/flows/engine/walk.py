@@ -66,7 +66,7 @@ class Walk:
                     other.blocks += -1 if clear else 1
                     if other.blocks == (0 if clear else 1):
                         changed.append(other)
-            if not node.queued and _is_ready(node):
+            if (node.may_execute or node.may_revert) and not node.queued and _is_ready(node):
                 node.queued = True
                 self._queue(node.priority).append(node)
 
