@@ -43,7 +43,7 @@ COMMANDS = {
     "resize": "Give instances other vCPUs, memory or root disks.",
     "rebuild": "Make root disks anew from an image.",
     "rename": "Have an instance be called otherwise.",
-    "set": "Set metadata, security groups, autostart of instances.",
+    "set": "Set metadata, security groups, autostart and more.",
     "move": "Have instances on another host.",
     "evacuate": "Build again elsewhere what was on a dead host.",
     "clone": "Build another instance, its disks being copies.",

@@ -177,12 +177,12 @@ class Several:
             return Ended(instance.name, Status.REFUSED, self._now(instance), str(refused), error=type(refused).__name__)
         seconds = time.monotonic() - began
         if changed.vm_state == VmState.DELETED:
-            return Ended(instance.name, Status.DELETED, changed, seconds=seconds)
+            return Ended(changed.name, Status.DELETED, changed, seconds=seconds)
         if changed.fault or changed.vm_state == VmState.ERROR:
             stuck = self._stuck(changed) if changed.vm_state == VmState.ERROR else ()
-            return Ended(instance.name, Status.FAILED, changed, stuck=stuck, seconds=seconds)
+            return Ended(changed.name, Status.FAILED, changed, stuck=stuck, seconds=seconds)
         status = Status.DONE if told.of(changed.id) else Status.UNCHANGED
-        return Ended(instance.name, status, changed, seconds=seconds)
+        return Ended(changed.name, status, changed, seconds=seconds)
 
     def _stuck(self, instance: Instance) -> tuple[Effect, ...]:
         return tuple(e for e in self._verbs.show(instance.id).effects if e.state is EffectState.STUCK)

@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 
 from slipway import Orchestrator
-from slipway.errors import MoveRefused, NoValidHost, SlipwayError, UnexpectedState
+from slipway.drivers.network.embedded.topology.mechanisms import LinuxBridge
+from slipway.drivers.network.embedded.topology.segments import Segment
+from slipway.errors import MoveRefused, NoValidHost, SlipwayError, UnexpectedState, WiringError
+from slipway.model.network import Port
 from slipway.model.record import Event
 from slipway.model.request import Host
 from slipway.operations.hosts import HostChanges
 from slipway.runfile import loads
+from slipway.states.store import Transaction
 from slipway.testing import Fault, Mode
 from tests.repair.conftest import Site
 
@@ -117,6 +121,32 @@ def test_a_volume_that_is_gone_keeps_it_where_it_is(make_site: Callable[..., Sit
         with pytest.raises(MoveRefused, match="disk 1: it is gone"):
             slipway.changes.move("web-1")
         assert everything(site.state) == before
+
+
+def test_a_host_that_does_not_carry_its_network_is_said_before_its_guest_is_stopped(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site()
+    with site.open(Fault("check_plug", mode=Mode.ERROR, raises=lambda: WiringError("eth9 is not there"))) as slipway:
+        before = everything(site.state)
+        with pytest.raises(MoveRefused, match="web-1 cannot go to host node-2: eth9 is not there"):
+            slipway.changes.move("web-1")
+        assert everything(site.state) == before
+    reached = LinuxBridge.bind
+
+    def bind(self: LinuxBridge, tx: Transaction, port: Port, segment: Segment) -> str | None:
+        return reached(self, tx, port, segment) if port.binding_host_id == "node-1" else None
+
+    monkeypatch.setattr(LinuxBridge, "bind", bind)
+    seen = site.faults()
+    with seen.orchestrator(site.state) as slipway:
+        failed = slipway.changes.move("web-1")
+        assert failed.fault is not None
+        assert "cannot be bound to host node-2, which does not carry network a" in failed.fault.message
+        assert (failed.host, failed.vm_state, slipway.audit()) == ("node-1", "ACTIVE", ())
+        (port,) = slipway.network.list_ports(device_id=failed.id)
+        assert port.binding_host_id == "node-1"
+    assert "stop" not in {fault.call for fault in seen.possible(Mode.ERROR)}
 
 
 def test_a_guest_that_is_paused_must_be_started_or_stopped_first(make_site: Callable[..., Site]) -> None:

@@ -199,15 +199,23 @@ def test_a_vlan_or_why_there_is_none(plain: Links, netns: str, make_vif: Callabl
 def test_an_uplink_that_cannot_be(plain: Links, netns: str, tmp_path: Path, make_vif: Callable[..., Vif]) -> None:
     vif = replace(make_vif(), network_type="flat")
     absent = Links(replace(HOST, netns=netns, physical_nic="eth99"), tmp_path, "ours")
-    with pytest.raises(WiringError, match="there is no physical_nic eth99"):
-        absent.plug("one", vif)
-    absent.unplug(vif.devname)
-    with pytest.raises(WiringError, match="must name its physical_nic"):
-        Links(replace(HOST, netns=netns), tmp_path, "ours").plug("one", vif)
+    nameless = Links(replace(HOST, netns=netns), tmp_path, "ours")
+    nowhere = Links(replace(HOST, netns="slp-no-such", physical_nic=NIC), tmp_path, "ours")
+    plain.check(vif)
     ip(netns, "address", "add", "192.0.2.1/24", "dev", NIC)
-    with pytest.raises(WiringError, match="has addresses"):
-        plain.plug("one", vif)
-    plain.unplug(vif.devname)
+    for host, wrong in (
+        (absent, "there is no physical_nic eth99"),
+        (nameless, "must name its physical_nic"),
+        (nowhere, "there is no network namespace slp-no-such"),
+        (plain, "has addresses"),
+    ):
+        with pytest.raises(WiringError, match=wrong):
+            host.check(vif)
+        assert set(links(netns)) == {"lo", NIC, "far"}
+        with pytest.raises(WiringError, match=wrong):
+            host.plug("one", vif)
+        if host is not nowhere:
+            host.unplug(vif.devname)
     assert set(links(netns)) == {"lo", NIC, "far"}
 
 

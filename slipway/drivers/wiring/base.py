@@ -21,6 +21,9 @@ class WiringDriver(Protocol):
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Make the VIF's tap and put it into its network's bridge, which is made if it is not there."""
 
+    def check_plug(self, vif: Vif) -> None:
+        """Raise what `plug` would now for what the VIF's network needs of the host. Nothing is made."""
+
     def refresh_tap(self, vif: Vif) -> None:
         """Have the VIF's tap, where there is one, and what it leads to be as `vif` says: of its network's MTU."""
 

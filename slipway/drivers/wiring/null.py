@@ -22,6 +22,9 @@ class NullWiring:
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Do nothing."""
 
+    def check_plug(self, vif: Vif) -> None:
+        """Do nothing: every network will do."""
+
     def refresh_tap(self, vif: Vif) -> None:
         """Do nothing: there are no taps."""
 

@@ -16,6 +16,7 @@ from slipway.model.change import Change
 from slipway.model.machine import PowerState
 from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Host, InstanceRequest
+from slipway.operations.changes.carried import check_wiring
 from slipway.operations.things import missing_disks
 from slipway.states import hosts, instances
 from slipway.states.effects import effects_of
@@ -179,6 +180,7 @@ def _check_real(tools: Tools, instance: Instance, effects: Sequence[Effect], old
     with within(tools.settings.step_timeout):
         gone = list(missing_disks(instance.id, done, tools.drivers.on(old).disk))
         macs = tools.drivers.on(target).compute.macs_for_instance(instance.id)
+        check_wiring(instance, done, target.name, tools.drivers.on(target).wiring)
     if gone:
         raise errors.MoveRefused(f"instance {instance.name} cannot move to host {target.name}: {'; '.join(gone)}")
     if macs is not None:

@@ -33,6 +33,10 @@ class LinuxBridgeWiring:
         """Make the VIF's tap, its bridge and the bridge's uplink where they are not."""
         self._links.plug(instance_id, vif)
 
+    def check_plug(self, vif: Vif) -> None:
+        """Raises `WiringError` where the network's uplink cannot be had through the physical NIC."""
+        self._links.check(vif)
+
     def refresh_tap(self, vif: Vif) -> None:
         """Give the VIF's tap and what it leads to the network's MTU. Absent: nothing happens."""
         self._links.refresh(vif)

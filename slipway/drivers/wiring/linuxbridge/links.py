@@ -14,7 +14,7 @@ from pathlib import Path
 from slipway.drivers.files import locked, make_directories
 from slipway.drivers.wiring.linuxbridge.kernel import Kernel, Link, keep_host_away, kernel_of
 from slipway.drivers.wiring.linuxbridge.namespace import exists
-from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, check_mtu, remove_uplink, uplink_name
+from slipway.drivers.wiring.linuxbridge.uplinks import add_uplink, check_mtu, check_uplink, remove_uplink, uplink_name
 from slipway.errors import WiringError
 from slipway.model.machine import Vif, Wired
 from slipway.model.request import Host
@@ -48,6 +48,12 @@ class Links:
                 kernel.set(bridge, state="up")
             if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
                 kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
+
+    def check(self, vif: Vif) -> None:
+        """Raise `WiringError` where the VIF's bridge could not have the uplink that it needs."""
+        what = f"{vif.bridge} cannot be looked at"
+        with kernel_of(self._host.name, self._host.netns, self._installation, what) as kernel:
+            check_uplink(kernel, self._host, vif)
 
     def refresh(self, vif: Vif) -> None:
         """Give the VIF's tap, where there is one, its bridge and what of its uplink is ours the network's MTU.

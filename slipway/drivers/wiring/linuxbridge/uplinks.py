@@ -36,13 +36,28 @@ def uplink_name(host: Host, vif: Vif) -> str | None:
     return name
 
 
-def add_uplink(kernel: Kernel, host: Host, vif: Vif, name: str, bridge: Link) -> None:
-    """Have the uplink of that name in the bridge, and up."""
+def check_uplink(kernel: Kernel, host: Host, vif: Vif) -> None:
+    """Raise `WiringError` where `add_uplink` would."""
+    if uplink_name(host, vif) is None:
+        return
+    nic = _nic(kernel, host, vif)
+    check_mtu(kernel, host, vif)
+    if vif.network_type == "flat":
+        _check_free(kernel, nic, kernel.find(vif.bridge))
+
+
+def _nic(kernel: Kernel, host: Host, vif: Vif) -> Link:
     nic = kernel.find(host.physical_nic or "")
     if nic is None:
         raise WiringError(f"network {vif.network_name}: there is no physical_nic {host.physical_nic}")
     if not nic.up:
         raise WiringError(f"physical_nic {nic.name} is down; set it up: ip link set {nic.name} up")
+    return nic
+
+
+def add_uplink(kernel: Kernel, host: Host, vif: Vif, name: str, bridge: Link) -> None:
+    """Have the uplink of that name in the bridge, and up."""
+    nic = _nic(kernel, host, vif)
     link = nic if vif.network_type == "flat" else kernel.find(name)
     if link is None or link.master != bridge.index:
         check_mtu(kernel, host, vif)
@@ -74,13 +89,19 @@ def remove_uplink(kernel: Kernel, name: str, bridge: Link) -> None:
 
 
 def _take(kernel: Kernel, nic: Link, bridge: Link) -> None:
-    if nic.master == bridge.index:
+    if nic.master != bridge.index:
+        _check_free(kernel, nic, bridge)
+        kernel.set(nic, master=bridge.index)
+
+
+def _check_free(kernel: Kernel, nic: Link, bridge: Link | None) -> None:
+    """Raise `WiringError` for a NIC that is not the bridge's and cannot become its own."""
+    if bridge is not None and nic.master == bridge.index:
         return
     if nic.master is not None:
         raise WiringError(f"physical_nic {nic.name} is in another bridge already")
     if kernel.has_address(nic):
         raise WiringError(f"physical_nic {nic.name} has addresses, at which the host would no longer be reached")
-    kernel.set(nic, master=bridge.index)
 
 
 def check_mtu(kernel: Kernel, host: Host, vif: Vif) -> None:

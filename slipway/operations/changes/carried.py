@@ -1,0 +1,21 @@
+"""Whether a host carries the networks of an instance that is to go there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipway import errors
+from slipway.drivers.wiring.base import WiringDriver
+from slipway.model.machine import Vif
+from slipway.model.record import Effect, Instance
+from slipway.states import codec
+
+
+def check_wiring(instance: Instance, done: Sequence[Effect], host: str, wiring: WiringDriver) -> None:
+    """Ask the wiring of a host. Raises `MoveRefused` with what it does not have for one of the instance's NICs."""
+    for effect in done:
+        if effect.kind == "binding" and effect.result and not wiring.local:
+            try:
+                wiring.check_plug(codec.decode(effect.result, Vif))
+            except errors.WiringError as error:
+                raise errors.MoveRefused(f"instance {instance.name} cannot go to host {host}: {error}") from error
