@@ -28,7 +28,7 @@ class Settings(Struct, frozen=True):
 
     `network` names the network driver. For neutron either `cloud` names a cloud of the user's clouds.yaml, where the
     secrets are, or `endpoint` is the URL of a Neutron without Keystone. `webhook`: where `slipway events
-    --webhook` sends events to that names no other URL.
+    --webhook` sends events to that names no other URL. `dns_domain`: where fully qualified names of ports must be in.
     """
 
     network: Name = "embedded"
@@ -48,9 +48,13 @@ class Settings(Struct, frozen=True):
     base_mac: Mac = "fa:16:3e:00:00:00"
     physical_networks: Annotated[tuple[Text, ...], Distinct()] = ("physnet1",)
     mac_generation_retries: Retries = 16
+    dns_domain: Text | None = None
     max_fixed_ips_per_port: Annotated[int, Between(1, 100_000)] | None = None
     quota_network: Quota = 100
     quota_subnet: Quota = 100
     quota_port: Quota = 500
     quota_security_group: Quota = 10
     quota_security_group_rule: Quota = 100
+    quota_router: Quota = 10
+    quota_floatingip: Quota = 50
+    quota_router_route: Quota = 30

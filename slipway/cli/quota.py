@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from slipway import errors
 from slipway.cli.options import Options, orchestrator
 from slipway.cli.resources import DEFAULT_PROJECT, given, group, project_option, subcommand
 from slipway.cli.say import say
@@ -23,6 +24,9 @@ _TEXTS = {
     "port": "Ports.",
     "security_group": "Security groups.",
     "security_group_rule": "Rules of security groups.",
+    "router": "Routers.",
+    "floatingip": "Floating IPs.",
+    "router_route": "Static routes of one router.",
 }
 _INSTANCE_TEXTS = {
     "instances": "Instances.",
@@ -164,7 +168,8 @@ def _set(options: Options, project: str | None, limits: Mapping[str, int | None]
 def delete(options: Options, project: str | None) -> None:
     """Take a project's own limits away: those of the settings hold again."""
     with _quotas(options, project) as (slipway, whose):
-        slipway.network.delete_quota()
+        with suppress(errors.TenantQuotaNotFound):
+            slipway.network.delete_quota()
         slipway.quotas.clear(whose)
         _show(options, slipway, whose)
 

@@ -215,6 +215,9 @@ class Used(Struct):
     port: int
     security_group: int
     security_group_rule: int
+    router: int
+    floatingip: int
+    router_route: int
     instances: int
     vcpus: int
     memory: int
@@ -230,6 +233,9 @@ class Quota(Struct):
     port: int
     security_group: int
     security_group_rule: int
+    router: int
+    floatingip: int
+    router_route: int
     instances: int
     vcpus: int
     memory: int

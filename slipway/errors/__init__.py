@@ -4,3 +4,4 @@ from __future__ import annotations
 
 from slipway.errors.base import *  # noqa: F403
 from slipway.errors.network import *  # noqa: F403
+from slipway.errors.routing import *  # noqa: F403

@@ -56,6 +56,7 @@ class Network(Struct, frozen=True):
     subnets: tuple[str, ...] = ()
     status: str = "ACTIVE"
     description: str = ""
+    dns_domain: str = ""
 
 
 class HostRoute(Struct, frozen=True):
@@ -154,13 +155,16 @@ class SecurityGroup(Struct, frozen=True):
 
 
 class QuotaUse(Struct, frozen=True):
-    """How many of each a project has."""
+    """How many of each a project has; of `router_route`, which are counted a router, none."""
 
     network: int = 0
     subnet: int = 0
     port: int = 0
     security_group: int = 0
     security_group_rule: int = 0
+    router: int = 0
+    floatingip: int = 0
+    router_route: int = 0
 
 
 class Quota(Struct, frozen=True):
@@ -172,4 +176,7 @@ class Quota(Struct, frozen=True):
     port: int
     security_group: int
     security_group_rule: int
+    router: int
+    floatingip: int
+    router_route: int
     used: QuotaUse = QuotaUse()

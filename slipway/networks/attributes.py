@@ -261,3 +261,6 @@ class QuotaLimits(TypedDict, total=False):
     port: int
     security_group: int
     security_group_rule: int
+    router: int
+    floatingip: int
+    router_route: int

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from slipway.model.request import DEFAULT_ZONE
 from slipway.states.postgresql import lock_schema
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()

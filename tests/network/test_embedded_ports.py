@@ -107,7 +107,7 @@ def test_nothing_is_left_of_a_transaction_that_was_rolled_back(
 
 def test_tables_are_made_in_a_database_that_is_there_already(store: Store, admin: Context) -> None:
     with store.write() as tx:
-        tx.execute(sa.text("DROP TABLE quotas"))
+        tx.execute(sa.text("DROP TABLE port_forwardings"))
     EmbeddedNetwork(store, Settings()).create_network(admin, name="net")
 
 

@@ -14,6 +14,7 @@ PARTIAL = {
     "instances_group",
     "instances_stack",
     "networks_segment",
+    "router_ports_gateway",
     "security_groups_default",
     "runs_unfinished",
     "runs_under_way",

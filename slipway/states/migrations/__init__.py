@@ -20,6 +20,7 @@ _CHANGES: Mapping[int, str] = {
     9: "slipway.states.migrations.v9_quotas",
     10: "slipway.states.migrations.v10_stacks",
     11: "slipway.states.migrations.v11_claims",
+    13: "slipway.states.migrations.v13_domains",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 

@@ -22,6 +22,13 @@ from slipway.drivers.network.embedded.ports.port_bindings import PortBindings
 from slipway.drivers.network.embedded.ports.port_changes import PortChanges
 from slipway.drivers.network.embedded.ports.ports import Ports, id_of
 from slipway.drivers.network.embedded.removal import Removal
+from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
+from slipway.drivers.network.embedded.routing.forwardings import Forwardings
+from slipway.drivers.network.embedded.routing.gateways import Gateways
+from slipway.drivers.network.embedded.routing.interfaces import Interfaces
+from slipway.drivers.network.embedded.routing.routers import Routers
+from slipway.drivers.network.embedded.routing.service_ports import ServicePorts
+from slipway.drivers.network.embedded.routing_calls import Routing
 from slipway.drivers.network.embedded.security.group_rules import SecurityGroupRules
 from slipway.drivers.network.embedded.security.groups import SecurityGroups
 from slipway.drivers.network.embedded.topology.binding import Mechanisms
@@ -36,7 +43,7 @@ from slipway.states.store import Store, Transaction
 _log = logging.getLogger(__name__)
 
 
-class EmbeddedNetwork(GroupsAndQuotas):
+class EmbeddedNetwork(GroupsAndQuotas, Routing):
     """Networks, subnets, ports and security groups as rows, with Neutron's behaviour and names.
 
     Every call takes the caller's open transaction, in which it does all or nothing and which it never commits, or
@@ -70,7 +77,13 @@ class EmbeddedNetwork(GroupsAndQuotas):
         self._ports = Ports(services, self._groups, self._mechanisms)
         self._changes = PortChanges(services, self._ports, self._mechanisms)
         self._bindings = PortBindings(self._ports, self._mechanisms)
-        self._removal = Removal(self._networks, self._subnets, self._ports)
+        service_ports = ServicePorts(self._ports, self._changes, self._after)
+        self._gateways = Gateways(self._networks, service_ports)
+        self._routers = Routers(services, service_ports, self._gateways)
+        self._interfaces = Interfaces(self._routers, self._subnets, self._ports, service_ports)
+        self._floating_ips = FloatingIps(services, self._networks, self._ports, service_ports)
+        self._forwardings = Forwardings(services, self._ports)
+        self._removal = Removal(self._networks, self._subnets, self._ports, self._floating_ips)
 
     # --- networks and subnets -----------------------------------------------------------------------------------
 
@@ -121,6 +134,7 @@ class EmbeddedNetwork(GroupsAndQuotas):
         with self._transactions.writing(tx) as own:
             subnet = self._subnets.create(own, context, attributes)
             self._removal.add_auto_addresses(own, subnet)
+            self._gateways.extend(own, subnet)
             self._transactions.tell(own, "subnet.create", subnet)
         return subnet
 
@@ -199,9 +213,9 @@ class EmbeddedNetwork(GroupsAndQuotas):
         return change.port
 
     def delete_port(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> None:
-        """Delete a port and give its addresses back. Raises `PortNotFound`."""
+        """Delete a port and give its addresses back. Raises `PortNotFound`, `ServicePortInUse`, `FipAssociated`."""
         with self._transactions.writing(tx, alone=False) as own:
-            port = self._ports.delete(own, context, port_id)
+            port = self._ports.delete(own, context, port_id, asked=True)
             self._after(own, PortChange("delete", port, port))
 
     def binds_twice(self, context: Context) -> bool:

@@ -97,11 +97,19 @@ class GroupsAndQuotas:
             return self._quotas.list(own, context)
 
     def set_quotas(
-        self, context: Context, project_id: str, *, force: bool = False, tx: Transaction | None = None, **limits: Any
+        self,
+        context: Context,
+        project_id: str,
+        *,
+        force: bool = False,
+        check_limit: bool = True,
+        tx: Transaction | None = None,
+        **limits: Any,
     ) -> Quota:
         """Give a project limits of its own (-1: no limit), all that are named or none; `force`: also below its use.
 
-        There are network, subnet, port, security_group and security_group_rule. Raises `PolicyNotAuthorized`,
+        There are network, subnet, port, security_group, security_group_rule, router, floatingip and router_route.
+        `check_limit` changes nothing (Neutron: since it is checked unless forced). Raises `PolicyNotAuthorized`,
         `HTTPBadRequest`, `InvalidInput`.
         """
         with self._transactions.writing(tx) as own:

@@ -14,6 +14,7 @@ from slipway.drivers.network.embedded.common.owners import AUTO_DELETED, ROUTER_
 from slipway.drivers.network.embedded.common.tables import allocations, ports
 from slipway.drivers.network.embedded.ports import port_rows
 from slipway.drivers.network.embedded.ports.ports import Ports
+from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
 from slipway.drivers.network.embedded.topology.networks import Networks
 from slipway.drivers.network.embedded.topology.subnets import Subnets
 from slipway.model.network import Context, Network, Port, Subnet
@@ -41,17 +42,20 @@ _AUTO_PORTS = sa.select(
 class Removal:
     """Deletes networks and subnets that nobody uses any more."""
 
-    def __init__(self, networks: Networks, subnets: Subnets, ports: Ports) -> None:
+    def __init__(self, networks: Networks, subnets: Subnets, ports: Ports, floating_ips: FloatingIps) -> None:
         self._networks = networks
         self._subnets = subnets
         self._ports = ports
+        self._floating_ips = floating_ips
 
     def delete_network(self, tx: Transaction, context: Context, network_id: str) -> tuple[Network, Sequence[Port]]:
-        """Delete a network with its subnets and DHCP ports; gives the network and those ports.
+        """Delete a network with its subnets, DHCP ports and unused floating IPs; gives the network and those ports.
 
         Raises `NetworkNotFound` and `NetworkInUse`.
         """
         network = self._networks.own(tx, context, network_id)
+        if network.router_external:
+            self._floating_ips.delete_unused(tx, network.id)
         rows = tx.execute(_PORTS, {"network": network.id}).all()
         if users := [row.id for row in rows if row.device_owner not in AUTO_DELETED]:
             raise errors.NetworkInUse(f"network {network.name or network.id}: has ports: {', '.join(users)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from slipway import errors
 from slipway.drivers.network.embedded.addressing import fixed_ips
 from slipway.drivers.network.embedded.addressing.addresses import is_eui64
 from slipway.drivers.network.embedded.addressing.fixed_ips import Candidate, Holder, Pick, Taken, Wanted
@@ -37,11 +38,13 @@ def plan(
     wanted: Sequence[Wanted] | None,
     *,
     mac_changed: bool,
+    frozen: bool = False,
 ) -> Plan:
     """How the port's addresses come in line with `wanted` (None: as they are); nothing is changed yet.
 
     An address that is asked for again stays, and one asked for by subnet alone is one that the port has there; SLAAC
-    addresses stay whatever is asked, and are made anew for a new MAC. Raises as `fixed_ips.asked_for`.
+    addresses stay whatever is asked, and are made anew for a new MAC. Raises as `fixed_ips.asked_for`, and `BadRequest`
+    for another IPv4 address of a `frozen` port.
     """
     autos = {each.id for each in subnets if each.is_auto}
     stale = [each for each in current if mac_changed and each.subnet_id in autos and is_eui64(each.address)]
@@ -50,11 +53,22 @@ def plan(
         wanted = [Wanted(each.subnet_id, each.address) for each in left]
     gone = {each.address for each in stale}
     changes = _compare(left, [each for each in wanted if each.address not in gone], holder, subnets)
+    if frozen:
+        _check_ipv4_stays(holder, changes, subnets)
     picks = fixed_ips.asked_for(tx, holder, subnets, changes.add)
     handled = {each.subnet_id for each in (*changes.keep, *changes.remove)}
     handled.update(pick.subnets[0].id for pick in picks)
     picks += fixed_ips.from_mac(holder, subnets, handled)
     return Plan(sorted(changes.keep, key=lambda each: each.position), [*stale, *changes.remove], picks)
+
+
+def _check_ipv4_stays(holder: Holder, changes: _Changes, subnets: Sequence[Candidate]) -> None:
+    versions = {each.id: each.ip_version for each in subnets}
+    touched: set[int] = {each.address.version for each in changes.remove}
+    for wanted in changes.add:
+        touched.add(wanted.address.version if wanted.address else versions.get(wanted.subnet_id or "", 0))
+    if 4 in touched:
+        raise errors.BadRequest(f"port {holder.port_id}: a router's interface keeps its IPv4 addresses")
 
 
 def carry_out(tx: Transaction, holder: Holder, plan: Plan) -> list[Taken]:

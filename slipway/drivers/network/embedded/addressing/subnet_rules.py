@@ -5,7 +5,7 @@ All functions work on checked attributes: `cidr` a network of the standard libra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,8 +26,17 @@ def is_auto_address(ra_mode: str | None, address_mode: str | None) -> bool:
     return ra_mode in AUTO_ADDRESS_MODES or address_mode in AUTO_ADDRESS_MODES
 
 
-def check(values: Mapping[str, Any], version: int, cidr: IpNetwork, *, dhcp_was_on: bool = False) -> None:
+def check(
+    values: Mapping[str, Any],
+    version: int,
+    cidr: IpNetwork,
+    *,
+    dhcp_was_on: bool = False,
+    check_gateway: Callable[[], None] = lambda: None,
+) -> None:
     """The checks that need nothing but the subnet's own attributes; those not in `values` are not looked at.
+
+    `check_gateway` is called where it is the turn of what else there may be against the gateway.
 
     Raises `InvalidInput`, `DNSNameServersExhausted`, `HostRoutesExhausted`.
     """
@@ -37,6 +46,7 @@ def check(values: Mapping[str, Any], version: int, cidr: IpNetwork, *, dhcp_was_
     if values.get("enable_dhcp") and not dhcp_was_on:
         _check_dhcp(version, cidr)
     _check_gateway(values, version, cidr)
+    check_gateway()
     _check_nameservers(values.get("dns_nameservers") or (), version)
     _check_host_routes(values.get("host_routes") or (), version)
 

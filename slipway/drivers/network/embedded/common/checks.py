@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from slipway import errors
 from slipway.drivers.network.embedded.common.tables import IpAddress
+from slipway.model.hostname import is_dns_name
 
 Check: TypeAlias = Callable[[Any, str], Any]
 IpNetwork: TypeAlias = IPv4Network | IPv6Network
@@ -177,6 +178,14 @@ def network(value: Any, name: str) -> IpNetwork:
 
 
 _NETWORK = re.compile(r"[0-9a-fA-F:.]+/\d{1,3}")
+
+
+def dns_domain(value: Any, name: str) -> str:
+    """A domain as DNS has it, with the dot at its end; empty for none."""
+    given: str = _text(value, name)
+    if given and not (given.endswith(".") and is_dns_name(given.lower())):
+        raise bad(name, f"{value!r} is not a fully qualified domain, which ends with a dot")
+    return given
 
 
 def optional(check: Check) -> Check:

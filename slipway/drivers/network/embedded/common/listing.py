@@ -93,6 +93,9 @@ _NOT_FOUND = {
     "ports": errors.PortNotFound,
     "security_groups": errors.SecurityGroupNotFound,
     "security_group_rules": errors.SecurityGroupRuleNotFound,
+    "routers": errors.RouterNotFound,
+    "floating_ips": errors.FloatingIPNotFound,
+    "port_forwardings": errors.PortForwardingNotFound,
 }
 
 
@@ -113,9 +116,11 @@ class Listing:
         table: sa.Table,
         relations: Mapping[str, Relation] = MappingProxyType({}),
         nulls: Mapping[str, str] = MappingProxyType({}),
+        reads: Mapping[str, Check] = MappingProxyType({}),
     ) -> None:
-        """`nulls`: the words by which a null in a column is found."""
+        """`nulls`: the words by which a null in a column is found; `reads`: how the values of some columns are read."""
         self._nulls = nulls
+        self._reads = reads
         self._query = query
         self._table = table
         self._relations = relations
@@ -147,6 +152,8 @@ class Listing:
     def _check(self, name: str) -> Check:
         if name in self._relations:
             return self._relations[name].check
+        if name in self._reads:
+            return self._reads[name]
         kind = type(self._table.c[name].type)
         if kind not in _CHECKS:
             raise errors.HTTPBadRequest(f"{self._table.name}: cannot be filtered by {name!r}")

@@ -6,8 +6,10 @@ import random
 import re
 
 from slipway import errors
+from slipway.drivers.network.embedded.common import checks
 from slipway.drivers.network.macs import spelled
 
+_text = checks.text()
 _SIX = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -25,6 +27,12 @@ def canonical(text: object) -> str:
     if octets is None or not _usable(octets):
         raise errors.HTTPBadRequest(f"mac_address: {text!r} is not a valid MAC address of a NIC")
     return octets
+
+
+def as_spelled(value: object, name: str) -> str:
+    """A MAC address to look for, however it was spelled; what is none, which nobody has, as it is."""
+    text: str = _text(value, name)
+    return spelled(text) or text
 
 
 class MacGenerator:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from slipway.model.neutron import DHCP_OWNER
 
-ROUTER_INTERFACES = (
+ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP = (
     "network:router_interface",
+    "network:router_gateway",
+    "network:floatingip",
+)
+ROUTER_INTERFACES = (
+    ROUTER_INTERFACE,
     "network:ha_router_replicated_interface",
     "network:router_interface_distributed",
 )
 ROUTER_INTERFACES_SNAT = (*ROUTER_INTERFACES, "network:router_centralized_snat")
-ROUTER_PORTS = (*ROUTER_INTERFACES_SNAT, "network:router_gateway")
+ROUTER_PORTS = (*ROUTER_INTERFACES_SNAT, ROUTER_GATEWAY)
 AUTO_DELETED = (DHCP_OWNER, "network:distributed", "network:floatingip_agent_gateway")
 """Ports that do not keep a network or subnet from being deleted, and go with it."""
 

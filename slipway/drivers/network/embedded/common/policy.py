@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from slipway import errors
-from slipway.drivers.network.embedded.common.owners import ROUTER_INTERFACES
 from slipway.drivers.network.embedded.common.resource import Resource
 from slipway.model.network import Context
 
@@ -56,12 +55,6 @@ def check_network(context: Context, project: str, owner: str, *, shared: bool) -
     """Raises `PolicyNotAuthorized` for a port of `project` on a network that is neither its own nor shared."""
     if not context.is_admin and not shared and owner != project:
         raise errors.PolicyNotAuthorized(f"port: project {project} may not have one on this network")
-
-
-def check_router(context: Context, device_owner: str, device_id: str) -> None:
-    """Raises `DeviceIDNotOwnedByTenant` when a project asks for a router's port; nobody has routers here (S3)."""
-    if device_id and device_owner in ROUTER_INTERFACES and not context.is_admin:
-        raise errors.DeviceIDNotOwnedByTenant(f"device_id: {device_id} is no router of project {context.project_id}")
 
 
 def _names_subnets_only(fixed_ips: Any, *, create: bool) -> bool:

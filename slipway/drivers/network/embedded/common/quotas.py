@@ -28,6 +28,7 @@ _START = insert_if_absent(quotas).values(used=0)
 _SET = quotas.update().where(_row).values(hard_limit=sa.bindparam("new", type_=sa.Integer))
 # The check and the change are one statement here as well: nobody reserves what is just about to be forbidden.
 _SET_ABOVE_USE = _SET.where(sa.bindparam("new", type_=sa.Integer) >= quotas.c.used)
+_OWN_LIMIT = sa.select(quotas.c.hard_limit).where(_row)
 _SHOW = sa.select(quotas).where(quotas.c.project_id == sa.bindparam("project"))
 _WITH_LIMITS = (
     sa.select(quotas.c.project_id).where(quotas.c.hard_limit.is_not(None)).distinct().order_by(quotas.c.project_id)
@@ -58,6 +59,12 @@ class Quotas(Struct, frozen=True):
     def release(self, tx: Transaction, project: str, resource: str, n: int = 1) -> None:
         """Count `n` less of the resource."""
         tx.execute(_COUNT, {"project": project, "kind": resource, "n": -n})
+
+    def limit(self, tx: Transaction, project: str, resource: str) -> int:
+        """How much of the resource the project may have, -1: as much as it likes."""
+        default: int = getattr(self.settings, f"quota_{resource}")
+        own = tx.scalar(_OWN_LIMIT, {"project": project, "kind": resource})
+        return default if own is None else int(own)
 
     def count(self, tx: Transaction, project: str, resource: str) -> None:
         """Count one more without asking for the limit, for what is made unasked."""
@@ -100,9 +107,14 @@ class Quotas(Struct, frozen=True):
                 raise checks.bad(resource, f"{limit} is less than the {used} that project {project} has; see `force`")
 
     def clear(self, tx: Transaction, context: Context, project: str) -> None:
-        """Take the project's own limits away: the settings hold again. Raises `PolicyNotAuthorized`."""
+        """Take the project's own limits away: the settings hold again.
+
+        Raises `PolicyNotAuthorized`, and `TenantQuotaNotFound` where it has none.
+        """
         self._check_admin(context)
         checks.text()(project, "project_id")
+        if all(row.hard_limit is None for row in tx.execute(_SHOW, {"project": project})):
+            raise errors.TenantQuotaNotFound(f"project {project}: has no limits of its own")
         for resource in RESOURCES:
             tx.execute(_SET, {"project": project, "kind": resource, "new": None})
 

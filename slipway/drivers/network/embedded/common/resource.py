@@ -24,11 +24,15 @@ REQUIRED: Final = Unset()
 
 
 class Attribute(Struct, frozen=True):
-    """One attribute: its check, its default, whether it may be changed later, whether `None` means "not given"."""
+    """One attribute: its check, its default, whether it may be changed later, whether `None` means "not given".
+
+    `post`: whether it may be given to a new thing.
+    """
 
     check: Check
     default: Any = UNSET
     put: bool = True
+    post: bool = True
     none_is_unset: bool = False
 
 
@@ -39,6 +43,7 @@ class Resource:
         self.name = name
         self.attributes = dict(attributes)
         self.read_only = frozenset(read_only)
+        self._not_at_first = self.read_only | {key for key, each in attributes.items() if not each.post}
         self._defaults = {key: each.default for key, each in attributes.items() if each.default is not REQUIRED}
         self._required = tuple(key for key, each in attributes.items() if each.default is REQUIRED)
 
@@ -55,7 +60,7 @@ class Resource:
         for key in self._required:
             if key not in given:
                 raise errors.HTTPBadRequest(f"{self.name}: required attribute {key!r} is not given")
-        if forbidden := self.read_only.intersection(given):
+        if forbidden := self._not_at_first.intersection(given):
             raise errors.HTTPBadRequest(f"{self.name}: attribute {min(forbidden)!r} cannot be given")
         unset = {key for key, value in given.items() if value is None and self.attributes[key].none_is_unset}
         values = self._defaults | self._checked({key: value for key, value in given.items() if key not in unset})

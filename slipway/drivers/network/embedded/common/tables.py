@@ -82,6 +82,7 @@ networks = sa.Table(
     sa.Column("provider_physical_network", sa.String(64)),
     sa.Column("provider_segmentation_id", sa.Integer),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
 )
 # One segment is one network's: a VLAN on its physical network, a VNI anywhere, a flat network its physical one.
 partial_index(
@@ -240,6 +241,78 @@ quotas = sa.Table(
     sqlite_with_rowid=False,
 )
 
+routers = sa.Table(
+    "routers",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("enable_snat", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
+# A router's interfaces and its gateway. What a port says of itself may be changed through the port; this may not.
+router_ports = sa.Table(
+    "router_ports",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("port_type", sa.String(255), nullable=False),
+)
+partial_index(
+    "router_ports_gateway",
+    router_ports.c.router_id,
+    unique=True,
+    where=router_ports.c.port_type == "network:router_gateway",
+)
+
+router_routes = sa.Table(
+    "router_routes",
+    metadata,
+    sa.Column("router_id", sa.ForeignKey("routers.id"), primary_key=True),
+    sa.Column("destination", sa.String(64), primary_key=True),
+    sa.Column("nexthop", Address, primary_key=True),
+)
+
+floating_ips = sa.Table(
+    "floating_ips",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("floating_network_id", sa.ForeignKey("networks.id"), nullable=False),
+    sa.Column("floating_ip_address", Address, nullable=False),
+    sa.Column("floating_port_id", sa.ForeignKey("ports.id"), nullable=False, unique=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), index=True),
+    sa.Column("fixed_ip_address", Address),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), index=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("dns_name", sa.String(255), nullable=False),
+    sa.Column("dns_domain", sa.String(255), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    # A fixed address has one floating IP of a network at most.
+    sa.UniqueConstraint("floating_network_id", "port_id", "fixed_ip_address"),
+)
+
+port_forwardings = sa.Table(
+    "port_forwardings",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("floatingip_id", sa.ForeignKey("floating_ips.id"), nullable=False),
+    sa.Column("protocol", sa.String(40), nullable=False),
+    sa.Column("internal_port_id", sa.ForeignKey("ports.id"), nullable=False),
+    sa.Column("internal_ip_address", Address, nullable=False),
+    sa.Column("internal_first", sa.Integer, nullable=False),
+    sa.Column("internal_last", sa.Integer, nullable=False),
+    sa.Column("external_first", sa.Integer, nullable=False),
+    sa.Column("external_last", sa.Integer, nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.UniqueConstraint("floatingip_id", "protocol", "external_first", "external_last"),
+    sa.UniqueConstraint("internal_port_id", "internal_ip_address", "protocol", "internal_first", "internal_last"),
+)
+
 TABLES = (
     networks,
     subnets,
@@ -252,4 +325,9 @@ TABLES = (
     port_security_groups,
     port_bindings,
     quotas,
+    routers,
+    router_ports,
+    router_routes,
+    floating_ips,
+    port_forwardings,
 )

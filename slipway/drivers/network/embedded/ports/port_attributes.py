@@ -23,7 +23,8 @@ MAY_BE_BLANK = ("router", "classless-static-route")
 """DHCP options whose empty value says something."""
 
 
-def _fixed_ips(value: Any, name: str) -> list[Wanted]:
+def fixed_ips(value: Any, name: str) -> list[Wanted]:
+    """A list of addresses: by subnet, by address, or by both."""
     if not isinstance(value, (list, tuple)):
         raise checks.bad(name, f"{value!r} is not a list")
     wanted, seen = [], set()
@@ -159,7 +160,7 @@ PORT = Resource(
         "network_id": Attribute(checks.uuid_text, REQUIRED, put=False),
         "admin_state_up": Attribute(checks.boolean, True),
         "mac_address": Attribute(_mac, None, none_is_unset=True),
-        "fixed_ips": Attribute(_fixed_ips, None, none_is_unset=True),
+        "fixed_ips": Attribute(fixed_ips, None, none_is_unset=True),
         "device_id": Attribute(checks.text(), ""),
         "device_owner": Attribute(checks.text(), ""),
         "project_id": Attribute(checks.text(), put=False, none_is_unset=True),

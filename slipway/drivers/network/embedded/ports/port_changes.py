@@ -16,7 +16,7 @@ from slipway.drivers.network.embedded.common import policy
 from slipway.drivers.network.embedded.common.owners import is_trusted
 from slipway.drivers.network.embedded.common.services import Services
 from slipway.drivers.network.embedded.common.tables import ports
-from slipway.drivers.network.embedded.ports import port_rows
+from slipway.drivers.network.embedded.ports import port_rows, port_uses
 from slipway.drivers.network.embedded.ports.port_attributes import PORT, says_something
 from slipway.drivers.network.embedded.ports.ports import Ports
 from slipway.drivers.network.embedded.security import port_security
@@ -58,6 +58,7 @@ class PortChanges:
         `PortBound`, `MacAddressInUse`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
         """
         values = PORT.for_update(given)
+        self._services.check_dns_name(values)
         row = self._ports.row(tx, context, port_id, lock=True)
         before = port_rows.from_row(row)
         if unchanged is not None and before != unchanged:
@@ -65,13 +66,17 @@ class PortChanges:
         if not context.is_admin and row.project_id != context.project_id:
             raise errors.PolicyNotAuthorized(f"port {port_id}: belongs to another project")
         policy.check_port(context, PORT, values, row, create=False)
+        if "fixed_ips" in values:
+            port_uses.check_readdress(tx, context, row.id, values["fixed_ips"])
         owner, device = values.get("device_owner") or row.device_owner, values.get("device_id") or row.device_id
         if "device_owner" in values or values.get("device_id") != row.device_id:
-            policy.check_router(context, owner, device)
+            port_uses.check_router(tx, context, owner, device, row.project_id)
         new = dict(row._mapping)
         if bound_anew := binding.changed(values, row):
             new |= bound_anew | {"status": "DOWN", "binding_vif_type": UNBOUND}
         taken = self._readdress(tx, values, row, new)
+        if "fixed_ips" in values:
+            port_uses.end_forwardings(tx, row.id, keep=[each.address for each in taken])
         binding.check_profile(values.get("binding_profile") or {})
         new |= {name: values[name] for name in _PLAIN if name in values}
         if not new["admin_state_up"]:
@@ -140,7 +145,8 @@ class PortChanges:
         fixed_ips.check_number(wanted, holder, self._services.settings.max_fixed_ips_per_port)
         site = tx.execute(port_rows.SUBNETS, {"network": row.network_id}).all()
         subnets = fixed_ips.candidates(port_rows.with_subnets(site), row.network_id, row.device_owner)
-        return fixed_ip_changes.plan(tx, holder, subnets, current, wanted, mac_changed=mac_changed)
+        frozen = port_uses.is_routers(tx, row)
+        return fixed_ip_changes.plan(tx, holder, subnets, current, wanted, mac_changed=mac_changed, frozen=frozen)
 
     def _regroup(
         self, tx: Transaction, context: Context, values: Mapping[str, Any], row: sa.Row[Any]

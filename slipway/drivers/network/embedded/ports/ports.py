@@ -15,10 +15,11 @@ from slipway.drivers.network.embedded.addressing import fixed_ips
 from slipway.drivers.network.embedded.addressing.fixed_ips import Holder, Taken, Wanted
 from slipway.drivers.network.embedded.common import checks, policy
 from slipway.drivers.network.embedded.common.listing import Listing, Page, Relation, one, viewer
+from slipway.drivers.network.embedded.common.macs import as_spelled
 from slipway.drivers.network.embedded.common.owners import is_trusted
 from slipway.drivers.network.embedded.common.services import Services
 from slipway.drivers.network.embedded.common.tables import allocations, networks, port_security_groups, ports
-from slipway.drivers.network.embedded.ports import port_rows
+from slipway.drivers.network.embedded.ports import port_rows, port_uses
 from slipway.drivers.network.embedded.ports.port_attributes import PORT, says_something
 from slipway.drivers.network.embedded.security import port_security
 from slipway.drivers.network.embedded.security.groups import SecurityGroups
@@ -66,6 +67,7 @@ _LISTING = Listing(
         "subnet_id": Relation(allocations.c.port_id, allocations.c.subnet_id),
         "security_group": Relation(port_security_groups.c.port_id, port_security_groups.c.security_group_id),
     },
+    reads={"mac_address": as_spelled},
 )
 
 
@@ -93,7 +95,9 @@ class Ports:
 
     def row(self, tx: Transaction, context: Context, port_id: str, *, lock: bool = False) -> sa.Row[Any]:
         """The row of one port, locked against other writers if wanted. Raises `PortNotFound`."""
-        statement = port_rows.SHOW_LOCKED if lock else port_rows.SHOW
+        return self._find_one(tx, context, port_id, port_rows.SHOW_LOCKED if lock else port_rows.SHOW)
+
+    def _find_one(self, tx: Transaction, context: Context, port_id: str, statement: sa.Select[Any]) -> sa.Row[Any]:
         row = tx.execute(statement, one(context, port_id)).first()
         if row is None:
             raise errors.PortNotFound(f"port {port_id}: not found")
@@ -126,6 +130,7 @@ class Ports:
         Raises `PolicyNotAuthorized`, `OverQuota`, `NetworkNotFound`, `MacAddressInUse`,
         `MacAddressGenerationFailure`, what `fixedips` and `portsecurity` raise, `MechanismDriverError`.
         """
+        self._services.check_dns_name(values)
         project = values["project_id"]
         values["id"] = port_id or self._services.new_id()
         site = self._site(tx, context, values)
@@ -140,8 +145,15 @@ class Ports:
         policy.check_port(context, PORT, values, site[0], create=True)
         values["binding_host_id"] = values["binding_host_id"] or ""
         values["binding_profile"] = values["binding_profile"] or {}
-        policy.check_router(context, values["device_owner"], values["device_id"])
+        port_uses.check_router(tx, context, values["device_owner"], values["device_id"], project)
         return self._make(tx, context, values, site), True
+
+    def create_unasked(self, tx: Transaction, given: Mapping[str, Any], status: str) -> Port:
+        """Make a port that the network needs for itself: nobody asks for it, so no quota stops it."""
+        values = PORT.for_create(ADMIN, given)
+        values |= {"id": self._services.new_id(), "binding_host_id": "", "binding_profile": {}, "status": status}
+        self._services.quotas.count(tx, values["project_id"], "port")
+        return self._make(tx, ADMIN, values, self._site(tx, ADMIN, values))
 
     def set_wired(self, tx: Transaction, device_id: str, *, up: bool, told: bool) -> Sequence[Port]:
         """Set the status of a device's ports; where it is to be `told`, gives those whose status that changed."""
@@ -163,7 +175,7 @@ class Ports:
             owner, values["port_security_enabled"], network.network_port_security
         )
         values["extra_dhcp_opts"] = [option for option in values["extra_dhcp_opts"] if says_something(option)]
-        values |= {"status": "DOWN", "binding_vif_type": UNBOUND, "created_at": self._services.clock()}
+        values = {"status": "DOWN"} | values | {"binding_vif_type": UNBOUND, "created_at": self._services.clock()}
         self._insert(tx, values)
         holder = Holder(values["id"], values["network_id"], owner, values["mac_address"])
         taken = self._allocate(tx, holder, site, values["fixed_ips"])
@@ -214,11 +226,18 @@ class Ports:
         port_security.check_groups(tx, context, values["project_id"], groups)
         return groups
 
-    def delete(self, tx: Transaction, context: Context, port_id: str) -> Port:
-        """Delete a port and give its addresses back; gives the port as it was. Raises `PortNotFound`."""
-        row = self.row(tx, context, port_id, lock=True)
+    def delete(self, tx: Transaction, context: Context, port_id: str, *, asked: bool = False) -> Port:
+        """Delete a port and give its addresses back; gives the port as it was.
+
+        Raises `PortNotFound`, `FipInUseByPortForwarding`, `FipAssociated`; `ServicePortInUse` for one of a router's or
+        floating IP's that was `asked` for as a port.
+        """
+        row = self._find_one(tx, context, port_id, port_uses.TO_DELETE)
         port = port_rows.from_row(row)
+        if asked:
+            port_uses.check_deletable(tx, row)
         self._mechanisms.precommit(tx, PortChange("delete", port, port))
+        port_uses.let_go(tx, context, self._services.quotas, row)
         # The counter before the addresses, as in `create`: two transactions must not wait for each other.
         self._services.quotas.release(tx, port.project_id, "port")
         fixed_ips.give_back(tx, port_rows.taken(row))

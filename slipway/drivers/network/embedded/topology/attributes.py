@@ -35,6 +35,7 @@ NETWORK = Resource(
         "provider_physical_network": Attribute(checks.text(), None, none_is_unset=True),
         "provider_segmentation_id": Attribute(checks.integer, None, none_is_unset=True),
         "description": _description,
+        "dns_domain": Attribute(checks.dns_domain, ""),
     },
     read_only=("id", "status", "subnets", "created_at"),
 )
@@ -55,17 +56,18 @@ def _nameservers(value: Any, name: str) -> list[IpAddress]:
     return servers
 
 
-def _host_routes(value: Any, name: str) -> list[tuple[IpNetwork, IpAddress]]:
-    routes = []
+def routes(value: Any, name: str) -> list[tuple[IpNetwork, IpAddress]]:
+    """A list of different routes (Neutron: `hostroutes`, for subnets and routers alike)."""
+    found = []
     for item in checks.items(value, name):
         route = checks.mapping(item, name, ("destination", "nexthop"))
         destination = checks.network(route["destination"], name)
         if destination.is_loopback or _has_host_bits(route["destination"]):
             raise checks.bad(name, f"{route['destination']!r} is not a valid CIDR of a route")
-        routes.append((destination, checks.address(route["nexthop"], name)))
-    if len(set(routes)) != len(routes):
+        found.append((destination, checks.address(route["nexthop"], name)))
+    if len(set(found)) != len(found):
         raise checks.bad(name, "a route is named twice")
-    return routes
+    return found
 
 
 def _has_host_bits(cidr: str) -> bool:
@@ -97,7 +99,7 @@ SUBNET = Resource(
         "gateway_ip": Attribute(checks.optional(checks.address)),
         "allocation_pools": Attribute(_pools, ()),
         "dns_nameservers": Attribute(_nameservers, ()),
-        "host_routes": Attribute(_host_routes, ()),
+        "host_routes": Attribute(routes, ()),
         "project_id": _project,
         "enable_dhcp": Attribute(_flag, True),
         "ipv6_ra_mode": Attribute(_MODES, None, put=False, none_is_unset=True),

@@ -11,6 +11,7 @@ from slipway import errors
 from slipway.drivers.network.embedded.addressing import subnet_rules
 from slipway.drivers.network.embedded.common import policy
 from slipway.drivers.network.embedded.common.listing import Listing, Page, one, usable
+from slipway.drivers.network.embedded.common.owners import FLOATING_IP, ROUTER_GATEWAY
 from slipway.drivers.network.embedded.common.services import Services
 from slipway.drivers.network.embedded.common.tables import networks, ports, subnets
 from slipway.drivers.network.embedded.security.groups import SecurityGroups
@@ -38,6 +39,9 @@ _INSERT = insert_if_absent(networks)
 _VERSIONS = sa.select(subnets.c.ip_version).where(subnets.c.network_id == sa.bindparam("id")).distinct()
 _USERS = sa.select(ports.c.project_id).where(
     ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.not_like("network:%")
+)
+_LED_TO = sa.select(ports.c.id).where(
+    ports.c.network_id == sa.bindparam("id"), ports.c.device_owner.in_((ROUTER_GATEWAY, FLOATING_IP))
 )
 _BOUND = sa.select(ports.c.id).where(
     ports.c.network_id == sa.bindparam("id"), ports.c.binding_vif_type.not_in((UNBOUND, FAILED))
@@ -96,6 +100,8 @@ class Networks:
             for version in tx.scalars(_VERSIONS, {"id": network.id}):
                 subnet_rules.check_mtu(network.name or network.id, values["mtu"], version)
             values["mtu"] = largest
+        if values.get("router_external") is False and network.router_external:
+            self._check_not_led_to(tx, network)
         if values.get("shared") is False and network.shared:
             self._check_no_other_users(tx, network)
         if values:
@@ -113,6 +119,12 @@ class Networks:
         if tx.execute(_BOUND, {"id": network.id}).first() is not None:
             raise errors.InvalidInput(
                 "provider_segmentation_id: cannot be changed while ports of the network are bound"
+            )
+
+    def _check_not_led_to(self, tx: Transaction, network: Network) -> None:
+        if tx.execute(_LED_TO, {"id": network.id}).first() is not None:
+            raise errors.ExternalNetworkInUse(
+                f"network {network.name or network.id}: has gateways of routers or floating IPs, so it stays external"
             )
 
     def _check_no_other_users(self, tx: Transaction, network: Network) -> None:

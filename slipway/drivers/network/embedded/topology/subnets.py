@@ -23,6 +23,7 @@ from slipway.drivers.network.embedded.common.tables import (
     free_ranges,
     from_hex,
     networks,
+    router_ports,
     subnets,
 )
 from slipway.drivers.network.embedded.topology.attributes import SUBNET
@@ -52,6 +53,12 @@ _OTHERS = sa.select(subnets.c.cidr, subnets.c.position).where(subnets.c.network_
 _TAKEN = sa.select(allocations.c.address).where(allocations.c.subnet_id == sa.bindparam("subnet"))
 _RESTING = sa.select(free_ranges.c.first, free_ranges.c.given_back).where(
     free_ranges.c.subnet_id == sa.bindparam("subnet"), free_ranges.c.given_back > 0
+)
+
+_ROUTERS = (
+    sa.select(allocations.c.port_id)
+    .join(router_ports, router_ports.c.port_id == allocations.c.port_id)
+    .where(allocations.c.subnet_id == sa.bindparam("subnet"), allocations.c.address == sa.bindparam("address"))
 )
 
 Resting: TypeAlias = Mapping[IpAddress, int]
@@ -143,7 +150,7 @@ class Subnets:
         values = SUBNET.for_update(given)
         subnet = self.own(tx, context, subnet_id)
         cidr = ip_network(subnet.cidr)
-        self._check_update(subnet, cidr, values)
+        self._check_update(tx, subnet, cidr, values)
         pools = values.pop("allocation_pools", None)
         if values:
             tx.execute(subnets.update().where(subnets.c.id == subnet.id).values(values | _columns(values)))
@@ -155,17 +162,24 @@ class Subnets:
             self._store_pools(tx, subnet.id, pools, taken, resting)
         return self.show(tx, context, subnet.id)
 
-    def _check_update(self, subnet: Subnet, cidr: IpNetwork, values: Mapping[str, Any]) -> None:
-        subnet_rules.check(values, subnet.ip_version, cidr, dhcp_was_on=subnet.enable_dhcp)
+    def _check_update(self, tx: Transaction, subnet: Subnet, cidr: IpNetwork, values: Mapping[str, Any]) -> None:
+        gateway = values.get("gateway_ip", UNSET)
+        old = None if subnet.gateway_ip is None else ip_address(subnet.gateway_ip)
+        is_new = gateway is not UNSET and gateway != old
+
+        def check_gateway() -> None:
+            if is_new and old is not None:
+                _check_not_a_routers(tx, subnet, old)
+
+        was_on = subnet.enable_dhcp
+        subnet_rules.check(values, subnet.ip_version, cidr, dhcp_was_on=was_on, check_gateway=check_gateway)
         if values.get("enable_dhcp") is False and (subnet.ipv6_ra_mode or subnet.ipv6_address_mode):
             raise errors.InvalidInput("enable_dhcp: cannot be switched off where IPv6 modes are set")
         current = [Range(ip_address(pool.start), ip_address(pool.end)) for pool in subnet.allocation_pools]
         pools = values.get("allocation_pools")
-        gateway = values.get("gateway_ip", UNSET)
-        old = None if subnet.gateway_ip is None else ip_address(subnet.gateway_ip)
         if pools is not None:
             subnet_rules.check_pools(pools, cidr)
-        if pools is not None or (gateway is not UNSET and gateway != old):
+        if pools is not None or is_new:
             chosen = old if gateway is UNSET else gateway
             subnet_rules.check_gateway_outside(chosen, current if pools is None else pools)
 
@@ -193,6 +207,13 @@ class Subnets:
     def list(self, tx: Transaction, context: Context, filters: Mapping[str, Any], page: Page) -> Sequence[Subnet]:
         """The subnets that the project may see and that match all filters."""
         return tuple(map(_subnet, _LISTING.rows(tx, context, filters, page)))
+
+
+def _check_not_a_routers(tx: Transaction, subnet: Subnet, gateway: IpAddress) -> None:
+    """Raises `GatewayIpInUse` where a router has the subnet's gateway address."""
+    port_id = tx.scalar(_ROUTERS, {"subnet": subnet.id, "address": gateway})
+    if port_id is not None:
+        raise errors.GatewayIpInUse(f"gateway_ip: {gateway} is the address of a router's port {port_id}")
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
