@@ -398,8 +398,18 @@ class Orchestrator:
         host cannot follow what the file adds `on_event` is told. Raises `WorldUnrecorded` where something is to be
         built and machines that are ours are there and not on record, as after an older database was put back.
         """
-        made = self.plan(file, prune=prune, replace_failed=replace_failed, repair=repair)
-        return self.apply(made, on_event=on_event, executor=executor, stopping=stopping, yes=yes, checked=True)
+
+        from slipway.stacks.moved import check_agreed
+
+        later = result = None
+        while later is None or (later.finished and not stopping()):
+            # What others had left unfinished may be otherwise than the file says once it is finished.
+            made = self.plan(file, prune=prune, replace_failed=replace_failed, repair=repair)
+            check_agreed(made, yes=yes, finished=later is not None)
+            later = self.apply(made, on_event=on_event, executor=executor, stopping=stopping, yes=yes, checked=True)
+            result = later if result is None else result.then(later)
+        assert result is not None
+        return result
 
     def apply(
         self,
@@ -417,7 +427,7 @@ class Orchestrator:
         reality has moved since; it names what. `checked`: the plan was made just now, and is not compared.
         """
         from slipway.stacks.carrying import Carrier
-        from slipway.stacks.moved import check_same
+        from slipway.stacks.moved import check_agreed, check_same
 
         if executor is not None and executor is self._executor:
             raise ValueError("builds and their branches need two executors: in one they wait for each other")
@@ -426,9 +436,7 @@ class Orchestrator:
             now = self.plan(plan.file, prune=wish.prune, replace_failed=wish.replace_failed, repair=wish.repair)
             check_same(plan, now)
             plan = now
-        if plan.asked and not yes:
-            names = ", ".join(f"{change.how} {change.label}" for change in plan.asked)
-            raise errors.NotConfirmed(f"nothing was done, for nobody has agreed to this: {names}")
+        check_agreed(plan, yes=yes)
         with self._store.write() as tx:
             installation.keep_settings(tx, self._settings)
         workflow = self._workflow_of(plan.file)

@@ -11,7 +11,7 @@ from slipway.cli.say import shown
 
 if TYPE_CHECKING:
     from slipway.cli.pieces import Piece
-    from slipway.stacks.plan import Change, Plan, PlannedEffect
+    from slipway.stacks.plan import Change, Plan, PlannedEffect, PlannedRun
 
 _SIGNS = {
     "make": ("+", "done"),
@@ -56,6 +56,8 @@ def lines_of(change: Change) -> Iterator[str | Piece]:
     yield coloured(f"{sign:<3} {change.label}{within}{where}{addresses}{why}", colour)
     if rows := [*_differences(change), *_warnings(change)]:
         yield _aligned([(name, text, "") for name, text in rows])
+    if change.runs:
+        yield _aligned([(run.verb, _of_run(run), _inverse(run)) for run in change.runs])
     if change.effects:
         yield _aligned([(_named(one), one.what, _inverse(one)) for one in change.effects])
 
@@ -67,7 +69,7 @@ def _differences(change: Change) -> Iterator[tuple[str, str]]:
 
 
 def _warnings(change: Change) -> Iterator[tuple[str, str]]:
-    if change.inverse and change.how in ("change", "stop"):
+    if change.inverse and change.how in ("change", "stop") and not change.runs:
         yield "undone by", change.inverse
     if change.problem:
         yield "will fail", change.problem
@@ -79,8 +81,12 @@ def _named(effect: PlannedEffect) -> str:
     return effect.kind if effect.slot is None else f"{effect.kind} {effect.slot}"
 
 
-def _inverse(effect: PlannedEffect) -> str:
-    return "irreversible" if effect.irreversible else f"undone by: {effect.inverse}"
+def _of_run(run: PlannedRun) -> str:
+    return f"{run.what}; its guest is stopped for it" if run.how == "stop" else run.what
+
+
+def _inverse(one: PlannedEffect | PlannedRun) -> str:
+    return f"undone by: {one.inverse}" if one.inverse else "irreversible"
 
 
 def _aligned(rows: Sequence[tuple[str, str, str]]) -> str:
@@ -107,6 +113,9 @@ def _end(plan: Plan) -> Iterator[str | Piece]:
     irreversible = [change.label for change in plan.changes if change.lost]
     irreversible += [
         f"{change.label}: {one.step}" for change in plan.changes for one in change.effects if one.irreversible
+    ]
+    irreversible += [
+        f"{change.label}: {run.verb}" for change in plan.changes for run in change.runs if not (run.inverse or run.lost)
     ]
     if irreversible:
         yield coloured(f"nothing brings back: {', '.join(irreversible)}", "failed")

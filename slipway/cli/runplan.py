@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,33 +70,42 @@ def run_planned(
             ask = plan.asked and not yes
             return plan, None if ask else carry_out(plan, checked=not planned.saved)
 
-        with progress:
-            plan, result = interruptible(work, stop, progress)
-        if result is None:
-            _agree(plan, options)
-            # Whoever was asked may have taken a while.
-            progress = progress_for(options, names | {change.name for change in plan.asked})
+        later = whole = None
+        # What others had left unfinished may be otherwise than the file says once it is finished.
+        while later is None or (later.finished and not planned.saved and not stop()):
             with progress:
-                result = interruptible(lambda: carry_out(plan, checked=False), stop, progress)
+                plan, done = interruptible(work, stop, progress)
+            if done is None:
+                _agree(plan, options, finished=later is not None)
+                # Whoever was asked may have taken a while.
+                progress = progress_for(options, names | {change.name for change in plan.asked})
+                with progress:
+                    done = interruptible(partial(carry_out, plan, checked=False), stop, progress)
+            later, whole = done, done if whole is None else whole.then(done)
+    assert whole is not None
     return conclude(
-        result.ended,
+        whole.ended,
         options,
         progress,
         again=again,
         stopped=stop(),
-        changes=result.changes,
+        changes=whole.changes,
         replace=() if planned.saved else (*again, "--replace-failed"),
         nothing=f"Nothing to do: all is as {planned.path} says.",
     )
 
 
-def _agree(plan: Plan, options: Options) -> None:
-    """Have somebody say that what the plan stops, replaces and prunes may go. Raises `NotConfirmed`."""
+def _agree(plan: Plan, options: Options, *, finished: bool) -> None:
+    """Have somebody say that what the plan stops, replaces and prunes may go. Raises `NotConfirmed`.
+
+    `finished`: what others had begun has been done.
+    """
     names = ", ".join(f"{change.how} {change.label}" for change in plan.asked)
+    done = "what others had begun is finished, and nothing else was done" if finished else "nothing was done"
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise NotConfirmed(f"nothing was done: --yes has to agree to this: {names}")
+        raise NotConfirmed(f"{done}: --yes has to agree to this: {names}")
     write(*(line for change in plan.asked for line in lines_of(change)))
     others = sum(change.how in ACTS for change in plan.changes) - len(plan.asked)
     beside = f" (and {others} other changes)" if others else ""
     if not click.confirm(f"Do this{beside}?", default=False):
-        raise NotConfirmed(f"nothing was done: you have not agreed to this: {names}")
+        raise NotConfirmed(f"{done}: you have not agreed to this: {names}")

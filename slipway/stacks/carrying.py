@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway import errors
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Event
-from slipway.operations.batch import GONE, Ended, Status, run_in_order
+from slipway.operations.batch import GONE, Ended, run_in_order
 from slipway.operations.follow import follow
 from slipway.operations.lifecycle import Builder
 from slipway.runfile.entries import InstanceEntry
 from slipway.stacks.apply import bring_about
+from slipway.stacks.becoming import Changer
 from slipway.stacks.changes import Changes, RunResult
-from slipway.stacks.inplace import change_in_place
 from slipway.stacks.plan import Change, How, Plan
 from slipway.stacks.removal import remove_instance
 from slipway.stacks.takeback import prune
@@ -67,8 +66,9 @@ class Carrier(Struct, frozen=True):
 
     def _bring(self, entry: InstanceEntry, fate: Change | None, plan: Plan) -> Ended:
         request = entry.request
-        if fate is not None and fate.how is How.CHANGE and fate.id is not None:
-            ended = self._change(request.name, fate, entry)
+        if fate is not None and fate.how in (How.CHANGE, How.STOP) and fate.id is not None:
+            changer = Changer(self.builder, self.tools, self.notify, self.stopping)
+            ended = changer.change(request.name, fate.id, fate.runs, request)
         else:
             ended = self.builder.bring(
                 request,
@@ -80,16 +80,6 @@ class Carrier(Struct, frozen=True):
                 planned=fate.host if fate is not None else None,
             )
         return ended if fate is None else replace(ended, kept=tuple(kept_lines(fate)))
-
-    def _change(self, name: str, fate: Change, entry: InstanceEntry) -> Ended:
-        if self.stopping():
-            return Ended(name, Status.INTERRUPTED, message="not begun")
-        began = self.tools.monotonic()
-        try:
-            changed = change_in_place(fate.id or "", entry.request, fate.attributes, self.tools, self.notify)
-        except (errors.NetworkError, errors.PlanOutdated) as error:
-            return Ended(name, Status.FAILED, message=f"{type(error).__name__}: {error}")
-        return Ended(name, Status.CHANGED, changed, seconds=self.tools.monotonic() - began)
 
     def _mend(self, plan: Plan) -> tuple[list[str], list[str]]:
         """Have instances be as they are on record; gives which are, and what is not, a line each."""

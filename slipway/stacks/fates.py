@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from slipway import errors
 from slipway.flows.scheduler import group_refusal
 from slipway.flows.tasks.base import Tools
-from slipway.model.record import Instance
-from slipway.model.request import Host, InstanceRequest
+from slipway.model.record import Effect, Instance
+from slipway.model.request import Host, InstanceRequest, NetworkRequest
 from slipway.operations.batch import in_order
 from slipway.operations.taking import may_be_taken, who_is_at
-from slipway.runfile.entries import RunFile
-from slipway.stacks.guests import differences
+from slipway.runfile.entries import InstanceEntry, RunFile
+from slipway.stacks.guests import Becoming, becoming, resize_problem
 from slipway.stacks.ours import stack_of, told
 from slipway.stacks.plan import Change, Difference, How, Seen, Wish
-from slipway.states import codec, hosts, instances
+from slipway.states import codec, effects, hosts, instances
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State, VmState
 from slipway.states.store import Transaction
@@ -30,7 +31,7 @@ class OnRecord(Struct, frozen=True):
     """What the record has at one moment: the stack's instances and those of the file by name, and the hosts.
 
     `busy`: in words, who is at an instance that nobody else may take. `members`: the hosts of each server group's
-    members.
+    members. `effects`: by id, of those instances whose NICs or disks the file asks for in other words.
     """
 
     mine: Mapping[str, Instance]
@@ -38,6 +39,7 @@ class OnRecord(Struct, frozen=True):
     busy: Mapping[str, str]
     usages: Sequence[HostUsage]
     members: Mapping[str, Sequence[str]]
+    effects: Mapping[str, Sequence[Effect]] = {}
 
 
 def read_record(tx: Transaction, file: RunFile, tools: Tools) -> OnRecord:
@@ -56,14 +58,27 @@ def read_record(tx: Transaction, file: RunFile, tools: Tools) -> OnRecord:
     if any(request.flavor.pin_cpus for request in wanted):
         pins = hosts.all_pins(tx, besides="")
         usages = [replace(one, pinned_cpus=pins.get(one.host.name, frozenset())) for one in usages]
-    return OnRecord(mine, named, busy, usages, members)
+    return OnRecord(mine, named, busy, usages, members, dict(_effects(tx, wanted, named)))
+
+
+def _effects(
+    tx: Transaction, wanted: Sequence[InstanceRequest], named: Mapping[str, Instance]
+) -> Iterator[tuple[str, Sequence[Effect]]]:
+    for request in wanted:
+        found = named.get(request.name)
+        if found is not None and (found.request.networks, found.request.disks) != (request.networks, request.disks):
+            yield found.id, effects.effects_of(tx, found.id)
 
 
 class Fates:
     """Decides; afterwards `unchanged` has the labels of what is as the file says, and `seen` what was looked at."""
 
-    def __init__(self, file: RunFile, wish: Wish, record: OnRecord) -> None:
+    def __init__(
+        self, file: RunFile, wish: Wish, record: OnRecord, only_network: Callable[[str], Sequence[str]]
+    ) -> None:
+        """`only_network` gives the one that an instance of this name has where nothing was said, or none."""
         self._file, self._wish, self._record = file, wish, record
+        self._only_network = only_network
         self._hosts = {usage.host.name: usage.host for usage in record.usages}
         self._hosts |= {host.name: host for host in file.hosts}
         self.unchanged: list[str] = []
@@ -92,13 +107,13 @@ class Fates:
                 yield Change(How.MAKE, _KIND, entry.request.name, inverse="delete it")
                 continue
             self._see(found)
-            change = self._fate(found, entry.request)
+            change = self._fate(found, entry)
             if change is None:
                 self.unchanged.append(f"{_KIND} {found.name}")
             else:
                 yield change
 
-    def _fate(self, found: Instance, request: InstanceRequest) -> Change | None:
+    def _fate(self, found: Instance, entry: InstanceEntry) -> Change | None:
         state = State(found.vm_state, found.task_state)
         name, id_ = found.name, found.id
         if not state.at_rest:
@@ -111,14 +126,25 @@ class Fates:
         mine = found.stack == self._file.name
         if found.vm_state == VmState.ERROR:
             return self._failed(found, mine=mine)
-        differing = differences(found.request, request, lambda attribute: self._met(attribute, found, request))
-        if not differing:
+        try:
+            then = self._becoming(found, entry)
+        except (errors.RecordDamaged, errors.NetworkError, errors.NetworkAmbiguous) as error:
+            return Change(How.KEEP, _KIND, name, id_, why=str(error))
+        if not then.differences:
             return None
         if not mine:
             whose = told(stack_of(found), self._file.project)
-            kept = tuple(Difference(one.attribute, one.have, one.want, How.KEEP, whose) for one in differing)
+            kept = tuple(Difference(one.attribute, one.have, one.want, How.KEEP, whose) for one in then.differences)
             return Change(How.KEEP, _KIND, name, id_, differences=kept)
-        return _changed(found, differing)
+        return _changed(found, then)
+
+    def _becoming(self, found: Instance, entry: InstanceEntry) -> Becoming:
+        """A file that says nothing of NICs means the only network there is."""
+        request, effects = entry.request, self._record.effects.get(found.id, ())
+        if request.networks is None and found.request.networks is not None:
+            only = tuple(NetworkRequest(network=name) for name in self._only_network(request.name))
+            entry = replace(entry, request=replace(request, networks=only))
+        return becoming(found, entry, effects, lambda attribute: self._met(attribute, found, request))
 
     def _failed(self, found: Instance, *, mine: bool) -> Change:
         fault = f": {found.fault.type}: {found.fault.message}" if found.fault else ""
@@ -133,6 +159,10 @@ class Fates:
         if found.host is None:
             return False
         match attribute:
+            case "flavor.vcpus" | "flavor.memory":
+                return found.vm_state == VmState.STOPPED
+            case "flavor.disk":
+                return request.flavor.disk < found.request.flavor.disk
             case "host":
                 return request.host not in (None, found.host)
             case "zone":
@@ -155,14 +185,23 @@ class Fates:
         self.seen.append(Seen(f"{_KIND} {one.name}", (*said, ("request", str(_digest(request))))))
 
 
-def _changed(found: Instance, differing: Collection[Difference]) -> Change:
+def _changed(found: Instance, then: Becoming) -> Change:
     """What becomes of an instance that is to be otherwise: the gravest of what becomes of its attributes."""
-    hows = {one.how for one in differing}
+    hows = {one.how for one in then.differences}
     how = next(each for each in (How.REPLACE, How.STOP, How.CHANGE, How.KEEP) if each in hows)
     if how is How.REPLACE:
-        return Change(how, _KIND, found.name, found.id, differences=tuple(differing), lost=_LOST, inverse="none")
-    back = "; ".join(f"{one.attribute} back to {one.have}" for one in differing if one.how is how)
-    return Change(how, _KIND, found.name, found.id, differences=tuple(differing), inverse=back)
+        return Change(how, _KIND, found.name, found.id, differences=then.differences, lost=_LOST, inverse="none")
+    return Change(
+        how,
+        _KIND,
+        found.name,
+        found.id,
+        differences=then.differences,
+        runs=then.runs,
+        inverse="; ".join(run.inverse or f"none for {run.verb}" for run in then.runs),
+        lost="; ".join(run.lost for run in then.runs if run.lost),
+        problem=resize_problem(found, then.runs),
+    )
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a plan still holds: what it was made on against what is there now, by name."""
+"""Whether a plan may be carried out: it still holds, and what it takes away is agreed to."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def check_same(plan: Plan, now: Plan) -> None:
         what = some(moved, _MOST_NAMED, between="; ", last="; and")
         text = f"since the plan was made on {plan.made_at:%Y-%m-%d at %H:%M:%S} UTC this has moved: {what}"
         raise errors.PlanOutdated(f"{text}. Nothing was done: make a new plan")
+
+
+def check_agreed(plan: Plan, *, yes: bool, finished: bool = False) -> None:
+    """Raise `NotConfirmed` where somebody has to agree first. `finished`: what others had begun has been done."""
+    if plan.asked and not yes:
+        names = ", ".join(f"{change.how} {change.label}" for change in plan.asked)
+        done = "what others had begun is finished, and nothing else was done" if finished else "nothing was done"
+        raise errors.NotConfirmed(f"{done}, for nobody has agreed to this: {names}")
 
 
 def _moved(before: tuple[Seen, ...], after: tuple[Seen, ...]) -> Iterator[str]:

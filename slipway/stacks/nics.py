@@ -42,10 +42,11 @@ class PlannedNics:
         """Those of an instance, in their order. Raises the `NetworkError` that its build would end with."""
         wanted = request.networks
         if wanted is None:
-            wanted = tuple(NetworkRequest(network=name) for name in self._only(request.name))
-        return tuple(self._nic(one) for one in wanted)
+            wanted = tuple(NetworkRequest(network=name) for name in self.only(request.name))
+        return tuple(self.nic(one) for one in wanted)
 
-    def _only(self, instance: str) -> Sequence[str]:
+    def only(self, instance: str) -> Sequence[str]:
+        """The only network there is, if any, for an instance that names none. Raises `NetworkAmbiguous`."""
         listed = self._driver.list_networks(self._user, tx=self._tx)
         there = [network.name for network in listed if network.shared or network.project_id == self._file.project]
         names = sorted({*there, *self._entries})
@@ -54,7 +55,8 @@ class PlannedNics:
             raise errors.NetworkAmbiguous(text)
         return names
 
-    def _nic(self, wanted: NetworkRequest) -> PlannedNic:
+    def nic(self, wanted: NetworkRequest) -> PlannedNic:
+        """One that was asked for so. Raises a `NetworkError`."""
         if wanted.port is not None:
             return self._brought_along(wanted.port)
         assert wanted.network is not None

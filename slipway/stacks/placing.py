@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.flows import scheduler
 from slipway.model.machine import Claim
+from slipway.model.record import Instance
 from slipway.model.request import Host, InstanceRequest
+from slipway.stacks.words import shown
 from slipway.states.hosts import HostUsage
 from slipway.texts import some
 
@@ -64,6 +66,20 @@ class Placing:
         if claim is not None and claim.host in self._usages:
             self._moved(claim.host, claim, -1)
             self._moved_member(request, claim.host, -1)
+
+    def grow(self, found: Instance, wanted: InstanceRequest) -> str:
+        """Have an instance take what it is to have of its host; gives why its host has not that much left, if so."""
+        if found.host not in self._usages:
+            return ""
+        usage, have, want = self._usages[found.host], claim_of(found.request, found.host), claim_of(wanted, found.host)
+        more = {name: getattr(want, name) - getattr(have, name) for name in ("vcpus", "memory", "disk")}
+        free = {name: getattr(usage, f"{name}_limit") - getattr(usage, f"{name}_used") for name in more}
+        short = [name for name in more if 0 < more[name] > free[name]]
+        self._moved(found.host, Claim(found.id, found.host, **more), +1)
+        if not short:
+            return ""
+        what = "; ".join(f"{shown(more[n], n)} more of {n} wanted, {shown(max(0, free[n]), n)} free" for n in short)
+        return f"{errors.ComputeResourcesUnavailable.__name__}: host {found.host} has not enough left: {what}"
 
     def _moved(self, name: str, claim: Claim, sign: int) -> None:
         usage = self._usages[name]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from slipway.model.record import Stack
+from slipway.model.request import NetworkRequest, Volume
 from slipway.runfile.entries import RunFile
 
 
@@ -39,6 +40,9 @@ ACTS = frozenset({How.MAKE, How.CHANGE, How.STOP, How.REPLACE, How.PRUNE, How.FI
 ASKED = frozenset({How.STOP, How.REPLACE, How.PRUNE})
 """What nothing does that was not told to."""
 
+_MAY_LOSE = frozenset({How.CHANGE, How.MEND})
+"""What nothing does that was not told to where anything is lost by it."""
+
 
 class Difference(Struct, frozen=True):
     """One attribute as it is and as the file has it, in words, and what becomes of it. `why`: why not in place."""
@@ -64,12 +68,32 @@ class PlannedEffect(Struct, frozen=True):
     irreversible: bool = False
 
 
+class PlannedRun(Struct, frozen=True):
+    """One change of an instance that is built, a run of its own: `what` it is in words, and what would take it back.
+
+    `verb` is that of the command which does it. `how` is STOP where its guest is stopped for it. `lost`: what nothing
+    brings back; without an `inverse` nothing takes it back. What the verb is given besides is the `nic` or `disk` that
+    is attached, `of`: the port or device that is detached or grows, and the `attributes` that are set.
+    """
+
+    verb: str
+    how: How
+    what: str
+    inverse: str
+    lost: str = ""
+    of: str = ""
+    nic: NetworkRequest | None = None
+    disk: int | Volume | None = None
+    attributes: tuple[str, ...] = ()
+
+
 class Change(Struct, frozen=True):
     """What becomes of one thing: a "host", "network", "subnet", "port", "security group", "instance" or "settings".
 
     `id` is that of what is there, `within` the name of a subnet's or port's network. `why` says what is to be known
     besides, `inverse` what would take it back, `lost` what nothing brings back, `problem` why it will fail. An instance
-    that is to be built has its `host`, `because` of what, its `addresses` ("auto (SUBNET)": any of it) and `effects`.
+    that is to be built has its `host`, `because` of what, its `addresses` ("auto (SUBNET)": any of it) and `effects`;
+    one that is changed has the `runs` by which it is, and the `addresses` of new NICs.
     `told`: an option has said that it may be replaced. `real`: it is about what is there, not about what the file says.
     """
 
@@ -87,6 +111,7 @@ class Change(Struct, frozen=True):
     because: str = ""
     addresses: tuple[str, ...] = ()
     effects: tuple[PlannedEffect, ...] = ()
+    runs: tuple[PlannedRun, ...] = ()
     told: bool = False
     real: bool = False
 
@@ -155,7 +180,7 @@ class Plan(Struct, frozen=True):
         return tuple(
             change
             for change in self.changes
-            if not change.told and (change.how in ASKED or (change.how is How.MEND and change.lost))
+            if not change.told and (change.how in ASKED or (change.how in _MAY_LOSE and change.lost))
         )
 
     def of(self, kind: str) -> dict[str, Change]:

@@ -18,6 +18,7 @@ from slipway.settings import Settings
 from slipway.stacks.builds import PlannedBuild, effects_of
 from slipway.stacks.compare import Comparison
 from slipway.stacks.fates import Fates, OnRecord, read_record
+from slipway.stacks.guests import as_changed
 from slipway.stacks.nics import PlannedNic, PlannedNics
 from slipway.stacks.ours import Ours
 from slipway.stacks.placing import Placing
@@ -31,6 +32,8 @@ from slipway.states.machines import State, VmState
 from slipway.states.stacks import Kind
 
 _BUILT = frozenset({How.MAKE, How.REPLACE})
+_CLAIMING = frozenset({"resize", "grow-disk", "attach-disk"})
+"""The runs that may take more of a host."""
 
 
 def make_plan(file: RunFile, wish: Wish, tools: Tools, definition: Callable[[], Definition]) -> Plan:
@@ -50,11 +53,12 @@ def make_plan(file: RunFile, wish: Wish, tools: Tools, definition: Callable[[], 
         things = Comparison(file, driver, Ours(file.stack, store, driver, shared), shared)
         compared = list(things.changes())
         left = [_left(kind, name, id_, wish) for kind, name, id_, _ in things.left()]
-        fates = Fates(file, wish, record)
+        planned = PlannedNics(file, driver, shared)
+        fates = Fates(file, wish, record, planned.only)
         decided = [*fates.left(), *fates.wanted()]
-        nics = _nics_of(decided, file, PlannedNics(file, driver, shared))
+        nics = _nics_of(decided, file, planned)
     reality = look(_at_rest(record), tools) if wish.repair else Reality()
-    built = _Built(file, record, compared, nics, tools)
+    built = _Built(file, record, compared, decided, nics, tools)
     instances = [built.planned(change, definition) for change in decided]
     real = list(_real(reality, decided, record))
     wrong = {change.label for change in real}
@@ -101,35 +105,48 @@ _Nics = Mapping[str, "tuple[PlannedNic, ...] | errors.SlipwayError"]
 
 
 def _nics_of(decided: Sequence[Change], file: RunFile, planned: PlannedNics) -> _Nics:
-    """The NICs of each instance that is to be built, or why it cannot have them."""
-    built = {change.name for change in decided if change.how in _BUILT}
+    """The NICs of each instance that is to be built, and the new ones of each other, or why it cannot have them."""
+    requests = {entry.request.name: entry.request for entry in file.instances}
     found: dict[str, tuple[PlannedNic, ...] | errors.SlipwayError] = {}
-    for entry in file.instances:
-        if entry.request.name in built:
+    for change in decided:
+        new = [run.nic for run in change.runs if run.nic is not None]
+        if change.kind == "instance" and (new or change.how in _BUILT):
             try:
-                found[entry.request.name] = planned.of(entry.request)
-            except errors.NetworkError as error:
-                found[entry.request.name] = error
+                found[change.name] = tuple(map(planned.nic, new)) if new else planned.of(requests[change.name])
+            except (errors.NetworkError, errors.NetworkAmbiguous) as error:
+                found[change.name] = error
     return found
 
 
 class _Built:
     """Puts hosts, addresses and effects to what is to be built, in the order in which it is."""
 
-    def __init__(self, file: RunFile, record: OnRecord, compared: Sequence[Change], nics: _Nics, tools: Tools) -> None:
+    def __init__(
+        self,
+        file: RunFile,
+        record: OnRecord,
+        compared: Sequence[Change],
+        changes: Sequence[Change],
+        nics: _Nics,
+        tools: Tools,
+    ) -> None:
+        """`compared` becomes of the hosts, `changes` of the instances."""
         self._requests = {entry.request.name: entry.request for entry in file.instances}
         self._record, self._nics, self._tools = record, nics, tools
         self.seen: list[Seen] = []
-        if not nics:
+        self._idle = not (nics or any(run.verb in _CLAIMING for change in changes for run in change.runs))
+        if self._idle:
             return
         usages = _usages(file, record, compared, tools)
         self.seen = [_seen_usage(usage) for usage in record.usages]
         self._placing = Placing(usages, record.members)
 
     def planned(self, change: Change, definition: Callable[[], Definition]) -> Change:
-        """The change with where the instance goes and why, or why its build will fail."""
-        if not self._nics:
+        """The change with where the instance goes and why, or why its build or its first run will fail."""
+        if self._idle:
             return change
+        if change.runs:
+            return self._changed(change)
         if change.how in (How.PRUNE, How.REPLACE) and change.id is not None:
             with self._tools.store.read() as tx:
                 claim = hosts.claim_of(tx, change.id)
@@ -145,6 +162,16 @@ class _Built:
             return replace(change, problem=place.why, addresses=addresses)
         effects = effects_of(definition(), PlannedBuild(request, place.host, nics), self._tools)
         return replace(change, host=place.host.name, because=place.why, addresses=addresses, effects=effects)
+
+    def _changed(self, change: Change) -> Change:
+        """An instance that gets more NICs, or more of its host."""
+        nics = self._nics.get(change.name, ())
+        if isinstance(nics, errors.SlipwayError):
+            return replace(change, problem=change.problem or f"{type(nics).__name__}: {nics}")
+        found = self._record.mine[change.name]
+        lacking = self._placing.grow(found, as_changed(found.request, self._requests[change.name], change.runs))
+        addresses = tuple(address for nic in nics for address in nic.addresses)
+        return replace(change, addresses=addresses, problem=change.problem or lacking)
 
 
 def _usages(file: RunFile, record: OnRecord, compared: Sequence[Change], tools: Tools) -> Sequence[HostUsage]:

@@ -34,6 +34,8 @@ _ROOM = Rule(How.CHANGE, "what was claimed stays claimed", unless="more than tha
 _SEGMENT = Rule(How.KEEP, "a network cannot go to another segment; give the one of the file another name")
 _SUBNET = Rule(How.KEEP, "not possible without a new subnet; give the one of the file another name")
 _FIRST_BOOT = Rule(How.REPLACE, "a guest reads it at its first boot")
+_SIZE = Rule(How.STOP, "its guest is stopped, and started with it", "it is stopped", How.CHANGE)
+_ORDER = "they stay in the order in which the guest has got them"
 _RECORD = Rule(How.CHANGE, "on record only: it counts when something is built")
 
 
@@ -91,7 +93,12 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     },
     "security group": {"rules": Rule(How.CHANGE, "hosts follow at once")},
     "instance": {
-        "flavor": Rule(How.REPLACE, "not possible yet without replacement: nothing resizes a guest"),
+        "flavor": Rule(How.REPLACE, "a guest has it from its build on; one with pinned CPUs is not resized either"),
+        "flavor.vcpus": _SIZE,
+        "flavor.memory": _SIZE,
+        "flavor.disk": Rule(
+            How.CHANGE, "a disk grows while its guest runs, and never shrinks", "it is smaller", How.KEEP
+        ),
         "flavor.name": _RECORD,
         "image": Rule(How.REPLACE, "not possible yet without replacement: nothing rebuilds a guest's root disk"),
         "image.name": _RECORD,
@@ -99,8 +106,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "image.min_memory": _RECORD,
         "image.size": _RECORD,
         "image.status": _RECORD,
-        "networks": Rule(How.REPLACE, "a run makes it anew; in place: `slipway attach-interface`, `detach-interface`"),
-        "disks": Rule(How.REPLACE, "a run makes it anew; in place: `slipway attach-disk`, `detach-disk`"),
+        "networks": Rule(How.CHANGE, _ORDER, "only their order is another", How.KEEP),
+        "disks": Rule(How.CHANGE, _ORDER, "only their order is another, or one is smaller", How.KEEP),
         "security_groups": Rule(How.CHANGE, "on the ports that were made for it; hosts follow at once"),
         "metadata": Rule(How.CHANGE, "on record; what the guest was told at its build stays"),
         "wait_for": _RECORD,

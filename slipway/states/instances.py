@@ -230,20 +230,6 @@ def launched(*, at: datetime, addresses: tuple[str, ...], access: tuple[str | No
     }
 
 
-def reword(tx: Transaction, instance: Instance, request: InstanceRequest) -> bool:
-    """Write what an instance is by now asked to be; False where it is not at rest any more, or somebody else's."""
-    written = (
-        instances.update()
-        .where(
-            instances.c.id == instance.id,
-            instances.c.generation == instance.generation,
-            instances.c.task_state.is_(None),
-        )
-        .values(request=codec.encode(to_keep(request)), group_name=request.group.name if request.group else None)
-    )
-    return tx.execute(written).rowcount == 1
-
-
 def rename(tx: Transaction, instance_id: str, name: str) -> None:
     """Have it be called so. Raises `InstanceExists`."""
     try:

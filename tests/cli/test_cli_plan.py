@@ -16,10 +16,10 @@ FileWriter = Callable[..., str]
 
 @pytest.fixture
 def changed(slipway: Call, run_file: FileWriter) -> str:
-    """A run file whose instances were built with less memory than it says by now."""
+    """A run file whose instances were built with another image than it says by now."""
     file = Path(run_file())
     assert slipway("run", str(file)).exit_code == 0
-    file.write_text(file.read_text().replace("memory: 512MiB", "memory: 1GiB"))
+    file.write_text(file.read_text().replace("kernel: ./vmlinux", "kernel: ./other"))
     return str(file)
 
 
@@ -59,9 +59,9 @@ def test_a_plan_in_json(slipway: Call, changed: str) -> None:
         web = plan["changes"][0]
         assert (web["how"], web["host"], web["addresses"]) == ("replace", "node-1", ["192.168.0.10"])
         assert [effect["kind"] for effect in web["effects"]][:2] == ["claim", "port"]
-        assert web["differences"][0]["attribute"] == "flavor.memory"
+        assert web["differences"][0]["attribute"] == "image.kernel"
         assert plan["totals"]["replace"] == {"instance": 2}
-        assert plan["totals"]["claims"]["memory"] == 2 * 2**30
+        assert plan["totals"]["claims"]["memory"] == 2**30
         assert len(plan["unchanged"]) == 3
 
 
@@ -87,13 +87,41 @@ def test_on_a_terminal_it_is_asked(
     before = states(slipway)
     shell = terminal("run", changed, columns=120)
     shell.wait_for(r"Do this\? \[y/N\]")
-    assert "flavor.memory  512MiB -> 1GiB" in shell.text
+    assert "vmlinux -> " in shell.text
     if key is not None:
         shell.press(key + "\n")
     else:
         shell.interrupt()
     assert shell.wait() == code, shell.text
     assert (states(slipway) == before) == (code != 0)
+
+
+def test_a_change_by_a_stop_and_what_is_lost_are_told_and_agreed_to(slipway: Call, run_file: FileWriter) -> None:
+    file = Path(run_file())
+    file.write_text(file.read_text().replace("depends_on", "disks: [1GiB, 2GiB], depends_on"))
+    assert slipway("run", str(file)).exit_code == 0
+    text = file.read_text().replace("memory: 512MiB", "memory: 1GiB").replace("[1GiB, 2GiB]", "[3GiB]")
+    file.write_text(text.replace("networks: [demo-net]", "networks: [demo-net, demo-net]"))
+    before = {one["id"] for one in states(slipway)}
+    shown = slipway("plan", str(file), "--check")
+    assert shown.exit_code == 5
+    for line in (
+        "^   instance gate  auto (demo-subnet)",
+        "      resize            memory 512MiB to 1GiB; its guest is stopped for it  undone by: memory back to 512MiB",
+        "      grow-disk         disk vdb, 1GiB to 3GiB                              irreversible",
+        "      attach-interface  a NIC on demo-net                                   undone by: detach it",
+        "      detach-disk       disk vdc, 2GiB                                      irreversible",
+        "      lost           disk vdc, 2GiB, with all that is on it",
+        "to change by a stop: 2 instances",
+        "nothing brings back: instance gate, instance gate: grow-disk",
+    ):
+        assert line in shown.stdout.splitlines(), (line, shown.stdout)
+    refused = slipway("run", str(file))
+    assert (refused.exit_code, "stop instance web, stop instance gate" in refused.output) == (2, True)
+    done = slipway("run", str(file), "--yes")
+    assert done.exit_code == 0, done.output
+    assert {one["id"] for one in states(slipway)} == before
+    assert slipway("plan", str(file), "--check").exit_code == 0
 
 
 def test_what_has_left_the_file_is_told_and_pruned(slipway: Call, run_file: FileWriter) -> None:

@@ -78,17 +78,22 @@ CHANGES: list[tuple[str, str, dict[str, str], How]] = [
     ("security group web", "rules", {"rules": "{protocol: tcp, ports: 81}"}, How.CHANGE),
     ("security group web", "rules", {"rules": ""}, How.CHANGE),
     ("settings", "quota_port", {"end": "settings: {quota_port: 7}"}, How.CHANGE),
-    ("instance web", "flavor.memory", {"flavor": "vcpus: 1, memory: 1GiB, disk: 2GiB"}, How.REPLACE),
-    ("instance web", "flavor.disk", {"flavor": "vcpus: 1, memory: 512MiB, disk: 1GiB"}, How.REPLACE),
+    ("instance web", "flavor.vcpus", {"flavor": "vcpus: 2, memory: 512MiB, disk: 2GiB"}, How.STOP),
+    ("instance web", "flavor.memory", {"flavor": "vcpus: 1, memory: 1GiB, disk: 2GiB"}, How.STOP),
+    ("instance web", "flavor.disk", {"flavor": "vcpus: 1, memory: 512MiB, disk: 3GiB"}, How.CHANGE),
+    ("instance web", "flavor.disk", {"flavor": "vcpus: 1, memory: 512MiB, disk: 1GiB"}, How.KEEP),
+    ("instance web", "flavor.disk", {"flavor": "vcpus: 1, memory: 512MiB, disk: 0B"}, How.REPLACE),
+    ("instance web", "flavor.numa_cells", {"flavor": f"{FLAVOR}, numa_cells: 1"}, How.REPLACE),
+    ("instance web", "flavor.shared_memory", {"flavor": f"{FLAVOR}, shared_memory: true"}, How.REPLACE),
     ("instance web", "flavor.name", {"has_flavor": "t"}, How.CHANGE),
     ("instance web", "image.kernel", {"image": "kernel: ./another"}, How.REPLACE),
     ("instance web", "image.name", {"has_image": "j"}, How.CHANGE),
     ("instance web", "image.min_disk", {"image": "kernel: ./k, min_disk: 1GiB"}, How.CHANGE),
     ("instance web", "image.min_memory", {"image": "kernel: ./k, min_memory: 1MiB"}, How.CHANGE),
-    ("instance web", "networks", {"nics": "net, net"}, How.REPLACE),
-    ("instance web", "networks", {"nics": "{network: net, fixed_ip: 10.0.0.7}"}, How.REPLACE),
-    ("instance web", "networks", {"nics": "{port: spare}"}, How.REPLACE),
-    ("instance web", "disks", {"more": ", disks: [1GiB]"}, How.REPLACE),
+    ("instance web", "networks", {"nics": "net, net"}, How.CHANGE),
+    ("instance web", "networks", {"nics": "{network: net, fixed_ip: 10.0.0.7}"}, How.CHANGE),
+    ("instance web", "networks", {"nics": "{port: spare}"}, How.CHANGE),
+    ("instance web", "disks", {"more": ", disks: [1GiB]"}, How.CHANGE),
     ("instance web", "security_groups", {"more": ", security_groups: [web]"}, How.CHANGE),
     ("instance web", "metadata", {"more": ", metadata: {tier: front}"}, How.CHANGE),
     ("instance web", "wait_for", {"more": ", wait_for: {lease: 10s}"}, How.CHANGE),
@@ -117,20 +122,21 @@ def test_each_kind_of_change_is_planned_and_done(
         change = of(then.plan(wanted), label)
         (difference,) = (one for one in change.differences if one.attribute == attribute)
         assert (change.how, difference.how) == (how, how)
-        if how is How.REPLACE:
-            with pytest.raises(errors.NotConfirmed, match="replace instance web"):
+        if how in (How.STOP, How.REPLACE):
+            with pytest.raises(errors.NotConfirmed, match=f"{how} instance web"):
                 then.run(wanted)
             assert then.show("web").instance == before
         result = agreed(then, wanted)
         after = then.show("web").instance
         (ended,) = result.ended
         if how is How.KEEP:
-            (kept,) = [line for line in result.changes.kept if attribute in line]
+            (kept,) = [line for line in (*result.changes.kept, *ended.kept) if attribute in line]
             assert kept.startswith(f"{label}: {attribute} stays {difference.have} (the file says {difference.want}): ")
+            assert (after.request, str(ended.status)) == (before.request, "unchanged")
         else:
             assert (result.changes.kept, ended.kept) == ((), ())
         assert (after.id != before.id) == (how is How.REPLACE)
-        if label.startswith("instance"):
+        if label.startswith("instance") and how is not How.KEEP:
             assert str(ended.status) == ("built" if how is How.REPLACE else "changed")
         elif how is How.CHANGE and label != "settings":
             assert (result.changes.changed, str(ended.status)) == ((label,), "unchanged")
@@ -294,8 +300,9 @@ def test_what_has_left_the_file_is_named_and_pruned_when_wanted(slipway: Orchest
     assert slipway.run(file()).changes == Changes()
 
 
-def test_a_renamed_network_is_a_new_one_and_its_instances_are_replaced(slipway: Orchestrator) -> None:
+def test_a_renamed_network_is_a_new_one_and_its_instances_go_to_it(slipway: Orchestrator) -> None:
     slipway.run(file(**MORE))
+    gone = slipway.show("gone").instance
     says = {
         **MORE,
         "networks": MORE["networks"].replace("more:", "less:"),
@@ -306,13 +313,14 @@ def test_a_renamed_network_is_a_new_one_and_its_instances_are_replaced(slipway: 
         "network less": How.MAKE,
         "subnet sub2": How.PRUNE,
         "port old": How.PRUNE,
-        "instance gone": How.REPLACE,
+        "instance gone": How.CHANGE,
         "network more": How.PRUNE,
     }
     assert of(plan, "instance gone").addresses == ("auto (sub2)",)
     result = agreed(slipway, file(**says), prune=True)
     assert set(result.changes.removed) == {"port old", "subnet sub2", "network more"}
     assert [net.name for net in slipway.network.list_networks()] == ["less", "net"]
+    assert slipway.show("gone").instance.id == gone.id
 
 
 def test_what_is_in_use_is_not_pruned_and_said(slipway: Orchestrator) -> None:

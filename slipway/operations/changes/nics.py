@@ -23,7 +23,7 @@ def attach_interface(instance: Instance, effects: Sequence[Effect], nic: Network
     if nic.fixed_ip:
         what += f" with {nic.fixed_ip}"
     slots = [effect.slot for effect in effects if effect.kind in _OF_A_NIC]
-    request = replace(instance.request, networks=(*_networks(instance, effects), nic))
+    request = replace(instance.request, networks=(*networks_of(instance, effects), nic))
     return Change("attach-interface", what, request, slot=max(slots, default=-1) + 1, nics=(nic,))
 
 
@@ -32,7 +32,7 @@ def detach_interface(instance: Instance, effects: Sequence[Effect], nic: str) ->
 
     Raises `InterfaceNotFound` with those that there are.
     """
-    nics = _nics(effects)
+    nics = nics_of(effects)
     meant = [slot for slot, one in nics.items() if nic.lower() in _names(one)]
     if len(meant) != 1:
         there = ", ".join(f"{one.port.mac_address} on {one.request.network.name}" for one in nics.values())
@@ -40,7 +40,7 @@ def detach_interface(instance: Instance, effects: Sequence[Effect], nic: str) ->
         raise errors.InterfaceNotFound(f"instance {instance.name} has {many} {nic}, but {there or 'none at all'}")
     (slot,) = meant
     index = list(nics).index(slot)
-    left = [one for number, one in enumerate(_networks(instance, effects)) if number != index]
+    left = [one for number, one in enumerate(networks_of(instance, effects)) if number != index]
     retired = tuple(e.key for e in effects if e.kind in _OF_A_NIC and e.slot == slot)
     what = f"NIC {nics[slot].port.mac_address} on network {nics[slot].request.network.name}"
     return Change("detach-interface", what, replace(instance.request, networks=tuple(left)), retired=retired)
@@ -51,15 +51,15 @@ def _names(nic: Nic) -> set[str]:
     return {port.id, port.name.lower(), port.mac_address.lower(), *(ip.ip_address for ip in port.fixed_ips)} - {""}
 
 
-def _nics(effects: Sequence[Effect]) -> dict[int, Nic]:
+def nics_of(effects: Sequence[Effect]) -> dict[int, Nic]:
     """The NICs that it has, by their slots and in that order."""
     ports = (e for e in effects if e.kind == "port" and e.state is EffectState.DONE and e.result)
     return {e.slot: codec.decode(e.result or b"", Nic) for e in sorted(ports, key=lambda e: e.slot)}
 
 
-def _networks(instance: Instance, effects: Sequence[Effect]) -> tuple[NetworkRequest, ...]:
-    """The NICs as they were asked for; where nothing was said, those that were made of that."""
+def networks_of(instance: Instance, effects: Sequence[Effect]) -> tuple[NetworkRequest, ...]:
+    """The NICs as they were asked for, in the order of `nics_of`; where nothing was said, those that were made."""
     asked = instance.request.networks
     if asked is not None:
         return asked
-    return tuple(NetworkRequest(network=nic.request.network.id) for nic in _nics(effects).values())
+    return tuple(NetworkRequest(network=nic.request.network.id) for nic in nics_of(effects).values())

@@ -10,6 +10,7 @@ from slipway.checks import check
 from slipway.model.change import Change
 from slipway.model.record import Effect, Instance
 from slipway.model.request import InstanceRequest, Readiness
+from slipway.states.secrets import to_keep
 
 
 def rename(instance: Instance, _effects: Sequence[Effect], new: str) -> Change | None:
@@ -47,6 +48,26 @@ def set_words(
     request = checked(replace(have, **said), instance)
     what = ", ".join(name.replace("_", " ") for name in changed)
     return Change("set", what, request, regroups="security_groups" in changed)
+
+
+def as_asked(
+    instance: Instance, _effects: Sequence[Effect], *, wanted: InstanceRequest, attributes: Sequence[str]
+) -> Change | None:
+    """With these attributes, or parts of them ("flavor.name"), as another request has them, on record and at its ports.
+
+    None where all is so already. Raises `InvalidRequest`.
+    """
+    request = have = instance.request
+    for name in attributes:
+        whole, _, part = name.partition(".")
+        value = getattr(to_keep(wanted), whole)
+        if part:
+            value = replace(getattr(request, whole), **{part: getattr(value, part)})
+        request = replace(request, **{whole: value})
+    if request == have:
+        return None
+    what = ", ".join(name.replace("_", " ") for name in attributes)
+    return Change("set", what, checked(request, instance), regroups=request.security_groups != have.security_groups)
 
 
 def checked(request: InstanceRequest, instance: Instance) -> InstanceRequest:
