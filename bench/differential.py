@@ -19,6 +19,7 @@ from typing import Any
 from bench import neutron_process
 from bench.common import TMPFS, scratch
 from bench.known_differences import why
+from bench.routed_sequences import RoutedSequences
 from bench.sequences import Op, Sequences
 from bench.two_sides import Ours, Outcome, Theirs
 
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first one (default 0)")
     parser.add_argument("--stop", type=int, default=10, help="differences without a reason to stop at (default 10)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after so many")
+    parser.add_argument("--no-routers", dest="routers", action="store_false", help="none about routers")
     neutron_process.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
@@ -73,7 +75,8 @@ def _compare(options: argparse.Namespace, python: str) -> dict[str, Any]:
             for seed in range(start, min(start + AT_ONCE, end)):
                 if time.monotonic() > late:
                     return _results(counted, outcomes, reasons, unexplained)
-                ops = Sequences(seed).draw()
+                # Every other one is about routers.
+                ops = RoutedSequences(seed).draw() if options.routers and seed % 2 else Sequences(seed).draw()
                 difference = pair.first_difference(ops, outcomes)
                 counted["sequences"] += 1
                 counted["operations"] += len(ops) if difference is None else difference.at + 1

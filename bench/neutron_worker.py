@@ -18,7 +18,7 @@ import warnings
 CONFIGURATION = """
 [DEFAULT]
 core_plugin = ml2
-service_plugins =
+service_plugins = router,port_forwarding
 auth_strategy = noauth
 transport_url = fake://
 rpc_response_timeout = 5
@@ -57,6 +57,8 @@ quota_subnet = -1
 quota_port = -1
 quota_security_group = -1
 quota_security_group_rule = -1
+quota_router = -1
+quota_floatingip = -1
 [experimental]
 linuxbridge = true
 """

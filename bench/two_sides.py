@@ -36,6 +36,8 @@ PATHS = {
     "port": "ports",
     "security_group": "security-groups",
     "security_group_rule": "security-group-rules",
+    "router": "routers",
+    "floatingip": "floatingips",
 }
 COMPARED = {
     "network": "name admin_state_up mtu shared port_security_enabled router:external description subnets",
@@ -47,8 +49,19 @@ COMPARED = {
     "security_group": "name description",
     "security_group_rule": "security_group_id direction ethertype protocol port_range_min port_range_max "
     "remote_ip_prefix remote_group_id description",
+    "router": "name admin_state_up status description external_gateway_info routes",
+    "floatingip": "floating_network_id floating_ip_address fixed_ip_address port_id router_id status description",
+    "port_forwarding": "protocol internal_ip_address internal_port external_port internal_port_id internal_port_range "
+    "external_port_range description",
+    "router_interface": "network_id subnet_ids",
 }
 """What of each thing is compared."""
+
+
+ROUTER_ACTIONS = ("add_router_interface", "remove_router_interface")
+UNASKED = ("network:router_interface", "network:router_gateway", "network:floatingip")
+OUTSIDE = ("create_router", "update_router", "create_floatingip")
+"""What takes addresses of external networks."""
 
 
 class Names:
@@ -57,11 +70,15 @@ class Names:
     def __init__(self, number: int) -> None:
         self._ids: dict[str, Any] = {"vlan": 1 + number % 4094, "vni": 10_000 + number, "flat": f"flat{number}"}
         self._names: dict[str, str] = {}
+        self._of_routers: set[str] = set()
 
     def learn(self, op: Op, made: Any) -> None:
         if isinstance(made, Mapping) and "as" in op:
-            self._ids[op["as"]] = made["id"]
-            self._names[made["id"]] = "$" + op["as"]
+            id_ = made["port_id"] if op["op"] == "add_router_interface" else made["id"]
+            self._ids[op["as"]] = id_
+            if op["op"] == "add_router_interface":
+                self._of_routers.add(id_)
+            self._names.setdefault(id_, "$" + op["as"])
 
     def refer(self, value: Any) -> Any:
         """With ids in place of the names; what was never made has an id that nobody has."""
@@ -81,6 +98,10 @@ class Names:
         if made is None:
             return None
         found = {key: self._named(made[key]) for key in COMPARED[resource].split() if key in made}
+        unasked = made.get("device_owner") in UNASKED and made["id"] not in self._names
+        if resource == "port" and (unasked or made["id"] in self._of_routers):
+            # The MAC of what the service makes for itself is in no answer before this one.
+            del found["mac_address"]
         if found.get("binding:vif_type") == "ovs":
             # Each of the two binds by its own driver.
             found["binding:vif_type"] = "bridge"
@@ -115,6 +136,15 @@ class Theirs:
         project = self._project + ("-other" if "project" in op else "")
         member = op.get("member", False)
         body = self._names.refer(op.get("body"))
+        if op["op"] in ROUTER_ACTIONS:
+            path = f"/routers/{self._names.refer(op['id'])}/{op['op']}"
+            answer = self._neutron.call("PUT", path, body, project=project, member=member)
+            if "error" in answer:
+                return {"ok": False} | answer
+            self._names.learn(op, answer["body"])
+            return {"ok": True, "result": self._names.told("router_interface", answer["body"])}
+        if "floatingip" in op:
+            return self._forwarding(op, kind, body, project, member)
         if kind == "set":
             answer = self._neutron.call("PUT", f"/quotas/{self._project}", {"quota": body})
             return {"ok": False} | answer if "error" in answer else {"ok": True, "result": None}
@@ -139,6 +169,18 @@ class Theirs:
             return {"ok": True, "result": len(made)}
         self._names.learn(op, made)
         return {"ok": True, "result": self._names.told(resource, made)}
+
+    def _forwarding(self, op: Op, kind: str, body: Any, project: str, member: bool) -> Outcome:
+        path = f"/floatingips/{self._names.refer(op['floatingip'])}/port_forwardings"
+        path += f"/{self._names.refer(op['id'])}" if "id" in op else ""
+        method = {"create": "POST", "update": "PUT", "delete": "DELETE"}[kind]
+        given = None if body is None else {"port_forwarding": body}
+        answer = self._neutron.call(method, path, given, project=project, member=member)
+        if "error" in answer:
+            return {"ok": False} | answer
+        made = answer["body"] and answer["body"]["port_forwarding"]
+        self._names.learn(op, made)
+        return {"ok": True, "result": self._names.told("port_forwarding", made)}
 
     def _call(self, method: str, resource: str, rest: str, body: Any, project: str, member: bool) -> dict[str, Any]:
         return self._neutron.call(method, f"/{PATHS[resource]}{rest}", body, project=project, member=member)
@@ -177,7 +219,7 @@ class Ours:
         result = [] if isinstance(result, int) else result
         ports = [each for each in (result if isinstance(result, list) else [result]) if "fixed_ips" in each]
         try:
-            with self._drawing(op, ports):
+            with self._drawing(op, ports), self._drawing_outside(op, result):
                 return {"ok": True, "result": self._run(op)}
         except errors.NetworkError as error:
             return {"ok": False, "error": type(error).__name__, "status": error.status, "message": str(error)}
@@ -201,14 +243,34 @@ class Ours:
                 return len(found)
             return self._told(resource, [_plain(each) for each in found])
         method = getattr(self._driver, ("show" if kind == "get" else kind) + "_" + resource)
-        ids = () if kind == "create" else (self._names.refer(op["id"]),)
+        ids = tuple(self._names.refer(op[name]) for name in ("floatingip", "id") if name in op)
         body = as_given(body) if kind == "create" else body
         made = method(context, *ids, tx=self._tx, **body)
         self._names.learn(op, made and _plain(made))
-        return self._told(resource, made and _plain(made))
+        return self._told("router_interface" if op["op"] in ROUTER_ACTIONS else resource, made and _plain(made))
 
     def _told(self, resource: str, made: Any) -> Any:
         return self._names.told(resource, made)
+
+    @contextmanager
+    def _drawing_outside(self, op: Op, result: Any) -> Iterator[None]:
+        """Meanwhile the address of a gateway or a floating IP is the one that Neutron drew."""
+        found = list(_texts(result)) if op["op"] in OUTSIDE and isinstance(result, dict) else []
+        wanted = [ip_address(text) for text in found if _is_address(text)]
+        take_next = addresses.take_next
+
+        def follow(tx: Transaction, subnet_id: str) -> IpAddress | None:
+            for address in wanted:
+                if _is_free(tx, subnet_id, address):
+                    addresses.take(tx, subnet_id, address)
+                    return address
+            return take_next(tx, subnet_id)
+
+        addresses.take_next = follow
+        try:
+            yield
+        finally:
+            addresses.take_next = take_next
 
     @contextmanager
     def _drawing(self, op: Op, ports: list[dict[str, Any]]) -> Iterator[None]:
@@ -242,6 +304,14 @@ class Ours:
             addresses.take_next, macs.MacGenerator.draw = take_next, draw  # type: ignore[method-assign]
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_free(tx: Transaction, subnet_id: str, address: IpAddress) -> bool:
     mine = free_ranges.c.subnet_id == subnet_id
     held = sa.select(free_ranges.c.first).where(mine, free_ranges.c.first <= address, free_ranges.c.last >= address)
@@ -264,7 +334,7 @@ def _attributes(body: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(made: Any) -> dict[str, Any]:
     """A thing of ours as Neutron's API would show it."""
     values: dict[str, Any] = json.loads(msgspec.json.encode(made))
-    for name in [name for name in values if name.startswith(("binding_", "provider_", "router_"))]:
+    for name in [name for name in values if name.startswith(("binding_", "provider_", "router_external"))]:
         values[name.replace("_", ":", 1)] = values.pop(name)
     if "binding:profile" in values:
         values["binding:profile"] = json.loads(values["binding:profile"])

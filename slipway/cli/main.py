@@ -67,6 +67,8 @@ COMMANDS = {
     "subnet": "Subnets: list, show, create, update, delete.",
     "port": "Ports: list, show, create, update, delete.",
     "security-group": "Security groups and rules: list, show, create, delete.",
+    "router": "Routers: list, show, create, set, delete and more.",
+    "floating-ip": "Floating IPs and forwarded ports: list, show and more.",
     "history": "Tell who did what, and when.",
     "prune": "Take off the record what was deleted long ago.",
     "metrics": "Print what monitoring asks for, as Prometheus text.",

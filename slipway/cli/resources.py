@@ -22,7 +22,11 @@ _NOT_FOUND: dict[str, type[errors.NotFound]] = {
     "subnet": errors.SubnetNotFound,
     "port": errors.PortNotFound,
     "security group": errors.SecurityGroupNotFound,
+    "router": errors.RouterNotFound,
 }
+
+
+_STACKED = ("network", "subnet", "port", "security group")
 
 
 class Group(click.Group):
@@ -202,7 +206,7 @@ def show_named(options: Options, noun: str, name: str, project: str | None) -> N
 
     with orchestrator(options, project=project or DEFAULT_PROJECT) as slipway:
         found = find(slipway.network, noun, name, project)
-        stack = slipway.stack_of(noun, found.id)
+        stack = slipway.stack_of(noun, found.id) if noun in _STACKED else None
     show(options, found, **({"stack": stack.name} if stack else {}))
 
 

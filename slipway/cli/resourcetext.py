@@ -10,11 +10,14 @@ from slipway.cli.options import Options
 from slipway.cli.output import labelled, print_json, table, write
 from slipway.cli.say import say
 from slipway.model.network import AddressPair, AllocationPool, DhcpOption, FixedIp, HostRoute, SecurityGroupRule
+from slipway.model.routing import ExternalGateway, PortForwarding, Route
 
 if TYPE_CHECKING:
     from slipway.model.network import Network, Port, SecurityGroup, Subnet
+    from slipway.model.routing import FloatingIp, Router, RouterInterface
 
-    Resource: TypeAlias = Network | Subnet | Port | SecurityGroup
+    Resource: TypeAlias = Network | Subnet | Port | SecurityGroup | Router
+    Shown: TypeAlias = Resource | SecurityGroupRule | FloatingIp | RouterInterface | PortForwarding
 
 _TEXTS: dict[type, Callable[[Any], str]] = {
     bool: lambda value: yes(value),
@@ -23,11 +26,16 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     HostRoute: lambda route: f"{route.destination} via {route.nexthop}",
     AddressPair: lambda pair: f"{pair.ip_address} {pair.mac_address}",
     DhcpOption: lambda option: f"{option.opt_name}={option.opt_value} (IPv{option.ip_version})",
+    Route: lambda route: f"{route.destination} via {route.nexthop}",
+    ExternalGateway: lambda gateway: _gateway_text(gateway),
+    PortForwarding: lambda one: (
+        f"{one.protocol} {one.external_port_range} to {one.internal_ip_address} {one.internal_port_range} ({one.id})"
+    ),
     SecurityGroupRule: lambda rule: f"{rule_text(rule)} ({rule.id})",
 }
 
 
-def resource_json(resource: Resource | SecurityGroupRule) -> dict[str, Any]:
+def resource_json(resource: Shown) -> dict[str, Any]:
     """A resource for programs: Neutron's attributes with `_` for `:`."""
     values = {name: getattr(resource, name) for name in resource.__struct_fields__}
     for name in ("binding_profile", "binding_vif_details"):
@@ -36,7 +44,7 @@ def resource_json(resource: Resource | SecurityGroupRule) -> dict[str, Any]:
     return values
 
 
-def show(options: Options, resource: Resource | SecurityGroupRule, **more: str) -> None:
+def show(options: Options, resource: Shown, **more: str) -> None:
     """All about one resource, and what `more` there is to say of it."""
     if options.json:
         print_json({**resource_json(resource), **more})
@@ -45,7 +53,11 @@ def show(options: Options, resource: Resource | SecurityGroupRule, **more: str) 
 
 
 def show_list(
-    options: Options, noun: str, found: Sequence[Resource], columns: Sequence[str], row: Callable[[Any], Sequence[str]]
+    options: Options,
+    noun: str,
+    found: Sequence[Resource | FloatingIp],
+    columns: Sequence[str],
+    row: Callable[[Any], Sequence[str | None]],
 ) -> None:
     """A table with a row for each resource."""
     if options.json:
@@ -70,12 +82,17 @@ def rule_text(rule: SecurityGroupRule) -> str:
     return " ".join([*filter(None, words), "from" if rule.direction == "ingress" else "to", peer])
 
 
+def _gateway_text(gateway: ExternalGateway) -> str:
+    addresses = ", ".join(each.ip_address for each in gateway.external_fixed_ips)
+    return f"{addresses or 'no address'} of network {gateway.network_id}, SNAT {yes(gateway.enable_snat)}"
+
+
 def yes(value: bool) -> str:
     """`yes` or `no`."""
     return "yes" if value else "no"
 
 
-def _facts(resource: Resource | SecurityGroupRule) -> Iterator[tuple[str, str]]:
+def _facts(resource: Shown) -> Iterator[tuple[str, str]]:
     for name in resource.__struct_fields__:
         value = getattr(resource, name)
         lines = [_text(item) for item in value] if isinstance(value, tuple) else [_text(value)]

@@ -28,6 +28,7 @@ from slipway.networks.attributes import (
     SubnetFilters,
 )
 from slipway.networks.nulls import as_given
+from slipway.networks.routing import Routing
 from slipway.states.store import Transaction
 
 Guard: TypeAlias = Callable[[Context, str, Mapping[str, object] | None], AbstractContextManager[Transaction | None]]
@@ -46,8 +47,8 @@ _MATTERS_TO_HOSTS = frozenset(
 """What changes which packets may pass at a port that is plugged, or what its guest is told by DHCP."""
 
 
-class Networks:
-    """Networks, subnets, ports, security groups and quotas; names and errors are Neutron's.
+class Networks(Routing):
+    """Networks, subnets, ports, security groups, routers and quotas; names and errors are Neutron's.
 
     Every call is one transaction and does all or nothing. `context` says on whose behalf it is made, by default an
     administrator of the orchestrator's project. Attributes are checked when a call is made: raises `HTTPBadRequest`

@@ -17,7 +17,7 @@ from slipway.cli.main import COMMANDS, main
 
 Call = Callable[..., Result]
 COMMON = {"--state", "--db", "--output", "--verbose"}
-GROUPS = ("network", "subnet", "port", "security-group", "quota")
+GROUPS = ("network", "subnet", "port", "security-group", "quota", "router", "floating-ip")
 
 
 @pytest.fixture
@@ -274,6 +274,57 @@ def test_security_groups_and_their_rules(said: Said, slipway: Call) -> None:
     assert [one["name"] for one in said("security-group", "list")] == ["default", "web"]
     assert said("security-group", "rule", "remove", v6["id"]) == [{"id": v6["id"]}]
     assert len(said("security-group", "delete", "web")[0]["rules"]) == 4
+
+
+def test_routers_and_floating_ips(said: Said, site: dict[str, str], refused: Refused, slipway: Call) -> None:
+    said("network", "create", "public", "--router-external")
+    said("subnet", "create", "--network", "public", "--cidr", "203.0.113.0/24", "--name", "public-subnet")
+    made = said("router", "create", "edge", "--external-network", "public", "--fixed-ip", "ip=203.0.113.5", "--no-snat")
+    gateway = made["external_gateway_info"]
+    assert (gateway["enable_snat"], gateway["external_fixed_ips"][0]["ip_address"]) == (False, "203.0.113.5")
+    assert said("router", "add-subnet", "edge", "demo-subnet")["subnet_ids"] == [site["subnet"]]
+    route = "destination=10.9.0.0/16,nexthop=10.0.0.7"
+    assert said("router", "set", "edge", "--route", route)["routes"] == [
+        {"destination": "10.9.0.0/16", "nexthop": "10.0.0.7"}
+    ]
+    assert len(said("router", "set", "edge", "--route", "destination=10.8.0.0/16,nexthop=10.0.0.7")["routes"]) == 2
+    assert refused("router", "remove-subnet", "edge", "demo-subnet")["type"] == "RouterInterfaceInUseByRoute"
+    (left,) = said("router", "unset", "edge", "--route", route)["routes"]
+    assert left["destination"] == "10.8.0.0/16"
+    assert "203.0.113.5 of network" in slipway("router", "show", "edge").stdout
+    assert "edge" in slipway("router", "list").stdout
+    said("port", "create", "--network", "demo-net", "--name", "web", "--fixed-ip", "ip=10.0.0.5")
+    said("port", "create", "--network", "demo-net", "--name", "ssh", "--fixed-ip", "ip=10.0.0.6")
+    fip = said("floating-ip", "create", "public", "--port", "web", "--address", "203.0.113.10")
+    assert (fip["fixed_ip_address"], fip["router_id"]) == ("10.0.0.5", made["id"])
+    assert refused("floating-ip", "create", "public", "--port", "web")["type"] == "FloatingIPPortAlreadyAssociated"
+    assert said("floating-ip", "unset", "203.0.113.10")["port_id"] is None
+    assert said("floating-ip", "set", fip["id"], "--port", "web")["fixed_ip_address"] == "10.0.0.5"
+    ports = ("--port", "ssh", "--external-port", "2222", "--internal-port", "22")
+    said("floating-ip", "create", "public", "--address", "203.0.113.11")
+    forwarding = said("floating-ip", "forward", "add", "203.0.113.11", *ports)
+    assert (forwarding["external_port"], forwarding["internal_ip_address"]) == (2222, "10.0.0.6")
+    assert refused("floating-ip", "delete", "203.0.113.11")["type"] == "FipInUseByPortForwarding"
+    assert "tcp 2222:2222 to 10.0.0.6 22:22" in slipway("floating-ip", "show", "203.0.113.11").stdout
+    assert [one["floating_ip_address"] for one in said("floating-ip", "list")] == ["203.0.113.10", "203.0.113.11"]
+    said("floating-ip", "forward", "remove", "203.0.113.11", forwarding["id"])
+    assert len(said("floating-ip", "delete", "203.0.113.10", "203.0.113.11")) == 2
+    assert refused("floating-ip", "show", "203.0.113.10")["type"] == "FloatingIPNotFound"
+    assert refused("floating-ip", "show", "nonsense")["type"] == "FloatingIPNotFound"
+    assert refused("router", "set", "edge", code=2)["message"].startswith("there is nothing to set")
+    said("router", "unset", "edge", "--route", "destination=10.8.0.0/16,nexthop=10.0.0.7")
+    assert refused("router", "delete", "edge")["type"] == "RouterInUse"
+    said("router", "remove-subnet", "edge", "demo-subnet")
+    assert said("router", "unset", "edge", "--external-gateway")["external_gateway_info"] is None
+    assert [one["name"] for one in said("router", "delete", "edge")] == ["edge"]
+
+
+def test_routers_that_no_host_realises_are_told(slipway: Call) -> None:
+    size = ("--vcpus", "1", "--memory", "1GiB", "--disk", "1GiB")
+    assert slipway("host", "add", "node-1", *size, "--compute", "sim", "--wiring", "linuxbridge").exit_code == 0
+    done = slipway("router", "create", "edge")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("note: routers and floating IPs are on record only: node-1 forward")
 
 
 def test_quotas(said: Said, site: dict[str, str], refused: Refused, slipway: Call) -> None:

@@ -67,10 +67,9 @@ class Forwardings:
         `PortHasBindingFloatingIP`, `FloatingIPPortAlreadyAssociated`, `PortNotFound`.
         """
         values = FORWARDING.for_create(context, given)
-        fip = self._fip(tx, context, fip_id, change=True)
         row = {
             "id": self._services.new_id(),
-            "floatingip_id": fip.id,
+            "floatingip_id": fip_id,
             **{name: values[name] for name in ("protocol", "internal_port_id", "internal_ip_address", "description")},
         }
         for side in ("internal", "external"):
@@ -78,8 +77,11 @@ class Forwardings:
             if ports is None:
                 raise errors.HTTPBadRequest(f"port_forwarding: {side}_port or {side}_port_range must be given")
             row[f"{side}_first"], row[f"{side}_last"] = ports
+        self._check_owner(tx, context, fip_id)
+        # As in Neutron: what is wrong with the ports is told before the floating IP is looked for.
         self._check_ports(tx, row)
         self._check_not_bound(tx, values["internal_port_id"])
+        fip = self._fip(tx, context, fip_id, change=True)
         if fip.port_id is not None:
             raise errors.FloatingIPPortAlreadyAssociated(f"floating IP {fip.floating_ip_address}: stands for a port")
         router_id = self._router(tx, context, fip, row)
@@ -188,14 +190,20 @@ class Forwardings:
         rows = _LISTING.rows(tx, context, {**filters, "floatingip_id": fip.id}, page)
         return tuple(map(floating_rows.forwarding, rows))
 
+    def _check_owner(self, tx: Transaction, context: Context, fip_id: str) -> None:
+        """Raises `PolicyNotAuthorized` for changes of another project's forwardings (Neutron: it is there, then)."""
+        row = tx.execute(floating_rows.SHOW, one(ADMIN, fip_id)).first()
+        if row is not None and not context.is_admin and row.project_id != context.project_id:
+            raise errors.PolicyNotAuthorized(f"floating IP {fip_id}: belongs to another project")
+
     def _fip(self, tx: Transaction, context: Context, fip_id: str, *, change: bool = False) -> sa.Row[Any]:
-        """The floating IP's row; another project's is not there, and for changes it is forbidden (Neutron)."""
+        """The floating IP's row, locked for a `change`. Raises `FloatingIPNotFound`."""
+        if change:
+            self._check_owner(tx, context, fip_id)
         statement = floating_rows.SHOW_LOCKED if change else floating_rows.SHOW
-        row = tx.execute(statement, one(ADMIN if change else context, fip_id)).first()
+        row = tx.execute(statement, one(context, fip_id)).first()
         if row is None:
             raise errors.FloatingIPNotFound(f"floating IP {fip_id}: not found")
-        if not context.is_admin and row.project_id != context.project_id:
-            raise errors.PolicyNotAuthorized(f"floating IP {fip_id}: belongs to another project")
         return row
 
     def _row(self, tx: Transaction, context: Context, fip_id: str, forwarding_id: str) -> sa.Row[Any]:
