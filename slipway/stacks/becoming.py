@@ -16,6 +16,7 @@ from slipway.model.request import InstanceRequest, Volume
 from slipway.operations.batch import Ended, Status
 from slipway.operations.changes.disks import attach_disk, detach_disk, grow_disk
 from slipway.operations.changes.nics import attach_interface, detach_interface
+from slipway.operations.changes.rebuild import check_host, rebuild
 from slipway.operations.changes.size import resize
 from slipway.operations.changes.words import as_asked
 from slipway.operations.ended import ended
@@ -24,6 +25,7 @@ from slipway.stacks.guests import size_wanted
 from slipway.stacks.parts import compare_disks, compare_nics
 from slipway.stacks.plan import PlannedRun
 from slipway.states import instances
+from slipway.states.secrets import to_keep
 
 Make = Callable[[Instance, Sequence[Effect]], Change | None]
 
@@ -43,9 +45,9 @@ class Changer(Struct, frozen=True):
             for run in runs:
                 if self.stopping():
                     return Ended(name, Status.INTERRUPTED, self._now(instance_id), "not all of it was begun")
-                if isinstance(run.disk, Volume):
-                    self.builder.ask_host(instance_id, None, partial(_check_volume, run.disk))
-                changed = self.builder.change(instance_id, None, _make(run, request), self.notify, self.stopping)
+                make = _make(run, request)
+                self._ask_host(instance_id, run, make)
+                changed = self.builder.change(instance_id, None, make, self.notify, self.stopping)
                 if changed.fault is not None:
                     return ended(self.tools, changed, Status.FAILED, began)
         except errors.InstanceBusy as busy:
@@ -57,6 +59,13 @@ class Changer(Struct, frozen=True):
         except errors.SlipwayError as refused:
             return Ended(name, Status.REFUSED, self._now(instance_id), str(refused), error=type(refused).__name__)
         return ended(self.tools, self._now(instance_id), Status.CHANGED, began)
+
+    def _ask_host(self, instance_id: str, run: PlannedRun, make: Make) -> None:
+        """See whether its host can do that, before anything is done."""
+        if isinstance(run.disk, Volume):
+            self.builder.ask_host(instance_id, None, partial(_check_volume, run.disk))
+        elif run.verb == "rebuild" and (change := make(*self.builder.look(instance_id, None))):
+            self.builder.ask_host(instance_id, None, partial(check_host, change))
 
     def _now(self, instance_id: str) -> Instance:
         with self.tools.store.read() as tx:
@@ -76,6 +85,8 @@ def _make(run: PlannedRun, request: InstanceRequest) -> Make:
             )
         case "set":
             return partial(as_asked, wanted=request, attributes=run.attributes)
+        case "rebuild":
+            return partial(_rebuilt, request)
         case "attach-interface" if run.nic is not None:
             make: Make = partial(attach_interface, nic=run.nic)
         case "detach-interface":
@@ -89,6 +100,15 @@ def _make(run: PlannedRun, request: InstanceRequest) -> Make:
         case _:
             raise errors.PlanUnusable(f"nobody knows how to {run.verb}")
     return lambda instance, effects: make(instance, effects) if _still(run, instance, effects, request) else None
+
+
+def _rebuilt(request: InstanceRequest, instance: Instance, effects: Sequence[Effect]) -> Change | None:
+    wanted, have = to_keep(request), instance.request
+    said = ("image", "user_data_sha256", "files")
+    if all(getattr(wanted, name) == getattr(have, name) for name in said):
+        return None
+    files, data = request.files, request.user_data
+    return rebuild(instance, effects, request.image, user_data=data, files=files, stops=True)
 
 
 def _still(run: PlannedRun, instance: Instance, effects: Sequence[Effect], request: InstanceRequest) -> bool:

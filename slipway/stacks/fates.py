@@ -15,7 +15,7 @@ from slipway.model.request import Host, InstanceRequest, NetworkRequest
 from slipway.operations.batch import in_order
 from slipway.operations.taking import may_be_taken, who_is_at
 from slipway.runfile.entries import InstanceEntry, RunFile
-from slipway.stacks.guests import Becoming, becoming, resize_problem
+from slipway.stacks.guests import Becoming, becoming, state_problem
 from slipway.stacks.ours import stack_of, told
 from slipway.stacks.plan import Change, Difference, How, Seen, Wish
 from slipway.states import codec, effects, hosts, instances
@@ -159,7 +159,11 @@ class Fates:
         if found.host is None:
             return False
         match attribute:
+            case "user_data":
+                return request.user_data is None
             case "flavor.vcpus" | "flavor.memory":
+                return found.vm_state == VmState.STOPPED
+            case _ if attribute.startswith("image."):
                 return found.vm_state == VmState.STOPPED
             case "flavor.disk":
                 return request.flavor.disk < found.request.flavor.disk
@@ -200,7 +204,7 @@ def _changed(found: Instance, then: Becoming) -> Change:
         runs=then.runs,
         inverse="; ".join(run.inverse or f"none for {run.verb}" for run in then.runs),
         lost="; ".join(run.lost for run in then.runs if run.lost),
-        problem=resize_problem(found, then.runs),
+        problem=state_problem(found, then.runs),
     )
 
 

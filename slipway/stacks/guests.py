@@ -15,7 +15,7 @@ from slipway.model.request import Flavor, InstanceRequest, Volume
 from slipway.runfile.entries import InstanceEntry
 from slipway.stacks.parts import Parts, compare_disks, compare_nics, nic_text
 from slipway.stacks.plan import Difference, How, PlannedRun
-from slipway.stacks.rules import Rule, rule
+from slipway.stacks.rules import RULES, Rule, rule
 from slipway.stacks.words import shown
 from slipway.states.machines import VmState
 from slipway.states.secrets import to_keep
@@ -31,7 +31,7 @@ _NOT_COMPARED = ("name", "project", "idempotency_key", "user_data", "source", "n
 _SIZES = ("flavor.vcpus", "flavor.memory", "flavor.disk")
 """What a resize changes."""
 
-_LAST = ("detach-interface", "detach-disk")
+_LAST = ("rebuild", "detach-interface", "detach-disk")
 """What goes does so when all that is new is there."""
 
 
@@ -59,8 +59,11 @@ def becoming(found: Instance, entry: InstanceEntry, effects: Sequence[Effect], m
     sizes = [one for one in differing if one.attribute in _SIZES and one.how in (How.CHANGE, How.STOP)]
     if sizes:
         runs.insert(0, _resize(have.flavor, want.flavor, sizes))
+    rebuilt = [one for one in differing if _is_of_root(one.attribute)]
+    if rebuilt:
+        runs.append(_rebuild(want, rebuilt))
     handled = (*_SIZES, "networks", "disks")
-    words = [one for one in differing if one.how is How.CHANGE and one.attribute not in handled]
+    words = [one for one in differing if one.how is How.CHANGE and one not in rebuilt and one.attribute not in handled]
     if words:
         runs.append(_set(words))
     return Becoming(tuple(differing), tuple(sorted(runs, key=lambda run: run.verb in _LAST)))
@@ -73,7 +76,8 @@ def _differences(have: InstanceRequest, want: InstanceRequest, met: Callable[[st
             continue
         if name in _SECRET:
             row = rule("instance", _SECRET[name])
-            yield Difference(_SECRET[name], "as it was built", "another", row.how, row.why)
+            how = row.applied(met=met(_SECRET[name]))
+            yield Difference(_SECRET[name], "as it was built", "another", how, row.why)
         elif name in _PARTS:
             for part in old.__struct_fields__:
                 before, after = getattr(old, part), getattr(new, part)
@@ -119,6 +123,18 @@ def _resize(have: Flavor, want: Flavor, differing: Sequence[Difference]) -> Plan
     return PlannedRun("resize", how, what, ", ".join(back))
 
 
+def _is_of_root(attribute: str) -> bool:
+    """Whether a root disk has to be made anew for it."""
+    own = attribute in RULES["instance"]
+    return attribute in ("user_data", "files") or (attribute.startswith("image.") and not own)
+
+
+def _rebuild(want: InstanceRequest, differing: Sequence[Difference]) -> PlannedRun:
+    how = How.STOP if any(one.how is How.STOP for one in differing) else How.CHANGE
+    what = f"its root disk anew, from image {want.image.name}"
+    return PlannedRun("rebuild", how, what, "", "its root disk with all that is on it")
+
+
 def _set(differing: Sequence[Difference]) -> PlannedRun:
     names = tuple(one.attribute for one in differing)
     back = ", ".join(f"{one.attribute} back to {one.have}" for one in differing)
@@ -137,10 +153,11 @@ def as_changed(have: InstanceRequest, want: InstanceRequest, runs: Sequence[Plan
     return replace(have, flavor=flavor, disks=disks)
 
 
-def resize_problem(found: Instance, runs: Sequence[PlannedRun]) -> str:
-    """Why its resize will fail, if so."""
-    if found.vm_state == VmState.PAUSED and any(run.verb == "resize" for run in runs):
-        return f"{errors.UnexpectedState.__name__}: it is PAUSED, where no resize is possible: unpause it"
+def state_problem(found: Instance, runs: Sequence[PlannedRun]) -> str:
+    """Why one of its runs will fail, if so."""
+    verb = next((run.verb for run in runs if run.verb in ("resize", "rebuild")), None)
+    if found.vm_state == VmState.PAUSED and verb:
+        return f"{errors.UnexpectedState.__name__}: it is PAUSED, where no {verb} is possible: unpause it"
     return ""
 
 

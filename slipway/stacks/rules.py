@@ -33,7 +33,7 @@ _DRIVER = Rule(
 _ROOM = Rule(How.CHANGE, "what was claimed stays claimed", unless="more than that is given out", otherwise=How.KEEP)
 _SEGMENT = Rule(How.KEEP, "a network cannot go to another segment; give the one of the file another name")
 _SUBNET = Rule(How.KEEP, "not possible without a new subnet; give the one of the file another name")
-_FIRST_BOOT = Rule(How.REPLACE, "a guest reads it at its first boot")
+_ROOT = "its root disk is made anew by a rebuild"
 _SIZE = Rule(How.STOP, "its guest is stopped, and started with it", "it is stopped", How.CHANGE)
 _ORDER = "they stay in the order in which the guest has got them"
 _RECORD = Rule(How.CHANGE, "on record only: it counts when something is built")
@@ -100,7 +100,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
             How.CHANGE, "a disk grows while its guest runs, and never shrinks", "it is smaller", How.KEEP
         ),
         "flavor.name": _RECORD,
-        "image": Rule(How.REPLACE, "not possible yet without replacement: nothing rebuilds a guest's root disk"),
+        "image": Rule(How.STOP, _ROOT, "it is stopped", How.CHANGE),
         "image.name": _RECORD,
         "image.min_disk": _RECORD,
         "image.min_memory": _RECORD,
@@ -116,9 +116,9 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "zone": _place("its host is in another zone"),
         "requires": _place("its host lacks a label of them"),
         "host": _place("it is on another host"),
-        "user_data": _FIRST_BOOT,
-        "ssh_keys": _FIRST_BOOT,
-        "files": _FIRST_BOOT,
+        "user_data": Rule(How.STOP, f"a guest reads it at its first boot: {_ROOT}", "the file has none", How.REPLACE),
+        "ssh_keys": Rule(How.REPLACE, "a guest reads them at its first boot, and a rebuild gives it the same"),
+        "files": Rule(How.STOP, f"a guest reads them at its first boot: {_ROOT}"),
     },
 }
 """By kind and attribute, as Neutron or a request names it. "*": every attribute."""

@@ -16,10 +16,10 @@ FileWriter = Callable[..., str]
 
 @pytest.fixture
 def changed(slipway: Call, run_file: FileWriter) -> str:
-    """A run file whose instances were built with another image than it says by now."""
+    """A run file whose instances were built with another flavor than it says by now."""
     file = Path(run_file())
     assert slipway("run", str(file)).exit_code == 0
-    file.write_text(file.read_text().replace("kernel: ./vmlinux", "kernel: ./other"))
+    file.write_text(file.read_text().replace("disk: 2GiB}", "disk: 2GiB, numa_cells: 1}"))
     return str(file)
 
 
@@ -59,7 +59,7 @@ def test_a_plan_in_json(slipway: Call, changed: str) -> None:
         web = plan["changes"][0]
         assert (web["how"], web["host"], web["addresses"]) == ("replace", "node-1", ["192.168.0.10"])
         assert [effect["kind"] for effect in web["effects"]][:2] == ["claim", "port"]
-        assert web["differences"][0]["attribute"] == "image.kernel"
+        assert web["differences"][0]["attribute"] == "flavor.numa_cells"
         assert plan["totals"]["replace"] == {"instance": 2}
         assert plan["totals"]["claims"]["memory"] == 2**30
         assert len(plan["unchanged"]) == 3
@@ -87,7 +87,7 @@ def test_on_a_terminal_it_is_asked(
     before = states(slipway)
     shell = terminal("run", changed, columns=120)
     shell.wait_for(r"Do this\? \[y/N\]")
-    assert "vmlinux -> " in shell.text
+    assert "flavor.numa_cells  0 -> 1" in shell.text
     if key is not None:
         shell.press(key + "\n")
     else:

@@ -161,6 +161,25 @@ def test_a_resize_stops_what_runs_and_nothing_that_is_stopped(slipway: Orchestra
     assert (flavor.vcpus, flavor.memory, flavor.disk) == (1, 512 << 20, 3 << 30)
 
 
+def test_another_image_and_other_user_data_make_the_root_disk_anew_and_all_else_stays(slipway: Orchestrator) -> None:
+    slipway.run(file(more=", disks: [1GiB], user_data: '#cloud-config'"))
+    before = slipway.show("web").instance, parts(slipway)
+    wanted = file(image="kernel: ./another", more=", disks: [1GiB], user_data: '#!/bin/true'", flavor=GROWN)
+    change = of(slipway.plan(wanted), "instance web")
+    assert [(run.verb, run.how, run.lost) for run in change.runs] == [
+        ("resize", How.CHANGE, ""),
+        ("rebuild", How.STOP, "its root disk with all that is on it"),
+    ]
+    agreed(slipway, wanted)
+    after = slipway.show("web").instance
+    assert (after.id, after.addresses, parts(slipway)[0]) == (before[0].id, before[0].addresses, before[1][0])
+    assert after.request.image.kernel != before[0].request.image.kernel
+    assert of(slipway.plan(file()), "instance web").how is How.REPLACE, "user data that the file has no more"
+
+
+GROWN = "vcpus: 1, memory: 512MiB, disk: 3GiB"
+
+
 def test_what_a_host_has_not_is_said_before_and_a_failure_leaves_it_as_it_was(slipway: Orchestrator) -> None:
     slipway.run(file())
     before = slipway.show("web").instance
@@ -204,7 +223,8 @@ def test_two_runs_at_once_do_it_once(slipway: Orchestrator) -> None:
 BEFORE = {"networks": "a, {network: a, fixed_ip: 10.0.0.50}", "more": ", disks: [3GiB, 4GiB]"}
 AFTER = {
     "networks": "a, {port: mine}",
-    "more": ", disks: [5GiB, 4GiB, 6GiB], metadata: {tier: front}, security_groups: [strict]",
+    "more": ", disks: [5GiB, 4GiB, 6GiB], metadata: {tier: front}, security_groups: [strict]"
+    ", user_data: '#cloud-config'",
 }
 
 

@@ -47,7 +47,7 @@ def test_a_plan_is_the_same_when_it_is_read_and_does_what_it_says(slipway: Orche
 
 def test_a_plan_of_what_is_replaced_needs_agreement(slipway: Orchestrator, tmp_path: Path) -> None:
     path = tmp_path / "b.plan"
-    slipway.save_plan(slipway.plan(file(image="kernel: ./another")), path)
+    slipway.save_plan(slipway.plan(file(flavor="vcpus: 1, memory: 512MiB, disk: 2GiB, numa_cells: 1")), path)
     with pytest.raises(errors.NotConfirmed, match="replace instance web"):
         slipway.apply(slipway.load_plan(path))
     slipway.apply(slipway.load_plan(path), yes=True)
