@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 QEMU_CONF = """\
 stdio_handler = "file"
@@ -37,7 +38,7 @@ def main(root: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     (root / "etc" / "qemu.conf").write_text(QEMU_CONF)
     (root / "etc" / "libvirtd.conf").write_text(
-        f'unix_sock_dir = "{root}/run"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n'
+        f'unix_sock_dir = "{root}/run"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\nhost_uuid = "{uuid4()}"\n'
     )
     command = ["libvirtd", "-f", f"{root}/etc/libvirtd.conf", "-p", f"{root}/run/libvirtd.pid"]
     again = [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -174,15 +175,16 @@ def forget_failures(options: Options, names: tuple[str, ...]) -> None:
         _tell(slipway, names, options, "failed builds forgotten")
 
 
-@command.command("drain", epilog=example("slipway host drain node-1 --move", "slipway host drain node-1 --stop"))
+@command.command("drain", epilog=example("slipway host drain node-1 --move --live", "slipway host drain node-1 --stop"))
 @click.argument("name", metavar="NAME")
 @click.option("--move", is_flag=True, help="Move the instances to other hosts; guests that run are shut down for it.")
+@click.option("--live", is_flag=True, help="With --move: guests that run go on meanwhile.")
 @click.option("--stop", is_flag=True, help="Stop the instances.")
 @click.option("--parallel", metavar="N", type=click.IntRange(1, 256), help="At how many to be at the same time.")
 @click.option("--reason", metavar="TEXT", default="drained", show_default=True, help="Why it is disabled.")
 @common_options()
 @click.pass_obj
-def drain(options: Options, name: str, move: bool, stop: bool, parallel: int | None, reason: str) -> int:
+def drain(options: Options, name: str, move: bool, live: bool, stop: bool, parallel: int | None, reason: str) -> int:
     """Disable a host, and move every instance on it to another one, or stop those that are ACTIVE.
 
     Again it goes on where it was ended. What cannot be moved is told with the reason, and stays as it is. `slipway
@@ -197,6 +199,8 @@ def drain(options: Options, name: str, move: bool, stop: bool, parallel: int | N
             "say what becomes of its instances: --move moves them to other hosts, --stop stops them; `slipway host "
             "disable` only keeps new ones away"
         )
+    if live and not move:
+        raise click.UsageError("--live says how instances are moved: with --move")
     states = ("ACTIVE", "STOPPED") if move else ("ACTIVE",)
     with orchestrator(options) as slipway:
         slipway.show_host(name)
@@ -209,7 +213,7 @@ def drain(options: Options, name: str, move: bool, stop: bool, parallel: int | N
                 say(f"{one.name} is {one.vm_state} and left as it is: {options.command('show', one.name)}")
     if any(one.vm_state in states for one in there):
         meant = Chosen((), None, False, (), None, name, states, (), yes=True, parallel=parallel)
-        by = (lambda slipway: slipway.changes.move) if move else None
+        by = (lambda slipway: partial(slipway.changes.move, live=live)) if move else None
         return change_all("move" if move else "stop", options, meant, by=by)
     if options.json:
         from slipway.cli.output import print_json

@@ -104,6 +104,8 @@ def happened(event: Event) -> str | None:
     match event.type:
         case "step.error":
             return f"{event.step} failed: {event.message}"
+        case "step.say":
+            return event.message
         case "step.undo" if event.message:
             return f"{event.step} could not be undone, {without_owner(event.message, event.instance_id)}"
         case "reschedule":

@@ -14,7 +14,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.flows.run import Outcome, Run
+from slipway.flows.outcome import Outcome
+from slipway.flows.run import Run
 from slipway.flows.tasks.base import Tools
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.flows.tasks.changes import as_changed

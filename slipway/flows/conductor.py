@@ -15,7 +15,8 @@ from msgspec import Struct
 from slipway import errors
 from slipway.flows.changing import change_of, changed, recall_change, unchanged
 from slipway.flows.definition import Definition
-from slipway.flows.run import Outcome, Run
+from slipway.flows.outcome import Outcome
+from slipway.flows.run import Run
 from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.base import Task, Tools
 from slipway.model.record import Effect, Event, Instance, Scope

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from slipway.flows.run import Outcome, Run
+from slipway.flows.outcome import Outcome
+from slipway.flows.run import Run
 from slipway.flows.runs.undoing import inverse_of
 from slipway.model.record import Effect, EffectState, Scope
 from slipway.states import effects, instances

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from enum import StrEnum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +14,7 @@ from slipway import errors
 from slipway.flows.definition import Definition, StepDefinition
 from slipway.flows.instance_workflow import build_of, change_of_name, definition_of
 from slipway.flows.loader import known_workflows
+from slipway.flows.outcome import NO_FAILURE_OF_THE_HOST, Outcome
 from slipway.flows.runs.execution import Execution
 from slipway.flows.runs.undoing import undo
 from slipway.flows.tasks.base import BuildWork, RunInfo, Task, Tools
@@ -39,27 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
-
-
-_NO_FAILURE_OF_THE_HOST = (
-    errors.AbortBuild,
-    errors.NetworkError,
-    errors.ComputeResourcesUnavailable,
-    errors.GroupAffinityViolation,
-    errors.PortBindingFailed,
-    errors.UnsupportedHardware,
-)
-"""What was asked for is wrong, taken, or not for this host: that says nothing of the next build there."""
-
-
-class Outcome(StrEnum):
-    """What becomes of the instance after a step failed; on record before the first undo."""
-
-    RESCHEDULE = "reschedule"
-    ABORT = "abort"
-    DELETE = "delete"
-    RETIRE = "retire"
-    """Of a change that has made all that is new: what it replaces is undone, and nothing brings it back."""
 
 
 class Run(Execution[State, Move]):
@@ -89,6 +68,7 @@ class Run(Execution[State, Move]):
         """What goes forward with it, once anything did."""
         self.under_way: dict[str, Effect] = {}
         """What each step is having outside our database, by key; what is done to its domain by the word for that."""
+        self._begun_before = {one.key for one in ledger.effects() if one.state is EffectState.INTENDED}
         self._ends = False
         self._host: Host | None = None
         self._hosts: dict[str, Host] = {}
@@ -131,6 +111,8 @@ class Run(Execution[State, Move]):
     def seconds_for(self, step: StepDefinition, task: Task) -> float:
         """What the task makes of what the workflow says, or itself, or the settings."""
         given = step.timeout or self.forward.timeout or task.patience or self.tools.settings.step_timeout
+        if task.switches and self.change is not None:
+            given = self.change.patience or given
         return task.timeout(self.instance, given)
 
     @cached_property
@@ -235,9 +217,11 @@ class Run(Execution[State, Move]):
             deadline,
             tx,
             self._check_stopping if back else self._check_waiting,
+            partial(self.tell, "step.say", effect.step, effect.slot),
             instance=self.instance,
             host=self.host_named(effect.host) if effect.host else self.host,
             change=self.change,
+            again=effect.key in self._begun_before,
             hosts_read=self._hosts,
         )
 
@@ -299,8 +283,11 @@ class Run(Execution[State, Move]):
             if isinstance(error, errors.InstanceDeleting):
                 self.deleted_meanwhile()
                 return
-            wanted = self._decide(error)
             self.remember(step, error)
+            if self.has_switched:
+                self.decide(Outcome.RETIRE)
+                return
+            wanted = self._decide(error)
             try:
                 self.ledger.conclude(
                     Move.FAIL,
@@ -315,10 +302,18 @@ class Run(Execution[State, Move]):
             self.outcome = wanted
         self.tell("step.error", step=step, message=named(error))
 
+    @property
+    def has_switched(self) -> bool:
+        """Whether a change has done what nothing brings back: what fails after that is done with what it replaces."""
+        if self.change is None:
+            return False
+        done = [e for e in self.ledger.effects() if e.run_id == self.instance.run_id and e.state is EffectState.DONE]
+        return any(self.kinds[effect.kind].switches for effect in done if effect.kind in self.kinds)
+
     def _failing(self, step: str, error: Exception, of_host: bool, tx: Transaction) -> None:
         """What is written beside the move to REVERTING."""
         self.failing(step, error, tx)
-        if of_host and self.ledger.state.building and self.host_name and not isinstance(error, _NO_FAILURE_OF_THE_HOST):
+        if of_host and self.ledger.state.building and self.host_name and not isinstance(error, NO_FAILURE_OF_THE_HOST):
             hosts.build_failed(tx, self.host_name)
 
     def decide(self, outcome: Outcome) -> None:

@@ -18,7 +18,8 @@ class Change(Struct, frozen=True):
     `retired`: the keys of the effects that are taken back once all that is new is there; from the first of them on
     nothing brings the old back. `regroups`: the ports that were made for it get the request's security groups.
     `host`: the one that it moves to; what is made there has the `slots` that it has where it comes from, by kind.
-    `lost`: nothing is asked of its old host, whose part stays stuck until that is back.
+    `lost`: nothing is asked of its old host, whose part stays stuck until that is back. `patience`: the seconds that a
+    guest may take to go there while it runs, None: as the workflow says.
     `snapshots`: those that are made or had again; `force`: the guest is ended for it. `reseeds`: its seed is made anew.
     """
 
@@ -36,3 +37,4 @@ class Change(Struct, frozen=True):
     force: bool = False
     lost: bool = False
     reseeds: bool = False
+    patience: float | None = None

@@ -234,6 +234,10 @@ SIMULATED_CALLS = (
         "redefine",
         "reconnect",
         "block_resize",
+        "endpoint",
+        "unmovable",
+        "migrate",
+        "end_migration",
     ),
 )
 """The calls that a simulated host can be told to fail."""

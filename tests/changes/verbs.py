@@ -112,6 +112,10 @@ def _move(slipway: Orchestrator) -> Instance:
     return slipway.changes.move("web-1")
 
 
+def _move_live(slipway: Orchestrator) -> Instance:
+    return slipway.changes.move("web-1", live=True)
+
+
 def _die(slipway: Orchestrator) -> None:
     """Its host is off: no guest runs there. What the host has on its disks is there again when it is back."""
     for path in (slipway._state / "world/node-1/domains").glob("*.json"):
@@ -286,6 +290,21 @@ VERBS = (
         before=_die,
         says={"more": ", disks: [1GiB]"},
         stuck=True,
+    ),
+    Verb("move live", _move_live, _moved),
+    Verb("move live of a stopped one", _move_live, _moved, before=_stop),
+    Verb(
+        "move live with a port, a disk and a volume",
+        _move_live,
+        _moved,
+        before=_bring,
+        says={"more": ", disks: [1GiB, {volume: /v.qcow2, format: qcow2}], user_data: '#cloud-config'"},
+    ),
+    Verb(
+        "move live and back",
+        lambda s: s.changes.move("web-1", to="node-1", live=True),
+        lambda _, i: i.host == "node-1",
+        before=_move_live,
     ),
     Verb("move back", lambda s: s.changes.move("web-1", to="node-1"), lambda _, i: i.host == "node-1", before=_move),
     Verb("resize", _resize, _is_resized),

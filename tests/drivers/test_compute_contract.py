@@ -56,6 +56,10 @@ class TestSim(OurCompute):
         return lambda: SimCompute(replace(HOST, simulate=Simulation(acpi=False)), tmp_path)
 
     @pytest.fixture
+    def make_other(self, tmp_path: Path) -> Make:
+        return lambda: SimCompute(replace(HOST, name="node-2"), tmp_path)
+
+    @pytest.fixture
     def domains(self, tmp_path: Path) -> Path:
         return tmp_path / "world" / HOST.name / "domains"
 

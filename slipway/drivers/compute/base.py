@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
-from slipway.model.machine import Domain, GuestNic, Platform, PowerState
+from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 
 
@@ -53,6 +53,25 @@ class Hearing(Struct, frozen=True):
     """What happens is heard from now on; or no longer, where `lost` says why. What happened before was not told."""
 
     lost: str | None = None
+
+
+class Endpoint(Struct, frozen=True):
+    """A hypervisor as another one of the same driver sees it that sends a guest there: what it is, and where."""
+
+    kind: str
+    address: str
+
+
+class Migration(Struct, frozen=True):
+    """How far a guest has gone: bytes of its memory and disks that are still to go, and that have gone."""
+
+    remaining: int
+    gone: int
+
+    @property
+    def percent(self) -> int:
+        """Of all that is to go by now; a guest that writes makes it more."""
+        return 100 * self.gone // max(1, self.gone + self.remaining)
 
 
 class ComputeDriver(Protocol):
@@ -138,6 +157,33 @@ class ComputeDriver(Protocol):
     def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
         """What the agent in the guest tells of its NICs, within some seconds; None where none answers, or none runs.
 
+        Raises `DomainNotFound`.
+        """
+
+    def endpoint(self) -> Endpoint:
+        """What `migrate` of another host must know to have a guest go on here."""
+
+    def unmovable(self, instance_id: str, to: Endpoint) -> Sequence[str]:
+        """What keeps the guest from going on there while it runs, in words, as far as that can be known beforehand.
+
+        Raises `DomainNotFound`.
+        """
+
+    def migrate(
+        self, domain: Domain, to: Endpoint, *, copied: Sequence[Disk], tell: Callable[[Migration], None]
+    ) -> None:
+        """Have the guest that runs here go on there as `domain`, which is defined there and does not run.
+
+        What is on the disks that are `copied` goes along, to where they are there; all others both hosts see. The
+        domain stays defined here, and has ended. `tell` is called again and again; what it raises ends the migration,
+        and so does the call's deadline: the guest goes on here. Raises `DomainNotFound`, and `ComputeError`, also where
+        it does not run: then only both hosts can say where the guest is.
+        """
+
+    def end_migration(self, instance_id: str) -> bool:
+        """End a migration that somebody has begun and not ended; the guest goes on here. None: nothing happens.
+
+        Whether the guest has gone: it has ended here, for it goes on elsewhere. False where that is not known as well.
         Raises `DomainNotFound`.
         """
 

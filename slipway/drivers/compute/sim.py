@@ -9,20 +9,25 @@ from xml.etree.ElementTree import Element
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.compute.shape import Shape, differences, shape_of, unreadable
+from slipway.drivers.files import file_name
+from slipway.drivers.files import replace as replace_file
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model.machine import ENDED, Domain, GuestNic, Platform, PowerState
+from slipway.model.machine import ENDED, Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 from slipway.model.request import Host
 
 
 class SimDomain(Struct, frozen=True):
-    """A domain as the world has it; memory in bytes. The last three are read from its XML: addresses, taps, files."""
+    """A domain as the world has it; memory in bytes. `macs`, `taps` and `disks` are read from its XML.
+
+    `gone`: its guest goes on on another host.
+    """
 
     instance_id: str
     name: str
@@ -34,6 +39,7 @@ class SimDomain(Struct, frozen=True):
     macs: tuple[str, ...]
     taps: tuple[str, ...]
     disks: tuple[str, ...]
+    gone: bool = False
 
 
 class SimCompute:
@@ -44,7 +50,7 @@ class SimCompute:
     def __init__(
         self, host: Host, state: Path, installation: str = "", *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._host = host
+        self._host, self._state = host, state
         self._calls = Calls(host, "hypervisor", ComputeError, sleep)
         self._domains = Shelf(state, host.name, "domains", SimDomain, ComputeError)
         self._definitions = Definitions(host.name, state)
@@ -65,7 +71,7 @@ class SimCompute:
             elif present.owner != OWNER:
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
             elif present.state in ENDED:
-                self._domains.put(domain.instance_id, replace(present, state=PowerState.RUNNING))
+                self._domains.put(domain.instance_id, replace(present, state=PowerState.RUNNING, gone=False))
 
     def destroy(self, instance_id: str) -> None:
         """Take the domain away. Absent: nothing happens."""
@@ -160,6 +166,56 @@ class SimCompute:
         self._get(instance_id)
         return None
 
+    def endpoint(self) -> Endpoint:
+        """Its host's name: all simulated hosts are in one world."""
+        self._calls.enter("endpoint")
+        return Endpoint("sim", self._host.name)
+
+    def unmovable(self, instance_id: str, to: Endpoint) -> Sequence[str]:
+        """A hypervisor that is not simulated."""
+        self._calls.enter("unmovable")
+        self._get(instance_id)
+        return () if to.kind == "sim" else (f"its hypervisor is simulated, that of {to.address} is {to.kind}",)
+
+    def migrate(
+        self, domain: Domain, to: Endpoint, *, copied: Sequence[Disk], tell: Callable[[Migration], None]
+    ) -> None:
+        """Copy its disks, pause it, have it run there, and end it here; a kill may come between any two of these."""
+        self._calls.enter("migrate")
+        made, there = self._read(domain), Shelf(self._state, to.address, "domains", SimDomain, ComputeError)
+        if self._get(domain.instance_id).state is not PowerState.RUNNING:
+            raise ComputeError(f"{self._host.name}: the domain of instance {domain.instance_id} does not run")
+        for number, disk in enumerate(copied):
+            tell(Migration(remaining=sum(one.size for one in copied[number:]) + domain.memory, gone=0))
+            self._copy(disk)
+        tell(Migration(remaining=0, gone=sum(disk.size for disk in copied) + domain.memory))
+        self._set(domain.instance_id, PowerState.PAUSED, where=(PowerState.RUNNING,))
+        with there.locked():
+            waits = there.get(domain.instance_id)
+            if waits is None or waits.owner != OWNER or waits.state not in ENDED:
+                self._set(domain.instance_id, PowerState.RUNNING, where=(PowerState.PAUSED,))
+                raise ComputeError(
+                    f"{to.address}: no domain of instance {domain.instance_id} waits there for its guest"
+                )
+            there.put(domain.instance_id, made)
+        with self._domains.locked():
+            left = replace(self._get(domain.instance_id), state=PowerState.SHUTDOWN, gone=True)
+            self._domains.put(domain.instance_id, left)
+
+    def end_migration(self, instance_id: str) -> bool:
+        """Nothing is under way once a call has ended; where one was killed the guest may be paused."""
+        self._calls.enter("end_migration")
+        domain = self._get(instance_id)
+        return domain.gone and domain.state in ENDED
+
+    def _copy(self, disk: Disk) -> None:
+        """Have on a disk of another host what is on the one of its name here."""
+        here = self._state.absolute() / "world" / file_name(self._host.name) / "disks" / Path(disk.path).name
+        try:
+            replace_file(disk.path, here.read_bytes())
+        except OSError as error:
+            raise ComputeError(f"{self._host.name}: disk {here} cannot be copied: {error}") from error
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
         self._calls.enter("list_domains")
@@ -227,7 +283,7 @@ class SimCompute:
         with self._domains.locked():
             domain = self._get(instance_id)
             if domain.state in where:
-                self._domains.put(instance_id, replace(domain, state=state))
+                self._domains.put(instance_id, replace(domain, state=state, gone=False))
 
     def _read(self, domain: Domain) -> SimDomain:
         """The domain that the XML describes, running. Raises `ComputeError` where the XML does not fit."""

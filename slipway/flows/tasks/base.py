@@ -135,6 +135,8 @@ class BuildWork(Work, frozen=True, kw_only=True):
     host: Host | None
     change: Change | None = None
     """What the instance is being made, where it was built already: `instance` is as it will be."""
+    again: bool = False
+    """Whether somebody has begun it before this worker had the instance: it may have come about, or be under way."""
     hosts_read: dict[str, Host] = {}
     """Those that this worker has read already: a task that reads one may add it."""
 
@@ -179,6 +181,8 @@ class Task(ABC):
 
     passing: ClassVar[bool] = False
     """Whether its effect is one of a change alone: undone where the change fails, and nothing once that has ended."""
+    switches: ClassVar[bool] = False
+    """Whether nothing brings back what it has replaced: once it is done its change goes forward, whatever fails."""
     in_build_only: ClassVar[bool] = False
     """Whether it takes a `BuildWork`: it can be a step of an instance's build and of no other run."""
     vital: ClassVar[bool] = False

@@ -18,6 +18,7 @@ from slipway.flows.tasks.change_size import OF_SIZE, as_grown
 from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.flows.tasks.moving import OF_MOVES
+from slipway.flows.tasks.moving_live import OF_LIVE_MOVES
 from slipway.flows.tasks.moving_ports import TryBinding
 from slipway.model.change import Change
 from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequirements
@@ -126,6 +127,7 @@ OF_CHANGES = (
     *OF_WORDS,
     *OF_MOVES,
     TryBinding,
+    *OF_LIVE_MOVES,
     *OF_REBUILDS,
 )
 

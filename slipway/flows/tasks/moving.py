@@ -94,9 +94,9 @@ class ShutDown(Task):
 
     def do(self, work: BuildWork) -> None:
         """Raises `ComputeError`, `StepTimeout`."""
-        if not _runs(work):
+        if not is_to_run(work):
             return
-        compute, own = _old(work).compute, work.instance.id
+        compute, own = old_drivers(work).compute, work.instance.id
         settings, now = work.tools.settings, work.tools.monotonic
         until = min(now() + settings.shutdown_timeout, work.deadline)
 
@@ -113,9 +113,9 @@ class ShutDown(Task):
 
     def undo(self, work: BuildWork, result: None) -> None:
         """Start it there again, once it certainly does not run on the new host."""
-        if _runs(work):
+        if is_to_run(work):
             work.on_host.compute.destroy(work.instance.id)
-            _old(work).compute.start(work.instance.id)
+            old_drivers(work).compute.start(work.instance.id)
 
 
 def _until(work: BuildWork, met: Callable[[], bool], deadline: float) -> bool:
@@ -147,7 +147,7 @@ class ReleaseBinding(NetworkTask):
     def undo(self, work: BuildWork, result: None, nic: Nic) -> None:
         """Bind it there again."""
         if owned_port(work, nic.port.id) is not None:
-            BindPort().bind(work, nic, _old_host(work))
+            BindPort().bind(work, nic, old_host(work))
 
 
 class CopyDisk(CreateDisk):
@@ -200,7 +200,7 @@ class SpawnMoved(Spawn):
 
     def do(self, work: BuildWork, definition: Domain) -> None:
         """Raises `ComputeError` and its subclasses."""
-        if _runs(work):
+        if is_to_run(work):
             work.on_host.compute.spawn(definition)
         else:
             work.on_host.compute.redefine(definition)
@@ -213,7 +213,7 @@ class WaitMoved(Wait):
 
     def do(self, work: BuildWork) -> None:
         """Raises as `wait` does."""
-        if _runs(work):
+        if is_to_run(work):
             super().do(work)
 
 
@@ -231,17 +231,18 @@ OF_MOVES = (
 )
 
 
-def _runs(work: BuildWork) -> bool:
+def is_to_run(work: BuildWork) -> bool:
     """Whether its guest ran when the move began, and is to run from then on."""
     return work.instance.vm_state == VmState.ACTIVE
 
 
-def _old_host(work: BuildWork) -> Host:
+def old_host(work: BuildWork) -> Host:
     """The host from which it moves. Raises `ComputeResourcesUnavailable`, `RecordDamaged`."""
     assert work.instance.host is not None
     with nullcontext(work.tx) if work.tx is not None else work.tools.store.read() as tx:
         return hosts.get(tx, work.instance.host)
 
 
-def _old(work: BuildWork) -> HostDrivers:
-    return work.tools.drivers.on(_old_host(work))
+def old_drivers(work: BuildWork) -> HostDrivers:
+    """The drivers of that host."""
+    return work.tools.drivers.on(old_host(work))

@@ -105,27 +105,24 @@ class BindPort(NetworkTask):
             )
         except errors.MacAddressInUse as error:
             raise errors.PortInUse(f"port {nic.port.id}: {error}") from error
-        _check_ours(work, port)
-        if port.binding_vif_type == "binding_failed":
-            raise errors.PortBindingFailed(
-                f"port {port.id} could not be bound to host {host.name}: {_kind_of(nic.request.network)}"
-            )
-        if json.loads(port.binding_vif_details).get("ovs_hybrid_plug"):
-            raise errors.VirtualInterfaceCreateException(
-                f"port {port.id}: the Open vSwitch agent of {host.name} filters on a bridge of its own for each "
-                "port (iptables_hybrid), which Slipway does not make; give the agent firewall_driver = openvswitch"
-            )
-        return _vif(port, nic.request)
+        return bound(work, nic, port, host)
 
     def undo(self, work: BuildWork, result: Vif | None, nic: Nic) -> None:
         """Unbind it, as far as it still is as we bound it; its addresses and MAC stay.
 
-        Gone, never bound, or somebody else's or another host's by now: nothing to do.
+        Gone, never bound, or somebody else's by now: nothing to do. Where it is bound to another host as well, that
+        binding is the one that counts from then on, if the instance is there, and this one goes.
         """
         port = _found(work, nic.port.id)
         if port is None or port.device_id not in ("", work.instance.id):
             return
-        if port.binding_host_id not in ("", work.effect.host):
+        network, here = work.tools.drivers.network, work.effect.host or ""
+        counts, now = port.binding_host_id, work.change.host if work.change is not None else work.instance.host
+        if counts == here and now not in (None, here) and _is_bound_to(work, port, now):
+            network.activate_binding(work.admin, port.id, now, tx=work.tx)
+            counts = now
+        if counts not in ("", here):
+            network.delete_binding(work.admin, port.id, here, tx=work.tx)
             return
         cleared: dict[str, Any] = {}
         if port.device_owner.startswith("compute:"):
@@ -136,6 +133,26 @@ class BindPort(NetworkTask):
             cleared["binding_profile"] = {key: value for key, value in profile.items() if key != VPN}
         if cleared:
             work.tools.drivers.network.update_port(work.admin, port.id, unchanged=port, tx=work.tx, **cleared)
+
+
+def bound(work: BuildWork, nic: Nic, port: Port, host: Host) -> Vif:
+    """The VIF of a port that is bound to this host. Raises as `bind-port`."""
+    _check_ours(work, port)
+    if port.binding_vif_type == "binding_failed":
+        raise errors.PortBindingFailed(
+            f"port {port.id} could not be bound to host {host.name}: {_kind_of(nic.request.network)}"
+        )
+    if json.loads(port.binding_vif_details).get("ovs_hybrid_plug"):
+        raise errors.VirtualInterfaceCreateException(
+            f"port {port.id}: the Open vSwitch agent of {host.name} filters on a bridge of its own for each "
+            "port (iptables_hybrid), which Slipway does not make; give the agent firewall_driver = openvswitch"
+        )
+    return _vif(port, nic.request)
+
+
+def _is_bound_to(work: BuildWork, port: Port, host: str | None) -> bool:
+    found = work.tools.drivers.network.list_bindings(work.admin, port.id, tx=work.tx)
+    return any(one.host == host for one in found)
 
 
 def _vpn(work: BuildWork, port_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from slipway.flows.choosing import members_of, usages
 from slipway.flows.tasks.base import Tools
 from slipway.model.change import Change
 from slipway.model.machine import PowerState
+from slipway.model.neutron import ADMIN
 from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.model.request import Host, InstanceRequest
 from slipway.operations.changes.carried import check_wiring
@@ -25,17 +26,19 @@ from slipway.states.machines import State, VmState
 from slipway.states.secrets import lacks_secrets
 from slipway.states.store import Transaction
 
-_OF_A_NIC = ("binding", "released-binding", "vif", "filter", "dhcp-port", "dhcp")
+_OF_A_NIC = ("binding", "released-binding", "activated-binding", "vif", "filter", "dhcp-port", "dhcp")
 _MOVABLE = frozenset({"claim", "disk", "seed", "definition", "domain", *_OF_A_NIC})
 """The kinds of what an instance has on its host that a move can make on another one."""
 
 
-def new_host(tools: Tools, name: str, project: str | None, to: str | None, *, lost: bool = False) -> str | None:
+def new_host(
+    tools: Tools, name: str, project: str | None, to: str | None, *, lost: bool = False, live: bool = False
+) -> str | None:
     """The host to which an instance is to go: `to`, or the one that the scheduler has for it besides its own.
 
-    `lost`: its own is not to be there any more. None where there is no such instance, or it is not at rest: whoever
-    changes it says so. What cannot be is said before anything is done: raises `MoveRefused`, `NoValidHost` with the
-    reasons, `HostNotFound`, `HostElsewhere`.
+    `lost`: its own is not to be there any more; `live`: a guest that runs is to go on meanwhile. None where there is no
+    such instance, or it is not at rest: whoever changes it says so. What cannot be is said before anything is done:
+    raises `MoveRefused`, `NoValidHost` with the reasons, `HostNotFound`, `HostElsewhere`.
     """
     with tools.store.read() as tx:
         found = instances.find(tx, name, project)
@@ -50,11 +53,21 @@ def new_host(tools: Tools, name: str, project: str | None, to: str | None, *, lo
         _check_lost(tools, found, old)
     else:
         _check_real(tools, found, there, old, target)
+        if live and found.vm_state == VmState.ACTIVE:
+            check_live(tools, found, old, target)
     return target.name
 
 
-def move(instance: Instance, effects: Sequence[Effect], *, to: str | None, lost: bool = False) -> Change:
-    """On that host, built again there where its own is `lost`.
+def move(
+    instance: Instance,
+    effects: Sequence[Effect],
+    *,
+    to: str | None,
+    lost: bool = False,
+    live: bool = False,
+    patience: float | None = None,
+) -> Change:
+    """On that host, built again there where its own is `lost`, and while its guest runs if `live`, if it does.
 
     What it was asked for names the new one from then on, where it named one.
 
@@ -70,8 +83,9 @@ def move(instance: Instance, effects: Sequence[Effect], *, to: str | None, lost:
     request = _asked(instance.request, to)
     retired = tuple(effect.key for effect in old)
     what = f"to host {to}, from {instance.host}" + (", which is lost" if lost else "")
-    workflow = "evacuate" if lost else "move"
-    return Change(workflow, what, request, retired=retired, host=to, slots=slots, lost=lost)
+    live = live and instance.vm_state == VmState.ACTIVE
+    workflow = "evacuate" if lost else "move-live" if live else "move"
+    return Change(workflow, what, request, retired=retired, host=to, slots=slots, lost=lost, patience=patience)
 
 
 def lost_race(moved: Instance) -> bool:
@@ -171,6 +185,24 @@ def _check_lost(tools: Tools, instance: Instance, old: Host) -> None:
 
 _LOOK = 10.0
 """Seconds that a host which is to be dead may take to answer after all."""
+
+
+def check_live(tools: Tools, instance: Instance, old: Host, target: Host) -> None:
+    """Raise `MoveRefused` for what keeps a guest from going there while it runs; without that it can move."""
+    wrong: list[str] = []
+    if not tools.drivers.network.binds_twice(ADMIN):
+        wrong.append("the network service binds a port to one host at a time (it has no binding-extended)")
+    with within(tools.settings.step_timeout):
+        here, there = tools.drivers.on(old).compute, tools.drivers.on(target).compute
+        state = here.power_state(instance.id)
+        if state is not PowerState.RUNNING:
+            wrong.append(f"its guest is {state}")
+        wrong += here.unmovable(instance.id, there.endpoint())
+    if wrong:
+        raise errors.MoveRefused(
+            f"instance {instance.name} cannot go to host {target.name} while it runs: {'; '.join(wrong)}; "
+            f"move it without --live"
+        )
 
 
 def _check_real(tools: Tools, instance: Instance, effects: Sequence[Effect], old: Host, target: Host) -> None:

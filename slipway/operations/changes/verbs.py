@@ -136,17 +136,21 @@ class InstanceChanges:
         name: str,
         *,
         to: str | None = None,
+        live: bool = False,
+        timeout: float | None = None,
         project: str | None = None,
         on_event: Listener = lambda _event: None,
     ) -> Instance:
         """Have it on another host, `to` or the one that the scheduler chooses; a guest that runs is shut down first.
 
-        Its ports with their addresses, its disks and its volumes go along. Before anything is done it raises
-        `MoveRefused`, `NoValidHost` with the reasons, `HostNotFound`.
+        With `live` it goes on running: what is in its memory and on its disks goes along meanwhile, for `timeout`
+        seconds at most (None: half an hour). Its ports with their addresses, its disks and its volumes go along. Before
+        anything is done it raises `MoveRefused`, `NoValidHost` with the reasons, `HostNotFound`.
         """
         for _ in range(self._tools.settings.max_attempts):
-            target = new_host(self._tools, name, project, to)
-            moved = self._builder.change(name, project, partial(move, to=target), on_event)
+            target = new_host(self._tools, name, project, to, live=live)
+            made = partial(move, to=target, live=live, patience=timeout)
+            moved = self._builder.change(name, project, made, on_event)
             if to is not None or not lost_race(moved):
                 break
         return moved

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TypeVar
 
@@ -64,6 +65,18 @@ class Connection:
                 self._drop(connection)
                 raise
         raise AssertionError
+
+    def opened(self) -> Opened:
+        """The connection, for a call that takes longer than any question. Raises `HypervisorUnavailable`."""
+        return self._connected(left(self._look))
+
+    @contextmanager
+    def translated(self, what: str) -> Iterator[None]:
+        """Raise our error for libvirt's."""
+        try:
+            yield
+        except libvirt.libvirtError as error:
+            raise translated(f"{self._host}: {what}", error) from error
 
     def _connected(self, seconds: float) -> Opened:
         # Another thread may be at it, and have to wait as long as we.

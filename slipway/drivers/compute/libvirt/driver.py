@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from slipway.drivers.compute.base import DomainEvent, DomainInfo, Hearing
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
@@ -21,10 +21,11 @@ from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import faults, obstacles
+from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.drivers.deadline import left
 from slipway.errors import ComputeError, DomainNotFound
-from slipway.model.machine import Domain, GuestNic, Platform, PowerState
+from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 from slipway.model.request import Host
 
@@ -189,6 +190,37 @@ class LibvirtCompute:
         """What qemu-guest-agent tells, asked over its channel. Raises `DomainNotFound`."""
         what = f"asking the guest of instance {instance_id}"
         return self._connection.ask(what, lambda libvirtd: ask_agent(self._existing(libvirtd, instance_id)), within=ASK)
+
+    def endpoint(self) -> Endpoint:
+        """Its URI, by which we get there."""
+        kind = self._connection.ask("asking what it is", lambda libvirtd: libvirtd.getType())
+        return Endpoint(kind, self._uri)
+
+    def unmovable(self, instance_id: str, to: Endpoint) -> Sequence[str]:
+        """Devices of its host, a machine or a CPU that there is not, a libvirt that is this one."""
+        there = Connection(self._host.name, to.address).opened()
+
+        def look(libvirtd: libvirt.virConnect) -> Sequence[str]:
+            return tuple(unmovable(self._existing(libvirtd, instance_id), there.libvirtd, to.address))
+
+        return self._connection.ask(f"looking at the domain of instance {instance_id}", look, within=CHANGE)
+
+    def migrate(
+        self, domain: Domain, to: Endpoint, *, copied: Sequence[Disk], tell: Callable[[Migration], None]
+    ) -> None:
+        """By libvirt's managed migration; disks go by NBD."""
+        parse_domain_xml(self._host.name, domain)
+        here, there = self._connection.opened(), Connection(self._host.name, to.address).opened()
+        with self._connection.translated(f"migrating domain {domain.name} to {to.address}"):
+            ours = self._existing(here.libvirtd, domain.instance_id)
+            if not ours.isActive():
+                raise ComputeError(f"{self._host.name}: the domain of instance {domain.instance_id} does not run")
+            migrate(ours, there, (self._uri, to.address), domain.xml, copied, tell)
+
+    def end_migration(self, instance_id: str) -> bool:
+        """Abort its job, and wait for the end of it. A libvirtd that was started anew does not know who has gone."""
+        what = f"ending a migration of instance {instance_id}"
+        return self._connection.ask(what, lambda libvirtd: end(self._existing(libvirtd, instance_id)), within=CHANGE)
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag, those of other installations left out."""
