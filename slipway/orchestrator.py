@@ -41,6 +41,7 @@ from slipway.states.urls import sqlite_url
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
+    from slipway.drivers.board import Board
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.engine.flow import Flow
     from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
@@ -58,12 +59,16 @@ if TYPE_CHECKING:
     from slipway.operations.repair import Mended, Repair, Selection
     from slipway.operations.runs import Runs
     from slipway.operations.several import Several
+    from slipway.operations.work import Work
+    from slipway.operations.workers import Workers
     from slipway.runfile import RunFile
     from slipway.stacks.changes import Changes, RunResult
     from slipway.stacks.plan import Plan
 
 T = TypeVar("T")
 Listener: TypeAlias = Callable[[Event], None]
+_CLAIMS_END = 3
+"""Seconds after which others take over what a worker has in hand that is not heard of."""
 _PAGE = 500
 """Events that are read in one transaction."""
 NetworkListener: TypeAlias = "Callable[[NetworkEvent], None]"
@@ -116,6 +121,7 @@ class Orchestrator:
         allow_commands: bool = False,
         asked_by: str | Callable[[], str] = "",
         tracer: Tracer | None = None,
+        board: str | None = None,
     ) -> None:
         """`state`: the directory that holds everything of this machine; `db`: an SQLAlchemy URL, default a file in it.
 
@@ -129,6 +135,8 @@ class Orchestrator:
         built what a run file says no other one for. `allow_commands`: workflows may run commands on this machine.
         `asked_by`: who is on record as having begun runs (a function is asked for it when it is needed).
         `tracer`: OpenTelemetry's, in whose spans builds, runs, their steps and the calls of drivers are to be.
+        `board`: the URL of a job board; what is to be done to instances is posted there and waited for, and workers do
+        it (`work`).
         Raises `InvalidRequest` for settings that make no sense or what is no project's name, and a `StoreError` when
         the database cannot be used.
         """
@@ -145,6 +153,7 @@ class Orchestrator:
         self._executor = executor
         self._allow_commands = allow_commands
         self._asked_by = asked_by
+        self._board_url = board
         self._tracer = tracer
         self._sleep = sleep
         self._store = store(db or sqlite_url(state / "slipway.db"))
@@ -236,8 +245,24 @@ class Orchestrator:
         from slipway.flows.conductor import Conductor
         from slipway.operations.lifecycle import Builder
 
+        if self._board_url is not None:
+            from slipway.operations.posting import Posting
+
+            posting = Posting(self._tools, self._posts)
+            return Builder(posting, self._tools, rng=self._rng, asked_by=self._asker, anywhere=True)
         conductor = Conductor(self._tools, _change_power, self._tasks, executor=self._executor)
         return Builder(conductor, self._tools, rng=self._rng, asked_by=self._asker)
+
+    @_Once
+    def _posts(self) -> Board:
+        """Where it is posted what is to be done."""
+        assert self._board_url is not None
+        return self._board(self._board_url, "", _CLAIMS_END)
+
+    def _board(self, url: str, who: str, ttl: int) -> Board:
+        from slipway.drivers.board import Board
+
+        return Board(url, self._store.installation, who, ttl=ttl)
 
     @_Once
     def changes(self) -> InstanceChanges:
@@ -257,10 +282,15 @@ class Orchestrator:
     def runs(self) -> Runs:
         """Runs of workflows: begun, gone on with, undone, and looked at."""
         from slipway.flows.runs.conductor import RunConductor
+        from slipway.operations.posting import PostingRuns
         from slipway.operations.rebuild import Builds
         from slipway.operations.runs import Runs
 
-        conductor = RunConductor(self._tools, self._tasks, executor=self._executor)
+        conductor: RunConductor | PostingRuns
+        if self._board_url is not None:
+            conductor = PostingRuns(self._tools, self._posts)
+        else:
+            conductor = RunConductor(self._tools, self._tasks, executor=self._executor)
         builds = Builds(self._builder, self._tools)
         return Runs(self._tools, conductor, builds, rng=self._rng, project=self._project, asked_by=self._asker)
 
@@ -327,7 +357,9 @@ class Orchestrator:
         return left_in(self._state) if self._store.is_new else ()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and the board."""
+        if "_posts" in self.__dict__:
+            self._posts.close()
         self._store.close()
 
     # --- building -------------------------------------------------------------------------------------------------
@@ -534,6 +566,54 @@ class Orchestrator:
         # Also what was killed between the end of a build and this.
         self._store.scrub()
         return ended
+
+    def worker(
+        self,
+        board: str,
+        *,
+        name: str,
+        hosts: Sequence[str] = (),
+        anything: bool = False,
+        concurrency: int = 4,
+        ttl: int = _CLAIMS_END,
+        tell: Callable[[str], None] = lambda _line: None,
+        on_event: Listener = lambda _event: None,
+    ) -> Work:
+        """What takes work from the job board, as the worker of that name: what is for these `hosts`, and with
+        `anything` what is for none. It begins with `until`, in the thread that calls that.
+
+        At most `concurrency` instances are in hand at once, each in a thread. Others take them over when this worker is
+        not heard of for `ttl` seconds. `tell` is told what it does, in lines for people.
+        Raises `InvalidBoard`, `BoardUnavailable`, `ComputeResourcesUnavailable` for a host that is not on record, and
+        `HostElsewhere` for one that belongs to another place.
+        """
+        from slipway.operations.working import make_work
+
+        # What workflows do to instances is posted as well.
+        self._board_url = board
+        return make_work(
+            self._board(board, name, ttl),
+            self._builder,
+            self._tools,
+            self._tasks,
+            _change_power,
+            name=name,
+            hosts=tuple(hosts),
+            anything=anything,
+            concurrency=concurrency,
+            ttl=ttl,
+            tell=tell,
+            notify=on_event,
+            rng=self._rng,
+            asked_by=self._asker,
+        )
+
+    def workers(self) -> Workers:
+        """Who takes work from the job board, and what waits for somebody who does not."""
+        from slipway.operations.workers import seen
+
+        found = seen(self._tools)
+        return found if self._board_url is None else replace(found, posted=len(self._posts.posted()))
 
     # --- stopping and starting ------------------------------------------------------------------------------------
 

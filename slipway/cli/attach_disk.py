@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, Size, common_options, example
+from slipway.cli.options import Options, Size, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -23,6 +23,7 @@ from slipway.cli.selecting import Chosen, selectors
 @click.option("--volume", metavar="PATH", help="In place of a size: a file that is attached as it is.")
 @click.option("--format", "form", type=click.Choice(("qcow2", "raw")), help="The format of the volume.")
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(options: Options, chosen: Chosen, size: int | None, volume: str | None, form: str | None) -> int:

@@ -8,7 +8,7 @@ import click
 
 from slipway.cli import power
 from slipway.cli.completing import Names
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -26,6 +26,7 @@ from slipway.cli.selecting import Chosen, selectors
 @click.option("--fixed-ip", metavar="ADDRESS", help="The address that it gets there. [default: a free one]")
 @click.option("--port", metavar="PORT", help="In place of a network: a port (name or id) that was made beforehand.")
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(options: Options, chosen: Chosen, network: str | None, fixed_ip: str | None, port: str | None) -> int:

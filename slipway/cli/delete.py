@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, Seconds, common_options, example, tasks_option
+from slipway.cli.options import Options, Seconds, board_option, common_options, example, tasks_option
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -26,6 +26,7 @@ from slipway.cli.selecting import Chosen, selectors
     type=Seconds(),
     help="How long to wait for the worker that is at an instance. [default: until it has ended or its lease passes]",
 )
+@board_option
 @tasks_option
 @common_options(selects=True)
 @click.pass_obj

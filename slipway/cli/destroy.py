@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator, tasks_option
+from slipway.cli.options import Options, board_option, common_options, example, orchestrator, tasks_option
 
 if TYPE_CHECKING:
     from slipway.operations.batch import Ended
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("destroy", epilog=example("slipway destroy demo.yaml"))
 @click.argument("file", type=click.Path(path_type=Path))
+@board_option
 @tasks_option
 @common_options()
 @click.pass_obj

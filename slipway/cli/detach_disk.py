@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -19,6 +19,7 @@ from slipway.cli.selecting import Chosen, selectors
 @power.project
 @click.option("--disk", metavar="DISK", required=True, help="Its device, such as vdb, its slot, or its volume's path.")
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(options: Options, chosen: Chosen, disk: str) -> int:

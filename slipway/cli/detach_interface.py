@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -21,6 +21,7 @@ from slipway.cli.selecting import Chosen, selectors
 @power.project
 @click.option("--nic", metavar="NIC", required=True, help="Its MAC, one of its addresses, or its port (name or id).")
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(options: Options, chosen: Chosen, nic: str) -> int:

@@ -58,6 +58,8 @@ COMMANDS = {
     "resume": "Finish what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",
     "repair": "Mend what an audit finds.",
+    "worker": "Take work from a job board.",
+    "workers": "Show who takes work, and what waits for nobody.",
     "up": "Have everything run that should, after a restart.",
     "backup": "Copy the record to a file, while it is worked on.",
     "restore": "Put a backup of the record back.",

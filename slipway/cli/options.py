@@ -66,7 +66,8 @@ VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
 class Options:
     """What was said before and after the command's name; the latter counts.
 
-    `typed` and `tasks` are repeated in advice. `argv`: the whole command line, for the record.
+    `typed` and `tasks` are repeated in advice. `board`: where what is to be done is posted. `argv`: the whole command
+    line, for the record.
     """
 
     argv: Sequence[str] = ()
@@ -76,6 +77,7 @@ class Options:
     verbose: bool = False
     typed: dict[str, str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    board: str | None = None
     misfits: Callable[[], tuple[str, ...]] = tuple
     """What somebody's hand has put into the record that the command works on."""
 
@@ -179,6 +181,13 @@ def tasks_option(command: F) -> F:
     return option(loading)
 
 
+def board_option(command: F) -> F:
+    """The option of commands that leave what is to be done to workers, or take it."""
+    text = "The job board at which workers take what is to be done, redis:// or etcd://. [env: SLIPWAY_BOARD]"
+    option: Callable[[F], F] = click.option("--board", metavar="URL", envvar="SLIPWAY_BOARD", help=text, **_KEPT)
+    return option(command)
+
+
 _KEPT: dict[str, Any] = {"expose_value": False, "callback": _keep}
 
 
@@ -268,6 +277,8 @@ def orchestrator(
         more |= {"settings": file.settings, "project": file.project}
     if project is not None:
         more["project"] = project
+    if options.board is not None:
+        more["board"] = options.board
     if os.environ.get("SLIPWAY_TRACE"):
         more["tracer"] = _tracer()
     if faults:

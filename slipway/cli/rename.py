@@ -8,7 +8,7 @@ import click
 
 from slipway.cli import power
 from slipway.cli.completing import Names
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen
 
 
@@ -16,6 +16,7 @@ from slipway.cli.selecting import Chosen
 @click.argument("name", shell_complete=Names("instance"))
 @click.argument("new", metavar="NEW")
 @power.project
+@board_option
 @common_options()
 @click.pass_obj
 def command(options: Options, name: str, new: str, project: str | None) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, Size, common_options, example
+from slipway.cli.options import Options, Size, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -27,6 +27,7 @@ from slipway.cli.selecting import Chosen, selectors
 @click.option("--memory", metavar="SIZE", type=Size(), help="In place of a flavor: so much memory, as in 2GiB.")
 @click.option("--disk", metavar="SIZE", type=Size(), help="In place of a flavor: the root disk; it never shrinks.")
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(

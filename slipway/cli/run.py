@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.options import Options, common_options, example, tasks_option
+from slipway.cli.options import Options, board_option, common_options, example, tasks_option
 from slipway.cli.say import say
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ MOST_BUILDS = 8
 @click.option("--idempotency-key", metavar="KEY", help="A workflow is run once under this key.")
 @click.option("--project", metavar="PROJECT", help="Whose a workflow's run is. [default: default]")
 @click.option("--allow-commands", is_flag=True, help="Let steps of a workflow run commands on this machine.")
+@board_option
 @tasks_option
 @common_options()
 @click.pass_obj

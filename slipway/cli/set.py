@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen, Label, selectors
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--autostart", type=click.Choice(["yes", "no"]), help="Whether it is started where it has ended.")
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -18,6 +18,7 @@ from slipway.cli.selecting import Chosen, selectors
 @power.names
 @power.project
 @selectors(changes=True)
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(options: Options, chosen: Chosen) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from slipway.cli import power
-from slipway.cli.options import Options, common_options, example
+from slipway.cli.options import Options, board_option, common_options, example
 from slipway.cli.selecting import Chosen, selectors
 
 
@@ -21,6 +21,7 @@ from slipway.cli.selecting import Chosen, selectors
 @power.project
 @selectors(changes=True)
 @power.shutdown_options
+@board_option
 @common_options(selects=True)
 @click.pass_obj
 def command(options: Options, chosen: Chosen, force: bool, timeout: float | None) -> int:

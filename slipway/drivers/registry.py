@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ class Drivers:
         self.network = network
         self._state = state
         self._installation = installation
+        self.only: frozenset[str] | None = None
+        """The hosts on which alone anything is done from here; None: on all that belong to this place."""
+        self.served: Callable[[], frozenset[str]] | None = None
+        """The hosts that instances may be placed on, as workers serve them; None: those that belong to this place."""
         self._hosts: dict[Host, HostDrivers] = {}
         self._lock = threading.Lock()
 
@@ -74,11 +79,14 @@ class Drivers:
             return self._hosts[host]
 
     def check_here(self, host: Host) -> None:
-        """Raise `HostElsewhere` for a host that belongs to another machine or state directory."""
+        """Raise `HostElsewhere` for a host that belongs to another machine or state directory, or to another worker."""
+        if self.only is not None and host.name not in self.only:
+            raise HostElsewhere(f"host {host.name} is another worker's", host.name)
         if host.place is not None and not is_here(host, place_of(self._state)):
             raise HostElsewhere(
                 f"host {host.name} belongs to state directory {host.place.directory} on {host.place.name}: act from "
-                f"there, or, when nobody does so any more, have it here (slipway host take {host.name})"
+                f"there, or, when nobody does so any more, have it here (slipway host take {host.name})",
+                host.name,
             )
 
     def settle(self) -> Place:

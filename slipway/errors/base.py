@@ -55,6 +55,15 @@ class BuildInterrupted(BaseException):
     """
 
 
+class GoesOnElsewhere(BuildInterrupted):
+    """What comes next is to be done on a `host` that is not here: its own worker goes on."""
+
+    def __init__(self, host: str) -> None:
+        """The text names the host."""
+        super().__init__(f"it goes on at host {host}")
+        self.host = host
+
+
 # --- the record ---------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +129,18 @@ class StaleWorker(SlipwayError):
 
 class InstanceDeleting(SlipwayError):
     """The instance is being deleted: the build stops, undoes what it did, and is not rescheduled."""
+
+
+class InvalidBoard(SlipwayError):
+    """A job board's URL is none, or what it needs is not installed."""
+
+
+class BoardUnavailable(SlipwayError):
+    """The job board does not answer. Nothing is lost: what is to be done stands on record, and is posted again."""
+
+
+class WorkerExists(SlipwayError):
+    """Another worker has that name, and is heard of."""
 
 
 class RunNotFound(SlipwayError):
@@ -325,6 +346,15 @@ class PlanUnusable(SlipwayError):
 
 class HostElsewhere(SlipwayError):
     """The host belongs to another machine or state directory, and nothing was done on it."""
+
+    def __init__(self, text: str, host: str = "") -> None:
+        """`host`: its name."""
+        super().__init__(text, host)
+        self.host = host
+
+    def __str__(self) -> str:
+        """The text."""
+        return str(self.args[0])
 
 
 # --- scheduling, claims, images -----------------------------------------------------------------------------------

@@ -125,6 +125,8 @@ def _of_all(
     return fitting
 
 
+_NOT_SERVED = "no worker serves it that is heard of"
+
 _Read = Callable[..., tuple[Sequence[HostUsage], bool]]
 
 
@@ -153,6 +155,9 @@ def _fitting(
 def _seen_from_here(drivers: Drivers) -> Callable[[HostUsage], HostUsage]:
     """Says of hosts why nothing may be done on them from here. Each place is looked at once."""
     here: set[tuple[object, ...]] = set()
+    if drivers.served is not None:
+        served = drivers.served()
+        return lambda usage: usage if usage.host.name in served else replace(usage, elsewhere=_NOT_SERVED)
 
     def seen(usage: HostUsage) -> HostUsage:
         host = usage.host

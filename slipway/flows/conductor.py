@@ -121,6 +121,8 @@ class Conductor:
                 self._recall(run)
             while not run.ledger.state.at_rest:
                 if run.ledger.state.powering:
+                    if run.host is not None:
+                        self.tools.drivers.check_here(run.host)
                     change(run)
                 elif run.outcome is None:
                     self._forward(run)
@@ -128,6 +130,8 @@ class Conductor:
                     self._back(run)
         except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as error:
             raise errors.BuildInterrupted(str(error)) from error
+        except errors.HostElsewhere as error:
+            raise errors.GoesOnElsewhere(error.host) from error
         finally:
             self._here.building = self.building_here - {run.instance.id}
             self._leave(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -34,6 +34,9 @@ from slipway.states.machines import GOALS, TABLE, Move, State, VmState, check_kn
 from slipway.states.secrets import bears_secrets, secrets_of, to_keep
 from slipway.states.store import Transaction
 
+if TYPE_CHECKING:
+    from slipway.operations.posting import Posting
+
 Listener = Callable[[Event], None]
 
 _MOST_TRIES = 100
@@ -43,8 +46,20 @@ _MOST_TRIES = 100
 class Builder:
     """Takes instances into this process's hands and has the conductor bring them to rest."""
 
-    def __init__(self, conductor: Conductor, tools: Tools, *, rng: random.Random, asked_by: str = "") -> None:
-        """`rng` draws the ids of new instances and runs; `asked_by` is who is on record as having begun those."""
+    def __init__(
+        self,
+        conductor: Conductor | Posting,
+        tools: Tools,
+        *,
+        rng: random.Random,
+        asked_by: str = "",
+        anywhere: bool = False,
+    ) -> None:
+        """`rng` draws the ids of new instances and runs; `asked_by` is who is on record as having begun those.
+
+        `anywhere`: what is on hosts of other places is taken too, for there are workers who go on with it there.
+        """
+        self._anywhere = anywhere
         self._conductor = conductor
         self._tools = tools
         self._rng = rng
@@ -93,7 +108,7 @@ class Builder:
         """An instance that was begun before, once nobody builds or deletes it any more."""
         began = self._tools.monotonic()
         while (state := State(instance.vm_state, instance.task_state)).building or state.deleting:
-            taken = self._take(instance.id)
+            taken = self.take(instance.id)
             if taken is not None:
                 return self.bring_to_rest(taken, notify, stopping)
             instance = self._get(instance.id)
@@ -158,7 +173,7 @@ class Builder:
         if stopping():
             return Ended(instance.name, Status.INTERRUPTED, instance, "not begun")
         try:
-            taken = self._take(instance.id)
+            taken = self.take(instance.id)
         except (errors.UnknownState, errors.HostElsewhere) as error:
             return Ended(instance.name, Status.BUSY, instance, str(error))
         if taken is not None:
@@ -177,7 +192,7 @@ class Builder:
         """What is about to be done to an instance; by default by no workflow that anybody can read."""
         return Begun(_new_id(self._rng), name, workflow or name, asked_by=self._asked_by)
 
-    def _take(self, instance_id: str) -> Instance | None:
+    def take(self, instance_id: str) -> Instance | None:
         """Become the worker of an instance; None where it is at rest, or while another one is, or may be, at it."""
         with self._tools.store.write() as tx:
             instance = instances.get(tx, instance_id)
@@ -198,6 +213,8 @@ class Builder:
 
     def check_here(self, tx: Transaction, instance: Instance) -> None:
         """Raise `HostElsewhere` where something of the instance is on a host on which nothing may be done from here."""
+        if self._anywhere:
+            return
         standing = (effect for effect in effects.effects_of(tx, instance.id) if effect.state is not EffectState.UNDONE)
         check_here(tx, {effect.host for effect in standing if effect.host}, self._tools.drivers)
 
@@ -272,7 +289,7 @@ class Builder:
 
     def _finish(self, found: Instance, notify: Listener) -> None:
         """Bring to rest what a worker that is gone left unfinished. Raises `InstanceBusy`."""
-        taken = self._take(found.id)
+        taken = self.take(found.id)
         if taken is None:
             state = State(found.vm_state, found.task_state)
             raise errors.InstanceBusy(f"instance {found.name} is {state}: another worker is at it")
@@ -395,7 +412,7 @@ class Builder:
             return self._get(instance.id)
         began = self._tools.monotonic()
         while True:
-            taken = self._take(instance.id)
+            taken = self.take(instance.id)
             if taken is not None:
                 return self.bring_to_rest(taken, notify)
             instance = self._get(instance.id)

@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway import errors
 from slipway.flows.definition import Definition
@@ -28,6 +28,9 @@ from slipway.states import codec, effects, outbox, runs
 from slipway.states.held import hold, lock
 from slipway.states.run_machine import TABLE, RunMove, RunState
 
+if TYPE_CHECKING:
+    from slipway.operations.posting import PostingRuns
+
 Listener = Callable[[Event], None]
 
 _MOST_TRIES = 20
@@ -48,7 +51,7 @@ class Runs:
     def __init__(
         self,
         tools: Tools,
-        conductor: RunConductor,
+        conductor: RunConductor | PostingRuns,
         builds: Builds,
         *,
         rng: random.Random,
@@ -211,6 +214,13 @@ class Runs:
         if refused:
             raise refused[0]
         return tuple(rested)
+
+    def go_on(
+        self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never
+    ) -> RunRecord | None:
+        """Go on with one run, as `resume` does; None where it has ended, waits, or somebody is at it."""
+        taken = take(self._tools, run_id)
+        return None if taken is None else self._work(taken, on_event, stopping)
 
     # --- what a person says ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
-from slipway.states import effects
+from slipway.states import effects, workers
 from slipway.states.history import last_power_change
 from slipway.states.lease import Lease
 from slipway.states.store import Transaction
@@ -21,7 +21,7 @@ def may_be_taken(tx: Transaction, instance: Instance, tools: Tools) -> bool:
     last, grace = effects.last_deadline(tx, instance.id), tools.settings.takeover_grace
     if lease is not None:
         passed = lease.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic)
-        return passed or is_gone(lease.worker)
+        return passed or is_gone(lease.worker) or workers.is_silent(tx, lease.worker, tools.clock)
     # An older Slipway's worker, which wrote its lease with its effects alone.
     begun = last_power_change(tx, instance.id) or instance.created_at
     last = max(last or begun, begun + timedelta(seconds=tools.settings.step_timeout))

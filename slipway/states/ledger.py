@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from slipway.errors import StaleWorker, StoreError, UnexpectedState
+from slipway.errors import HostElsewhere, StaleWorker, StoreError, UnexpectedState
 from slipway.model.record import Effect, EffectState, Fault
 from slipway.states import codec, effects, outbox
 from slipway.states.hold import Hold
@@ -316,7 +316,7 @@ class Ledger(Generic[S, M]):
                 if durability is Durability.FOREIGN:
                     call(effect, None)
             return self._write_undone(effect, EffectState.UNDONE, None, None)
-        except (StaleWorker, StoreError):
+        except (StaleWorker, StoreError, HostElsewhere):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the roll-back goes on
             return self._write_undone(effect, EffectState.STUCK, named(error), None)

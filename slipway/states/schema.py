@@ -325,6 +325,22 @@ deliveries = sa.Table(
     sa.Column("at", UtcTime, nullable=False),
 )
 
+workers = sa.Table(
+    "workers",
+    metadata,
+    # The process, as leases name it: a worker that was started anew is another one of the same name.
+    sa.Column("process", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("hosts", Encoded, nullable=False),
+    sa.Column("anything", sa.Boolean, nullable=False),
+    sa.Column("concurrency", sa.Integer, nullable=False),
+    sa.Column("draining", sa.Boolean, nullable=False),
+    sa.Column("at_work", Encoded, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    # By the database's clock.
+    sa.Column("until", UtcTime, nullable=False),
+)
+
 
 TABLES_TEXT = Path(__file__).with_name("tables.sql")
 """All tables of a new record in SQLite, the embedded network's too, made ready: SQLAlchemy takes five times as long.

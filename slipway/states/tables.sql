@@ -29,6 +29,7 @@ CREATE TABLE security_group_rules ( id VARCHAR(36) NOT NULL, security_group_id V
 CREATE TABLE security_groups ( id VARCHAR(36) NOT NULL, project_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description VARCHAR(255) NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE stack_members ( kind VARCHAR NOT NULL, id VARCHAR NOT NULL, project VARCHAR NOT NULL, stack VARCHAR NOT NULL, PRIMARY KEY (kind, id) );
 CREATE TABLE subnets ( id VARCHAR(36) NOT NULL, network_id VARCHAR(36) NOT NULL, position INTEGER NOT NULL, project_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description VARCHAR(255) NOT NULL, ip_version INTEGER NOT NULL, cidr VARCHAR(64) NOT NULL, gateway_ip VARCHAR(32), enable_dhcp BOOLEAN NOT NULL, ipv6_ra_mode VARCHAR(16), ipv6_address_mode VARCHAR(16), dns_nameservers VARCHAR NOT NULL, host_routes VARCHAR NOT NULL, service_types VARCHAR NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (id), UNIQUE (network_id, position), FOREIGN KEY(network_id) REFERENCES networks (id) );
+CREATE TABLE workers ( process VARCHAR NOT NULL, name VARCHAR NOT NULL, hosts BLOB NOT NULL, anything BOOLEAN NOT NULL, concurrency INTEGER NOT NULL, draining BOOLEAN NOT NULL, at_work BLOB NOT NULL, since BIGINT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (process, name) );
 CREATE TABLE workflow_texts ( digest VARCHAR NOT NULL, texts BLOB NOT NULL, PRIMARY KEY (digest) );
 INSERT INTO "workflow_texts" VALUES('-',X'7B7D');
 CREATE INDEX events_instance ON events (instance_id) WHERE instance_id IS NOT NULL;

@@ -82,6 +82,8 @@ class RunConductor:
                     self._back(execution)
         except (errors.StaleWorker, errors.StoreError, errors.UnexpectedState) as error:
             raise errors.BuildInterrupted(str(error)) from error
+        except errors.HostElsewhere as error:
+            raise errors.GoesOnElsewhere(error.host) from error
         except errors.BuildInterrupted:
             if not execution.paused:
                 raise

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from slipway.errors import RunCancelled, StaleWorker, UnexpectedState
 from slipway.flows.tasks.base import Tools
 from slipway.model.run import RunRecord
-from slipway.states import effects, runs
+from slipway.states import effects, runs, workers
 from slipway.states.held import take_over
 from slipway.states.lease import Lease
 from slipway.states.run_machine import RunMove, RunState
@@ -44,13 +44,21 @@ def take(tools: Tools, run_id: str) -> RunRecord | None:
         return replace(runs.get(tx, run.id), generation=generation, worker=worker)
 
 
+def may_be_gone_on_with(tx: Transaction, run: RunRecord, tools: Tools) -> bool:
+    """Whether `take` would give it: nobody is at it, and where it waits for a time, that has come."""
+    state = RunState(run.state)
+    woken = state.at_work or (run.wake_at is not None and run.wake_at <= tools.clock())
+    return not state.has_ended and woken and _may_be_taken(tx, run, tools)
+
+
 def _may_be_taken(tx: Transaction, run: RunRecord, tools: Tools) -> bool:
     """Whether nobody is at it: it was let go, its worker is provably gone, or the worker's lease has passed."""
     held = Lease.read(run.worker)
     if held is None:
         return True
     last, grace = effects.last_deadline(tx, run.id), tools.settings.takeover_grace
-    return held.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic) or is_gone(held.worker)
+    passed = held.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic)
+    return passed or is_gone(held.worker) or workers.is_silent(tx, held.worker, tools.clock)
 
 
 def who_is_at(run: RunRecord) -> str:

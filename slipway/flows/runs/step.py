@@ -82,6 +82,8 @@ class Step(ABC):
                 run.ended(step.id, SKIPPED)
         except (errors.StaleWorker, errors.StoreError) as error:
             raise self._stopped(error) from error
+        except errors.HostElsewhere as error:
+            raise errors.GoesOnElsewhere(error.host) from error
         except Exception as error:  # noqa: BLE001 - what the step says becomes of it
             try:
                 self._fail(error)

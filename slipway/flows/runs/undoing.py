@@ -70,7 +70,7 @@ def inverse_of(run: AnyRun, effect: Effect, sleep: Callable[[float], None]) -> t
         if task.passing and not run.changing:
             return Durability.PURE, _nothing
         return task.durability(run.tools, run.host_of(effect)), _guarded(run, partial(_undo_by, run, task), sleep)
-    except errors.StoreError:
+    except (errors.StoreError, errors.HostElsewhere):
         raise
     except Exception as error:  # noqa: BLE001 - it is on record as stuck, with this error
         return Durability.FOREIGN, _failing(error)
@@ -88,7 +88,7 @@ def _guarded(run: AnyRun, call: Call, sleep: Callable[[float], None]) -> Call:
         retries = 0 if tx is not None else UNDO_RETRIES
         try:
             with_retries(lambda: once(effect, tx), retries=retries, sleep=sleep, step=effect.step)
-        except (errors.StaleWorker, errors.StoreError):
+        except (errors.StaleWorker, errors.StoreError, errors.HostElsewhere):
             raise
         except Exception as error:
             if not run.seal:

@@ -1,0 +1,105 @@
+"""Who takes work from a job board: on record by name, and heard of for some seconds each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+
+from slipway.errors import WorkerExists
+from slipway.model.worker import WorkerRecord
+from slipway.states import codec
+from slipway.states.schema import workers
+from slipway.states.store import Transaction
+from slipway.states.worker import Worker, is_gone
+
+_KEPT = timedelta(hours=1)
+"""How long one that is silent stays on record: for what it left to be told from what somebody is at."""
+
+_OF_PROCESS = workers.c.process == sa.bindparam("b_process")
+_ITS = sa.and_(_OF_PROCESS, workers.c.name == sa.bindparam("b_name"))
+
+
+def now(tx: Transaction, clock: Callable[[], datetime]) -> datetime:
+    """The time by a clock that all who use the record share: the server's, and of SQLite this machine's."""
+    if tx.dialect.name == "postgresql":
+        return datetime.fromtimestamp(float(tx.scalar(_SERVERS_CLOCK) or 0), UTC)
+    return clock()
+
+
+_SERVERS_CLOCK = sa.text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")
+
+
+def text_of(worker: Worker) -> str:
+    """By what a process stands on record."""
+    return msgspec.json.encode(worker).decode()
+
+
+def enter(tx: Transaction, record: WorkerRecord, at: datetime) -> None:
+    """Put a worker on record. Raises `WorkerExists` where another one of its name is heard of and runs."""
+    for other in all_of(tx):
+        if other.until < at - _KEPT:
+            tx.execute(workers.delete().where(_ITS), _key(other))
+        elif other.name == record.name and other.until >= at and not is_gone(process_of(other)):
+            raise WorkerExists(
+                f"worker {record.name} runs already, as {process_of(other)}: name this one otherwise (--name)"
+            )
+    tx.execute(workers.insert(), _row(record))
+
+
+def renew(tx: Transaction, record: WorkerRecord) -> None:
+    """Have it as it is by now; one that was taken off the record is on it again."""
+    row = _row(record)
+    if tx.execute(workers.update().where(_ITS), {**_key(record), **row}).rowcount != 1:
+        tx.execute(workers.insert(), row)
+
+
+def leave(tx: Transaction, record: WorkerRecord) -> None:
+    """Take it off the record."""
+    tx.execute(workers.delete().where(_ITS), _key(record))
+
+
+def all_of(tx: Transaction) -> Sequence[WorkerRecord]:
+    """All that are on record, by name, the silent ones as well."""
+    rows = tx.execute(sa.select(workers).order_by(workers.c.name, workers.c.since))
+    return [
+        WorkerRecord(
+            **{
+                **row._mapping,
+                "hosts": codec.decode(row.hosts, tuple[str, ...]),
+                "at_work": codec.decode(row.at_work, tuple[str, ...]),
+            }
+        )
+        for row in rows
+    ]
+
+
+def served(tx: Transaction, at: datetime) -> frozenset[str]:
+    """The hosts that somebody serves who is heard of, and takes new work."""
+    heard = [one for one in all_of(tx) if one.until >= at and not one.draining]
+    return frozenset(host for one in heard for host in one.hosts)
+
+
+def is_silent(tx: Transaction, worker: Worker, clock: Callable[[], datetime]) -> bool:
+    """Whether it takes work from a board and has not been heard of for longer than it is given."""
+    until = tx.scalar(sa.select(sa.func.max(workers.c.until)).where(_OF_PROCESS), {"b_process": text_of(worker)})
+    return until is not None and until < now(tx, clock)
+
+
+def process_of(record: WorkerRecord) -> Worker:
+    """The process that it is."""
+    return msgspec.json.decode(record.process, type=Worker)
+
+
+def _key(record: WorkerRecord) -> dict[str, object]:
+    return {"b_process": record.process, "b_name": record.name}
+
+
+def _row(record: WorkerRecord) -> dict[str, object]:
+    return {
+        **msgspec.structs.asdict(record),
+        "hosts": codec.encode(record.hosts),
+        "at_work": codec.encode(record.at_work),
+    }

@@ -1,0 +1,90 @@
+"""Job boards of the tests' own: Redis and etcd, each started on the loopback interface and ended with the tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.drivers.board import Board
+from slipway.errors import BoardUnavailable
+
+KINDS = {"redis": "redis-server", "etcd": "etcd"}
+
+
+def missing(kind: str) -> str:
+    """What is not installed, in words; empty where all is there."""
+    return "" if shutil.which(KINDS[kind]) else f"{KINDS[kind]} is not installed"
+
+
+def free_port() -> int:
+    """A port that nobody listened on just now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server that can be killed, started again with or without what it had."""
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._peer = free_port()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{self.kind}://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._directory.mkdir(exist_ok=True)
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
+        for _ in range(200):
+            try:
+                Board(self.url, "tests", "tests", ttl=5).close()
+            except BoardUnavailable:
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError((self._directory / "log").read_text()[-2000:])
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def lose_all(self) -> None:
+        """Have it begin with nothing; it must not run."""
+        shutil.rmtree(self._directory)
+
+    def _command(self) -> list[str]:
+        where = str(self._directory)
+        if self.kind == "redis":
+            options = ["--bind", "127.0.0.1", "--dir", where, "--appendonly", "yes", "--appendfsync", "always"]
+            return ["redis-server", "--port", str(self.port), *options, "--save", ""]
+        ours, peers = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self._peer}"
+        return [
+            *("etcd", "--data-dir", f"{where}/data", "--initial-cluster", f"default={peers}"),
+            *("--listen-client-urls", ours, "--advertise-client-urls", ours),
+            *("--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers),
+        ]
+
+
+@contextmanager
+def running(kind: str, directory: Path) -> Iterator[Server]:
+    """A server of that kind."""
+    server = Server(kind, directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
