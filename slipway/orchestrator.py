@@ -580,15 +580,17 @@ class Orchestrator:
         on_event: Listener = lambda _event: None,
     ) -> Work:
         """What takes work from the job board, as the worker of that name: what is for these `hosts`, and with
-        `anything` what is for none. It begins with `until`, in the thread that calls that.
+        `anything` what is for none. Within `with` it is on record, and
+        `until` takes work in the thread that calls it.
 
         At most `concurrency` instances are in hand at once, each in a thread. Others take them over when this worker is
         not heard of for `ttl` seconds. `tell` is told what it does, in lines for people.
         Raises `InvalidBoard`, `BoardUnavailable`, `ComputeResourcesUnavailable` for a host that is not on record, and
         `HostElsewhere` for one that belongs to another place.
         """
-        from slipway.operations.working import make_work
+        from slipway.operations.working import make_work, only
 
+        only(self._tools, hosts)
         # What workflows do to instances is posted as well.
         self._board_url = board
         return make_work(

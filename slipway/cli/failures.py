@@ -13,14 +13,17 @@ import click
 
 from slipway.cli.say import say, shown
 from slipway.errors import (
+    BoardUnavailable,
     BuildInterrupted,
     CommandsNotAllowed,
     DatabaseDamaged,
+    InvalidBoard,
     InvalidFile,
     InvalidRequest,
     NotConfirmed,
     PlanUnusable,
     SlipwayError,
+    WorkerExists,
 )
 from slipway.texts import named
 
@@ -38,7 +41,10 @@ class Code(IntEnum):
     INTERRUPTED = 130
 
 
-_USAGE = (click.UsageError, InvalidFile, InvalidRequest, CommandsNotAllowed, NotConfirmed, PlanUnusable)
+_USAGE = (
+    *(click.UsageError, InvalidFile, InvalidRequest, CommandsNotAllowed, NotConfirmed, PlanUnusable),
+    *(InvalidBoard, BoardUnavailable, WorkerExists),
+)
 
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT)
 """Errors of standard output: those of the record are `StoreError`s. Of a reader that has gone nothing is said."""

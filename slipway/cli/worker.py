@@ -71,7 +71,11 @@ def command(
     board, options.board = options.board, None
     stop = Stop(options.command("worker"))
     with orchestrator(options, allow_commands=allow_commands) as slipway, heeding(stop):
-        work = slipway.worker(
+
+        def measured() -> str:
+            return exposition(slipway.metrics())
+
+        with slipway.worker(
             board,
             name=name or _own_name(),
             hosts=hosts,
@@ -79,15 +83,11 @@ def command(
             concurrency=concurrency,
             ttl=ttl,
             tell=lambda line: say(shown(line)),
-        )
-
-        def measured() -> str:
-            return exposition(slipway.metrics())
-
-        with listening(listen, lambda: work.is_ready, measured) if listen else nullcontext():
+        ) as work:
             what = [f"what is for {host}" for host in hosts] + (["what is for no host"] if anything else [])
             say(f"worker {work.name} takes {', '.join(what)}; {concurrency} at once")
-            work.until(stop)
+            with listening(listen, lambda: work.is_ready, measured) if listen else nullcontext():
+                work.until(stop)
             say(f"worker {work.name} has ended")
 
 

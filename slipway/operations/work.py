@@ -35,7 +35,10 @@ _MOST_POSTED = 200
 
 
 class Work:
-    """One worker's, until it is told to stop. It has a thread for each job in hand, and one that says it is alive."""
+    """What one worker does, within `with`, until it is told to stop.
+
+    It has a thread for each job in hand, and one that says that it is alive.
+    """
 
     def __init__(
         self,
@@ -65,15 +68,25 @@ class Work:
         self._drains = threading.Event()
         self._heard_at = tools.monotonic()
 
-    def until(self, stopping: Callable[[], bool]) -> None:
-        """Take work until it is to stop; then begin no further step, and wait for those under way.
+    def __enter__(self) -> Work:
+        """Be on record. Raises `WorkerExists`, and a `StoreError`."""
+        try:
+            with self._tools.store.write() as tx:
+                at = workers.now(tx, self._tools.clock)
+                self._record = replace(self._record, since=at, until=at + self._patience)
+                workers.enter(tx, self._record, at)
+        except BaseException:
+            self._board.close()
+            raise
+        return self
 
-        Raises `WorkerExists`, and a `StoreError` where the record cannot be used to begin with.
-        """
-        with self._tools.store.write() as tx:
-            at = workers.now(tx, self._tools.clock)
-            self._record = replace(self._record, since=at, until=at + self._patience)
-            workers.enter(tx, self._record, at)
+    def __exit__(self, *_error: object) -> None:
+        """Leave the record and the board; what is left on the board is others'."""
+        self._quietly(self._leave)
+        self._board.close()
+
+    def until(self, stopping: Callable[[], bool]) -> None:
+        """Take work until it is to stop; then begin no further step, and wait for those under way."""
         posted_at = 0.0
         with ThreadPoolExecutor(self._record.concurrency + MOST_RUNS) as pool, Beat(self._beat, self._ttl / 3):
             while not stopping():
@@ -86,8 +99,6 @@ class Work:
             self._quietly(self._renew)
             for _, name in list(self._held.values()):
                 self._tell(f"waits for the step of {name} that is under way")
-        self._quietly(self._leave)
-        self._board.close()
 
     @property
     def name(self) -> str:

@@ -37,8 +37,7 @@ def make_work(
     rng: random.Random,
     asked_by: str,
 ) -> Work:
-    """`posting`: by which workflows have something done to instances. Raises as `Orchestrator.worker`."""
-    _only(tools, hosts)
+    """`posting`: by which workflows have something done to instances."""
     builder = Builder(Conductor(tools, change_power, tasks), tools, rng=rng, asked_by=asked_by, anywhere=True)
     runs = Runs(tools, RunConductor(tools, tasks), Builds(posting, tools), rng=rng, asked_by=asked_by)
     now, process = tools.clock(), workers.text_of(this_worker())
@@ -46,7 +45,7 @@ def make_work(
     return Work(board, builder, runs, tools, record, ttl=ttl, tell=tell, notify=notify)
 
 
-def _only(tools: Tools, names: Sequence[str]) -> None:
+def only(tools: Tools, names: Sequence[str]) -> None:
     """Have nothing done from here but on these hosts, and instances placed on all that any worker serves.
 
     Raises `HostNotFound`, and `HostElsewhere` for one that belongs to another place.
