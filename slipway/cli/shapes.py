@@ -20,6 +20,7 @@ from slipway.model.record import EffectState, Fault, RecordedEvent, Scope
 from slipway.model.request import Flavor
 from slipway.operations.audit import Difference
 from slipway.operations.batch import Status
+from slipway.operations.workers import Workers
 from slipway.states.run_machine import RunState
 
 
@@ -301,6 +302,7 @@ WHOLE: dict[str, Any] = {
     "history": tuple[Deed, ...],
     "prune": Pruned,
     "metrics": tuple[Metric, ...],
+    "workers": Workers,
     "quota list": tuple[Quota, ...],
     **dict.fromkeys(("quota show", "quota set", "quota create", "quota delete"), Quota),
     "timeline": Timeline,

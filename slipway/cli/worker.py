@@ -13,8 +13,8 @@ from slipway.cli.say import say, shown
 @click.command(
     "worker",
     epilog=example(
-        "slipway worker --board redis://board:6379 --db postgresql://slipway@db/slipway --any",
-        "slipway worker --board etcd://board:2379 --db postgresql://slipway@db/slipway --host node-1",
+        "slipway worker --any --board redis://board:6379",
+        "slipway worker --host node-1 --db postgresql://slipway@db/slipway",
     ),
 )
 @click.option("--host", "hosts", metavar="NAME", multiple=True, help="Take what is for this host; may be given often.")

@@ -12,11 +12,23 @@ from slipway.flows.tasks.base import Tools
 from slipway.model.record import EffectState
 from slipway.model.run import RunRecord
 from slipway.states import effects, runs
+from slipway.states.held import hold
 from slipway.states.run_machine import TABLE, RunMove, RunState
 from slipway.states.store import Transaction
 
 _SEALED = b"\\u0001"
 """What stands around the name of a secret in inputs that are kept."""
+
+
+def usable_or_let_go(tools: Tools, run: RunRecord) -> Prepared:
+    """What a run goes by that is held; where that cannot be had here it is let go for others. Raises as `usable`."""
+    try:
+        with tools.store.read() as tx:
+            return usable(tools, tx, run)
+    except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
+        with tools.store.write() as tx:
+            hold(tx, "run", run.id, run.generation, None)
+        raise
 
 
 def usable(tools: Tools, tx: Transaction, run: RunRecord) -> Prepared:

@@ -20,12 +20,12 @@ from slipway.model.record import Effect, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
-from slipway.operations.needs import corrected, secrets_again, usable
+from slipway.operations.needs import corrected, secrets_again, usable, usable_or_let_go
 from slipway.operations.pruning import prune
 from slipway.operations.rebuild import Builds
 from slipway.operations.refusals import instead, tried_again, why
 from slipway.states import codec, effects, outbox, runs
-from slipway.states.held import hold, lock
+from slipway.states.held import lock
 from slipway.states.run_machine import TABLE, RunMove, RunState
 
 if TYPE_CHECKING:
@@ -205,19 +205,16 @@ class Runs:
         for run_id in unfinished:
             if stopping():
                 break
-            taken = take(self._tools, run_id)
             try:
-                if taken is not None:
-                    rested.append(self._work(taken, on_event, stopping))
+                if (run := self.go_on(run_id, on_event=on_event, stopping=stopping)) is not None:
+                    rested.append(run)
             except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed) as error:
                 refused.append(error)
         if refused:
             raise refused[0]
         return tuple(rested)
 
-    def go_on(
-        self, run_id: str, *, on_event: Listener = _nobody, stopping: Callable[[], bool] = _never
-    ) -> RunRecord | None:
+    def go_on(self, run_id: str, *, on_event: Listener, stopping: Callable[[], bool]) -> RunRecord | None:
         """Go on with one run, as `resume` does; None where it has ended, waits, or somebody is at it."""
         taken = take(self._tools, run_id)
         return None if taken is None else self._work(taken, on_event, stopping)
@@ -365,18 +362,8 @@ class Runs:
         self, run: RunRecord, on_event: Listener, stopping: Callable[[], bool], *, new: Prepared | None = None
     ) -> RunRecord:
         """Bring a run to rest that is held; `new`: what one goes by of which nothing but its row is on record."""
-        known = new if new is not None else self._recalled(run)
-        return self._conductor.bring_to_rest(run, known, notify=on_event, stopping=stopping, new=new is not None)
-
-    def _recalled(self, run: RunRecord) -> Prepared:
-        """What a run that is held goes by; where that cannot be had here it is let go for others."""
-        try:
-            with self._tools.store.read() as tx:
-                return usable(self._tools, tx, run)
-        except (errors.InvalidFile, errors.RecordDamaged, errors.CommandsNotAllowed):
-            with self._tools.store.write() as tx:
-                hold(tx, "run", run.id, run.generation, None)
-            raise
+        by = new if new is not None else usable_or_let_go(self._tools, run)
+        return self._conductor.bring_to_rest(run, by, notify=on_event, stopping=stopping, new=new is not None)
 
     def _move(self, run_id: str, move: RunMove, values: Mapping[str, Any], refusal: str) -> None:
         """Move a run whoever has it; its worker, if it lives, sees so at its next step."""

@@ -32,7 +32,7 @@ HEAVY = {
 }
 """What must not be loaded before a command needs it."""
 
-COMMON = {"--state", "--db", "--output", "--verbose", "-v", "--tasks"}
+COMMON = {"--state", "--db", "--output", "--verbose", "-v", "--tasks", "--board"}
 
 _MODULES = """
 import sys

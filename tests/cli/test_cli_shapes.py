@@ -73,6 +73,7 @@ def test_what_is_written_is_as_the_schemas_say(slipway: Call, run_file: FileWrit
         (("graph", "--instance", "web"), "graph"),
         (("audit",), "audit"),
         (("metrics",), "metrics"),
+        (("workers",), "workers"),
         (("quota", "show"), "quota show"),
         (("quota", "set", "--instances", "9"), "quota set"),
         (("quota", "list"), "quota list"),
