@@ -331,7 +331,7 @@ class Runs:
 
     def get(self, run_id: str) -> RunRecord:
         """One run, by its id or the beginning of it. Raises `RunNotFound`."""
-        with self._tools.store.read() as tx:
+        with self._tools.store.read(once=True) as tx:
             return runs.get(tx, run_id)
 
     def effects(self, run_id: str) -> Sequence[Effect]:

@@ -128,7 +128,7 @@ class Ledger(Generic[S, M]):
         if durability is Durability.WITH_NEXT:
             self._remember(effect, intent, self._encoded(result), columns(result))
         elif durability is not Durability.PURE:
-            with self._writing(stepping=True) as tx:
+            with self._writing(stepping=True, row=intent) as tx:
                 new = durability is Durability.RECORDED
                 self._keep(self._write_done(tx, effect, intent, self._encoded(result), columns(result), new=new))
         return result
@@ -183,7 +183,7 @@ class Ledger(Generic[S, M]):
         )
 
     def _intend(self, effect: Effect, intent: Intent[M]) -> None:
-        with self._writing(stepping=True) as tx:
+        with self._writing(stepping=True, row=intent) as tx:
             self._enter_phase(tx, intent.enters)
             self._write_new(tx, effect, anyway=intent.anyway)
         self._keep(effect)
@@ -238,19 +238,20 @@ class Ledger(Generic[S, M]):
             raise UnexpectedState(f"the ledger's row {values['b_key']} is not as expected")
 
     @contextmanager
-    def _writing(self, *, stepping: bool = False) -> Iterator[Transaction]:
+    def _writing(self, *, stepping: bool = False, row: Intent[M] | None = None) -> Iterator[Transaction]:
         """A transaction that may move the owner; where it is not committed, nothing is remembered of it here.
 
         What was put off until now is written first.
 
-        `stepping`: it is a step's, which may enter a phase; that is told after the commit.
+        `stepping`: it is a step's, which may enter a phase; that is told after the commit. `row`: nothing is written
+        but that effect's row, and the phases that it enters and leads to.
         """
         before = self.state
         with self._lock, self._known.trying():
             state, held = self.state, self._hold.until
             committed: list[bool] = []
             try:
-                with self._store.write() as tx:
+                with self._store.write(once=row is not None and self._is_all(row)) as tx:
                     self._store.after_commit(tx, lambda: committed.append(True))
                     self._write_put_off(tx)
                     yield tx
@@ -265,6 +266,10 @@ class Ledger(Generic[S, M]):
                     self._put_off.clear()
         if stepping and self.state != before:
             self.moved()
+
+    def _is_all(self, row: Intent[M]) -> bool:
+        """Whether a row of the ledger is all that is to be written just now."""
+        return not self._put_off and row.leads_to is None and not self._enters(row.enters)
 
     def _keep(self, effect: Effect) -> None:
         with self._lock:
@@ -413,8 +418,11 @@ class Ledger(Generic[S, M]):
 
     def _enter_phase(self, tx: Transaction, event: M | None) -> None:
         """Enter a phase where a step begins one; a later item of the same step finds it entered."""
-        if event is not None and self.owner.may(event, self.state):
+        if event is not None and self._enters(event):
             self._advance(tx, event)
+
+    def _enters(self, event: M | None) -> bool:
+        return event is not None and self.owner.may(event, self.state)
 
     def _advance(self, tx: Transaction, event: M, *, detail: str = "", values: dict[str, Any] | None = None) -> None:
         self.state = self.owner.advance(tx, self.state, event, self._clock(), detail=detail, values=values)

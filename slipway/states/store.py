@@ -176,8 +176,11 @@ class Store:
         return self._transaction(None if once else "BEGIN", {"reading": True}, snapshot=not once)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, once: bool = False) -> Iterator[Transaction]:
         """A transaction that is committed at the end, or rolled back when an error leaves it.
+
+        `once`: a single statement is all that is written, which SQLite commits by itself: beside other threads that is
+        one wait for Python's lock in place of three.
 
         Raises a `StoreError` when it cannot begin, write or commit.
         """
@@ -185,7 +188,7 @@ class Store:
             raise errors.DatabaseReadOnly(f"{self._shown}: it may not be written: {self._why_not()}; {_LOOK}")
         calls: list[Callable[[], None]] = []
         about = {"reading": False, "after_commit": calls, "savepoints": count(1)}
-        with self._turn, self._transaction("BEGIN IMMEDIATE", about, snapshot=False) as tx:
+        with self._turn, self._transaction(None if once else "BEGIN IMMEDIATE", about, snapshot=False) as tx:
             yield tx
         for call in calls:
             call()
@@ -205,10 +208,12 @@ class Store:
             connection.info.update(about)
             if self._postgresql:
                 postgresql.isolate(connection, snapshot=snapshot)
-            with connection.begin():
-                if begin is not None and isinstance(connection, QuickConnection):
+            if begin is not None:
+                connection.begin()
+                if isinstance(connection, QuickConnection):
                     connection.tell(begin)
-                yield connection
+            yield connection
+            connection.commit()
         except DBAPIError as error:
             translated = self._translate(error)
             if translated is None:
@@ -216,6 +221,8 @@ class Store:
             raise translated from error
         finally:
             if connection is not None:
+                # Nothing where it was committed.
+                connection.rollback()
                 idle.put(connection)
 
     def _of_this_process(self) -> IdleConnections:

@@ -45,10 +45,10 @@ class FaultyStore(Store):
             self.installation = installation.id_of(tx)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """As the store's own."""
+    def write(self, *, once: bool = False) -> Iterator[Transaction]:
+        """As the store's own; a single statement has a transaction around it, to die before its commit."""
         if self._faults is None:
-            with super().write() as tx:
+            with super().write(once=once) as tx:
                 yield tx
             return
         self._faults.begin()

@@ -66,7 +66,7 @@ class RunConductor:
             self._to_rest(execution, new=new)
         if ledger.state.has_ended and prepared.secrets and run.parent_id is None:
             tools.store.scrub()
-        with tools.store.read() as tx:
+        with tools.store.read(once=True) as tx:
             rested = runs.get(tx, run.id)
         execution.tell("run.end" if ledger.state.has_ended else "run.state", message=rested.waits_for or "")
         return rested
