@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from slipway.operations.workers import Workers
     from slipway.runfile import RunFile
     from slipway.stacks.changes import Changes, RunResult
+    from slipway.stacks.importing import Imported
     from slipway.stacks.plan import Plan
 
 T = TypeVar("T")
@@ -819,6 +820,23 @@ class Orchestrator:
         )
         all_gone = all(one.status in GONE for one in ended)
         return ended, take_back(file, self._store, self._drivers) if all_gone else Changes()
+
+    def import_into(self, stack: str, name: str, *, kind: str | None = None, project: str | None = None) -> Imported:
+        """Have something of a project (default: its own) that no run of a file made bear that project's stack.
+
+        By name or id an "instance", "network" with its subnets, "subnet", "port", "security group" or "host"; `kind`
+        says which where several are called so. A run of the stack's file changes and prunes it from then on, and
+        `destroy` takes it back; what is a network service's elsewhere, and Slipway has not made, is only given back
+        then. Nothing is done to it now. Raises `NothingToImport`, `NoUniqueMatch`, `ImportRefused`, `InstanceBusy`.
+        """
+        from slipway.checks import check
+        from slipway.stacks.importing import KINDS, bring_under
+
+        check(stack, Name, "stack")
+        if kind not in (None, *KINDS):
+            raise errors.InvalidRequest((f"kind: must be one of {', '.join(KINDS)}, not {kind}",))
+        whose = Stack(project or self._project, stack)
+        return bring_under(self._store, self._drivers.network, whose, name, kind)
 
     # --- hosts ----------------------------------------------------------------------------------------------------
 

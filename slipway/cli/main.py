@@ -54,6 +54,7 @@ COMMANDS = {
     "timeline": "Show how long each step took.",
     "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",
+    "import": "Bring what is there under a stack.",
     "destroy": "Take back the stack that a run file brought about.",
     "resume": "Finish what a crash or Ctrl-C left behind.",
     "audit": "Compare the record with what is there.",

@@ -275,6 +275,18 @@ class Snapshot(Struct):
     consistent: bool
 
 
+class Imported(Struct):
+    """What bears a stack by now; `parts`: the ids and names of the subnets that came along with a network."""
+
+    kind: str
+    id: str
+    name: str
+    stack: str
+    project: str
+    parts: tuple[tuple[str, str], ...]
+    changed: bool
+
+
 CHANGES = (
     *("attach-interface", "detach-interface", "attach-disk", "detach-disk", "grow-disk"),
     *("rename", "set", "resize", "rebuild", "move", "evacuate", "clone"),
@@ -300,6 +312,7 @@ WHOLE: dict[str, Any] = {
     "snapshot list": tuple[Snapshot, ...],
     "snapshot show": Snapshot,
     "history": tuple[Deed, ...],
+    "import": Imported,
     "prune": Pruned,
     "metrics": tuple[Metric, ...],
     "workers": Workers,

@@ -103,6 +103,14 @@ class DatabaseUnsafe(StoreError):
     """The database is another user's, or others may put another one in its place."""
 
 
+class NothingToImport(SlipwayError):
+    """Nothing that could be brought under a stack is called so."""
+
+
+class ImportRefused(SlipwayError):
+    """Something is another stack's, or comes and goes with something else. Nothing was done."""
+
+
 class MoveRefused(SlipwayError):
     """An instance cannot go to that host, or cannot leave its own; nothing was done."""
 

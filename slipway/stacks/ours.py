@@ -14,6 +14,7 @@ from slipway.states import stacks
 from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
 
+_MARK = "slipway-stack:"
 _MARKS = uuid.UUID("c1f2a7de-55b0-4a55-9d6e-3a3f4a1f7b20")
 
 
@@ -38,7 +39,7 @@ class Ours:
         self._store = store
         self._tx = tx
         mark = uuid.uuid5(_MARKS, f"{stack.project}/{stack.name}")
-        self._mark = f"slipway-stack:{store.installation}:{mark}"
+        self._mark = f"{_MARK}{store.installation}:{mark}"
         self.description = "" if network.local else self._mark
         """Of each thing that is made in the network service."""
 
@@ -93,6 +94,10 @@ class Ours:
         for id_ in set(recorded) - {thing.id for thing in there}:
             self.drop(kind, id_)
         return there
+
+    def is_given_back(self, thing: _Described) -> bool:
+        """Whether it was brought under the stack and is a service's elsewhere that Slipway has not made for a stack."""
+        return bool(self.description) and not thing.description.startswith(_MARK)
 
     def whose(self, kind: Kind, id_: str) -> str:
         """Words that say why something is not the stack's."""

@@ -75,6 +75,8 @@ class _TakeBack:
             if not self.goes(Kind.PORT, port.id):
                 continue
             label = f"port {port.name or port.id}"
+            if self._given_back(Kind.PORT, port, label):
+                continue
             if port.device_id:
                 self.kept.append(f"{label}: {port.device_id} has it")
             else:
@@ -114,7 +116,16 @@ class _TakeBack:
                 self._remove(Kind.NETWORK, network.id, label, self.driver.delete_network)
 
     def _found(self, kind: Kind, list_: Callable[..., Sequence[T]], context: Context) -> Sequence[T]:
-        return [thing for thing in self.ours.found(kind, list_, context) if self.goes(kind, thing.id)]
+        going = [thing for thing in self.ours.found(kind, list_, context) if self.goes(kind, thing.id)]
+        return [thing for thing in going if not self._given_back(kind, thing, f"{kind} {thing.name or thing.id}")]
+
+    def _given_back(self, kind: Kind, thing: Network | Subnet | Port | SecurityGroup, label: str) -> bool:
+        """Whether it was there before the stack, and is its owner's again."""
+        if not self.ours.is_given_back(thing):
+            return False
+        self.ours.drop(kind, thing.id)
+        self.kept.append(f"{label}: it was imported, and is given back")
+        return True
 
     def _left_on(self, network: Network) -> Sequence[Port]:
         """The ports on it; but a DHCP server's goes with its network (Neutron)."""

@@ -230,6 +230,12 @@ def launched(*, at: datetime, addresses: tuple[str, ...], access: tuple[str | No
     }
 
 
+def take_into(tx: Transaction, instance_id: str, stack: str) -> None:
+    """Have an instance that no run of a file made be of its project's stack."""
+    written = instances.update().where(instances.c.id == instance_id, instances.c.stack.is_(None))
+    tx.execute(written.values(stack=stack))
+
+
 def rename(tx: Transaction, instance_id: str, name: str) -> None:
     """Have it be called so. Raises `InstanceExists`."""
     try:
