@@ -32,8 +32,9 @@ def free_port() -> int:
 class Server:
     """A server that can be killed, started again with or without what it had."""
 
-    def __init__(self, kind: str, directory: Path) -> None:
+    def __init__(self, kind: str, directory: Path, tls: Path | None = None) -> None:
         self.kind = kind
+        self._tls = tls
         self.port = free_port()
         self._peer = free_port()
         self._directory = directory
@@ -41,7 +42,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"{self.kind}://127.0.0.1:{self.port}"
+        return f"{self.kind}{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         self._directory.mkdir(exist_ok=True)
@@ -49,7 +50,7 @@ class Server:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         for _ in range(200):
             try:
-                Board(self.url, "tests", "tests", ttl=5).close()
+                Board(self.url + self._by_tls, "tests", "tests", ttl=5).close()
             except BoardUnavailable:
                 time.sleep(0.1)
             else:
@@ -66,23 +67,34 @@ class Server:
         """Have it begin with nothing; it must not run."""
         shutil.rmtree(self._directory)
 
+    @property
+    def _by_tls(self) -> str:
+        return f"?ca={self._tls}/ca.pem&cert={self._tls}/server.pem&key={self._tls}/server.key" if self._tls else ""
+
     def _command(self) -> list[str]:
-        where = str(self._directory)
+        where, tls = str(self._directory), str(self._tls)
         if self.kind == "redis":
             options = ["--bind", "127.0.0.1", "--dir", where, "--appendonly", "yes", "--appendfsync", "always"]
-            return ["redis-server", "--port", str(self.port), *options, "--save", ""]
-        ours, peers = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self._peer}"
+            port = ["--port", str(self.port)]
+            if self._tls:
+                port = ["--port", "0", "--tls-port", str(self.port), "--tls-ca-cert-file", f"{tls}/ca.pem"]
+                port += ["--tls-cert-file", f"{tls}/server.pem", "--tls-key-file", f"{tls}/server.key"]
+            return ["redis-server", *port, *options, "--save", ""]
+        scheme = "https" if self._tls else "http"
+        ours, peers = f"{scheme}://127.0.0.1:{self.port}", f"http://127.0.0.1:{self._peer}"
+        secure = ["--cert-file", f"{tls}/server.pem", "--key-file", f"{tls}/server.key", "--client-cert-auth"]
         return [
             *("etcd", "--data-dir", f"{where}/data", "--initial-cluster", f"default={peers}"),
             *("--listen-client-urls", ours, "--advertise-client-urls", ours),
             *("--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers),
+            *([*secure, "--trusted-ca-file", f"{tls}/ca.pem"] if self._tls else []),
         ]
 
 
 @contextmanager
-def running(kind: str, directory: Path) -> Iterator[Server]:
-    """A server of that kind."""
-    server = Server(kind, directory)
+def running(kind: str, directory: Path, tls: Path | None = None) -> Iterator[Server]:
+    """A server of that kind; with `tls`, a directory of certificates, by that alone."""
+    server = Server(kind, directory, tls)
     try:
         server.start()
         yield server

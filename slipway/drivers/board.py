@@ -55,6 +55,7 @@ class Board:
 
         Raises `InvalidBoard`, and `BoardUnavailable` where the server does not answer.
         """
+        self.installation = installation
         self.who = who
         self._shown = masked_url(url)
         self._ttl = ttl
@@ -125,17 +126,33 @@ class Board:
             board, self._open = self._open, None
             if board is not None:
                 with suppress(Exception):
-                    board.close()
+                    board.session.close() if self._conf["board"] == "etcd" else board.close()
 
     def _board(self) -> Any:
         with self._lock:
+            if self._conf["board"] == "etcd":
+                return self._etcd()
             if self._open is None:
-                from taskflow.jobs import backends
+                from taskflow.jobs.backends.impl_redis import RedisJobBoard
 
-                made = backends.fetch("slipway", self._conf)
+                made = RedisJobBoard("slipway", self._conf)
                 made.connect()
                 self._open = made
             return self._open
+
+    def _etcd(self) -> Any:
+        """A new one each time, on one client: it keeps the jobs that it has seen by their place, and after a server has
+        lost all it had there may be others in the same places. Its own client would be watched by a thread that
+        outlives an error."""
+        import etcd3gw
+        from taskflow.jobs.backends.impl_etcd import EtcdJobBoard
+
+        if self._open is None:
+            self._open = etcd3gw.client(**{name: self._conf[name] for name in _OF_ETCD if name in self._conf})
+            # Or an authority that the environment names counts more than that of the URL.
+            self._open.session.trust_env = False
+            self._open.status()
+        return EtcdJobBoard("slipway", self._conf, client=self._open)
 
     @contextmanager
     def _asking(self, *meant: type[Exception]) -> Iterator[None]:
@@ -153,6 +170,8 @@ class Board:
             raise BoardUnavailable(f"{self._shown}: the board does not answer: {_first_line(error)}") from error
 
 
+_OF_ETCD = ("host", "port", "protocol", "ca_cert", "cert_key", "cert_cert", "timeout", "api_path")
+"""What its client takes."""
 _EXTRA = "pip install 'slipway[redis]' or 'slipway[etcd]'"
 _PORTS = {"redis": 6379, "rediss": 6379, "etcd": 2379, "etcds": 2379}
 _FILES = {"ca": ("ssl_ca_certs", "ca_cert"), "cert": ("ssl_certfile", "cert_cert"), "key": ("ssl_keyfile", "cert_key")}

@@ -20,15 +20,28 @@ SLIPWAY = (sys.executable, "-c", "from slipway.cli.main import main; main(prog_n
 
 
 class Fleet:
-    """`delay`: seconds that each call takes on the hosts."""
+    """`delay`: seconds that each call takes on the hosts; `db`: another database than the state directory's own.
+
+    `apart`: workers are in PID namespaces of their own, as on other machines: nobody sees whether one is gone.
+    """
 
     def __init__(
-        self, board: Server, state: Path, *, hosts: Sequence[str] = ("node-1", "node-2"), delay: float = 0.0
+        self,
+        board: Server,
+        state: Path,
+        *,
+        hosts: Sequence[str] = ("node-1", "node-2"),
+        delay: float = 0.0,
+        db: str | None = None,
+        apart: bool = False,
     ) -> None:
         self.board = board
         self.state = state
+        self._db = db
+        self._apart = apart
+        state.mkdir(exist_ok=True)
         self._processes: dict[str, subprocess.Popen[str]] = {}
-        with Orchestrator(state) as made:
+        with Orchestrator(state, db=db) as made:
             for name in hosts:
                 simulate = Simulation(delay=delay)
                 made.add_host(Host(name, vcpus=64, memory=64 * GiB, disk=500 * GiB, simulate=simulate))
@@ -37,16 +50,18 @@ class Fleet:
 
     def client(self) -> Orchestrator:
         """One that posts what is to be done."""
-        return Orchestrator(self.state, board=self.board.url)
+        return Orchestrator(self.state, db=self._db, board=self.board.url)
 
     def look(self) -> Orchestrator:
         """One that only looks."""
-        return Orchestrator(self.state)
+        return Orchestrator(self.state, db=self._db)
 
     def start(self, name: str, *words: str) -> subprocess.Popen[str]:
         """`slipway worker` with those options, once it is heard of."""
         command = [*SLIPWAY, "worker", "--name", name, "--board", self.board.url]
-        with (self.state / f"{name}.log").open("a") as log:
+        command = [*(["unshare", "--pid", "--fork", "--kill-child"] if self._apart else []), *command]
+        command += ["--db", self._db] if self._db else []
+        with (self.state / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
                 [*command, "--state", str(self.state), *words],
                 stdout=log,
@@ -104,11 +119,12 @@ def fleet(
         made.close()
 
 
-def request(name: str) -> InstanceRequest:
+def request(name: str, *, key: str | None = None) -> InstanceRequest:
     """The least that can be built."""
     return InstanceRequest(
         name,
         Flavor("small", vcpus=1, memory=512 * MiB, disk=2 * GiB),
         Image("tiny", path="/tiny.qcow2", format="qcow2"),
         networks=(NetworkRequest("demo-net"),),
+        idempotency_key=key,
     )

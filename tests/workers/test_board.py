@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 import uuid
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from slipway.drivers.board import Board, Job
 from slipway.errors import BoardUnavailable, InvalidBoard
 from slipway.model.request import Shutdown
-from tests.boards import Server
+from tests.boards import KINDS, Server, missing, running
 from tests.waiting import until
 
 
@@ -84,6 +88,21 @@ def test_what_nobody_of_ours_has_posted_is_let_alone(board: Server) -> None:
     assert [posted.job.id for posted in one.posted()] == ["i-1"]
 
 
+def test_a_board_that_was_emptied_between_two_looks_shows_what_is_new(own_board: Server) -> None:
+    """Nothing of it is cached: the same place has another job by then."""
+    (one,) = boards(own_board, "one")
+    one.post(Job("instance", "i-1"))
+    assert one.posted()
+    own_board.kill()
+    own_board.lose_all()
+    own_board.start()
+    (other,) = [Board(own_board.url, one.installation, "other", ttl=5)]
+    other.post(Job("instance", "i-2"))
+    with suppress(BoardUnavailable):
+        one.posted()
+    assert [posted.job.id for posted in one.posted()] == ["i-2"]
+
+
 def test_a_board_that_was_started_anew_is_used_again(own_board: Server) -> None:
     (one,) = boards(own_board, "one")
     one.post(Job("instance", "i-1"))
@@ -127,3 +146,42 @@ def test_a_board_that_does_not_answer_is_said(url: str) -> None:
         Board(url, "tests", "tests", ttl=5)
     assert "does not answer" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority `ca.pem`, another one `other.pem`, and `server.pem` with `server.key` for the loopback interface."""
+    directory = tmp_path_factory.mktemp("tls")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+    key = ("-newkey", "rsa:2048", "-nodes")
+    for name in ("ca", "other"):
+        openssl(
+            "req", "-x509", *key, "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"
+        )
+    openssl("req", *key, "-subj", "/CN=board", "-keyout", "server.key", "-out", "server.csr")
+    (directory / "names").write_text("subjectAltName=IP:127.0.0.1")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2", "-extfile", "names", "-out", "server.pem")
+    openssl("x509", "-req", "-in", "server.csr", *signed)
+    return directory
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_board_by_tls(kind: str, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its certificate must be of the authority that the URL names, and ours of one that it knows."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{certificates}/other.pem")
+    if reason := missing(kind):
+        pytest.skip(reason)
+    ours = f"cert={certificates}/server.pem&key={certificates}/server.key"
+    with running(kind, tmp_path / "board", tls=certificates) as server:
+        board = Board(f"{server.url}?ca={certificates}/ca.pem&{ours}", "tests", "tests", ttl=5)
+        board.post(Job("instance", "i-1"))
+        assert [posted.job.id for posted in board.posted()] == ["i-1"]
+        board.close()
+        for wrong in (f"{server.url}?ca={certificates}/other.pem&{ours}", f"{server.url}?ca={certificates}/ca.pem"):
+            with pytest.raises(BoardUnavailable):
+                Board(wrong, "tests", "tests", ttl=5)
