@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from examples.real.guest import archive
+from slipway.model.request import Readiness, Sign
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from tests.conftest import Guest
@@ -45,6 +47,29 @@ def numbers(slipway: Orchestrator, word: str) -> list[int]:
     return [int(number) for number in re.findall(rf"slipway-guest: {word} (\d+)\r?\n", console)]
 
 
+def rebuilt_from_another_image(slipway: Orchestrator, path: Path) -> None:
+    """It has what the image says on its disk; where it does not come up so, what it had."""
+    with path.open("wb") as disk:
+        disk.truncate(1 << 20)
+        disk.seek(64 * 64)
+        disk.write(b"1000".ljust(64))
+    before = slipway.show("one").instance
+    image = replace(before.request.image, name="other", path=str(path), format="raw")
+    until(lambda: numbers(slipway, "wrote")[3:], "the guest to count")
+    least = numbers(slipway, "wrote")[-1]
+    slipway.changes.set("one", wait_for=[Readiness(Sign.MARKER, 0.1, "slipway-guest: nothing of the kind")])
+    failed = slipway.changes.rebuild("one", image=image, stops=True)
+    assert failed.fault is not None
+    assert (failed.vm_state, failed.fault.step, failed.request.image.name) == ("ACTIVE", "ready", "guest")
+    until(lambda: numbers(slipway, "found"), "the guest to find what it had")
+    assert least <= numbers(slipway, "found")[0] < 1000
+    slipway.changes.set("one", wait_for=[Readiness(Sign.MARKER, 60, "slipway-guest: found 1000")])
+    rebuilt = slipway.changes.rebuild("one", image=image, stops=True)
+    assert (rebuilt.fault, rebuilt.vm_state, rebuilt.id) == (None, "ACTIVE", before.id)
+    assert rebuilt.addresses == before.addresses
+    assert numbers(slipway, "found") == [1000]
+
+
 def test_a_guest_gets_back_what_it_had(real_hosts: tuple[RealHost, RealHost], counting: Guest, tmp_path: Path) -> None:
     host, state = real_hosts[0], tmp_path / "state"
     before = things([host], state)
@@ -66,6 +91,8 @@ def test_a_guest_gets_back_what_it_had(real_hosts: tuple[RealHost, RealHost], co
         (found,) = numbers(slipway, "found")
         assert earliest <= found <= latest
         assert numbers(slipway, "wrote")[0] == found + 1
+        assert slipway.audit() == ()
+        rebuilt_from_another_image(slipway, tmp_path / "other.raw")
         assert slipway.audit() == ()
         assert slipway.delete("one").vm_state == "DELETED"
         assert slipway.audit() == ()
