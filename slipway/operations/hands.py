@@ -45,7 +45,7 @@ class Hands:
         run = self.run
         self.join()
         if self.power_state() is PowerState.PAUSED:
-            self.ask(lambda compute: compute.resume(run.instance.id))
+            self.resume()
         else:
             self.release()
             self.ask(lambda compute: compute.start(run.instance.id))
@@ -84,6 +84,14 @@ class Hands:
     def power_state(self) -> PowerState:
         """What the domain does. Raises `DomainNotFound`."""
         return self.ask(lambda compute: compute.power_state(self.run.instance.id))
+
+    def stop(self, *, force: bool) -> None:
+        """Ask the guest to shut down, or end it."""
+        self.ask(lambda compute: compute.stop(self.run.instance.id, force=force))
+
+    def resume(self) -> None:
+        """Have the domain go on that is paused."""
+        self.ask(lambda compute: compute.resume(self.run.instance.id))
 
     def ask(self, question: Callable[[ComputeDriver], T]) -> T:
         """What the hypervisor answers, if it may be asked."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 
 from slipway import errors
+from slipway.flows.ending import end
 from slipway.flows.late import take_back
 from slipway.flows.run import Run
 from slipway.model.machine import ENDED, PowerState
@@ -21,10 +21,6 @@ from slipway.states.machines import Move, TaskState, VmState
 from slipway.texts import said
 
 log = logging.getLogger(__name__)
-
-_ASK_AGAIN = 10.0
-"""Seconds after which a guest that still runs is asked once more: it may not have listened yet (Nova: the same)."""
-
 
 _WORDS = {
     TaskState.POWERING_OFF: "power_off",
@@ -129,49 +125,15 @@ class PowerChange:
     # --- the steps ------------------------------------------------------------------------------------------------
 
     def _off(self) -> None:
-        run = self._run
-        if not self._shutdown.force:
-            self._wake()
-            timeout = self._shutdown.timeout
-            if self._asked(run.tools.settings.shutdown_timeout if timeout is None else timeout):
-                return
-        self._hands.ask(lambda compute: compute.stop(run.instance.id, force=True))
-        if not self._hands.becomes(lambda state: state in ENDED):
-            raise errors.StepTimeout(f"the domain of {run.instance.name} did not end in time")
+        tools, given = self._run.tools, self._shutdown.timeout
+        patience = tools.settings.shutdown_timeout if given is None else given
+        end(self._hands, self._run.instance.name, tools.monotonic, 0.0 if self._shutdown.force else patience)
 
     def _pause(self) -> None:
         """Freeze the guest, and see that it is."""
         self._hands.ask(lambda compute: compute.pause(self._run.instance.id))
         if not self._hands.becomes(lambda state: state is not PowerState.RUNNING):
             raise errors.StepTimeout(f"the domain of {self._run.instance.name} was not paused in time")
-
-    def _wake(self) -> None:
-        """Have a guest that is paused go on, for frozen it cannot be asked; one that cannot go on is ended."""
-        with suppress(errors.ComputeError):
-            if self._hands.power_state() is PowerState.PAUSED:
-                self._hands.ask(lambda compute: compute.resume(self._run.instance.id))
-
-    def _asked(self, patience: float) -> bool:
-        """Ask the guest to shut down, and again; whether it did in time."""
-        monotonic = self._run.tools.monotonic
-        give_up, again = monotonic() + patience, False
-        while (now := monotonic()) < give_up:
-            if self._asked_once(min(_ASK_AGAIN, give_up - now), again=again):
-                return True
-            again = True
-        return self._hands.power_state() in ENDED
-
-    def _asked_once(self, seconds: float, *, again: bool) -> bool:
-        """Ask, and look whether it ends. Raises what the hypervisor answers where that is no sign of its ending."""
-        try:
-            self._hands.ask(lambda compute: compute.stop(self._run.instance.id, force=False))
-        except errors.ComputeError:
-            # Asked before, it may be just ending, and nobody can ask it any more.
-            with suppress(errors.ComputeError):
-                if again and self._hands.becomes(lambda state: state in ENDED, seconds=seconds):
-                    return True
-            raise
-        return self._hands.becomes(lambda state: state in ENDED, seconds=seconds)
 
     def _let_go(self) -> None:
         """What an ended guest has leased is nobody's; where that cannot be said now it is when it is started."""

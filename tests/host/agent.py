@@ -15,8 +15,13 @@ from tests.conftest import Guest
 _START = """\
 #!/bin/sh
 port=$(basename /sys/class/virtio-ports/vport*)
-exec /bin/qemu-ga -m virtio-serial -p /dev/$port -f /tmp/agent.pid -t /tmp
+exec /bin/qemu-ga -m virtio-serial -p /dev/$port -f /tmp/agent.pid -t /tmp -F/bin/told
 """
+_TOLD = """\
+#!/bin/sh
+echo "slipway-guest: agent $1" > /dev/ttyS0
+"""
+"""What the agent calls with `freeze` before it freezes, and with `thaw` when it has thawed."""
 
 
 def with_agent(guest: Guest) -> Guest:
@@ -41,6 +46,8 @@ def _make(guest: Guest, initrd: Path) -> None:
         (root / "start").mkdir()
         (root / "start" / "agent").write_text(_START)
         (root / "start" / "agent").chmod(0o755)
+        (root / "bin" / "told").write_text(_TOLD)
+        (root / "bin" / "told").chmod(0o755)
         made = Path(scratch, "initrd.gz")
         made.write_bytes(guest.initrd.read_bytes() + archive(root))
         made.rename(initrd)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults
 from tests.waiting import PATIENCE
@@ -25,17 +26,22 @@ _DRIVERS = (
 """Loaded when first needed, which would be by each child anew."""
 
 
-def died(faults: Sequence[Fault], state: Path, text: str) -> bool:
-    """Build what the run file says and delete `one`; whether the process was killed on the way."""
+def _live(slipway: Orchestrator, text: str) -> None:
+    slipway.run(loads(text, "drill.yaml"))
+    slipway.delete("one")
+
+
+def died(faults: Sequence[Fault], state: Path, text: str, doing: Callable[[Orchestrator, str], object] = _live) -> bool:
+    """Build what the run file says and delete `one`, or be `doing` something else; whether the process was killed on
+    the way."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__, *_DRIVERS])
-    process = context.Process(target=_live, args=([*map(str, faults)], str(state), text))
+    process = context.Process(target=_do, args=([*map(str, faults)], str(state), text, doing))
     process.start()
     process.join(PATIENCE)
     return process.exitcode == -signal.SIGKILL
 
 
-def _live(faults: Sequence[str], state: str, text: str) -> None:
+def _do(faults: Sequence[str], state: str, text: str, doing: Callable[[Orchestrator, str], object]) -> None:
     with Faults(*map(Fault.parse, faults)).orchestrator(Path(state)) as orchestrator:
-        orchestrator.run(loads(text, "drill.yaml"))
-        orchestrator.delete("one")
+        doing(orchestrator, text)

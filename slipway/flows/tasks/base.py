@@ -127,6 +127,16 @@ class Work(Struct, frozen=True):
     tell: Callable[[str], None] = lambda _message: None
     approved: bool = False
 
+    def until(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Whether it is so within so many seconds, which are to end before the deadline."""
+        give_up = self.tools.monotonic() + seconds
+        while not met():
+            if self.tools.monotonic() >= give_up:
+                return False
+            self.check()
+            self.tools.sleep(self.tools.settings.poll_interval)
+        return True
+
 
 class BuildWork(Work, frozen=True, kw_only=True):
     """What a task is given in the build of an instance; `host` is None before one was chosen."""

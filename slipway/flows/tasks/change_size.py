@@ -6,60 +6,14 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from slipway.errors import ComputeError, RecordDamaged, StepTimeout
+from slipway.errors import RecordDamaged
 from slipway.flows.tasks.base import BuildWork
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.model.change import Change
-from slipway.model.machine import ENDED, Disk, DiskRole, PowerState
+from slipway.model.machine import Disk, DiskRole
 from slipway.model.record import Effect, EffectState
 from slipway.states import codec
 from slipway.states.effects import effects_of
-
-
-class Halt(ComputeTask):
-    """Stop the guest for what cannot be done while it runs: it is asked to shut down, and ended when it does not."""
-
-    name = "halt"
-    kind = "halted-domain"
-    in_build_only = True
-    passing = True
-    uses = frozenset({"claim", "more-claimed", "binding", "disk", "vif", "filter", "dhcp", "definition"})
-
-    def do(self, work: BuildWork) -> None:
-        """Raises `ComputeError`, `StepTimeout`."""
-        compute, patience = work.on_host.compute, work.tools.settings.shutdown_timeout
-        if _state(work) is PowerState.RUNNING:
-            compute.stop(work.instance.id, force=False)
-        if not _becomes(work, ENDED, work.tools.monotonic() + patience):
-            compute.stop(work.instance.id, force=True)
-        if not _becomes(work, ENDED, work.deadline):
-            raise StepTimeout(f"the domain of {work.instance.name} did not end in time")
-
-    def undo(self, work: BuildWork, result: None) -> None:
-        """Start it as it was."""
-        work.on_host.compute.start(work.instance.id)
-
-
-class Launch(ComputeTask):
-    """Start the guest again as it is defined by now, and see that it runs."""
-
-    name = "launch"
-    kind = "launched-domain"
-    in_build_only = True
-    passing = True
-    uses = Halt.uses
-
-    def do(self, work: BuildWork) -> None:
-        """Raises `ComputeError`, `StepTimeout`."""
-        work.on_host.compute.start(work.instance.id)
-        if not _becomes(work, (PowerState.RUNNING, *ENDED), work.deadline):
-            raise StepTimeout(f"the domain of {work.instance.name} did not run in time")
-        if (state := _state(work)) in ENDED:
-            raise ComputeError(f"the domain of {work.instance.name} is {state} instead of running")
-
-    def undo(self, work: BuildWork, result: None) -> None:
-        """End it: it is to be started as it was."""
-        work.on_host.compute.stop(work.instance.id, force=True)
 
 
 class GrowDisk(ComputeTask):
@@ -71,7 +25,6 @@ class GrowDisk(ComputeTask):
     name = "grow-disk"
     kind = "grown-disk"
     in_build_only = True
-    uses = Halt.uses
 
     def do(self, work: BuildWork) -> None:
         """Raises `ComputeError`, `DiskError`."""
@@ -82,9 +35,6 @@ class GrowDisk(ComputeTask):
             return
         if not work.on_host.compute.block_resize(work.instance.id, disk.path, wanted):
             work.on_host.disk.grow_disk(work.instance.id, disk.slot, wanted)
-
-
-OF_SIZE = (Halt, Launch, GrowDisk)
 
 
 def root_disk(effects: Sequence[Effect]) -> Disk | None:
@@ -121,17 +71,3 @@ def as_grown(effects: Sequence[Effect], change: Change) -> list[Effect]:
         for effect in effects
         if effect.kind == "disk" and effect.slot == disk.slot and effect.state is EffectState.DONE
     ]
-
-
-def _state(work: BuildWork) -> PowerState:
-    return work.on_host.compute.power_state(work.instance.id)
-
-
-def _becomes(work: BuildWork, wanted: tuple[PowerState, ...], give_up: float) -> bool:
-    tools = work.tools
-    while _state(work) not in wanted:
-        if tools.monotonic() >= min(give_up, work.deadline):
-            return False
-        work.check()
-        tools.sleep(tools.settings.poll_interval)
-    return True

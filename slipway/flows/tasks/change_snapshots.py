@@ -6,7 +6,6 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from slipway.errors import StepTimeout
 from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.disks import DiskTask
 from slipway.flows.tasks.domain import ComputeTask
@@ -118,37 +117,6 @@ class CreateSnapshot(DiskTask):
         work.on_host.disk.delete_snapshot(of.instance_id, of.slot, of.snapshot)
 
 
-class StopGuest(ComputeTask):
-    """Have the guest shut down, or end it where it does not, so that its disks can be replaced."""
-
-    name = "stop-guest"
-    kind = "stopped-guest"
-    in_build_only = True
-    vital = True
-    passing = True
-
-    def do(self, work: BuildWork) -> None:
-        """Raises `ComputeError`, `StepTimeout` where it does not even end by force."""
-        assert work.change is not None
-        compute, owner, tools = work.on_host.compute, work.instance.id, work.tools
-        if work.instance.vm_state != VmState.ACTIVE:
-            return
-        if not work.change.force:
-            compute.stop(owner, force=False)
-            until = min(work.deadline, tools.monotonic() + tools.settings.shutdown_timeout)
-            while compute.power_state(owner) not in ENDED and tools.monotonic() < until:
-                work.check()
-                tools.sleep(tools.settings.poll_interval)
-        compute.stop(owner, force=True)
-        if (state := compute.power_state(owner)) not in ENDED:
-            raise StepTimeout(f"the domain of {work.instance.name} is {state}, and does not end")
-
-    def undo(self, work: BuildWork, result: None) -> None:
-        """Start it again."""
-        if work.instance.vm_state == VmState.ACTIVE:
-            work.on_host.compute.start(work.instance.id)
-
-
 class SetAside(DiskTask):
     """Keep a disk as it is until it is sure that it is not wanted any more."""
 
@@ -186,30 +154,9 @@ class RestoreDisk(DiskTask):
         work.on_host.disk.put_back(of.instance_id, of.slot, aside_of(work.effect))
 
 
-class StartGuest(ComputeTask):
-    """Start the guest that was stopped."""
-
-    name = "start-guest"
-    kind = "started-guest"
-    in_build_only = True
-    vital = True
-    passing = True
-    uses = frozenset({"aside", "restored-disk"})
-
-    def do(self, work: BuildWork) -> None:
-        """Raises `ComputeError`."""
-        if work.instance.vm_state == VmState.ACTIVE:
-            work.on_host.compute.start(work.instance.id)
-
-    def undo(self, work: BuildWork, result: None) -> None:
-        """End it: its disks are replaced once more."""
-        if work.instance.vm_state == VmState.ACTIVE:
-            work.on_host.compute.stop(work.instance.id, force=True)
-
-
 def aside_of(effect: Effect) -> str:
     """The name of what a run has set aside: no snapshot of a user's begins so."""
     return f"@{effect.run_id}"
 
 
-OF_SNAPSHOTS = (MapSnapshots, Freeze, Thaw, CreateSnapshot, StopGuest, SetAside, RestoreDisk, StartGuest)
+OF_SNAPSHOTS = (MapSnapshots, Freeze, Thaw, CreateSnapshot, SetAside, RestoreDisk)

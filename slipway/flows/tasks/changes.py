@@ -13,8 +13,9 @@ from slipway.flows.tasks.allocate import AllocateNetwork
 from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
+from slipway.flows.tasks.change_guest import OF_GUESTS
 from slipway.flows.tasks.change_rebuild import OF_REBUILDS, RemakeRoot
-from slipway.flows.tasks.change_size import OF_SIZE, as_grown
+from slipway.flows.tasks.change_size import GrowDisk, as_grown
 from slipway.flows.tasks.change_words import OF_WORDS
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.flows.tasks.moving import OF_MOVES
@@ -123,7 +124,8 @@ OF_CHANGES = (
     NewDefinition,
     RewriteDefinition,
     Reshape,
-    *OF_SIZE,
+    *OF_GUESTS,
+    GrowDisk,
     *OF_WORDS,
     *OF_MOVES,
     TryBinding,

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 
 from msgspec import Struct
 
 from slipway.drivers.registry import HostDrivers
-from slipway.errors import StepTimeout
 from slipway.flows.tasks.base import BuildWork, Task, Tools
+from slipway.flows.tasks.change_guest import GuestInStep
 from slipway.flows.tasks.claim import ClaimHost
 from slipway.flows.tasks.disks import CreateDisk, CreateSeed, request_of
 from slipway.flows.tasks.domain import Spawn, Wait
 from slipway.flows.tasks.ports import BindPort, owned_port
 from slipway.flows.tasks.requirements import NetworkTask
-from slipway.model.machine import ENDED, Claim, Disk, DiskRequest, Domain, Nic
+from slipway.model.machine import Claim, Disk, DiskRequest, Domain, Nic
 from slipway.model.record import EffectState
 from slipway.model.request import Host
 from slipway.states import codec, hosts
 from slipway.states.effects import effects_of
 from slipway.states.intent import Durability
 from slipway.states.machines import VmState
-
-_ASK_AGAIN = 10.0
-"""Seconds after which a guest that still runs is asked once more to shut down."""
 
 
 class Parts(Struct, frozen=True):
@@ -96,36 +92,13 @@ class ShutDown(Task):
         """Raises `ComputeError`, `StepTimeout`."""
         if not is_to_run(work):
             return
-        compute, own = old_drivers(work).compute, work.instance.id
-        settings, now = work.tools.settings, work.tools.monotonic
-        until = min(now() + settings.shutdown_timeout, work.deadline)
-
-        def ended() -> bool:
-            return compute.power_state(own) in ENDED
-
-        while not ended() and now() < until:
-            compute.stop(own, force=False)
-            _until(work, ended, min(now() + _ASK_AGAIN, until))
-        if not ended():
-            compute.stop(own, force=True)
-            if not _until(work, ended, work.deadline):
-                raise StepTimeout(f"the domain of {work.instance.name} did not end in time")
+        GuestInStep(work, old_drivers(work).compute).end()
 
     def undo(self, work: BuildWork, result: None) -> None:
         """Start it there again, once it certainly does not run on the new host."""
         if is_to_run(work):
             work.on_host.compute.destroy(work.instance.id)
             old_drivers(work).compute.start(work.instance.id)
-
-
-def _until(work: BuildWork, met: Callable[[], bool], deadline: float) -> bool:
-    """Whether it is so before the deadline."""
-    while not met():
-        if work.tools.monotonic() >= deadline:
-            return False
-        work.check()
-        work.tools.sleep(work.tools.settings.poll_interval)
-    return True
 
 
 class ReleaseBinding(NetworkTask):
