@@ -15,10 +15,11 @@ from slipway.model.record import Effect, Event, Instance
 from slipway.model.request import InstanceRequest, Volume
 from slipway.operations.batch import Ended, Status
 from slipway.operations.changes.disks import attach_disk, detach_disk, grow_disk
+from slipway.operations.changes.moves import move, new_host
 from slipway.operations.changes.nics import attach_interface, detach_interface
 from slipway.operations.changes.rebuild import check_host, rebuild
 from slipway.operations.changes.size import resize
-from slipway.operations.changes.words import as_asked
+from slipway.operations.changes.words import as_asked, with_attributes
 from slipway.operations.ended import ended
 from slipway.operations.lifecycle import Builder
 from slipway.stacks.guests import size_wanted
@@ -46,7 +47,7 @@ class Changer(Struct, frozen=True):
                 if self.stopping():
                     return Ended(name, Status.INTERRUPTED, self._now(instance_id), "not all of it was begun")
                 make = _make(run, request)
-                self._ask_host(instance_id, run, make)
+                self._ask_host(instance_id, run, request, make)
                 changed = self.builder.change(instance_id, None, make, self.notify, self.stopping)
                 if changed.fault is not None:
                     return ended(self.tools, changed, Status.FAILED, began)
@@ -60,10 +61,12 @@ class Changer(Struct, frozen=True):
             return Ended(name, Status.REFUSED, self._now(instance_id), str(refused), error=type(refused).__name__)
         return ended(self.tools, self._now(instance_id), Status.CHANGED, began)
 
-    def _ask_host(self, instance_id: str, run: PlannedRun, make: Make) -> None:
+    def _ask_host(self, instance_id: str, run: PlannedRun, request: InstanceRequest, make: Make) -> None:
         """See whether its host can do that, before anything is done."""
         if isinstance(run.disk, Volume):
             self.builder.ask_host(instance_id, None, partial(_check_volume, run.disk))
+        elif run.verb == "move":
+            new_host(self.tools, instance_id, None, run.of, asked=_placed(run, request))
         elif run.verb == "rebuild" and (change := make(*self.builder.look(instance_id, None))):
             self.builder.ask_host(instance_id, None, partial(check_host, change))
 
@@ -85,6 +88,9 @@ def _make(run: PlannedRun, request: InstanceRequest) -> Make:
             )
         case "set":
             return partial(as_asked, wanted=request, attributes=run.attributes)
+        case "move":
+            place = partial(move, to=run.of, asked=_placed(run, request))
+            return lambda instance, effects: place(instance, effects) if instance.host != run.of else None
         case "rebuild":
             return partial(_rebuilt, request)
         case "attach-interface" if run.nic is not None:
@@ -100,6 +106,10 @@ def _make(run: PlannedRun, request: InstanceRequest) -> Make:
         case _:
             raise errors.PlanUnusable(f"nobody knows how to {run.verb}")
     return lambda instance, effects: make(instance, effects) if _still(run, instance, effects, request) else None
+
+
+def _placed(run: PlannedRun, request: InstanceRequest) -> Callable[[InstanceRequest], InstanceRequest]:
+    return lambda have: with_attributes(have, request, run.attributes)
 
 
 def _rebuilt(request: InstanceRequest, instance: Instance, effects: Sequence[Effect]) -> Change | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +30,11 @@ _NOT_COMPARED = ("name", "project", "idempotency_key", "user_data", "source", "n
 
 _SIZES = ("flavor.vcpus", "flavor.memory", "flavor.disk")
 """What a resize changes."""
+
+_PLACE = ("host", "zone", "requires", "group")
+"""What says where an instance may be."""
+
+T = TypeVar("T", Difference, PlannedRun)
 
 _LAST = ("rebuild", "detach-interface", "detach-disk")
 """What goes does so when all that is new is there."""
@@ -62,11 +67,24 @@ def becoming(found: Instance, entry: InstanceEntry, effects: Sequence[Effect], m
     rebuilt = [one for one in differing if _is_of_root(one.attribute)]
     if rebuilt:
         runs.append(_rebuild(want, rebuilt))
-    handled = (*_SIZES, "networks", "disks")
+    placed = [one for one in differing if one.attribute in _PLACE]
+    if any(one.how is How.STOP for one in placed):
+        runs.insert(0, _move(found, placed))
+    else:
+        placed = []
+    handled = (*_SIZES, "networks", "disks", *(one.attribute for one in placed))
     words = [one for one in differing if one.how is How.CHANGE and one not in rebuilt and one.attribute not in handled]
     if words:
         runs.append(_set(words))
-    return Becoming(tuple(differing), tuple(sorted(runs, key=lambda run: run.verb in _LAST)))
+    runs.sort(key=lambda run: run.verb in _LAST)
+    if found.vm_state == VmState.STOPPED:
+        differing, runs = [_at_rest(one) for one in differing], [_at_rest(one) for one in runs]
+    return Becoming(tuple(differing), tuple(runs))
+
+
+def _at_rest(one: T) -> T:
+    """Nothing is stopped of what does not run."""
+    return replace(one, how=How.CHANGE) if one.how is How.STOP else one
 
 
 def _differences(have: InstanceRequest, want: InstanceRequest, met: Callable[[str], bool]) -> Iterator[Difference]:
@@ -123,6 +141,13 @@ def _resize(have: Flavor, want: Flavor, differing: Sequence[Difference]) -> Plan
     return PlannedRun("resize", how, what, ", ".join(back))
 
 
+def _move(found: Instance, differing: Sequence[Difference]) -> PlannedRun:
+    """To which host says the plan once it knows what is on them."""
+    names = tuple(one.attribute for one in differing)
+    inverse = f"move it to host {found.host} again"
+    return PlannedRun("move", How.STOP, f"from host {found.host}", inverse, attributes=names)
+
+
 def _is_of_root(attribute: str) -> bool:
     """Whether a root disk has to be made anew for it."""
     own = attribute in RULES["instance"]
@@ -147,15 +172,16 @@ def size_wanted(have: Flavor, want: Flavor) -> Flavor:
 
 
 def as_changed(have: InstanceRequest, want: InstanceRequest, runs: Sequence[PlannedRun]) -> InstanceRequest:
-    """What an instance is asked to be once these runs have changed its flavor and its disks; no disk shrinks."""
+    """What an instance is asked to be once these runs have changed its flavor, disks and place; no disk shrinks."""
     flavor = size_wanted(have.flavor, want.flavor) if any(run.verb == "resize" for run in runs) else have.flavor
     disks = want.disks if any(run.verb.endswith("-disk") for run in runs) else have.disks
-    return replace(have, flavor=flavor, disks=disks)
+    placed = {name: getattr(want, name) for run in runs if run.verb == "move" for name in run.attributes}
+    return replace(have, flavor=flavor, disks=disks, **placed)
 
 
 def state_problem(found: Instance, runs: Sequence[PlannedRun]) -> str:
     """Why one of its runs will fail, if so."""
-    verb = next((run.verb for run in runs if run.verb in ("resize", "rebuild")), None)
+    verb = next((run.verb for run in runs if run.verb in ("move", "resize", "rebuild")), None)
     if found.vm_state == VmState.PAUSED and verb:
         return f"{errors.UnexpectedState.__name__}: it is PAUSED, where no {verb} is possible: unpause it"
     return ""

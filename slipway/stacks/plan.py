@@ -72,8 +72,8 @@ class PlannedRun(Struct, frozen=True):
     """One change of an instance that is built, a run of its own: `what` it is in words, and what would take it back.
 
     `verb` is that of the command which does it. `how` is STOP where its guest is stopped for it. `lost`: what nothing
-    brings back; without an `inverse` nothing takes it back. What the verb is given besides is the `nic` or `disk` that
-    is attached, `of`: the port or device that is detached or grows, and the `attributes` that are set.
+    brings back; without an `inverse` nothing takes it back. What the verb is given besides: the `nic` or `disk` that is
+    attached, `of`: the port or device that is detached or grows, or the host to move to, the `attributes` that are set.
     """
 
     verb: str

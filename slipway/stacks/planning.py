@@ -12,7 +12,7 @@ from slipway.flows.choosing import here
 from slipway.flows.definition import Definition
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
-from slipway.model.request import Host
+from slipway.model.request import Host, InstanceRequest
 from slipway.runfile.entries import RunFile
 from slipway.settings import Settings
 from slipway.stacks.builds import PlannedBuild, effects_of
@@ -32,7 +32,7 @@ from slipway.states.machines import State, VmState
 from slipway.states.stacks import Kind
 
 _BUILT = frozenset({How.MAKE, How.REPLACE})
-_CLAIMING = frozenset({"resize", "grow-disk", "attach-disk"})
+_CLAIMING = frozenset({"move", "resize", "grow-disk", "attach-disk"})
 """The runs that may take more of a host."""
 
 
@@ -168,10 +168,25 @@ class _Built:
         nics = self._nics.get(change.name, ())
         if isinstance(nics, errors.SlipwayError):
             return replace(change, problem=change.problem or f"{type(nics).__name__}: {nics}")
-        found = self._record.mine[change.name]
-        lacking = self._placing.grow(found, as_changed(found.request, self._requests[change.name], change.runs))
         addresses = tuple(address for nic in nics for address in nic.addresses)
-        return replace(change, addresses=addresses, problem=change.problem or lacking)
+        change = replace(change, addresses=addresses)
+        found = self._record.mine[change.name]
+        wanted = as_changed(found.request, self._requests[change.name], change.runs)
+        if change.runs[0].verb == "move":
+            return self._moved(change, found, wanted)
+        return replace(change, problem=change.problem or self._placing.grow(found, wanted))
+
+    def _moved(self, change: Change, found: Instance, wanted: InstanceRequest) -> Change:
+        """An instance that goes to another host."""
+        with self._tools.store.read() as tx:
+            claim = hosts.claim_of(tx, found.id)
+        self._placing.leave(found.request, claim)
+        place = self._placing.place(wanted)
+        if place.host is None:
+            return replace(change, problem=change.problem or place.why)
+        move, *others = change.runs
+        move = replace(move, of=place.host.name, what=f"to host {place.host.name}, {move.what}")
+        return replace(change, host=place.host.name, because=place.why, runs=(move, *others))
 
 
 def _usages(file: RunFile, record: OnRecord, compared: Sequence[Change], tools: Tools) -> Sequence[HostUsage]:

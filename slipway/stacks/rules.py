@@ -41,8 +41,7 @@ _RECORD = Rule(How.CHANGE, "on record only: it counts when something is built")
 
 def _place(unless: str) -> Rule:
     """What says where an instance may be: on record where that is so already."""
-    why = "not possible yet without replacement: nothing moves a guest"
-    return Rule(How.CHANGE, why, unless=unless, otherwise=How.REPLACE)
+    return Rule(How.CHANGE, "it is moved where it may not stay", unless=unless, otherwise=How.STOP)
 
 
 RULES: Mapping[str, Mapping[str, Rule]] = {

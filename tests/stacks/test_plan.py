@@ -206,19 +206,33 @@ def test_a_hosts_drivers_change_where_nothing_is_on_it(slipway: Orchestrator) ->
 # --- where instances go -------------------------------------------------------------------------------------------
 
 
-def test_a_group_a_zone_and_a_host_replace_an_instance_where_it_may_not_stay(slipway: Orchestrator) -> None:
+def test_a_group_a_zone_and_a_host_move_an_instance_where_it_may_not_stay(slipway: Orchestrator) -> None:
     both = {"hosts": f", b: {HOST[:-1]}, zone: z}}"}
     two = {"instances": "db: {flavor: s, image: i, networks: [net], host: a}"}
     slipway.run(file(**both, **two, more=", host: a"))
-    for more in (", host: b", ", zone: z", ", requires: {ssd: 'yes'}"):
-        assert done(slipway.plan(file(**both, **two, more=more))) == {"instance web": How.REPLACE}
+    before = slipway.show("web").instance
+    nowhere = of(slipway.plan(file(**both, **two, more=", requires: {ssd: 'yes'}")), "instance web")
+    assert (nowhere.how, nowhere.problem.partition(":")[0]) == (How.STOP, "NoValidHost")
+    for more, attribute in ((", host: b", "host"), (", host: a", "host"), (", zone: z", "zone")):
+        wanted = file(**both, **two, more=more)
+        plan = slipway.plan(wanted)
+        change = of(plan, "instance web")
+        (run,) = change.runs
+        assert (change.how, change in plan.asked, change.host, run.verb) == (How.STOP, True, run.of, "move")
+        assert attribute in run.attributes
+        agreed(slipway, wanted)
+        assert (slipway.show("web").instance.host, slipway.show("web").instance.id) == (change.host, before.id)
+    agreed(slipway, file(**both, **two, more=", host: a"))
     apart = {"instances": two["instances"][:-1] + ", group: apart}"}
     agreed(slipway, file(**both, **apart, more=", host: a"))
     wanted = file(**both, **apart, more=", group: apart")
     change = of(slipway.plan(wanted), "instance web")
-    assert (change.how, change.host) == (How.REPLACE, "b")
+    assert (change.how, change.host) == (How.STOP, "b")
     agreed(slipway, wanted)
-    assert slipway.show("web").instance.host == "b"
+    after = slipway.show("web").instance
+    assert (after.host, after.id, after.request.group and after.request.group.name) == ("b", before.id, "apart")
+    slipway.stop("web", force=True)
+    assert of(slipway.plan(file(**both, **two, more=", host: a")), "instance web").how is How.CHANGE
 
 
 @pytest.mark.parametrize("threads", [1, 6])

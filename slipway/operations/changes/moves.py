@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -31,8 +31,23 @@ _MOVABLE = frozenset({"claim", "disk", "seed", "definition", "domain", *_OF_A_NI
 """The kinds of what an instance has on its host that a move can make on another one."""
 
 
+def _as_it_is(request: InstanceRequest) -> InstanceRequest:
+    return request
+
+
+Asked = Callable[[InstanceRequest], InstanceRequest]
+"""What an instance is asked to be from its move on, made of what it is asked to be: another zone, group, label."""
+
+
 def new_host(
-    tools: Tools, name: str, project: str | None, to: str | None, *, lost: bool = False, live: bool = False
+    tools: Tools,
+    name: str,
+    project: str | None,
+    to: str | None,
+    *,
+    lost: bool = False,
+    live: bool = False,
+    asked: Asked = _as_it_is,
 ) -> str | None:
     """The host to which an instance is to go: `to`, or the one that the scheduler has for it besides its own.
 
@@ -47,7 +62,7 @@ def new_host(
         _check_state(found)
         assert found.host is not None
         old, there = hosts.get(tx, found.host), effects_of(tx, found.id)
-        target = _chosen(tx, tools, found, old, to)
+        target = _chosen(tx, tools, replace(found, request=asked(found.request)), old, to)
         _check_effects(found, there, target.name)
     if lost:
         _check_lost(tools, found, old)
@@ -66,6 +81,7 @@ def move(
     lost: bool = False,
     live: bool = False,
     patience: float | None = None,
+    asked: Asked = _as_it_is,
 ) -> Change:
     """On that host, built again there where its own is `lost`, and while its guest runs if `live`, if it does.
 
@@ -80,7 +96,7 @@ def move(
     old = _on(effects, instance.host)
     nics = _slots(effects, "port")
     slots = dict.fromkeys(_OF_A_NIC, nics) | {kind: _slots(old, kind) for kind in ("disk", "seed")}
-    request = _asked(instance.request, to)
+    request = _asked(asked(instance.request), to)
     retired = tuple(effect.key for effect in old)
     what = f"to host {to}, from {instance.host}" + (", which is lost" if lost else "")
     live = live and instance.vm_state == VmState.ACTIVE

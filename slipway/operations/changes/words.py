@@ -57,17 +57,23 @@ def as_asked(
 
     None where all is so already. Raises `InvalidRequest`.
     """
-    request = have = instance.request
-    for name in attributes:
-        whole, _, part = name.partition(".")
-        value = getattr(to_keep(wanted), whole)
-        if part:
-            value = replace(getattr(request, whole), **{part: getattr(value, part)})
-        request = replace(request, **{whole: value})
+    have = instance.request
+    request = with_attributes(have, wanted, attributes)
     if request == have:
         return None
     what = ", ".join(name.replace("_", " ") for name in attributes)
     return Change("set", what, checked(request, instance), regroups=request.security_groups != have.security_groups)
+
+
+def with_attributes(have: InstanceRequest, wanted: InstanceRequest, attributes: Sequence[str]) -> InstanceRequest:
+    """A request with these attributes, or parts of them ("flavor.name"), as another one has them."""
+    for name in attributes:
+        whole, _, part = name.partition(".")
+        value = getattr(to_keep(wanted), whole)
+        if part:
+            value = replace(getattr(have, whole), **{part: getattr(value, part)})
+        have = replace(have, **{whole: value})
+    return have
 
 
 def checked(request: InstanceRequest, instance: Instance) -> InstanceRequest:
