@@ -27,7 +27,7 @@ def command(options: Options, name: str, new: str, project: str | None) -> int:
     return power.change_all(
         "clone",
         options,
-        Chosen((name,), project, False, (), None, None, (), ()),
+        Chosen((name,), project),
         by=lambda slipway: partial(slipway.changes.clone, new=new),
         said=(new,),
     )

@@ -44,7 +44,7 @@ def command(options: Options, host: str, dead: bool, yes: bool, parallel: int | 
                 raise click.Abort
         slipway.disable_hosts(host, reason="declared dead")
     if there:
-        meant = Chosen((), None, False, (), None, host, ("ACTIVE", "STOPPED"), (), yes=True, parallel=parallel)
+        meant = Chosen(host=host, states=("ACTIVE", "STOPPED"), yes=True, parallel=parallel)
         return change_all("evacuate", options, meant, by=lambda slipway: slipway.changes.evacuate)
     if options.json:
         print_json([])

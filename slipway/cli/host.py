@@ -212,7 +212,7 @@ def drain(options: Options, name: str, move: bool, live: bool, stop: bool, paral
             if one.vm_state not in ("ACTIVE", "STOPPED"):
                 say(f"{one.name} is {one.vm_state} and left as it is: {options.command('show', one.name)}")
     if any(one.vm_state in states for one in there):
-        meant = Chosen((), None, False, (), None, name, states, (), yes=True, parallel=parallel)
+        meant = Chosen(host=name, states=states, yes=True, parallel=parallel)
         by = (lambda slipway: partial(slipway.changes.move, live=live)) if move else None
         return change_all("move" if move else "stop", options, meant, by=by)
     if options.json:

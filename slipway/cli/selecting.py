@@ -43,14 +43,14 @@ class Label(click.ParamType):  # type: ignore[type-arg]
 class Chosen:
     """What was said of which instances are meant."""
 
-    names: tuple[str, ...]
-    project: str | None
-    every: bool
-    patterns: tuple[str, ...]
-    stack: str | None
-    host: str | None
-    states: tuple[str, ...]
-    labels: tuple[tuple[str, str], ...]
+    names: tuple[str, ...] = ()
+    project: str | None = None
+    every: bool = False
+    patterns: tuple[str, ...] = ()
+    stack: str | None = None
+    host: str | None = None
+    states: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     yes: bool = False
     parallel: int | None = None
 

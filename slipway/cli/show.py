@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -124,14 +123,9 @@ def _disks(details: Details) -> Iterator[Disk]:
 
 def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
     """What the effects of a kind gave that are there now; `audit` names those whose rows are damaged."""
-    from slipway.errors import RecordDamaged
-    from slipway.model.record import EffectState
-    from slipway.states import codec
+    from slipway.states.effects import legible
 
-    for effect in details.effects:
-        if effect.kind == kind and effect.state is EffectState.DONE and effect.result:
-            with suppress(RecordDamaged):
-                yield codec.decode(effect.result, type_)
+    return legible(details.effects, kind, type_)
 
 
 # --- text ---------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def _change(
 ) -> int:
     from slipway.cli.selecting import Chosen
 
-    chosen = Chosen((name,), project, every=False, patterns=(), stack=None, host=None, states=(), labels=())
+    chosen = Chosen((name,), project)
     of: Callable[[Orchestrator], Any] = lambda slipway: by(slipway.changes.snapshots)  # noqa: E731
     return power.change_all(f"snapshot {verb}", options, chosen, by=of, said=said)
 

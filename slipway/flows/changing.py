@@ -138,9 +138,5 @@ def _keep(run: Run, amended: list[Effect], tx: Transaction) -> None:
 
 
 def _addresses(run: Run) -> Iterator[str]:
-    standing = (e for e in run.ledger.effects() if e.kind == "binding" and e.state is EffectState.DONE and e.result)
-    for effect in sorted(standing, key=lambda effect: effect.slot):
-        with suppress(errors.RecordDamaged):
-            assert effect.result is not None
-            for ip in codec.decode(effect.result, Vif).fixed_ips:
-                yield ip.ip_address
+    for vif in effects.legible(run.ledger.effects(), "binding", Vif):
+        yield from (ip.ip_address for ip in vif.fixed_ips)

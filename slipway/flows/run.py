@@ -70,7 +70,6 @@ class Run(Execution[State, Move]):
         """What each step is having outside our database, by key; what is done to its domain by the word for that."""
         self._begun_before = {one.key for one in ledger.effects() if one.state is EffectState.INTENDED}
         self._ends = False
-        self._host: Host | None = None
         self._hosts: dict[str, Host] = {}
         self._placement: Placement | None = None
         ledger.moved = lambda: self.tell("state")
@@ -182,11 +181,8 @@ class Run(Execution[State, Move]):
     @property
     def host(self) -> Host | None:
         """The host of this attempt, None before one was chosen."""
-        if self.change is not None:
-            return self.host_named(self.host_name) if self.host_name else None
-        if self._host is None and (name := self.host_name):
-            self._host = self.host_named(name)
-        return self._host
+        name = self.host_name
+        return self.host_named(name) if name else None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -219,7 +215,7 @@ class Run(Execution[State, Move]):
             self._check_stopping if back else self._check_waiting,
             partial(self.tell, "step.say", effect.step, effect.slot),
             instance=self.instance,
-            host=self.host_named(effect.host) if effect.host else self.host,
+            host=self.host_of(effect),
             change=self.change,
             again=effect.key in self._begun_before,
             hosts_read=self._hosts,
@@ -389,7 +385,7 @@ class Run(Execution[State, Move]):
 
     def next_attempt(self) -> None:
         """Forget what belongs to the attempt that ended."""
-        self.outcome = self._host = None
+        self.outcome = None
         self.outputs.clear()
         self.statuses.clear()
         self.tried.clear()

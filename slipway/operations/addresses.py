@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from itertools import chain
 from typing import TypeVar
 
@@ -16,9 +15,9 @@ from slipway.model.machine import DhcpService, Lease, Vif
 from slipway.model.network import FixedIp, Port, Subnet
 from slipway.model.neutron import ADMIN, AUTO_ADDRESS_MODES
 from slipway.model.record import Effect, EffectState
-from slipway.states import codec, hosts, instances
+from slipway.states import hosts, instances
 from slipway.states.details import Details
-from slipway.states.effects import effects_of
+from slipway.states.effects import effects_of, legible
 from slipway.states.store import Store
 from slipway.texts import named
 
@@ -109,12 +108,7 @@ def _of(fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
 
 def bound(effects: Sequence[Effect]) -> tuple[Vif, ...]:
     """The NICs that are bound to a host, in their order; `audit` names those whose rows are damaged."""
-    nics = []
-    for effect in effects:
-        if effect.kind == "binding" and effect.state is EffectState.DONE and effect.result:
-            with suppress(RecordDamaged):
-                nics.append(codec.decode(effect.result, Vif))
-    return tuple(nics)
+    return tuple(legible(effects, "binding", Vif))
 
 
 def served_port(effect: Effect) -> str | None:

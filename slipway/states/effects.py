@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from msgspec import Struct
 
+from slipway.errors import RecordDamaged
 from slipway.model.record import Effect, EffectState, Scope
-from slipway.states import machines
+from slipway.states import codec, machines
 from slipway.states.schema import effects, instances
 from slipway.states.store import Transaction
+
+R = TypeVar("R")
 
 _OWN = effects.c.key.between(
     sa.bindparam("id", type_=sa.String).concat("/"), sa.bindparam("id", type_=sa.String).concat("0")
@@ -134,6 +138,34 @@ def _effect(row: Any) -> Effect:
 def effects_of(tx: Transaction, owner_id: str) -> Sequence[Effect]:
     """The effects of an instance, or of a run, oldest first."""
     return [_effect(row) for row in tx.execute(_OF_OWNER, {"id": owner_id})]
+
+
+def done(those: Iterable[Effect], *kinds: str) -> list[Effect]:
+    """Those of these kinds that stand, in the order of their slots."""
+    there = (effect for effect in those if effect.kind in kinds and effect.state is EffectState.DONE)
+    return sorted(there, key=lambda effect: effect.slot)
+
+
+def results(those: Iterable[Effect], kind: str, type_: type[R]) -> tuple[R, ...]:
+    """What those of a kind gave that stand, in the order of their slots.
+
+    Raises `RecordDamaged` where the record does not say.
+    """
+    return tuple(result_of(effect, type_) for effect in done(those, kind))
+
+
+def result_of(effect: Effect, type_: type[R]) -> R:
+    """What one of them gave. Raises `RecordDamaged` where the record does not say."""
+    if not effect.result:
+        raise RecordDamaged(f"the record does not say what {effect.key} is")
+    return codec.decode(effect.result, type_)
+
+
+def legible(those: Iterable[Effect], kind: str, type_: type[R]) -> Iterator[R]:
+    """As `results`, but for damaged rows, which `audit` names."""
+    for effect in done(those, kind):
+        with suppress(RecordDamaged):
+            yield result_of(effect, type_)
 
 
 def undone_and_stuck(tx: Transaction, owner_id: str) -> tuple[tuple[Effect, ...], tuple[Effect, ...]]:

@@ -10,10 +10,8 @@ from slipway.flows.tasks.change_snapshots import aside_of
 from slipway.flows.tasks.disks import DiskTask
 from slipway.flows.tasks.ready import WaitReady
 from slipway.model.machine import Disk, DiskRequest, DiskRole, DiskSnapshot, Vif
-from slipway.model.record import EffectState
 from slipway.model.request import Host
-from slipway.states import codec
-from slipway.states.effects import effects_of
+from slipway.states.effects import effects_of, results
 from slipway.states.intent import Durability
 from slipway.states.machines import VmState
 
@@ -45,8 +43,7 @@ class FindRebuilt(Task):
         assert work.change is not None
         with work.tools.store.read() as tx:
             found = effects_of(tx, work.instance.id)
-        bound = sorted((e for e in found if e.kind == "binding" and e.state is EffectState.DONE), key=lambda e: e.slot)
-        vifs = tuple(codec.decode(effect.result or b"", Vif) for effect in bound)
+        vifs = results(found, "binding", Vif)
         if not work.change.reseeds or not (work.on_host.disk.keeps_seeds or needs_seed(work.instance, vifs)):
             return Rebuilt((), vifs)
         slots = work.change.slots["seed"]

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from slipway.errors import RecordDamaged
 from slipway.flows.tasks.base import BuildWork
 from slipway.flows.tasks.domain import ComputeTask
 from slipway.model.change import Change
 from slipway.model.machine import Disk, DiskRole
-from slipway.model.record import Effect, EffectState
+from slipway.model.record import Effect
 from slipway.states import codec
-from slipway.states.effects import effects_of
+from slipway.states.effects import done, effects_of, results
 
 
 class GrowDisk(ComputeTask):
@@ -39,14 +38,7 @@ class GrowDisk(ComputeTask):
 
 def root_disk(effects: Sequence[Effect]) -> Disk | None:
     """The root disk as it is on record; None where there is none. Raises `RecordDamaged`."""
-    for effect in effects:
-        if effect.kind == "disk" and effect.state is EffectState.DONE:
-            if effect.result is None:
-                raise RecordDamaged(f"the record does not say what {effect.key} is")
-            disk = codec.decode(effect.result, Disk)
-            if disk.role is DiskRole.ROOT:
-                return disk
-    return None
+    return next((disk for disk in results(effects, "disk", Disk) if disk.role is DiskRole.ROOT), None)
 
 
 def _to_grow(effects: Sequence[Effect], change: Change) -> tuple[Disk | None, int]:
@@ -54,8 +46,7 @@ def _to_grow(effects: Sequence[Effect], change: Change) -> tuple[Disk | None, in
     if not change.disks:
         return root_disk(effects), change.request.flavor.disk
     size = next(disk for disk in change.disks if isinstance(disk, int))
-    there = (e for e in effects if e.kind == "disk" and e.slot == change.slot and e.state is EffectState.DONE)
-    return next((codec.decode(effect.result or b"", Disk) for effect in there), None), size
+    return next((disk for disk in results(effects, "disk", Disk) if disk.slot == change.slot), None), size
 
 
 def as_grown(effects: Sequence[Effect], change: Change) -> list[Effect]:
@@ -66,8 +57,4 @@ def as_grown(effects: Sequence[Effect], change: Change) -> list[Effect]:
     if disk is None or disk.size >= size:
         return []
     grown = codec.encode(replace(disk, size=size))
-    return [
-        replace(effect, result=grown)
-        for effect in effects
-        if effect.kind == "disk" and effect.slot == disk.slot and effect.state is EffectState.DONE
-    ]
+    return [replace(effect, result=grown) for effect in done(effects, "disk") if effect.slot == disk.slot]

@@ -15,10 +15,10 @@ from slipway.flows.tasks.wiring import WiringTask, has_wiring, rules_of
 from slipway.model.hostname import dns_name
 from slipway.model.machine import Nic, Vif
 from slipway.model.network import Port
-from slipway.model.record import EffectState, Scope
+from slipway.model.record import Scope
 from slipway.model.request import Host
-from slipway.states import codec, instances
-from slipway.states.effects import effects_of
+from slipway.states import instances
+from slipway.states.effects import effects_of, results
 from slipway.states.intent import Durability
 
 
@@ -131,11 +131,9 @@ def _made(work: BuildWork) -> Iterator[str]:
     """The ids of the ports that were made for the instance; those brought along keep what they have."""
     with work.tools.store.read() as tx:
         found = effects_of(tx, work.instance.id)
-    for effect in sorted(found, key=lambda effect: effect.slot):
-        if effect.kind == "port" and effect.state is EffectState.DONE and effect.result:
-            nic = codec.decode(effect.result, Nic)
-            if nic.request.port_id is None:
-                yield nic.port.id
+    for nic in results(found, "port", Nic):
+        if nic.request.port_id is None:
+            yield nic.port.id
 
 
 def _reword(work: BuildWork, port_id: str, before: Port, name: str, groups: tuple[str, ...]) -> None:
@@ -149,10 +147,7 @@ def _refilter(work: BuildWork, port_id: str, groups: tuple[str, ...]) -> None:
         return
     with work.tools.store.read() as tx:
         found = effects_of(tx, work.instance.id)
-    for effect in found:
-        if effect.kind == "binding" and effect.state is EffectState.DONE and effect.result:
-            vif = codec.decode(effect.result, Vif)
-            if vif.port_id == port_id:
-                now = replace(vif, security_groups=groups)
-                rules = rules_of(work.tools.drivers.network, work.admin, now)
-                work.on_host.wiring.refresh_filter(now, rules)
+    for vif in results(found, "binding", Vif):
+        if vif.port_id == port_id:
+            now = replace(vif, security_groups=groups)
+            work.on_host.wiring.refresh_filter(now, rules_of(work.tools.drivers.network, work.admin, now))

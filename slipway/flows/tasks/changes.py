@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -26,11 +25,9 @@ from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequi
 from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host, InstanceRequest
 from slipway.states import codec
-from slipway.states.effects import effects_of
+from slipway.states.effects import effects_of, results
 from slipway.states.intent import Durability
 from slipway.states.quotas import size_of
-
-R = TypeVar("R")
 
 
 class AllocateInterface(AllocateNetwork):
@@ -68,13 +65,13 @@ class NewDefinition(ComputeTask):
         """Raises an `AbortBuild` when a name cannot stand in XML."""
         assert work.host is not None
         assert work.change is not None
-        there = [effect for effect in _standing(work) if effect.key not in work.change.retired]
-        disks = _results(there, "disk", Disk) + _results(there, "seed", Disk)
-        vifs = _results(there, "binding", Vif)
+        there = [effect for effect in _effects(work) if effect.key not in work.change.retired]
+        disks = results(there, "disk", Disk) + results(there, "seed", Disk)
+        vifs = results(there, "binding", Vif)
         platform = work.on_host.compute.platform_for_instance(work.instance.id)
         instance, flavor = replace(work.instance, name=work.instance.request.name), work.instance.request.flavor
         # The domain's own name is that with which it was made: libvirt names its logs after it.
-        called = defined(_standing(work)).name
+        called = defined(_effects(work)).name
         xml = build_domain_xml(instance, work.host, disks, vifs, platform, called)
         return Domain(instance.id, called, flavor.vcpus, flavor.memory, instance.generation, xml)
 
@@ -94,7 +91,7 @@ class RewriteDefinition(ComputeTask):
 
     def undo(self, work: BuildWork, result: None) -> None:
         """Have it say what it said before."""
-        before = defined(_standing(work))
+        before = defined(_effects(work))
         work.on_host.compute.write_definition(before.instance_id, before.xml)
 
 
@@ -110,11 +107,11 @@ class Reshape(ComputeTask):
 
     def do(self, work: BuildWork, definition: Domain) -> None:
         """Raises `ComputeError`, also where the guest does not let go of what is to be detached."""
-        work.on_host.compute.redefine(definition, instead_of=defined(_standing(work)))
+        work.on_host.compute.redefine(definition, instead_of=defined(_effects(work)))
 
     def undo(self, work: BuildWork, result: None, definition: Domain) -> None:
         """Make it what it was before."""
-        work.on_host.compute.redefine(defined(_standing(work)), instead_of=definition)
+        work.on_host.compute.redefine(defined(_effects(work)), instead_of=definition)
 
 
 OF_CHANGES = (
@@ -183,15 +180,6 @@ _REPLACES = {NewDefinition.kind: "definition"}
 """The kind of what a change has found, and of the build's effect whose result it is from then on."""
 
 
-def _standing(work: BuildWork) -> list[Effect]:
+def _effects(work: BuildWork) -> Sequence[Effect]:
     with work.tools.store.read() as tx:
-        found = effects_of(tx, work.instance.id)
-    return sorted((effect for effect in found if effect.state is EffectState.DONE), key=lambda effect: effect.slot)
-
-
-def _results(effects: Sequence[Effect], kind: str, type_: type[R]) -> tuple[R, ...]:
-    there = [effect for effect in effects if effect.kind == kind]
-    for effect in there:
-        if not effect.result:
-            raise RecordDamaged(f"the record does not say what {effect.key} is, which the domain may be using")
-    return tuple(codec.decode(effect.result or b"", type_) for effect in there)
+        return effects_of(tx, work.instance.id)

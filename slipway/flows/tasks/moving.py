@@ -15,10 +15,9 @@ from slipway.flows.tasks.domain import Spawn, Wait
 from slipway.flows.tasks.ports import BindPort, owned_port
 from slipway.flows.tasks.requirements import NetworkTask
 from slipway.model.machine import Claim, Disk, DiskRequest, Domain, Nic
-from slipway.model.record import EffectState
 from slipway.model.request import Host
-from slipway.states import codec, hosts
-from slipway.states.effects import effects_of
+from slipway.states import hosts
+from slipway.states.effects import done, effects_of, results
 from slipway.states.intent import Durability
 from slipway.states.machines import VmState
 
@@ -50,13 +49,12 @@ class FindParts(Task):
         """Raises `RecordDamaged`."""
         with work.tools.store.read() as tx:
             found = effects_of(tx, work.instance.id)
-        there = [e for e in found if e.state is EffectState.DONE and e.host in (None, work.instance.host)]
-        there.sort(key=lambda effect: effect.slot)
+        there = [effect for effect in found if effect.host in (None, work.instance.host)]
         seed = CreateSeed()
         return Parts(
-            tuple(codec.decode(e.result or b"", Nic) for e in there if e.kind == "port"),
-            tuple(request_of(work.instance, codec.decode(e.result or b"", Disk)) for e in there if e.kind == "disk"),
-            tuple(seed.arguments_of(e).request for e in there if e.kind == seed.kind),
+            results(there, "port", Nic),
+            tuple(request_of(work.instance, disk) for disk in results(there, "disk", Disk)),
+            tuple(seed.arguments_of(effect).request for effect in done(there, seed.kind)),
         )
 
 

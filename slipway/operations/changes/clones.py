@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from slipway.model.machine import Nic
-from slipway.model.record import Effect, EffectState, Instance
+from slipway.model.record import Effect, Instance
 from slipway.model.request import InstanceRequest, NetworkRequest
-from slipway.states import codec
+from slipway.states.effects import results
 
 WORKFLOW = "clone-instance"
 
@@ -36,10 +36,4 @@ def clone_of(instance: Instance, standing: Sequence[Effect], name: str) -> Insta
 def _networks(request: InstanceRequest, standing: Sequence[Effect]) -> tuple[NetworkRequest, ...] | None:
     if request.networks is None:
         return None
-    ports = sorted((e for e in standing if _is_port(e)), key=lambda effect: effect.slot)
-    nics = [codec.decode(effect.result or b"", Nic) for effect in ports]
-    return tuple(NetworkRequest(network=nic.port.network_id) for nic in nics)
-
-
-def _is_port(effect: Effect) -> bool:
-    return effect.kind == "port" and effect.state is EffectState.DONE and effect.result is not None
+    return tuple(NetworkRequest(network=nic.port.network_id) for nic in results(standing, "port", Nic))

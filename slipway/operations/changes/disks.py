@@ -16,11 +16,10 @@ from slipway.flows.tasks.catalog import arguments_of
 from slipway.flows.tasks.change_snapshots import SetAside
 from slipway.model.change import Change
 from slipway.model.machine import Disk, DiskRole
-from slipway.model.record import Effect, EffectState, Instance
+from slipway.model.record import Effect, Instance
 from slipway.model.request import Volume
 from slipway.operations.changes.words import checked
-from slipway.states import codec
-from slipway.states.effects import key_of
+from slipway.states.effects import done, key_of, result_of, results
 
 
 def attach_disk(instance: Instance, effects: Sequence[Effect], disk: int | Volume) -> Change:
@@ -39,7 +38,7 @@ def detach_disk(instance: Instance, effects: Sequence[Effect], disk: str) -> Cha
     index, found = _meant(instance, effects, disk)
     asked = instance.request.disks
     left = (*asked[:index], *asked[index + 1 :])
-    retired = tuple(effect.key for effect in _standing(effects) if effect.kind == "disk" and effect.slot == found.slot)
+    retired = tuple(effect.key for effect in done(effects, "disk") if effect.slot == found.slot)
     what = f"disk {found.device}" + (f", volume {found.path}" if found.volume else "")
     return Change("detach-disk", what, replace(instance.request, disks=left), retired=retired)
 
@@ -99,19 +98,8 @@ def _slot(effect: Effect) -> int:
     return int(arguments_of(effect).request.slot) if effect.kind == "seed" else effect.slot
 
 
-def _standing(effects: Sequence[Effect]) -> list[Effect]:
-    return sorted((one for one in effects if one.state is EffectState.DONE), key=lambda effect: effect.slot)
-
-
 def _disks(effects: Sequence[Effect]) -> dict[int, Disk]:
-    found = [_disk(effect) for effect in _standing(effects) if effect.kind == "disk"]
-    return {disk.slot: disk for disk in found if disk.role is DiskRole.DATA}
-
-
-def _disk(effect: Effect) -> Disk:
-    if not effect.result:
-        raise errors.RecordDamaged(f"the record does not say what {effect.key} is")
-    return codec.decode(effect.result, Disk)
+    return {disk.slot: disk for disk in results(effects, "disk", Disk) if disk.role is DiskRole.DATA}
 
 
 def _names(disk: Disk) -> set[str]:
@@ -119,8 +107,7 @@ def _names(disk: Disk) -> set[str]:
 
 
 def _not_found(instance: Instance, effects: Sequence[Effect], disks: Mapping[int, Disk], disk: str) -> str:
-    kept = [_disk(effect) for effect in _standing(effects) if effect.kind in ("disk", "seed")]
-    for one in kept:
+    for one in (result_of(effect, Disk) for effect in done(effects, "disk", "seed")):
         if one.role is not DiskRole.DATA and disk in _names(one):
             return (
                 f"disk {one.device} of instance {instance.name} is its {one.role} disk, which stays as long as it does"

@@ -20,7 +20,7 @@ from slipway.model.request import Host, InstanceRequest
 from slipway.operations.changes.carried import check_wiring
 from slipway.operations.things import missing_disks
 from slipway.states import hosts, instances
-from slipway.states.effects import effects_of
+from slipway.states.effects import done, effects_of
 from slipway.states.hosts import HostUsage
 from slipway.states.machines import State, VmState
 from slipway.states.secrets import lacks_secrets
@@ -156,7 +156,7 @@ def _on(effects: Iterable[Effect], host: str | None) -> Sequence[Effect]:
 
 
 def _slots(effects: Iterable[Effect], kind: str) -> tuple[int, ...]:
-    return tuple(sorted(e.slot for e in effects if e.kind == kind and e.state is EffectState.DONE))
+    return tuple(effect.slot for effect in done(effects, kind))
 
 
 def _check_effects(instance: Instance, effects: Sequence[Effect], to: str) -> None:

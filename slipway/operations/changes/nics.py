@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from slipway import errors
 from slipway.model.change import Change
 from slipway.model.machine import Nic
-from slipway.model.record import Effect, EffectState, Instance
+from slipway.model.record import Effect, Instance
 from slipway.model.request import NetworkRequest
-from slipway.states import codec
+from slipway.states.effects import done, result_of
 
 _OF_A_NIC = frozenset({"port", "binding", "vif", "filter", "dhcp-port", "dhcp"})
 """The kinds of effects of which each NIC has one, in its own slot."""
@@ -53,8 +53,7 @@ def _names(nic: Nic) -> set[str]:
 
 def nics_of(effects: Sequence[Effect]) -> dict[int, Nic]:
     """The NICs that it has, by their slots and in that order."""
-    ports = (e for e in effects if e.kind == "port" and e.state is EffectState.DONE and e.result)
-    return {e.slot: codec.decode(e.result or b"", Nic) for e in sorted(ports, key=lambda e: e.slot)}
+    return {effect.slot: result_of(effect, Nic) for effect in done(effects, "port")}
 
 
 def networks_of(instance: Instance, effects: Sequence[Effect]) -> tuple[NetworkRequest, ...]:

@@ -14,10 +14,11 @@ from slipway.flows.tasks.change_size import root_disk
 from slipway.flows.tasks.disks import CreateSeed
 from slipway.model.change import Change
 from slipway.model.machine import DiskSnapshot
-from slipway.model.record import Effect, EffectState, Instance
+from slipway.model.record import Effect, Instance
 from slipway.model.request import Image, InjectedFile, InstanceRequest
 from slipway.operations.changes.disks import aside_keys, free_slot
 from slipway.operations.changes.words import checked
+from slipway.states.effects import done
 from slipway.states.machines import VmState
 from slipway.states.secrets import lacks_secrets
 
@@ -50,7 +51,7 @@ def rebuild(
     roots = () if root is None else (DiskSnapshot(instance.id, root.slot, ""),)
     # What is not on record any more cannot be on a new seed: then the guest keeps the one that it has.
     reseeds = not lacks_secrets(request)
-    seeds = [effect.key for effect in effects if effect.kind == CreateSeed.kind and effect.state is EffectState.DONE]
+    seeds = [effect.key for effect in done(effects, CreateSeed.kind)]
     return Change(
         "rebuild",
         what,

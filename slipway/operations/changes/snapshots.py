@@ -26,6 +26,7 @@ from slipway.operations.changes.disks import aside_keys
 from slipway.operations.hosts import check_here
 from slipway.operations.lifecycle import Builder
 from slipway.states import codec, hosts, instances
+from slipway.states.effects import results
 from slipway.states.machines import State, VmState
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 
@@ -155,7 +156,7 @@ def create_snapshot(instance: Instance, standing: Sequence[Effect], snapshot: st
     """A copy of each disk that Slipway made. Raises `SnapshotExists`, `SnapshotRefused`."""
     if any(arguments_of(effect).of.snapshot == snapshot for effect in _held(standing)):
         raise errors.SnapshotExists(f"instance {instance.name} has a snapshot {snapshot} already")
-    disks = _disks(standing)
+    disks = results(standing, "disk", Disk)
     for disk in disks:
         if disk.volume:
             text = f"disk {disk.slot} of instance {instance.name} is the volume {disk.path}, which was brought along"
@@ -176,7 +177,7 @@ def restore(instance: Instance, standing: Sequence[Effect], snapshot: str, *, fo
     wanted = tuple(arguments_of(effect).of for effect in found)
     if instance.vm_state == VmState.PAUSED:
         raise errors.SnapshotRefused(f"instance {instance.name} is paused: start or stop it first")
-    there = {disk.slot for disk in _disks(standing)}
+    there = {disk.slot for disk in results(standing, "disk", Disk)}
     if gone := [one.slot for one in wanted if one.slot not in there]:
         text = f"disk {gone[0]} of snapshot {snapshot} is no disk of instance {instance.name} any more"
         raise errors.SnapshotRefused(text)
@@ -228,8 +229,3 @@ def _snapshot(name: str, disks: Sequence[KeptDisk]) -> Snapshot:
 def _held(standing: Sequence[Effect]) -> list[Effect]:
     held = (EffectState.DONE, EffectState.STUCK)
     return [effect for effect in standing if effect.kind == CreateSnapshot.kind and effect.state in held]
-
-
-def _disks(standing: Sequence[Effect]) -> list[Disk]:
-    there = (one for one in standing if one.kind == "disk" and one.state is EffectState.DONE and one.result)
-    return sorted((codec.decode(one.result or b"", Disk) for one in there), key=lambda disk: disk.slot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from xml.etree import ElementTree
 
 import libvirt
@@ -46,9 +47,8 @@ def leaving(now: str, xml: str, before: str) -> tuple[str, ...]:
 
 def nic_of(xml: str, mac: str) -> str | None:
     """The NIC with this MAC in a domain's XML, as it is attached; None where there is none."""
-    for device in ElementTree.fromstring(xml).iterfind("devices/interface"):
-        address = device.find("mac")
-        if address is not None and (address.get("address") or "").lower() == mac.lower():
+    for found, device in _devices(xml, "interface", "mac", "address"):
+        if found.lower() == mac.lower():
             for alias in device.findall("alias"):
                 device.remove(alias)
             return ElementTree.tostring(device, encoding="unicode")
@@ -56,18 +56,19 @@ def nic_of(xml: str, mac: str) -> str | None:
 
 
 def _disk_of(xml: str, file: str) -> str | None:
-    for disk in ElementTree.fromstring(xml).iterfind("devices/disk"):
-        source = disk.find("source")
-        if source is not None and source.get("file") == file:
-            return ElementTree.tostring(disk, encoding="unicode")
-    return None
+    disks = (disk for found, disk in _devices(xml, "disk", "source", "file") if found == file)
+    return next((ElementTree.tostring(disk, encoding="unicode") for disk in disks), None)
 
 
 def _missing(xml: str, wanted: Shape, found: Shape) -> Iterator[str]:
-    for mac in wanted.macs - found.macs:
-        if device := nic_of(xml, mac):
-            yield device
-    for disk in ElementTree.fromstring(xml).iterfind("devices/disk"):
-        source = disk.find("source")
-        if source is not None and source.get("file") in wanted.disks - found.disks:
-            yield ElementTree.tostring(disk, encoding="unicode")
+    there = (nic_of(xml, mac) for mac in sorted(wanted.macs - found.macs))
+    lost = (_disk_of(xml, file) for file in sorted(wanted.disks - found.disks))
+    return (device for device in chain(there, lost) if device is not None)
+
+
+def _devices(xml: str, kind: str, child: str, attribute: str) -> Iterator[tuple[str, ElementTree.Element]]:
+    """The devices of a kind in a domain's XML, each with what tells it from others."""
+    for device in ElementTree.fromstring(xml).iterfind(f"devices/{kind}"):
+        named = device.find(child)
+        if named is not None:
+            yield named.get(attribute) or "", device
