@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from slipway.drivers.files import locked
-from tests import compiled
+from tests import compiled, record
 from tests import postgresql as postgresqls
 from tests.host.libvirtd import Libvirtd, missing
 from tests.neutron.process import HOSTS, PYTHON, Neutron, running
@@ -92,11 +93,29 @@ def guest(pytestconfig: pytest.Config) -> Guest:
         return Guest(*module.make(directory))
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--db", choices=["sqlite", "postgresql"], default="sqlite", help="what has the record")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     # What tests start heeds Ctrl-C, also where this is a background job of a script: there it comes ignored.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     compiled.share()
+    if config.option.db == "postgresql" and not record.on_postgresql():
+        # One for all workers of pytest, which this process starts later.
+        there = contextlib.ExitStack()
+        config.add_cleanup(there.close)
+        there.enter_context(record.kept_in(there.enter_context(postgresqls.started({"max_connections": 500}))))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """The databases of a test go with it."""
+    yield
+    place = getattr(item, "funcargs", {}).get("tmp_path")
+    if place is not None and record.on_postgresql():
+        record.drop_below(place)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -104,6 +123,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+    if record.on_postgresql():
+        of_files = [item for item in items if item.get_closest_marker("sqlite")]
+        config.hook.pytest_deselected(items=of_files)
+        items[:] = [item for item in items if item not in of_files]
 
 
 @pytest.hookimpl(trylast=True)

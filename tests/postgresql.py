@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ def missing() -> str:
 
 
 @contextmanager
-def started(settings: Mapping[str, object] | None = None) -> Iterator[PostgreSQL]:
+def started(settings: Mapping[str, str | int] | None = None) -> Iterator[PostgreSQL]:
     """A server in a directory of its own, which goes with it."""
     # In a short path, for its socket is in it.
     with tempfile.TemporaryDirectory(prefix="slipway-", dir="/tmp") as directory:
@@ -46,19 +47,32 @@ def started(settings: Mapping[str, object] | None = None) -> Iterator[PostgreSQL
 class PostgreSQL:
     """A server that loses everything with a crash of its machine. Its databases are made from one with all tables."""
 
-    def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, str | int] | None = None) -> None:
         self.directory = directory
-        self._settings = {"fsync": "off", "listen_addresses": "", "max_connections": 300, **(settings or {})}
+        usual: dict[str, str | int] = {"fsync": "off", "listen_addresses": "", "max_connections": 300}
+        self._settings = usual | {**(settings or {})}
         self._numbers = count(1)
         directory.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(directory, _user())
-        self._call("initdb", "-D", str(directory / "data"), "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+        data = directory / "data"
+        self._call("initdb", "-D", str(data), "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+        if self._settings.get("ssl"):
+            # By name on its socket, by password and TLS elsewhere.
+            (data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+            certificate(data / "server.crt", data / "server.key")
+            if os.geteuid() == 0:
+                shutil.chown(data / "server.key", _user())
         self.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback, if it does."""
+        return int(self._settings.get("port", 5432))
 
     def url(self, database: str = "postgres") -> str:
         """Of one of its databases."""
-        return f"postgresql://{_user()}@/{database}?host={self.directory}"
+        return f"postgresql://{_user()}@:{self.port}/{database}?host={self.directory}"
 
     def empty(self) -> str:
         """The URL of a new database without any table."""
@@ -90,7 +104,9 @@ class PostgreSQL:
         )
 
     def stop(self) -> None:
-        """Stop it at once, as a crash does."""
+        """Stop it at once, as a crash does; one that is stopped stays so."""
+        if not (self.directory / "data" / "postmaster.pid").exists():
+            return
         self._call("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "-w", "stop")
 
     def _call(self, program: str, *args: str) -> None:
@@ -106,6 +122,21 @@ class PostgreSQL:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+
+
+def certificate(path: Path, key: Path) -> None:
+    """Make a certificate that nobody has signed, and its key."""
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=slipway"]
+    command = ["openssl", "req", "-x509", *kind, "-keyout", str(key), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    key.chmod(0o600)
+
+
+def free_port() -> int:
+    """One of loopback that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def name_of(url: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.states import machines, run_machine
 from slipway.states.table import Table
+from tests import record
 
 _KINDS: dict[str, tuple[Table[Any, Any], str]] = {
     "instance": (machines.TABLE, str(machines.INITIAL)),
@@ -35,7 +36,7 @@ def wrong_with(database: Path) -> list[str]:
     """What of the record has no event, which events nothing on record bears out, and which runs stand otherwise than
     their instances."""
     found: list[str] = []
-    with closing(sqlite3.connect(database)) as db:
+    with closing(record.opened(database)) as db:
         last: dict[tuple[object, ...], str] = {}
         moves: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for type_, state, *effect in db.execute(

@@ -23,6 +23,7 @@ from slipway.errors import (
     NotConfirmed,
     PlanUnusable,
     SlipwayError,
+    StoreError,
     WorkerExists,
 )
 from slipway.texts import named
@@ -73,7 +74,7 @@ def report(error: BaseException, argv: Sequence[str]) -> Code:
         say(_text(error), err=True)
     if isinstance(error, (click.Abort, KeyboardInterrupt, BuildInterrupted)):
         return Code.INTERRUPTED
-    usage = isinstance(error, _USAGE)
+    usage = isinstance(error, _USAGE) or (isinstance(error, StoreError) and error.of_option)
     return Code.USAGE if usage else Code.UNEXPECTED
 
 

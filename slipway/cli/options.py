@@ -259,7 +259,7 @@ def orchestrator(
     """
     from slipway.cli.asked import asked_by
     from slipway.cli.logs import logging_to_stderr
-    from slipway.errors import DatabaseUnavailable
+    from slipway.errors import DatabaseUnavailable, StoreError
     from slipway.orchestrator import Orchestrator
     from slipway.states.store import Store
 
@@ -295,6 +295,9 @@ def orchestrator(
         except OSError as error:
             text = f"the state directory {state} cannot be used: {error.strerror or error}; name another with --state"
             raise DatabaseUnavailable(text) from error
+        except StoreError as error:
+            error.of_option = options.db is not None
+            raise
         options.misfits = made.misfits
         with made:
             if new and (left := made.began_beside):

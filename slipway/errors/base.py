@@ -68,7 +68,12 @@ class GoesOnElsewhere(BuildInterrupted):
 
 
 class StoreError(SlipwayError):
-    """The database could not be used; nothing was written by the call that failed."""
+    """The database could not be used; nothing was written by the call that failed.
+
+    `of_option`: it is one that was named on the command line, or by SLIPWAY_DB, and was not opened at all.
+    """
+
+    of_option = False
 
 
 class DatabaseUnavailable(StoreError):

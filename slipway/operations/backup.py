@@ -102,9 +102,11 @@ def _path_of(url: str) -> str:
     parsed = parsed_url(url)
     path = sqlitefile.path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
     if path is None:
+        server = parsed.get_backend_name() == "postgresql"
+        means = "pg_dump and pg_restore" if server else "the database's own means"
         raise errors.BackupRefused(
-            f"{masked_url(url)}: only a record in a file of SQLite's is backed up and restored by Slipway; use the "
-            f"database's own means for this one"
+            f"{masked_url(url)}: only a record in a file of SQLite's is backed up and restored by Slipway; use {means} "
+            f"for this one"
         )
     return path
 

@@ -223,9 +223,8 @@ class Builder:
     ) -> Ended:
         began = self._tools.monotonic()
         try:
-            rested = self._conductor.build(instance, notify=notify, stopping=stopping, new=new)
+            rested = self._build(instance, notify, stopping, new=new)
         except errors.BuildInterrupted as stop:
-            self._drop(instance, stop)
             with self._tools.store.read() as tx:
                 instance = instances.get(tx, instance.id)
             return Ended(instance.name, Status.INTERRUPTED, instance, str(stop))
@@ -244,10 +243,29 @@ class Builder:
     ) -> Instance:
         """Have the conductor bring it to rest; what stops it is an ordinary error to our caller."""
         try:
-            return self._conductor.build(instance, notify=notify, stopping=stopping, new=new, **how)
+            return self._build(instance, notify, stopping, new=new, **how)
         except errors.BuildInterrupted as stop:
-            self._drop(instance, stop)
             raise errors.NotFinished(f"{instance.name} is not at rest and can be resumed: {stop}") from stop
+
+    def _build(
+        self, instance: Instance, notify: Listener, stopping: Callable[[], bool], *, new: bool, **how: Any
+    ) -> Instance:
+        """Have the conductor bring it to rest, and go on by the record where the database was away meanwhile."""
+        for _ in range(_MOST_TRIES):
+            try:
+                return self._conductor.build(instance, notify=notify, stopping=stopping, new=new, **how)
+            except errors.BuildInterrupted as stop:
+                self._drop(instance, stop)
+                if not self._tools.store.comes_back(stop.__cause__):
+                    raise
+                taken = self.take(instance.id)
+                if taken is None:
+                    found = self._get(instance.id)
+                    if not _at_rest(found):
+                        raise
+                    return found
+                instance, new = taken, False
+        raise errors.BuildInterrupted(f"the database was away {_MOST_TRIES} times")
 
     def _drop(self, instance: Instance, stop: errors.BuildInterrupted) -> None:
         """Nobody here is at it any more, though the record says so: it was to stop, or the record cannot be written."""

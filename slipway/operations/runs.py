@@ -18,9 +18,10 @@ from slipway.flows.runs.workflow_run import Ending
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Effect, Event, Fault, RecordedEvent
 from slipway.model.run import RunRecord
+from slipway.operations.carried import carry_out
 from slipway.operations.handle import RunHandle
 from slipway.operations.limits import check_count, check_seconds
-from slipway.operations.needs import corrected, secrets_again, usable, usable_or_let_go
+from slipway.operations.needs import corrected, secrets_again, usable
 from slipway.operations.pruning import prune
 from slipway.operations.rebuild import Builds
 from slipway.operations.refusals import instead, tried_again, why
@@ -362,8 +363,7 @@ class Runs:
         self, run: RunRecord, on_event: Listener, stopping: Callable[[], bool], *, new: Prepared | None = None
     ) -> RunRecord:
         """Bring a run to rest that is held; `new`: what one goes by of which nothing but its row is on record."""
-        by = new if new is not None else usable_or_let_go(self._tools, run)
-        return self._conductor.bring_to_rest(run, by, notify=on_event, stopping=stopping, new=new is not None)
+        return carry_out(self._conductor, self._tools, run, new, on_event, stopping)
 
     def _move(self, run_id: str, move: RunMove, values: Mapping[str, Any], refusal: str) -> None:
         """Move a run whoever has it; its worker, if it lives, sees so at its next step."""

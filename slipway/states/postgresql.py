@@ -4,7 +4,7 @@ classes."""
 from __future__ import annotations
 
 import select
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,6 +51,14 @@ def options(url: sa.URL) -> dict[str, Any]:
     """Those of SQLAlchemy's engine, which keeps no connections: the store does."""
     connecting = {name: value for name, value in _CONNECTING.items() if name not in url.query}
     return {"connect_args": connecting, "poolclass": sa.NullPool}
+
+
+def check_options(names: Iterable[str]) -> None:
+    """Raise `ValueError` for an option of a URL that libpq does not know."""
+    from psycopg.pq import Conninfo
+
+    if unknown := {*names} - {option.keyword.decode() for option in Conninfo.get_defaults()}:
+        raise ValueError(f"there is no {', '.join(sorted(unknown))}")
 
 
 def set_up(connection: Any, busy_timeout: float) -> None:
@@ -123,11 +131,24 @@ def translate(error: sa.exc.DBAPIError, shown: str) -> errors.StoreError | None:
     return None
 
 
+def cause_of(error: BaseException) -> sa.exc.DBAPIError | None:
+    """The database's error that another one comes from; None where it comes from none."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        cause = cause and (cause.__cause__ or cause.__context__)
+        if isinstance(cause, sa.exc.DBAPIError):
+            return cause
+    return None
+
+
+_MOST_CAUSES = 20
+
+
 def in_one_line(error: object) -> str:
     """What libpq says, of one address where it has tried several of one name."""
     lines = [line.strip() for line in str(error).splitlines()]
     tried = [line.partition(": ") for line in lines if line.startswith("- host:")]
     if tried:
         lines = list(dict.fromkeys(line.rpartition("': ")[2] for line in lines if line.startswith("- host:")))
-    text = " ".join(line for line in lines if line)
+    text = "; ".join(line for line in lines if line)
     return text.removeprefix("connection failed: ").removeprefix("connection is bad: ")

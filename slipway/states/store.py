@@ -97,7 +97,7 @@ class Store:
         self._sleep = sleep
         parsed = parsed_url(url)
         self._postgresql = parsed.get_backend_name() == "postgresql"
-        self._shown = masked_url(parsed.render_as_string())
+        self._shown = masked_url(url if self._postgresql else parsed.render_as_string())
         self._path = sqlitefile.path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
         self._turn: AbstractContextManager[None] = _Turn() if self._path else nullcontext()
         self._may_write = True
@@ -219,6 +219,12 @@ class Store:
             if translated is None:
                 raise
             raise translated from error
+        except Exception as error:
+            # Whoever used the transaction may have taken it for an error of its own that the server has ended it.
+            found = self._postgresql and postgresql.cause_of(error)
+            if found and self.comes_back(translated := self._translate(found)) and translated is not None:
+                raise translated from error
+            raise
         finally:
             if connection is not None:
                 # Nothing where it was committed.
@@ -249,6 +255,11 @@ class Store:
                 if not self._was_there or time.monotonic() >= until:
                     raise
             self._sleep(_AGAIN)
+
+    def comes_back(self, error: BaseException | None) -> bool:
+        """Whether what failed so may be gone on with: a server's connection was cut, or another transaction was in the
+        way. What was committed before is on record, and what was under way may be."""
+        return self._postgresql and isinstance(error, errors.DatabaseUnavailable | errors.DatabaseConflict)
 
     def after_commit(self, tx: Transaction, call: Callable[[], None]) -> None:
         """Have `call` called once, after `tx` was committed; not at all when it is rolled back."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from slipway import errors
+from slipway.states import postgresql
 from slipway.texts import masked_url
 
 _BACKENDS = {
@@ -39,7 +40,7 @@ def parsed_url(url: str) -> sa.URL:
             warnings.simplefilter("error", sa.exc.SAWarning)
             parsed = sa.make_url(url)
             if parsed.get_backend_name() not in _BACKENDS:
-                raise sa.exc.ArgumentError(f"the record is in {' or '.join(_BACKENDS.values())}")
+                raise sa.exc.ArgumentError(f"the record is in {' or '.join(_BACKENDS.values())}, and in nothing else")
             if parsed.drivername == "postgresql":
                 # Older ones of SQLAlchemy take another driver by that name.
                 parsed = parsed.set(drivername="postgresql+psycopg")
@@ -50,6 +51,8 @@ def parsed_url(url: str) -> sa.URL:
                 raise sa.exc.ArgumentError("its driver is for asyncio")
             kind.import_dbapi()
             _, known = kind().create_connect_args(parsed)
+            if parsed.get_backend_name() == "postgresql":
+                postgresql.check_options(parsed.query)
             # Older ones of SQLAlchemy say nothing of them. With `uri` they are SQLite's own.
             unknown = parsed.query.keys() - known.keys()
             if unknown and parsed.get_backend_name() == "sqlite" and not known.get("uri"):
@@ -58,6 +61,9 @@ def parsed_url(url: str) -> sa.URL:
         text = f"its driver, the Python module {error.name}, is not installed"
         if error.name == "psycopg":
             text += ": pip install 'slipway[postgresql]'"
+        raise errors.DatabaseUnavailable(f"{shown}: {text}") from error
+    except ImportError as error:
+        text = f"its driver cannot be loaded: {' '.join(str(error).split())}"
         raise errors.DatabaseUnavailable(f"{shown}: {text}") from error
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, sa.exc.SAWarning, ValueError, TypeError) as error:
         raise errors.DatabaseUnavailable(f"{shown}: not a database URL that can be used: {error}") from error

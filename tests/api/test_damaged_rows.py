@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from slipway import BuildFailed, Orchestrator, RunFile, errors
 from slipway.cli.main import main
 from slipway.runfile import loads
+from tests import record
 
 FILE = """
 schema: 1
@@ -41,13 +41,13 @@ def state(tmp_path: Path) -> Path:
 
 
 def damage(state: Path, statement: str, *values: object) -> None:
-    with closing(sqlite3.connect(state / "slipway.db")) as database, database:
+    with closing(record.opened(state / "slipway.db")) as database, database:
         assert database.execute(statement, values).rowcount == 1
 
 
 def poisoned(state: Path) -> bytes:
     """The request as an earlier build took it: with a float for the vCPUs."""
-    with closing(sqlite3.connect(state / "slipway.db")) as database:
+    with closing(record.opened(state / "slipway.db")) as database:
         (request,) = database.execute("SELECT request FROM instances WHERE name = 'bad'").fetchone()
     known = json.loads(request)
     known["flavor"]["vcpus"] = 2.0

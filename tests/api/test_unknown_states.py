@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from slipway import Orchestrator, errors
 from slipway.flows.loader import find_definition
 from slipway.runfile import loads
+from tests import record
 
 FILE = """
 schema: 1
@@ -40,7 +40,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def sql(state: Path, statement: str, *values: object) -> None:
-    connection = sqlite3.connect(state / "slipway.db")
+    connection = record.opened(state / "slipway.db")
     connection.execute(statement, values)
     connection.commit()
     connection.close()

@@ -33,6 +33,7 @@ from slipway.runfile import RunFile, loads
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
 from slipway.testing import COMMIT, Call, Fault, Faults
+from tests import record
 
 GIB = 1 << 30
 SMALL = Flavor("small", vcpus=1, memory=GIB, disk=2 * GIB)
@@ -182,7 +183,7 @@ class World:
             for file in (self.state / top).rglob("[!.]*")
             if file.is_file() and file.name != "version.json"
         }
-        with closing(sqlite3.connect(self.state / "slipway.db")) as database:
+        with closing(record.opened(self.state / "slipway.db")) as database:
             for table, columns in TABLES.items():
                 found |= {(table, str(row)) for row in database.execute(f"SELECT {columns} FROM {table}")}
             found |= {("free", str(each)) for each in free_addresses(database)}

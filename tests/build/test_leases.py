@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from slipway.orchestrator import Orchestrator
 from slipway.states import hosts
 from slipway.states.lease import Lease
 from slipway.testing import COMMIT, Call, Fault, Faults, Mode
+from tests import record
 from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def world(request: pytest.FixtureRequest, make_world: Maker) -> World:
 
 def held_until(world: World) -> float:
     """Until when the worker has the instance by the record, by its monotonic clock."""
-    with closing(sqlite3.connect(world.state / "slipway.db")) as database:
+    with closing(record.opened(world.state / "slipway.db")) as database:
         query = "SELECT worker, (SELECT max(deadline) FROM effects WHERE instance_id = i.id) FROM instances i"
         ((worker, last),) = database.execute(f"{query} WHERE vm_state != 'DELETED'").fetchall()
     lease = Lease.read(worker)
@@ -273,7 +273,7 @@ def test_an_older_slipways_worker_cannot_be_seen_and_its_lease_decides(make_worl
     world = make_world(hosts=1)
     with world.open(Fault(COMMIT, Mode.LOCKED, 5, last=100)) as first, pytest.raises(errors.NotFinished):
         first.create(world.request())
-    with closing(sqlite3.connect(world.state / "slipway.db")) as database, database:
+    with closing(record.opened(world.state / "slipway.db")) as database, database:
         database.execute("UPDATE instances SET worker = ? WHERE name = 'web-1'", (worker,))
     later = datetime.now(UTC) + timedelta(seconds=STEP + GRACE + 1)
     with world.open() as now:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,6 +21,7 @@ from slipway.operations.audit import Difference
 from slipway.operations.batch import Status
 from slipway.runfile import RunFile, loads
 from slipway.testing import Call, Fault, Faults, Mode, crashed
+from tests import record
 
 TEXT = """
 schema: 1
@@ -437,7 +437,7 @@ def test_another_worker_is_not_disturbed_before_its_time(place: Place) -> None:
 
     That counts from the stop, however long ago the instance was built.
     """
-    with closing(sqlite3.connect(place.state / "slipway.db")) as database, database:
+    with closing(record.opened(place.state / "slipway.db")) as database, database:
         database.execute("UPDATE effects SET deadline = 0")
         database.execute("UPDATE instances SET created_at = 0")
     seen: list[Any] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sqlite3
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from slipway.model.record import Event, Instance
 from slipway.model.request import InstanceRequest, NetworkRequest
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode, crashed
+from tests import record
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def build_in_two_processes(world: World) -> dict[str, tuple[str, str, tuple[str,
 
 
 def rows(world: World, query: str) -> list[Any]:
-    with closing(sqlite3.connect(world.state / "slipway.db")) as database:
+    with closing(record.opened(world.state / "slipway.db")) as database:
         return database.execute(query).fetchall()
 
 

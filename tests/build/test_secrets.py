@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from slipway.runfile import RunFile, loads
 from slipway.states.store import Store
 from slipway.states.urls import sqlite_url
 from slipway.testing import Fault, Faults, crashed
+from tests import record
 from tests.waiting import until
 
 SECRET = "TOPSECRET-" + "x" * 20_000
@@ -63,7 +63,7 @@ def held(request: pytest.FixtureRequest, db: Path, tmp_path: Path) -> Iterator[N
         slipway.run(loads((FILE % 1).partition("instances:")[0], "none.yaml"))
     if request.param == "a reader":
         code = (
-            f"import sqlite3; c = sqlite3.connect({str(db)!r}); c.execute('SELECT * FROM instances').fetchall();"
+            f"import sqlite3; c = record.opened({str(db)!r}); c.execute('SELECT * FROM instances').fetchall();"
             "print('open', flush=True); input()"
         )
         command = [sys.executable, "-c", code]
@@ -182,7 +182,7 @@ def test_a_reader_that_takes_long_delays_it_and_no_more(tmp_path: Path) -> None:
     for number, end in enumerate(ends.values()):
         with orchestrator(tmp_path, db) as slipway:
             slipway.list()
-            connection = sqlite3.connect(db, isolation_level=None)
+            connection = record.opened(db, isolation_level=None)
             connection.execute("BEGIN")
             connection.execute("SELECT * FROM hosts").fetchall()
             began = time.monotonic()

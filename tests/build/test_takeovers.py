@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from slipway.operations.audit import Finding
 from slipway.operations.batch import Status
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Call, Fault, Faults, Mode
+from tests import record
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
@@ -285,7 +285,7 @@ def test_a_listener_may_build_another_instance(world: World) -> None:
 def test_a_worker_that_finds_a_state_it_does_not_expect_stops_and_undoes_nothing(world: World) -> None:
     """B4: a save fails when it finds another state. Whatever moved the instance, it is no longer this worker's."""
     before = world.reality()
-    with closing(sqlite3.connect(world.state / "slipway.db")) as database, world.open() as orchestrator:
+    with closing(record.opened(world.state / "slipway.db")) as database, world.open() as orchestrator:
 
         def tamper(event: Event) -> None:
             if (event.type, event.step, event.slot) == ("step.start", "bindings", 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,7 @@ from slipway.operations.hosts import HostChanges
 from slipway.runfile import loads
 from slipway.states.store import Transaction
 from slipway.testing import Fault, Mode
+from tests import record
 from tests.repair.conftest import Site
 
 HOSTS = """
@@ -49,7 +49,7 @@ def built(state: Path, *, host: str = "", instance: str = "", more: str = "") ->
 
 def everything(state: Path) -> tuple[list[Any], dict[Path, bytes]]:
     """The record without its lease of workers, and the world."""
-    with closing(sqlite3.connect(state / "slipway.db")) as db:
+    with closing(record.opened(state / "slipway.db")) as db:
         tables = ("instances", "effects", "claims", "ports", "runs", "hosts", "pinned_cpus")
         rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
     files = {path: path.read_bytes() for path in (state / "world").rglob("*.json")}

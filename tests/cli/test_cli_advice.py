@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from slipway import Orchestrator
 from slipway.cli.main import main
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, crashed
+from tests import record
 from tests.waiting import PATIENCE
 
 Call = Callable[..., Result]
@@ -53,7 +53,7 @@ def try_all(said: str, state: Path, tmp_path: Path) -> list[str]:
 
 
 def sql(state: Path, statement: str) -> None:
-    connection = sqlite3.connect(state / "slipway.db")
+    connection = record.opened(state / "slipway.db")
     connection.execute(statement)
     connection.commit()
     connection.close()
@@ -99,9 +99,9 @@ def test_after_undos_that_failed(slipway: Call, run_file: FileWriter, state: Pat
 
 def failing(state: Path, *calls: str) -> None:
     """Have the host fail in these calls from now on, of which the run file said nothing."""
-    host = json.loads(sqlite3.connect(state / "slipway.db").execute("SELECT spec FROM hosts").fetchone()[0])
+    host = json.loads(record.opened(state / "slipway.db").execute("SELECT spec FROM hosts").fetchone()[0])
     host["simulate"] = {**host.get("simulate", {}), "fail": calls}
-    connection = sqlite3.connect(state / "slipway.db")
+    connection = record.opened(state / "slipway.db")
     connection.execute("UPDATE hosts SET spec = ?", (json.dumps(host).encode(),))
     connection.commit()
     connection.close()

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from click.testing import Result
 
 import slipway.cli
 from slipway import Orchestrator
+from tests import record
 
 Call = Callable[..., Result]
 Process = Callable[..., subprocess.CompletedProcess[str]]
@@ -57,7 +57,7 @@ def hostile(slipway: Call, run_file: FileWriter, environment: dict[str, str]) ->
             network_id=network.id, name="x", device_owner="x", mac_address="fa:16:3e:00:00:09"
         )
         orchestrator.network.create_security_group(name="x")
-    connection = sqlite3.connect(Path(environment["SLIPWAY_STATE"], "slipway.db"))
+    connection = record.opened(Path(environment["SLIPWAY_STATE"], "slipway.db"))
     fault = json.dumps(
         {"type": "E", "message": HOSTILE, "step": HOSTILE, "at": "2026-01-01T00:00:00Z", "later": [HOSTILE]}
     )
@@ -223,7 +223,7 @@ def test_an_image_servers_answer_and_the_secrets_of_its_url(
             done = slipway(*args, "--output", output)
             assert SECRET not in done.stdout + done.stderr, args
     # The request alone has it, for it must be known when the build goes on.
-    connection = sqlite3.connect(Path(environment["SLIPWAY_STATE"], "slipway.db"))
+    connection = record.opened(Path(environment["SLIPWAY_STATE"], "slipway.db"))
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     rows = {name: str(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in tables}
     connection.close()
@@ -267,5 +267,5 @@ def test_the_databases_password_is_nowhere(
             process(*typed, "--db", url, "--output", output),
             process(*typed, "--output", output, SLIPWAY_DB=url),
         ):
-            assert done.returncode == 1
+            assert done.returncode == 2
             assert SECRET not in done.stdout + done.stderr

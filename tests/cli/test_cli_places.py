@@ -104,7 +104,7 @@ def test_no_database_is_made_to_look_into(slipway: Call, tmp_path: Path) -> None
     ):
         (tmp_path / "other.db").touch()
         done = slipway("list", "--db", url)
-        assert (done.exit_code, done.stderr) == (1, f"slipway: {said}\n")
+        assert (done.exit_code, done.stderr) == (2, f"slipway: {said}\n")
     assert not (tmp_path / "typo.db").exists()
 
 
@@ -188,7 +188,7 @@ def test_a_damaged_database(where: str, slipway: Call, run_file: FileWriter, tmp
 def test_a_database_url_that_cannot_be_used(url: str, text: str, slipway: Call, tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     done = slipway("list", "--db", url.format(place=tmp_path))
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.stderr.startswith(f"slipway: {text.format(place=tmp_path)}")
     assert "secret" not in done.stderr
     assert done.stderr.count("\n") == 1

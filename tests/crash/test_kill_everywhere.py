@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from slipway import Orchestrator, RunFile
 from slipway.runfile import loads
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests import record
 from tests.told import wrong_with
 
 TEXT = """
@@ -84,7 +84,7 @@ class Reality:
     def of(cls, state: Path) -> Reality:
         world = [path for path in (state / "world").rglob("*.json") if path.parent.name in ("domains", "disks")]
         assert all(json.loads(path.read_text()) for path in world)
-        with sqlite3.connect(state / "slipway.db") as db:
+        with record.opened(state / "slipway.db") as db:
             (claims,) = db.execute("SELECT count(*) FROM claims").fetchone()
             (used,) = db.execute("SELECT sum(vcpus_used) FROM hosts").fetchone()
             (addresses,) = db.execute("SELECT count(*) FROM allocations").fetchone()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from slipway import Orchestrator
 from slipway.operations.audit import Difference
 from slipway.runfile import loads
+from tests import record
 
 FILE = loads(
     """
@@ -46,7 +46,7 @@ def one(state: Path, kind: str) -> Path:
 
 
 def sql(state: Path, statement: str) -> None:
-    with sqlite3.connect(state / "slipway.db") as db:
+    with record.opened(state / "slipway.db") as db:
         db.execute(statement)
     db.close()
 
@@ -112,7 +112,7 @@ def test_what_is_not_ours_is_left_out(slipway: Orchestrator, state: Path) -> Non
 
 def test_a_host_without_a_driver_keeps_no_other_from_being_audited(slipway: Orchestrator, state: Path) -> None:
     slipway.run(loads("schema: 1\nhosts: {node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB}}\n", "another.yaml"))
-    with closing(sqlite3.connect(state / "slipway.db")) as database, database:
+    with closing(record.opened(state / "slipway.db")) as database, database:
         (spec,) = database.execute("SELECT spec FROM hosts WHERE name = 'node-2'").fetchone()
         gone = spec.replace(b'"compute":"sim"', b'"compute":"simm"')
         assert database.execute("UPDATE hosts SET spec = ? WHERE name = 'node-2'", (gone,)).rowcount == 1

@@ -16,6 +16,7 @@ import pytest
 from slipway import Orchestrator, errors
 from slipway.networks import Networks
 from slipway.states.store import Store
+from tests import record
 
 BAD, INPUT = "HTTPBadRequest", "InvalidInput"
 TCP = {"protocol": "tcp"}
@@ -335,7 +336,7 @@ def site(orchestrator: Orchestrator) -> Site:
 @pytest.fixture
 def database(site: Site, state: Path) -> Iterator[sqlite3.Connection]:
     assert site.network
-    with closing(sqlite3.connect(state / "slipway.db")) as connection:
+    with closing(record.opened(state / "slipway.db")) as connection:
         yield connection
 
 

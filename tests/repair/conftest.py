@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from slipway.drill.simulated import simulated_drivers
 from slipway.model.record import Instance
 from slipway.runfile import RunFile, loads
 from slipway.testing import Fault, Faults
+from tests import record
 
 TEXT = """
 schema: 1
@@ -76,12 +76,12 @@ class Site:
         path.with_name(f"{file}.json").write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
     def sql(self, statement: str, *values: Any) -> None:
-        with closing(sqlite3.connect(self.state / "slipway.db")) as db, db:
+        with closing(record.opened(self.state / "slipway.db")) as db, db:
             db.execute("PRAGMA foreign_keys = ON")
             assert db.execute(statement, values).rowcount > 0, statement
 
     def asked(self, query: str, *values: Any) -> list[Any]:
-        with closing(sqlite3.connect(self.state / "slipway.db")) as db:
+        with closing(record.opened(self.state / "slipway.db")) as db:
             return db.execute(query, values).fetchall()
 
     def definition(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ from slipway.orchestrator import Orchestrator
 from slipway.settings import Settings
 from slipway.testing import COMMIT, Fault, Faults, Mode, crashed
 from tests.examples.services import Services, served
+from tests.record import opened
 from tests.runs.buildflow import ADDRESS, flow_of, record, run_file
 from tests.told import wrong_with
 
@@ -118,7 +118,7 @@ def test_a_text_that_nobody_can_read_any_more_keeps_nothing_else(tmp_path: Path,
     """What stands by it is listed as stuck; the instance's own parts go."""
     with Orchestrator(tmp_path / "state") as slipway:
         slipway.run(run_file(flow))
-    with closing(sqlite3.connect(tmp_path / "state" / "slipway.db")) as db, db:
+    with closing(opened(tmp_path / "state" / "slipway.db")) as db, db:
         db.execute("UPDATE workflow_texts SET texts = '{}' WHERE digest <> '-'")
     flow.unlink()
     with Orchestrator(tmp_path / "state") as slipway:

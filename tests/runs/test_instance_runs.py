@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests import record
 from tests.told import wrong_with
 
 FILE = """
@@ -211,7 +211,7 @@ def test_what_still_stands_is_not_taken_off_the_record(tmp_path: Path) -> None:
 def test_what_was_damaged_by_hand_keeps_nothing_from_being_done(tmp_path: Path, damage: str) -> None:
     with opened(tmp_path) as slipway:
         build(slipway)
-    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
+    with closing(record.opened(tmp_path / "slipway.db")) as db:
         db.execute(damage)
         db.commit()
     with opened(tmp_path) as slipway:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from slipway.errors import BuildInterrupted, RunRefused
 from slipway.model.run import RunRecord
 from slipway.operations.runs import Runs
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests import record
 from tests.told import wrong_with
 
 STEP = """
@@ -202,7 +202,7 @@ def _check(scenario: Scenario, run: RunRecord, state: Path, files: Path, point: 
     assert wrong_with(state / "slipway.db") == [], point
     kept = {"SUCCEEDED": {"one", "two", *scenario.parts}, "PAUSED": {"one"}}.get(scenario.ends, set())
     assert {path.name for path in files.iterdir()} == kept | ({"last"} if scenario.last else set()), point
-    with closing(sqlite3.connect(state / "slipway.db")) as db:
+    with closing(record.opened(state / "slipway.db")) as db:
         unsettled = "SELECT key FROM effects WHERE state IN ('intended', 'stuck')"
         left = [key for (key,) in db.execute(unsettled) if not key.endswith(("/ask/0", "/sleep/0"))]
         assert left == [], point

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,7 +23,7 @@ from slipway.states import stacks
 from slipway.states.stacks import Kind
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
-from tests import older
+from tests import older, record
 
 HOST = "vcpus: 8, memory: 16GiB, disk: 100GiB"
 FILE = """
@@ -293,11 +292,11 @@ def test_a_mark_is_no_other_stacks_nor_installations(tmp_path: Path) -> None:
     with Orchestrator(tmp_path, project="p", drivers=remote) as slipway:
         assert isinstance(slipway._drivers.network, RemoteNetwork)
         slipway.run(file("theirs", instances="{}", groups="{}"))
-        with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
+        with closing(record.opened(tmp_path / "slipway.db")) as db:
             db.execute("DELETE FROM stack_members WHERE kind != 'host'")
             db.commit()
         assert "network net: it stays, for no stack made it" in destroyed(slipway, file(instances="{}")).kept
-        with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
+        with closing(record.opened(tmp_path / "slipway.db")) as db:
             db.execute("UPDATE networks SET description = replace(description, 'slipway-stack:', 'slipway-stack:x')")
             db.commit()
         kept = destroyed(slipway, file("theirs", instances="{}", groups="{}")).kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from contextlib import closing
@@ -16,6 +15,7 @@ from slipway.model.record import Event
 from slipway.runfile import loads
 from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
+from tests import record
 from tests.told import wrong_with
 
 FILE = """
@@ -101,7 +101,7 @@ def test_a_reader_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_a_number_is_not_given_again(tmp_path: Path) -> None:
     last = build(tmp_path)[-1].seq
-    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
+    with closing(record.opened(tmp_path / "slipway.db")) as db:
         db.execute("DELETE FROM events")
         db.commit()
     with Orchestrator(tmp_path) as slipway:
@@ -149,7 +149,7 @@ def test_who_follows_is_told_of_what_another_does(tmp_path: Path) -> None:
 
 def test_a_ledger_s_row_cannot_be_written_without_its_event(tmp_path: Path) -> None:
     build(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "slipway.db")) as db:
+    with closing(record.opened(tmp_path / "slipway.db")) as db:
         (before,) = db.execute("SELECT count(*) FROM events").fetchone()
         changed = db.execute("UPDATE effects SET state = 'undone', undone_at = 7").rowcount
         db.execute("UPDATE effects SET deadline = 9")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from slipway.errors import BuildInterrupted, DatabaseUnavailable, StoreError
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests.record import opened
 
 SERVICE = """
 import json, sys
@@ -167,7 +167,7 @@ def check(flow: Path, state: Path, names: Path, good: bool, point: str) -> None:
     assert (run.state, found) == ("SUCCEEDED" if good else "FAILED", ()), point
     assert there == ([("web", "STOPPED")] if good else []), point
     assert [json.loads(name.read_bytes()) for name in names.iterdir()] == ([{"name": "web"}] if good else []), point
-    with closing(sqlite3.connect(state / "slipway.db")) as db:
+    with closing(opened(state / "slipway.db")) as db:
         unsettled = db.execute("SELECT key FROM effects WHERE state IN ('intended', 'stuck')").fetchall()
     assert unsettled == [], point
     assert time.monotonic() - began < 30, f"{point}: nobody waits for a worker that is gone"

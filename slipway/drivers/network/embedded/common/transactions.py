@@ -63,7 +63,9 @@ class Transactions:
         try:
             yield tx
         except BaseException:
-            tx.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {name}")
+            # A server that has cut the connection has rolled all of it back.
+            if not tx.invalidated:
+                tx.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {name}")
             raise
 
     @contextmanager
