@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         "slipway drill demo.yaml --only spawn --modes crash_before,crash_after",
         "slipway drill demo.yaml --only spawn:crash_after:0 --seed 7",
         "slipway drill demo.yaml --pairs 200 --seed 7",
+        "slipway drill demo.yaml --verb 'attach-disk web-1 --size 1GiB'",
+        "slipway drill demo.yaml --verb 'stop web-1' --verb 'start web-1'",
         "slipway drill deploy.yaml --allow-commands --look 'ls zones'",
     ),
 )
@@ -42,6 +44,13 @@ if TYPE_CHECKING:
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="N runs at the same time. [default: one a core]")
 @click.option("--fail-fast", is_flag=True, help="Begin no further run after the first leak.")
 @click.option("--remote-network", is_flag=True, help="Ports are made by a service elsewhere, as Neutron is.")
+@click.option(
+    "--verb",
+    "verbs",
+    metavar="COMMAND",
+    multiple=True,
+    help="A change of the file's instances, as it is typed; given often, the last is drilled, after the others.",
+)
 @click.option("--list", "only_list", is_flag=True, help="Name every run, and run none.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write a JUnit report.")
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page to look at.")
@@ -74,6 +83,7 @@ def command(
     pairs: int,
     seed: int,
     jobs: int | None,
+    verbs: tuple[str, ...],
     junit: Path | None,
     html: Path | None,
     given: tuple[str, ...],
@@ -90,7 +100,8 @@ def command(
 
     Of a run file all happens in simulated hosts in a directory of its own: nothing that exists is touched. Of a
     workflow the record and the instances are such; what its tasks do besides, they really do, and undo, many times.
-    The exit code is 5 if anything leaked.
+    With --verb it is not their builds that go wrong, but what is done to instances that are there. The exit code is 5
+    if anything leaked.
     """
     from slipway.cli.failures import Code
     from slipway.cli.output import print_json
@@ -98,15 +109,15 @@ def command(
 
     wanted = _wanted(only, modes, pairs, jobs or os.cpu_count() or 1, fail_fast=fail_fast)
     if is_workflow(file):
-        if jobs or remote_network:
-            raise click.UsageError(f"{file} is a workflow: it has no --jobs or --remote-network")
+        if jobs or remote_network or verbs:
+            raise click.UsageError(f"{file} is a workflow: it has no --jobs, --remote-network or --verb")
         from slipway.cli.drillworkflow import drill_of
 
         drill = drill_of(options, file, given, file_of_inputs, look, world, seed, allow_commands=allow_commands)
     else:
         if given or file_of_inputs or look or world or allow_commands:
             raise click.UsageError(f"{file} is no workflow: it has no inputs, --look, --world or --allow-commands")
-        drill = _drill_of(file, seed, remote_network=remote_network)
+        drill = _drill_of(file, seed, verbs, remote_network=remote_network)
     all_is_loaded()
     if only_list:
         names = [case.name for case in drill.points(wanted)]
@@ -126,12 +137,17 @@ def command(
     return Code.DIFFERENT if report.leaks else Code.DONE
 
 
-def _drill_of(file: Path, seed: int, *, remote_network: bool) -> Drill:
+def _drill_of(file: Path, seed: int, verbs: tuple[str, ...], *, remote_network: bool) -> Drill:
     from slipway.drill import campaign
     from slipway.drill.bench import Plan
     from slipway.runfile import load
 
-    plan = Plan(load(file), seed=seed, remote_network=remote_network)
+    verb = None
+    if verbs:
+        from slipway.cli.drillverb import verb_of
+
+        verb = verb_of(verbs)
+    plan = Plan(load(file), seed=seed, remote_network=remote_network, verb=verb)
     return campaign.Drill(
         lambda wanted: campaign.points(plan, wanted),
         lambda wanted, progress: campaign.drill(plan, wanted, on_result=progress),

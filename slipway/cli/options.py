@@ -80,6 +80,9 @@ class Options:
     board: str | None = None
     misfits: Callable[[], tuple[str, ...]] = tuple
     """What somebody's hand has put into the record that the command works on."""
+    drilled: Orchestrator | None = None
+    """In a drill what the command works on, in place of the user's; `told` hears of all events then."""
+    told: Callable[[Event], None] | None = None
 
     @property
     def json(self) -> bool:
@@ -263,6 +266,9 @@ def orchestrator(
     from slipway.orchestrator import Orchestrator
     from slipway.states.store import Store
 
+    if options.drilled is not None:
+        yield options.drilled
+        return
     all_is_loaded()
     state = options.state or default_state()
     more: dict[str, Any] = {"on_event": _warn, "asked_by": partial(asked_by, options.argv)}

@@ -80,7 +80,8 @@ def change_all(
         found = find(slipway, chosen)
         confirm(slipway, options, chosen, found, verb, shuts_down=shuts_down, loses=loses)
         progress = progress_for(options, {instance.name for instance in found})
-        side_by_side = min(threads(chosen), len(found))
+        # A drill does the same in each run, and stops its process at a point: nothing is beside anything there.
+        side_by_side = min(threads(chosen), len(found)) if options.drilled is None else 1
 
         def work() -> tuple[Ended, ...]:
             with ThreadPoolExecutor(side_by_side) if side_by_side > 1 else nullcontext() as executor:
@@ -91,7 +92,7 @@ def change_all(
 
         try:
             with progress:
-                ended = interruptible(work, stop, progress)
+                ended = interruptible(work, stop, progress) if options.drilled is None else work()
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     if chosen.names and len(ended) == 1 and ended[0].error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from slipway.cli.options import Options
@@ -19,6 +19,8 @@ def progress_for(options: Options, names: Collection[str]) -> Progress:
 
     `names`: of the instances that are expected to be worked on.
     """
+    if options.told is not None:
+        return Telling(options.told)
     if options.json:
         return JsonProgress()
     if options.verbose or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
@@ -26,6 +28,19 @@ def progress_for(options: Options, names: Collection[str]) -> Progress:
     from slipway.cli.live import LiveProgress
 
     return LiveProgress(names)
+
+
+class Telling(Progress):
+    """Tells somebody else, each event."""
+
+    def __init__(self, told: Callable[[Event], None]) -> None:
+        """`told`: who is told."""
+        super().__init__()
+        self._told = told
+
+    def tell(self, event: Event) -> None:
+        """Tell of it."""
+        self._told(event)
 
 
 class JsonProgress(Progress):

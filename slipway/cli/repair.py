@@ -64,7 +64,8 @@ def command(
             return keep_watching(slipway, options, stop, every)
         if yes:
             with heeding(stop):
-                mended = slipway.repair(name, project=project, stack=stack, host=host, stopping=stop)
+                how: dict[str, Any] = {"on_event": options.told} if options.told else {}
+                mended = slipway.repair(name, project=project, stack=stack, host=host, stopping=stop, **how)
             return conclude(mended, slipway, options)
         planned = slipway.plan_repair(name, project=project, stack=stack, host=host)
         said = {"--stack": stack, "--host": host, "--project": project}

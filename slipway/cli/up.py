@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from slipway.cli.options import Options, common_options, example, orchestrator
@@ -22,4 +24,5 @@ def command(options: Options) -> int:
 
     stop = Stop(options.command("up"))
     with orchestrator(options, sleep=stop.sleep) as slipway, heeding(stop):
-        return conclude(slipway.up(stopping=stop), slipway, options)
+        how: dict[str, Any] = {"on_event": options.told} if options.told else {}
+        return conclude(slipway.up(stopping=stop, **how), slipway, options)

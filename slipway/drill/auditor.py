@@ -19,6 +19,7 @@ from slipway.drill.meanwhile import ANOTHER
 from slipway.drill.problem import Problem
 from slipway.drill.sums import secrets, wrong_sums
 from slipway.drill.things import Row, Things
+from slipway.states.machines import Move
 
 HARMLESS = frozenset({"placement", "allocation", "launch"})
 """Kinds in the ledger that are results only and stay `done` for ever."""
@@ -29,6 +30,8 @@ _OURS = frozenset({"seed", "dhcp-port"})
 _CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
 """What of a port brought along changes while an instance has it, besides its binding."""
 _RESTING = frozenset({"ACTIVE", "PAUSED", "STOPPED", "ERROR", "DELETED"})
+_GOOD = frozenset(f"instance.{move}" for move in (Move.FINISH, Move.RUNS, Move.HALTED, Move.SUSPENDED))
+"""The events after which nothing is wrong any more."""
 _WHOLE = {"ACTIVE": ("running",), "PAUSED": ("paused",), "STOPPED": ("shutdown", "crashed")}
 """The states in which all of an instance is there, and what its domain may be then."""
 
@@ -43,14 +46,15 @@ def audit(
     lasting: frozenset[str] = frozenset(),
     inverted: frozenset[str] = frozenset(),
     finals: frozenset[str] = frozenset(),
+    stuck: bool = False,
 ) -> list[Problem]:
     """All that is wrong now; `before` is the world in which the drilled instances were not yet there.
 
     `secret` is what just a build under way may have, `log` what was logged; `wired`: the kinds that the wiring makes;
     `lasting`: the kinds of effects that no task takes back; `inverted`: the steps that the workflow itself does;
-    `finals`: those at its end.
+    `finals`: those at its end; `stuck`: an instance may be whole but for what is listed as stuck.
     """
-    found = list(_Audit(now, before, wired, HARMLESS | lasting, inverted, finals).problems())
+    found = list(_Audit(now, before, wired, HARMLESS | lasting, inverted, finals, stuck=stuck).problems())
     return [*found, *secrets(now, secret, log)] if secret else found
 
 
@@ -63,7 +67,10 @@ class _Audit:
         lasting: frozenset[str],
         inverted: frozenset[str],
         finals: frozenset[str],
+        *,
+        stuck: bool,
     ) -> None:
+        self.stuck = stuck
         self.now, self.before, self.wired = now, before, wired
         self.lasting, self.inverted, self.finals = lasting, inverted, finals
         self.others: dict[str, dict[str, str]] = defaultdict(dict)
@@ -214,18 +221,22 @@ class _Audit:
     def _whole(self, instance: Row, found: Counter[str], rows: list[Row]) -> Iterator[Problem]:
         name, state = instance["name"], instance["vm_state"]
         promised = _promised(instance, self.now)
+        left = Counter(_found_as(row["kind"]) for row in rows if row["state"] == "stuck" and self.stuck)
         for kind in _KINDS:
             if kind in WIRED - self.wired:
                 continue
-            if found[kind] != promised[kind]:
+            fewer = 0 if left else promised[kind]
+            if not fewer <= found[kind] <= promised[kind] + left[kind]:
                 yield Problem(
                     "A3", f"instance {name} is {state} with {found[kind]} of kind {kind} for {promised[kind]}"
                 )
-        yield from self._explained(instance, [row for row in rows if row["state"] == "done"])
+        standing = ("done", "stuck") if self.stuck else ("done",)
+        yield from self._explained(instance, [row for row in rows if row["state"] in standing])
         for row in rows:
-            if row["state"] == "stuck":
+            if row["state"] == "stuck" and not self.stuck:
                 yield Problem("A3", f"instance {name} is {state} and {row['key']} is stuck")
-        yield from self._fits(instance)
+        if not left:
+            yield from self._fits(instance)
 
     def _lasts(self, row: Row) -> bool:
         return row["state"] == "done" and self._is_lasting(row)
@@ -237,7 +248,8 @@ class _Audit:
         """Each thing of a user's task bears the key, the result or an argument of an effect of its own."""
         effects = [row for row in rows if row["kind"] not in _KINDS | HARMLESS | _OURS]
         for name, content in self.others[instance["id"]].items():
-            mine = next((row for row in effects if _bears(name, content, row, instance)), None)
+            borne = [row for row in effects if _bears(name, content, row, instance)]
+            mine = max(borne, key=lambda row: bool(row["run_id"]) and row["run_id"] in name, default=None)
             if mine is None:
                 text = f"{name} is there, and bears neither the key nor the result of an effect on record"
                 yield Problem("A2", f"instance {instance['name']} is {instance['vm_state']}: {text}")
@@ -275,15 +287,18 @@ class _Audit:
         yield from _twice("MAC", [(p["network_id"], p["mac_address"]) for p in self.ports.values()])
         yield from _twice("address", [(a["subnet_id"], a["address"]) for a in self.now.rows.get("allocations", ())])
         worlds = [msgspec.json.decode(text) for path, text in self.now.files.items() if "/domains/" in path]
-        yield from _twice("domain's MAC", [mac for domain in worlds for mac in domain.get("macs", ())])
+        if not (self.stuck and any(row["state"] == "stuck" for row in self.now.rows["effects"])):
+            # The domain that a move could not take away may be beside the new one, as long as it is listed.
+            yield from _twice("domain's MAC", [mac for domain in worlds for mac in domain.get("macs", ())])
 
     def _first_errors(self) -> Iterator[Problem]:
-        """The fault on record is the first failure of the history; one that another host made good is forgotten."""
+        """The fault on record is the first failure of the history; one that another host, or another
+        change, made good is forgotten."""
         first: dict[str, str] = {}
         for row in self.now.rows["events"]:
             if row["type"] == "instance.fail":
                 first.setdefault(row["instance_id"], row["detail"])
-            elif row["type"] == "instance.finish":
+            elif row["type"] in _GOOD or (row["type"] == "instance.changed" and not row["detail"]):
                 first.pop(row["instance_id"], None)
         for instance in self.instances.values():
             if instance["id"] not in first:
@@ -306,8 +321,8 @@ def _found_as(kind: str) -> str:
 
 def _bears(name: str, content: str, effect: Row, instance: Row) -> bool:
     """Whether a thing says that it is this effect's; what names the instance alone could be any effect's."""
-    known = {effect["key"], *_texts(effect["result"]), *_texts(effect["args"])}
-    common = {instance[column] for column in ("id", "name", "project", "host")}
+    known = {effect["key"], effect["run_id"], *_texts(effect["result"]), *_texts(effect["args"])}
+    common = {None, *(instance[column] for column in ("id", "name", "project", "host"))}
     whole = {name, *name.split("/"), name.rpartition("/")[2].partition(".")[0]}
     return bool(known & whole) or any(text in name or text in content for text in known - common)
 

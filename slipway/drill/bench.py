@@ -18,9 +18,11 @@ from msgspec.structs import replace
 from slipway.drill.copies import copy
 from slipway.drill.simulated import simulated_drivers
 from slipway.drill.trace import Paper, Trace
+from slipway.drill.verb import Verb
 from slipway.drivers.registry import Drivers
 from slipway.flows.instance_workflow import definition_now
 from slipway.flows.tasks.base import Task
+from slipway.model.record import Instance
 from slipway.model.request import InjectedFile
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
@@ -28,6 +30,8 @@ from slipway.settings import Settings
 from slipway.states.store import Store
 from slipway.testing import Clock, Fault, Faults, FaultyDrivers, FaultyStore
 from slipway.testing.tasks import faulty_tasks
+
+NEIGHBOUR = "drill-neighbour"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Plan:
     file: RunFile
     seed: int = 0
     remote_network: bool = False
+    verb: Verb | None = None
+    """What is drilled in place of the file's builds."""
 
     @property
     def path(self) -> Path:
@@ -46,7 +52,8 @@ class Plan:
     @property
     def options(self) -> Sequence[str]:
         """The words of a command line that say the same, besides the file and the seed."""
-        return ("--remote-network",) if self.remote_network else ()
+        remote = ("--remote-network",) if self.remote_network else ()
+        return (*remote, *(self.verb.words if self.verb else ()))
 
     @property
     def secret(self) -> str:
@@ -55,11 +62,17 @@ class Plan:
 
     @property
     def marked(self) -> RunFile:
-        """The file, with user data and a file injected that can be told from everything else."""
+        """The file, with user data and a file injected that can be told from everything else.
+
+        Of a verb's only where there is some already: without it much can be done to an instance that cannot with it.
+        """
         text = f"#cloud-config\n# {self.secret}\n"
         files = (InjectedFile("/etc/secret", text, "0600"),)
         entries = tuple(
-            replace(one, request=replace(one.request, user_data=text, files=files)) for one in self.file.instances
+            replace(one, request=replace(one.request, user_data=text, files=files))
+            if self.verb is None or one.request.user_data
+            else one
+            for one in self.file.instances
         )
         return replace(self.file, instances=entries)
 
@@ -227,20 +240,39 @@ class Bench:
         """The drilled instances."""
         return [entry.request.name for entry in self.file.instances]
 
+    @property
+    def drilled(self) -> Sequence[Instance]:
+        """All that is there but the neighbour."""
+        there = self.orchestrator.list(project=self.file.project)
+        return [instance for instance in there if instance.name != NEIGHBOUR]
+
     def run(self) -> None:
         """Bring the file about."""
         self.orchestrator.run(self.file, on_event=self.trace.event)
+
+    @property
+    def verb(self) -> Verb:
+        """What is drilled in place of the file's builds."""
+        assert self.plan.verb is not None
+        return self.plan.verb
+
+    def do(self) -> None:
+        """Do what is drilled."""
+        self.verb.do(self.orchestrator, self.trace.event)
+
+    def mend(self) -> None:
+        """Have what is stuck tried again, and all else that differs mended."""
+        self.orchestrator.repair(on_event=self.trace.event)
 
     def resume(self) -> None:
         """Go on with what was left."""
         self.orchestrator.resume(on_event=self.trace.event)
 
     def delete(self) -> None:
-        """Delete what is there of the file's instances."""
-        there = {instance.name for instance in self.orchestrator.list(project=self.file.project)}
-        for name in reversed(self.names):
-            if name in there:
-                self.orchestrator.delete(name, project=self.file.project, on_event=self.trace.event)
+        """Delete what is there of the drilled instances, the last of the file first."""
+        last_first = list(reversed(self.names))
+        for one in sorted(self.drilled, key=lambda one: last_first.index(one.name) if one.name in last_first else -1):
+            self.orchestrator.delete(one.id, on_event=self.trace.event)
 
     def destroy(self) -> None:
         """Take back all that the file brought about."""

@@ -21,7 +21,9 @@ from msgspec.structs import replace
 from slipway.drill.bench import Bench, Plan
 from slipway.drill.cases import CALL_MODES, COMMIT_MODES, CRASHES, Case, Scenario, Selection, cases_of, drawn_pairs
 from slipway.drill.explore import CannotDrill, Exploration, explore
-from slipway.drill.runner import Outcome, Result, Runner
+from slipway.drill.runner import Outcome, Result, Run, Runner
+from slipway.drill.verbs.explore import explore as explore_verb
+from slipway.drill.verbs.runner import VerbRun
 from slipway.testing import Mode
 
 ALL_MODES = frozenset({*CALL_MODES, *COMMIT_MODES})
@@ -29,13 +31,17 @@ ALL_MODES = frozenset({*CALL_MODES, *COMMIT_MODES})
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which cases are to be run: `only` those that one of the selections names, of these modes, and so many pairs."""
+    """Which cases are to be run: `only` those that one of the selections names, of these modes, and so many pairs.
+
+    `sample`: so many of them, from all over; by default all.
+    """
 
     only: Sequence[Selection] = ()
     modes: frozenset[Mode] = ALL_MODES
     pairs: int = 0
     jobs: int = 1
     fail_fast: bool = False
+    sample: int | None = None
 
 
 class Drilled(Protocol):
@@ -104,7 +110,7 @@ def drill(
     with directory() as place:
         bench = Bench(plan, place / "explorer")
         try:
-            exploration = explore(bench, place / "templates")
+            exploration = _explore(bench, place / "templates")
         finally:
             bench.close()
         cases = select(exploration, wanted, plan.seed)
@@ -121,9 +127,13 @@ def points(plan: Plan, wanted: Wanted) -> list[Case]:
     with directory() as place:
         bench = Bench(plan, place / "explorer")
         try:
-            return select(explore(bench, place / "templates"), wanted, plan.seed)
+            return select(_explore(bench, place / "templates"), wanted, plan.seed)
         finally:
             bench.close()
+
+
+def _explore(bench: Bench, templates: Path) -> Exploration:
+    return explore(bench, templates) if bench.plan.verb is None else explore_verb(bench, templates)
 
 
 def select(exploration: Exploration, wanted: Wanted, seed: int) -> list[Case]:
@@ -133,6 +143,13 @@ def select(exploration: Exploration, wanted: Wanted, seed: int) -> list[Case]:
 
 def chosen(cases: list[Case], wanted: Wanted, seed: int) -> list[Case]:
     """Those of the cases that are wanted, then the pairs."""
+    found = _wanted(cases, wanted, seed)
+    if wanted.sample is None or wanted.sample >= len(found):
+        return found
+    return [found[(2 * n + 1) * len(found) // (2 * wanted.sample)] for n in range(wanted.sample)]
+
+
+def _wanted(cases: list[Case], wanted: Wanted, seed: int) -> list[Case]:
     if not wanted.only:
         return cases + drawn_pairs(cases, wanted.pairs, seed)
     some = [case for case in cases if any(one.holds(case) for one in wanted.only if not one.second)]
@@ -165,7 +182,7 @@ class _Work:
         """Become a worker: a bench of its own, warm before its first case."""
         global _runner
         bench = Bench(self.plan, self.directory / f"worker-{os.getpid()}")
-        _runner = Runner(bench, self.exploration)
+        _runner = Runner(bench, self.exploration, Run if self.plan.verb is None else VerbRun)
         _runner.warm()
         # What is there by now stays: no later collection need look at it.
         gc.freeze()

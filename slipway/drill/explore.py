@@ -12,9 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway import errors
-from slipway.drill.bench import Bench
+from slipway.drill.bench import NEIGHBOUR, Bench
 from slipway.drill.cases import Point, Scenario, raiser
-from slipway.drill.meanwhile import NEIGHBOUR
 from slipway.drill.things import Things, look
 from slipway.drill.trace import Line
 from slipway.model.record import Instance
@@ -165,9 +164,9 @@ def _prepare(bench: Bench, templates: Path, ends: Mapping[str, str]) -> bool:
     for neighbour in (True, False):
         bench.load(templates / EMPTY)
         bench.orchestrator.run(bench.file, stopping=lambda: True)
-        if neighbour and _build_neighbour(bench) is None:
+        if neighbour and build_neighbour(bench) is None:
             continue
-        _put_strangers(bench)
+        put_strangers(bench)
         ready = templates / READY if not neighbour else templates / f"{READY}-tried"
         bench.save(ready)
         bench.load(ready)
@@ -178,7 +177,7 @@ def _prepare(bench: Bench, templates: Path, ends: Mapping[str, str]) -> bool:
     raise AssertionError("the last turn returns")
 
 
-def _build_neighbour(bench: Bench) -> Instance | None:
+def build_neighbour(bench: Bench) -> Instance | None:
     """Somebody else's instance on the same host and the first network."""
     request = bench.file.instances[0].request
     networks = [name for name in (nic.network for nic in request.networks or ()) if name is not None]
@@ -191,7 +190,7 @@ def _build_neighbour(bench: Bench) -> Instance | None:
         return None
 
 
-def _put_strangers(bench: Bench) -> None:
+def put_strangers(bench: Bench) -> None:
     """On each host a domain and a disk that are not ours."""
     for host in bench.file.hosts:
         stranger = str(uuid.uuid5(uuid.NAMESPACE_DNS, host.name))

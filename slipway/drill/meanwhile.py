@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from slipway import errors
+from slipway.drill.bench import NEIGHBOUR, Bench
 from slipway.model.network import Port
 from slipway.networks.attributes import DhcpOptionRequest
 
-if TYPE_CHECKING:
-    from slipway.drill.bench import Bench
-
-NEIGHBOUR = "drill-neighbour"
 ANOTHER = "somebody-elses-server"
 """The device of a port that was given away."""
 

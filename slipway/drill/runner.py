@@ -20,12 +20,12 @@ from msgspec.structs import replace
 
 from slipway.drill.attempts import attempt, difference, killed, stopped
 from slipway.drill.auditor import audit
-from slipway.drill.bench import Bench
-from slipway.drill.cases import CRASHES, GOING, Case, Scenario, cases_of, parse_fault
+from slipway.drill.bench import NEIGHBOUR, Bench
+from slipway.drill.cases import CRASHES, GOING, MAIN, Case, Scenario, cases_of, parse_fault
 from slipway.drill.copies import copy
 from slipway.drill.explore import Exploration, Stage, points_of
 from slipway.drill.likeness import likeness
-from slipway.drill.meanwhile import NEIGHBOUR, do
+from slipway.drill.meanwhile import do
 from slipway.drill.photos import Photo, photograph
 from slipway.drill.problem import Problem
 from slipway.drill.processes import DEADLINE, Overdue, deadline
@@ -78,8 +78,9 @@ WentOn = dict[Alike, str]
 class Runner:
     """Carries out cases on a bench, one after the other."""
 
-    def __init__(self, bench: Bench, exploration: Exploration) -> None:
+    def __init__(self, bench: Bench, exploration: Exploration, kind: type[Run] | None = None) -> None:
         self._bench = bench
+        self._kind = kind or Run
         self._stages = exploration.stages
         self._before = exploration.before
         self._families = {point.call: point.family for point in exploration.points}
@@ -87,8 +88,9 @@ class Runner:
 
     def warm(self) -> None:
         """Run once without a fault, so that no later run pays for what is made once."""
-        self._bench.load(self._stages[Scenario.BUILD].template)
-        self._bench.run()
+        stage = next(stage for stage in self._stages.values() if stage.scenario in MAIN)
+        stage.begin(self._bench)
+        stage.go(self._bench)
         self._bench.delete()
 
     def run(self, cases: Iterable[Case]) -> Iterator[Result]:
@@ -128,7 +130,7 @@ class Runner:
     def _run(self, case: Case, photo: Photo | None) -> Result:
         began = time.perf_counter()
         stage = self._stages[case.point.scenario]
-        run = _Run(self._bench, stage, self._before, case, self._families, photo, self._went_on)
+        run = self._kind(self._bench, stage, self._before, case, self._families, photo, self._went_on)
         with self._bench.logged():
             run.go()
         return Result(
@@ -141,7 +143,12 @@ class Runner:
         )
 
 
-class _Run:
+class Run:
+    """One case on a bench: the fault, the recovery, and what is judged by whoever looks at it."""
+
+    patience = HANG_TIME
+    """After which a lease has passed."""
+
     def __init__(
         self,
         bench: Bench,
@@ -152,6 +159,7 @@ class _Run:
         photo: Photo | None,
         went_on: WentOn,
     ) -> None:
+        """`families`: of the driver of each call; `photo`: what a death has left; `went_on`: who went on from where."""
         self.bench, self.stage, self.before, self.case, self.families = bench, stage, before, case, families
         self.photo, self.went_on = photo, went_on
         self.lasting = [stage.base.fault] if stage.base and stage.base.every_host else []
@@ -161,6 +169,7 @@ class _Run:
         self.resumed = False
 
     def go(self) -> None:
+        """From where it begins to the verdict."""
         bench = self.bench
         if self.photo is not None:
             self.photo.put(bench)
@@ -222,12 +231,12 @@ class _Run:
             bench.resume()
             if changed := difference(before, look(bench.state).fingerprint):
                 self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
-        bench.faults.clock.ahead += HANG_TIME
+        bench.faults.clock.ahead += self.patience
 
     def _paused(self) -> None:
         """Stop the worker, let another one take over when its lease has passed, then let the first one go on."""
         bench = self.bench
-        with stopped(bench, self._action) as worker:
+        with stopped(bench, self._action, self.patience) as worker:
             if worker is None:
                 self._problem("A9", "the process was to be stopped and was not")
                 return
@@ -239,9 +248,13 @@ class _Run:
         ids = [row["id"] for row in taken_over.rows["instances"]]
         before, after = taken_over.bearing(ids), look(bench.state).bearing(ids)
         # The one call that was under way may still reach the world, and put a file in its own place.
-        changed = difference(before, after, besides="file ")
+        changed = difference(before, after, besides="file ") if self._begun(taken_over) else ""
         if changed:
             self._problem("A2", f"the worker that was replaced still changed {changed}")
+
+    def _begun(self, now: Things) -> bool:
+        """Whether there is anything that another worker can take over."""
+        return True
 
     def _second(self) -> None:
         """The recovery has a fault of its own: the one that the case names, or one drawn from what it does."""
@@ -294,9 +307,8 @@ class _Run:
         rows = self._rows(now)
         self.ends = {name: row["vm_state"] for name, row in rows.items()}
         self.found += broken_promises(self.case, self.stage, rows, now)
-        stuck = any(row["state"] == "stuck" for row in now.rows["effects"])
         as_ever = self.ends == dict(self.stage.ends)
-        if stuck:
+        if now.stuck:
             self.outcome = Outcome.STUCK
         elif self.resumed and as_ever:
             self.outcome = Outcome.RESUMED
@@ -307,13 +319,14 @@ class _Run:
         )
         return now
 
-    def _audit(self, now: Things, when: str) -> None:
+    def _audit(self, now: Things, when: str, *, stuck: bool = False) -> None:
+        """`stuck`: what could not be undone may stand beside an instance that is whole."""
         before = set_up(now) if self.stage.scenario in (Scenario.PREPARE, Scenario.DESTROY) else self.before
         if self._meanwhile:
             before = before.without([row for row in now.rows["instances"] if row["name"] == NEIGHBOUR])
         plan = self.bench.plan
         more = {"lasting": lasting_kinds(), "inverted": self.bench.inverted, "finals": self.bench.finals}
-        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, **more):
+        for problem in audit(now, before, secret=plan.secret, log=self.bench.written, stuck=stuck, **more):
             self._problem(problem.invariant, f"{when}: {problem.text}")
 
     def _go_on(self, now: Things) -> None:
@@ -373,7 +386,7 @@ class _Run:
     def _meanwhile(self) -> bool:
         return self.case.mode is Mode.MEANWHILE
 
-    def _rows(self, now: Things) -> dict[str, Row]:
+    def _rows(self, now: Things) -> Mapping[str, Row]:
         """The last row of each drilled instance."""
         return {row["name"]: row for row in now.rows["instances"] if row["name"] in self.bench.names}
 

@@ -54,6 +54,11 @@ class Things:
     raw: Mapping[str, bytes] = field(default_factory=dict)
     """The database's own files, byte by byte: with its log, and with what it has deleted and not written over."""
 
+    @property
+    def stuck(self) -> bool:
+        """Whether anything on record could not be undone."""
+        return any(row["state"] == "stuck" for row in self.rows["effects"])
+
     @cached_property
     def by_name(self) -> dict[str, str]:
         """Each thing that a build or a run file makes, with all that is to be said of it."""

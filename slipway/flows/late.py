@@ -7,15 +7,20 @@ import logging
 from slipway.flows.outcome import Outcome
 from slipway.flows.run import Run
 from slipway.flows.runs.undoing import inverse_of
-from slipway.model.record import Effect, EffectState, Scope
-from slipway.states import effects, instances
+from slipway.flows.tasks.catalog import BY_KIND
+from slipway.model.record import Effect, EffectState, Instance, Scope
+from slipway.states import effects, instances, runs
 from slipway.states.machines import State
+from slipway.states.store import Transaction
 
 log = logging.getLogger(__name__)
 
 
 def take_back(run: Run, step: str) -> None:
     """Undo what a step was having when this worker was replaced, if by the record it is on its way out or gone.
+
+    What a change did in passing is off the record once that is over: it is undone where the change has come to nothing,
+    and in any case where it holds a guest up.
 
     Whoever replaced this worker may have undone it before it was there. Nothing else is touched; never raises.
     """
@@ -32,7 +37,9 @@ def _is_let_go(run: Run, effect: Effect) -> bool:
     with run.tools.store.read() as tx:
         instance = instances.get(tx, effect.instance_id)
         outcome = instances.outcome_of(tx, effect.instance_id)
-        state = next(one.state for one in effects.effects_of(tx, effect.owner_id) if one.key == effect.key)
+        state = next((one.state for one in effects.effects_of(tx, effect.owner_id) if one.key == effect.key), None)
+        if state is None:
+            return _came_to_nothing(effect, instance, tx)
     if state in (EffectState.UNDONE, EffectState.STUCK):
         return state is EffectState.UNDONE
     if outcome == Outcome.RESCHEDULE:
@@ -40,3 +47,11 @@ def _is_let_go(run: Run, effect: Effect) -> bool:
     if outcome == Outcome.RETIRE:
         return False
     return outcome is not None or State(instance.vm_state, instance.task_state).deleting
+
+
+def _came_to_nothing(effect: Effect, instance: Instance, tx: Transaction) -> bool:
+    """Whether what a change was doing in passing is to be taken back, now that nothing of it is on record."""
+    if instance.run_id != effect.run_id or not State(instance.vm_state, instance.task_state).at_rest:
+        return False
+    task = BY_KIND.get(effect.kind)
+    return (task is not None and task.holds_up) or runs.get(tx, effect.run_id or "").fault is not None

@@ -25,6 +25,8 @@ class Hands:
     def __init__(self, run: Run, word: str) -> None:
         self.run = run
         self.word = word
+        self.seen: PowerState | None = None
+        """What the domain did when it was looked at last."""
 
     def look(self) -> None:
         """Before a guest is ended that is to run again: whether all that its start needs is there, and is its own."""
@@ -83,7 +85,8 @@ class Hands:
 
     def power_state(self) -> PowerState:
         """What the domain does. Raises `DomainNotFound`."""
-        return self.ask(lambda compute: compute.power_state(self.run.instance.id))
+        self.seen = self.ask(lambda compute: compute.power_state(self.run.instance.id))
+        return self.seen
 
     def stop(self, *, force: bool) -> None:
         """Ask the guest to shut down, or end it."""

@@ -111,8 +111,8 @@ class PowerChange:
         run.tell(f"instance.{self._word}.{end}", message=f"{fault.type}: {fault.message}" if fault else "")
 
     def _seen(self) -> tuple[PowerState, Exception | None]:
-        """What the domain does now, one that is gone does not run; where nobody can say, nothing has changed."""
-        before = _BEFORE[self._run.ledger.state.vm_state]
+        """What the domain does now, one that is gone does not run; where nobody can say, what it did when it was looked
+        at last, or before."""
         try:
             return self._hands.power_state(), None
         except (errors.StaleWorker, errors.StoreError, errors.InstanceDeleting):
@@ -120,7 +120,7 @@ class PowerChange:
         except errors.DomainNotFound as error:
             return PowerState.SHUTDOWN, error
         except Exception as error:  # noqa: BLE001 - as above
-            return before, error
+            return self._hands.seen or _BEFORE[self._run.ledger.state.vm_state], error
 
     # --- the steps ------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,10 @@ def _nics(instance: Instance) -> int:
     return len(instance.addresses)
 
 
+def _id(slipway: Orchestrator) -> str:
+    return slipway.show("web-1").instance.id
+
+
 def _stop(slipway: Orchestrator) -> None:
     slipway.stop("web-1", force=True)
 
@@ -48,7 +52,7 @@ def _bring(slipway: Orchestrator) -> Instance:
 
 
 def _detach(slipway: Orchestrator) -> Instance:
-    return slipway.changes.detach_interface("web-1", "10.0.0.2")
+    return slipway.changes.detach_interface("web-1", slipway.show("web-1").instance.addresses[0])
 
 
 def _disks(slipway: Orchestrator, instance: Instance) -> list[int]:
@@ -117,8 +121,8 @@ def _move_live(slipway: Orchestrator) -> Instance:
 
 
 def _die(slipway: Orchestrator) -> None:
-    """Its host is off: no guest runs there. What the host has on its disks is there again when it is back."""
-    for path in (slipway._state / "world/node-1/domains").glob("*.json"):
+    """Its host is off: it does not run there. What the host has on its disks is there again when it is back."""
+    for path in (slipway._state / "world/node-1/domains").glob(f"{_id(slipway)}*"):
         path.write_text(path.read_text().replace('"running"', '"shutdown"'))
 
 
@@ -147,7 +151,7 @@ def _read(slipway: Orchestrator) -> set[str]:
 
 
 def _files(slipway: Orchestrator) -> list[Path]:
-    return sorted((slipway._state / "world").glob("*/disks/*.json"))
+    return sorted((slipway._state / "world").glob(f"*/disks/{_id(slipway)}-*.json"))
 
 
 def _changed_since(slipway: Orchestrator) -> None:
@@ -199,6 +203,10 @@ def _has_grown(_slipway: Orchestrator, instance: Instance) -> bool:
     return instance.request.flavor.disk == 4 << 30
 
 
+def _clone(slipway: Orchestrator) -> Instance:
+    return slipway.changes.clone("web-1", "web-2")
+
+
 def _enlarge(slipway: Orchestrator) -> Instance:
     return slipway.changes.grow_disk("web-1", "vdc", 9)
 
@@ -233,6 +241,7 @@ VERBS = (
     Verb("rebuild of a stopped one", _rebuild, _is_rebuilt, before=_stop),
     Verb("rebuild with other user data", _rebuild_with, _is_rebuilt, says={"more": _SEEDED}),
     Verb("rebuild that keeps its seed", _rebuild, _is_rebuilt, says={"more": _SEEDED}),
+    Verb("clone", _clone, lambda s, _: len(s.list()) == 2, lambda s: _write(s, "mine"), _TWO_DISKS),
     Verb("snapshot create", _snapshot, _has_snapshot),
     Verb("snapshot create of two disks", _snapshot, _has_snapshot, says=_TWO_DISKS),
     Verb("snapshot create of a stopped one", _snapshot, _has_snapshot, before=_stop),

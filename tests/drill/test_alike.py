@@ -67,7 +67,7 @@ def test_what_leaks_later_is_found_in_each_that_came_to_rest_alike(
 ) -> None:
     """A run that ends with a problem stands for no other one."""
     cases = [case for case in some_cases(exploration, 400) if case.mode is Mode.CLOCK_FORWARD][:6]
-    monkeypatch.setattr(runner._Run, "_delete", lambda run: run._problem("A11", "something is left by the delete"))
+    monkeypatch.setattr(runner.Run, "_delete", lambda run: run._problem("A11", "something is left by the delete"))
     results = list(Runner(bench, exploration).run(cases))
     assert len(results) == 6
     assert {result.outcome for result in results} == {Outcome.LEAK}

@@ -10,8 +10,7 @@ import pytest
 
 from slipway import RunFile
 from slipway.drill.campaign import Report, Wanted
-from slipway.drill.cases import Selection
-from slipway.drill.workflows.campaign import drill, points
+from slipway.drill.workflows.campaign import drill
 from slipway.drill.workflows.plan import FlowPlan
 from slipway.flows.runs.prepared import Given
 from slipway.flows.tasks.catalog import load_tasks
@@ -61,10 +60,7 @@ def test_nothing_leaks_of_an_example(
     example: Example, services: Services, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Each of these cases is another point."""
-    plan = plan_of(example, services, tmp_path)
-    there = [case.name for case in points(plan, Wanted())]
-    some = there[len(there) // (2 * CASES) :: len(there) // CASES]
-    check(drill(plan, Wanted(tuple(map(Selection.parse, some)))), record_property)
+    check(drill(plan_of(example, services, tmp_path), Wanted(sample=CASES)), record_property)
 
 
 @pytest.mark.slow

@@ -34,6 +34,11 @@ instances:
 """
 
 
+def run_file(*, networks: str = "a", more: str = "") -> RunFile:
+    """One instance, and what else it is to have."""
+    return loads(TEXT.format(networks=networks, more=more), "repair.yaml")
+
+
 @dataclass
 class Site:
     """A state directory with one instance in it, and how to damage it."""
@@ -43,9 +48,6 @@ class Site:
 
     def drivers(self) -> Any:
         return simulated_drivers(random.Random(1), lambda _seconds: None, remote_network=self.remote)
-
-    def file(self, *, networks: str = "a", more: str = "") -> RunFile:
-        return loads(TEXT.format(networks=networks, more=more), "repair.yaml")
 
     def faults(self, *faults: Fault) -> Faults:
         return Faults(*faults, drivers=self.drivers())
@@ -94,7 +96,7 @@ def make_site(tmp_path: Path) -> Callable[..., Site]:
     def make(*, remote: bool = True, **says: str) -> Site:
         site = Site(tmp_path / "state", remote)
         with site.open() as orchestrator:
-            (ended,) = orchestrator.run(site.file(**says)).ended
+            (ended,) = orchestrator.run(run_file(**says)).ended
             assert ended.status.value == "built", ended
             assert orchestrator.audit() == ()
         return site

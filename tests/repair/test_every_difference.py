@@ -19,7 +19,7 @@ from slipway.settings import Settings
 from slipway.states.store import Store
 from slipway.states.urls import sqlite_url
 from slipway.testing import Fault, Mode, crashed
-from tests.repair.conftest import Site
+from tests.repair.conftest import Site, run_file
 
 TABLE = (Path(__file__).parents[2] / "docs" / "repair.md").read_text().splitlines()
 STRANGER = "11111111-2222-4333-8444-555555555555"
@@ -128,7 +128,7 @@ def stuck_build(site: Site) -> None:
     with site.open() as orchestrator:
         orchestrator.delete("web-1")
     with site.open(Fault("spawn", Mode.ERROR, last=99), Fault("delete_disk", Mode.ERROR, last=99)) as orchestrator:
-        orchestrator.run(site.file())
+        orchestrator.run(run_file())
 
 
 DAMAGES = (

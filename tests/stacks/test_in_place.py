@@ -21,7 +21,7 @@ from slipway.runfile import RunFile
 from slipway.stacks.plan import How
 from slipway.states import codec
 from slipway.testing import Fault, Mode, crashed
-from tests.repair.conftest import Site
+from tests.repair.conftest import Site, run_file
 from tests.repair.conftest import make_site as make_site
 from tests.stacks.planned import agreed, done, file, of
 from tests.told import wrong_with
@@ -243,7 +243,7 @@ def test_a_run_that_is_killed_anywhere_is_run_again_and_all_is_as_the_file_says(
 
 def sweep(site: Site, ready: Path, *, every: int) -> None:
     shutil.copytree(site.state, ready)
-    wanted = site.file(**AFTER)
+    wanted = run_file(**AFTER)
     seen = site.faults()
     with seen.orchestrator(site.state) as slipway:
         slipway.run(wanted, yes=True)
@@ -283,7 +283,7 @@ def test_what_somebody_left_unfinished_is_finished_and_then_made_what_the_file_s
     make_site: Callable[..., Site],
 ) -> None:
     site = make_site()
-    wanted = site.file(networks="a, a", more=", disks: [1GiB]")
+    wanted = run_file(networks="a, a", more=", disks: [1GiB]")
 
     def attach() -> None:
         with site.open(Fault("create_port", Mode.CRASH_AFTER)) as slipway:
@@ -297,6 +297,6 @@ def test_what_somebody_left_unfinished_is_finished_and_then_made_what_the_file_s
         assert (len(slipway.list()[0].addresses), slipway.list()[0].request.disks) == (2, (1 << 30,))
     assert crashed(attach)
     with site.open() as slipway, pytest.raises(errors.NotConfirmed, match="what others had begun is finished"):
-        slipway.run(site.file(networks="a, a, a"))
+        slipway.run(run_file(networks="a, a, a"))
     with site.open() as slipway:
         assert (len(slipway.list()[0].addresses), slipway.list()[0].request.disks) == (3, (1 << 30,))

@@ -193,6 +193,8 @@ class Task(ABC):
     """Whether its effect is one of a change alone: undone where the change fails, and nothing once that has ended."""
     switches: ClassVar[bool] = False
     """Whether nothing brings back what it has replaced: once it is done its change goes forward, whatever fails."""
+    holds_up: ClassVar[bool] = False
+    """Whether it keeps a guest from running until a later step of the same change lets it run on."""
     in_build_only: ClassVar[bool] = False
     """Whether it takes a `BuildWork`: it can be a step of an instance's build and of no other run."""
     vital: ClassVar[bool] = False

@@ -59,6 +59,7 @@ class StopGuest(ComputeTask):
     in_build_only = True
     vital = True
     passing = True
+    holds_up = True
     uses = frozenset({"claim", "more-claimed", "binding", "disk", "seed", "vif", "filter", "dhcp", "definition"})
 
     def do(self, work: BuildWork) -> None:
@@ -81,7 +82,7 @@ class StartGuest(ComputeTask):
     in_build_only = True
     vital = True
     passing = True
-    uses = StopGuest.uses | {"aside", "restored-disk", "remade-disk"}
+    uses = StopGuest.uses | {"stopped-guest", "aside", "restored-disk", "remade-disk"}
 
     def do(self, work: BuildWork) -> None:
         """Raises `ComputeError`, `StepTimeout`."""

@@ -58,7 +58,7 @@ class RemakeRoot(DiskTask):
     in_build_only = True
     vital = True
     passing = True
-    uses = frozenset({"claim", "aside"})
+    uses = frozenset({"claim", "aside", "stopped-guest"})
     per_slot = True
 
     def do(self, work: BuildWork, of: DiskSnapshot) -> Disk:

@@ -65,6 +65,7 @@ class Freeze(ComputeTask):
     in_build_only = True
     vital = True
     passing = True
+    holds_up = True
 
     def do(self, work: BuildWork) -> Stillness:
         """Raises `ComputeError`."""
@@ -142,8 +143,7 @@ class RestoreDisk(DiskTask):
     in_build_only = True
     vital = True
     passing = True
-    uses = frozenset({"aside"})
-    per_slot = True
+    uses = frozenset({"aside", "stopped-guest"})
 
     def do(self, work: BuildWork, of: DiskSnapshot) -> None:
         """Raises `DiskError`."""

@@ -93,9 +93,13 @@ class ShutDown(Task):
         GuestInStep(work, old_drivers(work).compute).end()
 
     def undo(self, work: BuildWork, result: None) -> None:
-        """Start it there again, once it certainly does not run on the new host."""
+        """Start it there again, once it certainly does not run on the new host.
+
+        A repair that tries it once more is on the old one; what was on the new one is gone by then, or held.
+        """
         if is_to_run(work):
-            work.on_host.compute.destroy(work.instance.id)
+            if work.host is not None and work.host.name != work.instance.host:
+                work.on_host.compute.destroy(work.instance.id)
             old_drivers(work).compute.start(work.instance.id)
 
 
@@ -113,7 +117,7 @@ class ReleaseBinding(NetworkTask):
         """Raises what the network service does."""
         port = owned_port(work, nic.port.id)
         if port is not None and port.binding_host_id == work.instance.host:
-            work.tools.drivers.network.update_port(work.admin, port.id, binding_host_id="", tx=work.tx)
+            work.tools.drivers.network.update_port(work.admin, port.id, unchanged=port, binding_host_id="", tx=work.tx)
 
     def undo(self, work: BuildWork, result: None, nic: Nic) -> None:
         """Bind it there again."""

@@ -1,0 +1,1 @@
+"""The drill of a verb: a change of instances that are there, in place of their build."""
