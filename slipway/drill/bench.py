@@ -23,7 +23,7 @@ from slipway.drivers.registry import Drivers
 from slipway.flows.instance_workflow import definition_now
 from slipway.flows.tasks.base import Task
 from slipway.model.record import Instance
-from slipway.model.request import InjectedFile
+from slipway.model.request import InjectedFile, InstanceRequest
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile
 from slipway.settings import Settings
@@ -68,12 +68,13 @@ class Plan:
         """
         text = f"#cloud-config\n# {self.secret}\n"
         files = (InjectedFile("/etc/secret", text, "0600"),)
-        entries = tuple(
-            replace(one, request=replace(one.request, user_data=text, files=files))
-            if self.verb is None or one.request.user_data
-            else one
-            for one in self.file.instances
-        )
+        every = self.verb is None
+
+        def marked(request: InstanceRequest) -> InstanceRequest:
+            said = text if every or request.user_data else None
+            return replace(request, user_data=said, files=files if every or request.files else ())
+
+        entries = tuple(replace(one, request=marked(one.request)) for one in self.file.instances)
         return replace(self.file, instances=entries)
 
 
