@@ -26,7 +26,7 @@ _NOT_FOUND: dict[str, type[errors.NotFound]] = {
 }
 
 
-_STACKED = ("network", "subnet", "port", "security group")
+_STACKED = ("network", "subnet", "port", "security group", "router")
 
 
 class Group(click.Group):

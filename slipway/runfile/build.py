@@ -16,6 +16,7 @@ from slipway.runfile.entries import (
 )
 from slipway.runfile.records import Records
 from slipway.runfile.requests import Tree, address, only
+from slipway.runfile.routing import build_floating_ip, build_router
 from slipway.runfile.security import build_security_group
 from slipway.yamlfile.document import Document
 
@@ -32,6 +33,8 @@ def build(document: Document, workflow: str, records: Records) -> RunFile:
         hosts=tuple(records.hosts.values()),
         networks=tuple(_network(name, entry) for name, entry in tree.get("networks", {}).items()),
         security_groups=tuple(build_security_group(*item) for item in tree.get("security_groups", {}).items()),
+        routers=tuple(build_router(*item) for item in tree.get("routers", {}).items()),
+        floating_ips=tuple(build_floating_ip(*item) for item in tree.get("floating_ips", {}).items()),
         instances=tuple(records.instances),
         faults=tuple(map(_fault, tree.get("faults", ()))),
     )
@@ -53,7 +56,7 @@ def _network(name: str, entry: Tree) -> NetworkEntry:
         provider_segmentation_id=provider.get("segmentation_id"),
         subnets=tuple(_subnet(*item) for item in entry.get("subnets", {}).items()),
         ports=tuple(_port(*item) for item in entry.get("ports", {}).items()),
-        **only(entry, "shared", "port_security_enabled"),
+        **only(entry, "shared", "external", "port_security_enabled"),
     )
 
 

@@ -23,6 +23,8 @@ def _together(file: RunFile) -> Iterator[Mistake]:
         ("hosts", [host.name for host in file.hosts]),
         ("networks", [network.name for network in file.networks]),
         ("security_groups", [group.name for group in file.security_groups]),
+        ("routers", [router.name for router in file.routers]),
+        ("floating_ips", [address.name for address in file.floating_ips]),
         ("instances", names),
     ):
         yield from _twice(attribute, given)

@@ -9,6 +9,7 @@ from slipway.model.limits import Address, Between, Cidr, Distinct, Mac, Name, On
 from slipway.model.network import AllocationPool, HostRoute
 from slipway.model.record import Stack
 from slipway.model.request import Host, InstanceRequest
+from slipway.model.routing import Route
 from slipway.settings import Settings
 
 DEFAULT_WORKFLOW = "build-instance"
@@ -52,12 +53,34 @@ class NetworkEntry(Struct, frozen=True):
     name: Name
     mtu: Annotated[int, Between(68, 65535)] = 1500
     shared: bool = False
+    external: bool = False
     port_security_enabled: bool = True
     provider_network_type: Annotated[str, OneOf(("local", "flat", "vlan", "vxlan"))] | None = None
     provider_physical_network: Text | None = None
     provider_segmentation_id: Annotated[int, Between(1, 16777215)] | None = None
     subnets: tuple[SubnetEntry, ...] = ()
     ports: tuple[PortEntry, ...] = ()
+
+
+class RouterEntry(Struct, frozen=True):
+    """A router, with the names or ids of the subnets that it leads to. No `external_network`: no gateway."""
+
+    name: Name
+    external_network: Text | None = None
+    snat: bool = True
+    external_ips: Annotated[tuple[Address, ...], Distinct()] = ()
+    subnets: Annotated[tuple[Text, ...], Distinct()] = ()
+    routes: tuple[Route, ...] = ()
+
+
+class FloatingIpEntry(Struct, frozen=True):
+    """An address of an external network. No `address`: any; no `port`: it stands for none."""
+
+    name: Name
+    network: Text
+    address: Address | None = None
+    port: Text | None = None
+    fixed_ip: Address | None = None
 
 
 class RuleEntry(Struct, frozen=True):
@@ -109,6 +132,8 @@ class RunFile(Struct, frozen=True):
     hosts: tuple[Host, ...] = ()
     networks: tuple[NetworkEntry, ...] = ()
     security_groups: tuple[SecurityGroupEntry, ...] = ()
+    routers: tuple[RouterEntry, ...] = ()
+    floating_ips: tuple[FloatingIpEntry, ...] = ()
     instances: tuple[InstanceEntry, ...] = ()
     faults: tuple[FaultEntry, ...] = ()
 

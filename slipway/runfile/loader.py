@@ -16,6 +16,7 @@ from slipway.runfile.here import check_here
 from slipway.runfile.instances import check_instances
 from slipway.runfile.records import make_records
 from slipway.runfile.references import References
+from slipway.runfile.routing import check_routing
 from slipway.runfile.security import check_security_groups
 from slipway.runfile.shape import check_shape
 from slipway.yamlfile.document import Document, parse, read
@@ -44,6 +45,7 @@ def _load(document: Document, *, here: bool = False) -> RunFile:
     check_networks(document)
     check_security_groups(document)
     _check_references(document, references)
+    check_routing(document, references)
     check_keypairs(document)
     check_instances(document, references)
     check_faults(document)

@@ -20,6 +20,7 @@ from slipway.stacks.compare import Comparison
 from slipway.stacks.lookups import Lookups, all_or_nothing
 from slipway.stacks.ours import Ours
 from slipway.stacks.plan import ACTS, Change, How, Plan
+from slipway.stacks.routing import Routing
 from slipway.states import hosts
 from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
@@ -63,6 +64,9 @@ class _Apply:
         self._file, self._driver, self._ours, self._here, self._tx = file, driver, ours, here, tx
         self._user, self._admin = Context(file.project), Context(file.project, is_admin=True)
         self._find = Lookups(driver, self._user, ours, tx)
+        self._routing = Routing(file, driver, self._find, tx, ours.description)
+        self._routers = {router.name: router for router in file.routers}
+        self._addresses = {address.name: address for address in file.floating_ips}
         self._hosts = {host.name: host for host in file.hosts}
         self._groups = {group.name: group for group in file.security_groups}
         self._networks = {network.name: network for network in file.networks}
@@ -79,6 +83,8 @@ class _Apply:
             Kind.NETWORK: self._network,
             Kind.SUBNET: self._subnet,
             Kind.PORT: self._port,
+            Kind.ROUTER: self._router,
+            Kind.FLOATING_IP: self._floating_ip,
         }
         id_ = doing[Kind(change.kind)](change)
         if change.how is not How.CHANGE:
@@ -183,6 +189,21 @@ class _Apply:
             said["security_groups"] = self._group_ids(entry.security_groups or ("default",))
             named = {name: said[name] for name in change.attributes}
             self._driver.update_port(self._admin, change.id, tx=self._tx, **named)
+        return change.id
+
+    def _router(self, change: Change) -> str:
+        entry = self._routers[change.name]
+        if change.id is None:
+            return self._routing.make_router(entry)
+        self._routing.change_router(change.id, entry, change.attributes)
+        return change.id
+
+    def _floating_ip(self, change: Change) -> str:
+        entry = self._addresses[change.name]
+        if change.id is None:
+            return self._routing.make_floating_ip(entry)
+        if change.attributes:
+            self._routing.change_floating_ip(change.id, entry)
         return change.id
 
     def _group_ids(self, names: Sequence[str] | None) -> list[str] | None:

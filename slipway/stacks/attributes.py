@@ -33,6 +33,7 @@ def network(entry: NetworkEntry) -> dict[str, Any]:
     return {
         "mtu": entry.mtu,
         "shared": entry.shared,
+        "router_external": entry.external,
         "port_security_enabled": entry.port_security_enabled,
         **segment,
     }

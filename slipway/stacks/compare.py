@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
 from msgspec.structs import replace
 
 from slipway.drivers.network.base import NetworkDriver
+from slipway.drivers.network.routing import routing_of
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.model.neutron import meaning
 from slipway.model.request import Host
-from slipway.runfile.entries import NetworkEntry, PortEntry, RunFile, SecurityGroupEntry, SubnetEntry
+from slipway.model.routing import FloatingIp, Router
+from slipway.runfile.entries import (
+    FloatingIpEntry,
+    NetworkEntry,
+    PortEntry,
+    RouterEntry,
+    RunFile,
+    SecurityGroupEntry,
+    SubnetEntry,
+)
 from slipway.stacks import attributes
 from slipway.stacks.lookups import Lookups
 from slipway.stacks.ours import Ours, told
 from slipway.stacks.plan import Change, Difference, How, Seen
+from slipway.stacks.routing import Routing
 from slipway.stacks.rules import rule
 from slipway.stacks.words import shown
 from slipway.states import hosts, stacks
@@ -38,6 +49,7 @@ class Comparison:
         self._file, self._driver, self._ours, self._tx = file, driver, ours, tx
         self._user = Context(file.project)
         self._find = Lookups(driver, self._user, ours, tx)
+        self._routing = Routing(file, driver, self._find, tx, ours.description)
         self._own = ours.all_ids()
         self.unchanged: list[str] = []
         self.seen: list[Seen] = []
@@ -50,6 +62,10 @@ class Comparison:
             yield from self._security_group(group)
         for network in self._file.networks:
             yield from self._network(network)
+        for router in self._file.routers:
+            yield from self._router(router)
+        for address in self._file.floating_ips:
+            yield from self._floating_ip(address)
 
     # --- hosts ----------------------------------------------------------------------------------------------------
 
@@ -160,6 +176,31 @@ class Comparison:
         have = ", ".join(sorted(called.get(each, each) for each in port.security_groups))
         return have or "none", ", ".join(sorted(names)) or "none"
 
+    # --- routers and floating IPs -----------------------------------------------------------------------------------
+
+    def _router(self, entry: RouterEntry) -> Iterator[Change]:
+        router = self._routing.router(entry.name)
+        if router is None:
+            why = f"leads to {', '.join(entry.subnets) or 'no subnet'}"
+            why += f" and out by {entry.external_network}" if entry.external_network else ""
+            yield Change(How.MAKE, Kind.ROUTER, entry.name, why=why, inverse=_DELETE)
+            return
+        found = self._routing.differing(entry, router)
+        yield from self._compared(Kind.ROUTER, router, entry.name, self._differences(Kind.ROUTER, found))
+
+    def _floating_ip(self, entry: FloatingIpEntry) -> Iterator[Change]:
+        address = self._routing.floating_ip(entry.name)
+        if address is None:
+            wanted = (entry.address or f"auto ({entry.network})",)
+            why = f"stands for port {entry.port}" if entry.port else "stands for no port"
+            yield Change(How.MAKE, Kind.FLOATING_IP, entry.name, why=why, inverse="give it back", addresses=wanted)
+            return
+        found = self._routing.differing_address(entry, address)
+        yield from self._compared(Kind.FLOATING_IP, address, entry.name, self._differences(Kind.FLOATING_IP, found))
+
+    def _differences(self, kind: Kind, found: Mapping[str, tuple[Any, Any]]) -> tuple[Difference, ...]:
+        return tuple(self._difference(kind, name, shown(have), shown(want)) for name, (have, want) in found.items())
+
     # --- what has left ----------------------------------------------------------------------------------------------
 
     def left(self) -> Iterator[tuple[Kind, str, str, str | None]]:
@@ -182,8 +223,22 @@ class Comparison:
                 if thing.id not in self.meant[kind]:
                     called[thing.id] = thing.name or thing.id
                     yield kind, thing.name or thing.id, thing.id, getattr(thing, "network_id", None)
+        yield from self._left_routing(admin)
         for name in sorted(self._own[Kind.HOST] - self.meant[Kind.HOST]):
             yield Kind.HOST, name, name, None
+
+    def _left_routing(self, admin: Context) -> Iterator[tuple[Kind, str, str, str | None]]:
+        """A floating IP before the router that leads to what it stands for."""
+        gone = {kind: self._own[kind] - self.meant[kind] for kind in (Kind.FLOATING_IP, Kind.ROUTER)}
+        if not any(gone.values()):
+            return
+        driver = routing_of(self._driver)
+        for address in driver.list_floatingips(admin, tx=self._tx):
+            if address.id in gone[Kind.FLOATING_IP]:
+                yield Kind.FLOATING_IP, address.description or address.floating_ip_address, address.id, None
+        for router in driver.list_routers(admin, tx=self._tx):
+            if router.id in gone[Kind.ROUTER]:
+                yield Kind.ROUTER, router.name or router.id, router.id, None
 
     def _listed_ports(self, admin: Context, port_id: str) -> Sequence[Port]:
         from slipway.errors import PortNotFound
@@ -202,7 +257,7 @@ class Comparison:
     def _compared(
         self,
         kind: Kind,
-        thing: Network | Subnet | Port | SecurityGroup,
+        thing: Network | Subnet | Port | SecurityGroup | Router | FloatingIp,
         name: str,
         differences: tuple[Difference, ...],
         within: str | None = None,

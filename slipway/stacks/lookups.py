@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
+from slipway.drivers.network.routing import RoutingDriver
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
+from slipway.model.routing import FloatingIp, Router
 from slipway.stacks.ours import Ours
 from slipway.states.postgresql import lock_network
 from slipway.states.stacks import Kind
@@ -26,7 +28,7 @@ def all_or_nothing(store: Store, network: NetworkDriver) -> Iterator[Transaction
         yield tx
 
 
-T = TypeVar("T", Network, Subnet, Port, SecurityGroup)
+T = TypeVar("T", Network, Subnet, Port, SecurityGroup, Router, FloatingIp)
 AMBIGUOUS = (errors.NetworkAmbiguous, errors.NoUniqueMatch)
 """What the look-ups raise for a name that several have."""
 
@@ -56,6 +58,15 @@ class Lookups:
         """The project's port on the network, where others may have some as well. Raises `NoUniqueMatch`."""
         listed = self._driver.list_ports(self._user, network_id=network.id, name=name, tx=self._tx)
         return self._only(Kind.PORT, name, self._own(listed))
+
+    def router(self, driver: RoutingDriver, name: str) -> Router | None:
+        """The project's own router. Raises `NoUniqueMatch`."""
+        return self._only(Kind.ROUTER, name, self._own(driver.list_routers(self._user, name=name, tx=self._tx)))
+
+    def floating_ip(self, driver: RoutingDriver, name: str) -> FloatingIp | None:
+        """The project's own floating IP, whose description is its name. Raises `NoUniqueMatch`."""
+        listed = driver.list_floatingips(self._user, description=name, tx=self._tx)
+        return self._only(Kind.FLOATING_IP, name, self._own(listed))
 
     def _own(self, listed: Sequence[T]) -> Sequence[T]:
         return [thing for thing in listed if thing.project_id == self._user.project_id]

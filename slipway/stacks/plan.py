@@ -88,7 +88,7 @@ class PlannedRun(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """What becomes of one thing: a "host", "network", "subnet", "port", "security group", "instance" or "settings".
+    """What becomes of one thing: a "host", "network", "subnet", "port", "router" and so on, "instance" or "settings".
 
     `id` is that of what is there, `within` the name of a subnet's or port's network. `why` says what is to be known
     besides, `inverse` what would take it back, `lost` what nothing brings back, `problem` why it will fail. An instance

@@ -34,6 +34,7 @@ _ROOM = Rule(How.CHANGE, "what was claimed stays claimed", unless="more than tha
 _SEGMENT = Rule(How.KEEP, "a network cannot go to another segment; give the one of the file another name")
 _SUBNET = Rule(How.KEEP, "not possible without a new subnet; give the one of the file another name")
 _ROOT = "its root disk is made anew by a rebuild"
+_FLOATING = Rule(How.KEEP, "it would be another one; give the one of the file another name")
 _SIZE = Rule(How.STOP, "its guest is stopped, and started with it", "it is stopped", How.CHANGE)
 _ORDER = "they stay in the order in which the guest has got them"
 _RECORD = Rule(How.CHANGE, "on record only: it counts when something is built")
@@ -68,6 +69,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "network": {
         "mtu": Rule(How.CHANGE, "hosts follow at once, guests when they next ask DHCP or start"),
         "shared": _IN_PLACE,
+        "router_external": _IN_PLACE,
         "port_security_enabled": Rule(How.CHANGE, "it counts for ports that are made from then on"),
         "provider_network_type": _SEGMENT,
         "provider_physical_network": _SEGMENT,
@@ -89,6 +91,19 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
             How.CHANGE, "a guest's NIC keeps its MAC", unless="an instance has the port", otherwise=How.KEEP
         ),
         "security_groups": Rule(How.CHANGE, "hosts follow at once"),
+    },
+    "router": {
+        "external_network": _IN_PLACE,
+        "snat": _IN_PLACE,
+        "external_ips": _IN_PLACE,
+        "subnets": _IN_PLACE,
+        "routes": _IN_PLACE,
+    },
+    "floating IP": {
+        "port": _IN_PLACE,
+        "fixed_ip": _IN_PLACE,
+        "network": _FLOATING,
+        "address": _FLOATING,
     },
     "security group": {"rules": Rule(How.CHANGE, "hosts follow at once")},
     "instance": {

@@ -8,13 +8,15 @@ from functools import partial
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
+from slipway.drivers.network.routing import routing_of
 from slipway.drivers.registry import Drivers
-from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
+from slipway.model.network import Context, Network, Port
 from slipway.model.neutron import DHCP_OWNER
 from slipway.runfile.entries import NetworkEntry, RunFile
 from slipway.stacks.changes import Changes
 from slipway.stacks.lookups import AMBIGUOUS, Lookups, T, all_or_nothing
 from slipway.stacks.ours import Ours, stack_of, told
+from slipway.stacks.routing import ROUTER_INTERFACE, Routing
 from slipway.states import hosts, instances, stacks
 from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
@@ -64,10 +66,44 @@ class _TakeBack:
 
     def all(self) -> None:
         """Everything, what uses something before what it uses."""
+        self.floating_ips()
+        self.routers()
         self.ports()
         self.networks()
         self.security_groups()
         self.hosts()
+
+    def floating_ips(self) -> None:
+        """The addresses, those that stand for something too: they are the stack's own."""
+        for id_ in self._going(Kind.FLOATING_IP):
+            driver = routing_of(self.driver)
+            found = driver.list_floatingips(self.admin, id=id_, tx=self.tx)
+            if not found:
+                self.ours.drop(Kind.FLOATING_IP, id_)
+                continue
+            label = f"floating IP {found[0].description or found[0].floating_ip_address}"
+            self._remove(Kind.FLOATING_IP, id_, label, driver.delete_floatingip)
+
+    def routers(self) -> None:
+        """The routers that no floating IP of others needs, with what they lead to."""
+        for id_ in self._going(Kind.ROUTER):
+            driver = routing_of(self.driver)
+            found = driver.list_routers(self.admin, id=id_, tx=self.tx)
+            if not found:
+                self.ours.drop(Kind.ROUTER, id_)
+                continue
+            label = f"router {found[0].name or id_}"
+            if needed := driver.list_floatingips(self.admin, router_id=id_, tx=self.tx):
+                self.kept.append(f"{label}: {len(needed)} floating IPs need it")
+                continue
+            driver.update_router(self.admin, id_, routes=[], tx=self.tx)
+            for port in self.driver.list_ports(self.admin, device_id=id_, tx=self.tx):
+                if port.device_owner == ROUTER_INTERFACE:
+                    driver.remove_router_interface(self.admin, id_, port_id=port.id, tx=self.tx)
+            self._remove(Kind.ROUTER, id_, label, driver.delete_router)
+
+    def _going(self, kind: Kind) -> Sequence[str]:
+        return [id_ for id_ in sorted(self.ours.ids(kind)) if self.goes(kind, id_)]
 
     def ports(self) -> None:
         """The ports that no device has."""
@@ -167,6 +203,13 @@ class _TakeBack:
         for group in self.file.security_groups:
             label = f"security group {group.name}"
             self._name(Kind.SECURITY_GROUP, label, self._named(label, partial(self.find.security_group, group.name)))
+        routing = Routing(self.file, self.driver, self.find, self.tx, self.ours.description)
+        for router in self.file.routers:
+            label = f"router {router.name}"
+            self._name(Kind.ROUTER, label, self._named(label, partial(routing.router, router.name)))
+        for address in self.file.floating_ips:
+            label = f"floating IP {address.name}"
+            self._name(Kind.FLOATING_IP, label, self._named(label, partial(routing.floating_ip, address.name)))
         with self.ours.transaction() as tx:
             known = {usage.host.name for usage in hosts.usages(tx)}
             for host in self.file.hosts:
@@ -201,7 +244,7 @@ class _TakeBack:
             self.kept.append(f"{label}: {error}")
             return None
 
-    def _name(self, kind: Kind, label: str, thing: Network | Subnet | Port | SecurityGroup | None) -> None:
+    def _name(self, kind: Kind, label: str, thing: T | None) -> None:
         if thing is not None and thing.id not in self.ours.ids(kind):
             self.kept.append(f"{label}: it stays, for {self.ours.whose(kind, thing.id)}")
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from slipway.flows.scheduler import size
 from slipway.model.network import AllocationPool, HostRoute
+from slipway.model.routing import Route
 from slipway.stacks.plan import Change, How
 
 SIZES = frozenset({"memory", "disk", "min_disk", "min_memory", "size"})
@@ -26,7 +27,7 @@ def shown(value: Any, attribute: str = "") -> str:
             return size(value)
         case AllocationPool(start=start, end=end):
             return f"{start}-{end}"
-        case HostRoute(destination=destination, nexthop=nexthop):
+        case HostRoute(destination=destination, nexthop=nexthop) | Route(destination=destination, nexthop=nexthop):
             return f"{destination} via {nexthop}"
         case tuple() | list():
             return ", ".join(map(shown, value)) or "none"

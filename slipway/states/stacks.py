@@ -20,6 +20,8 @@ class Kind(StrEnum):
     SUBNET = "subnet"
     PORT = "port"
     SECURITY_GROUP = "security group"
+    ROUTER = "router"
+    FLOATING_IP = "floating IP"
 
 
 _OF = sa.and_(stack_members.c.project == sa.bindparam("project"), stack_members.c.stack == sa.bindparam("stack"))
