@@ -29,6 +29,12 @@ def why(ops: list[Op], theirs: dict[str, Any], ours: dict[str, Any]) -> str | No
         return "fixed_ips that are null"
     if theirs.get("error") == "NeutronDbObjectDuplicateEntry" or "named twice" in ours.get("message", ""):
         return "the same twice in one request"
+    if ours.get("error") == "ExternalNetworkInUse" and theirs["ok"]:
+        return "an external network with unused floating IPs made internal"
+    if ours.get("error") == "DeviceIDNotOwnedByTenant" and theirs["ok"]:
+        return "ports of routers by hand"
+    if theirs.get("error") == "RouterNotFound" and ops[-1]["op"] == "update_port":
+        return "addresses of ports of routers that are not there"
     if ops[-1]["op"] == "bulk_create_port":
         if theirs.get("error") == "IpAddressAlreadyAllocated" and ours["ok"]:
             return "an address drawn that the same request names"

@@ -105,6 +105,8 @@ class Names:
         if found.get("binding:vif_type") == "ovs":
             # Each of the two binds by its own driver.
             found["binding:vif_type"] = "bridge"
+        if gateway := found.get("external_gateway_info"):
+            gateway["external_fixed_ips"].sort(key=json.dumps)
         if "security_groups" in found:
             # The only group that no sequence makes is the project's default one.
             found["security_groups"] = [

@@ -28,6 +28,7 @@ def all_or_nothing(store: Store, network: NetworkDriver) -> Iterator[Transaction
         yield tx
 
 
+Named = TypeVar("Named", Network, Subnet, Port, SecurityGroup)
 T = TypeVar("T", Network, Subnet, Port, SecurityGroup, Router, FloatingIp)
 AMBIGUOUS = (errors.NetworkAmbiguous, errors.NoUniqueMatch)
 """What the look-ups raise for a name that several have."""

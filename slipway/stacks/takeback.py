@@ -10,11 +10,11 @@ from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.network.routing import routing_of
 from slipway.drivers.registry import Drivers
-from slipway.model.network import Context, Network, Port
+from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
 from slipway.model.neutron import DHCP_OWNER
 from slipway.runfile.entries import NetworkEntry, RunFile
 from slipway.stacks.changes import Changes
-from slipway.stacks.lookups import AMBIGUOUS, Lookups, T, all_or_nothing
+from slipway.stacks.lookups import AMBIGUOUS, Lookups, Named, T, all_or_nothing
 from slipway.stacks.ours import Ours, stack_of, told
 from slipway.stacks.routing import ROUTER_INTERFACE, Routing
 from slipway.states import hosts, instances, stacks
@@ -151,7 +151,7 @@ class _TakeBack:
             else:
                 self._remove(Kind.NETWORK, network.id, label, self.driver.delete_network)
 
-    def _found(self, kind: Kind, list_: Callable[..., Sequence[T]], context: Context) -> Sequence[T]:
+    def _found(self, kind: Kind, list_: Callable[..., Sequence[Named]], context: Context) -> Sequence[Named]:
         going = [thing for thing in self.ours.found(kind, list_, context) if self.goes(kind, thing.id)]
         return [thing for thing in going if not self._given_back(kind, thing, f"{kind} {thing.name or thing.id}")]
 

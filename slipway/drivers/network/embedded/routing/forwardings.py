@@ -191,9 +191,13 @@ class Forwardings:
         return tuple(map(floating_rows.forwarding, rows))
 
     def _check_owner(self, tx: Transaction, context: Context, fip_id: str) -> None:
-        """Raises `PolicyNotAuthorized` for changes of another project's forwardings (Neutron: it is there, then)."""
+        """For projects: raises `PolicyNotAuthorized` for another's floating IP, and `FloatingIPNotFound`, at once."""
+        if context.is_admin:
+            return
         row = tx.execute(floating_rows.SHOW, one(ADMIN, fip_id)).first()
-        if row is not None and not context.is_admin and row.project_id != context.project_id:
+        if row is None:
+            raise errors.FloatingIPNotFound(f"floating IP {fip_id}: not found")
+        if row.project_id != context.project_id:
             raise errors.PolicyNotAuthorized(f"floating IP {fip_id}: belongs to another project")
 
     def _fip(self, tx: Transaction, context: Context, fip_id: str, *, change: bool = False) -> sa.Row[Any]:
