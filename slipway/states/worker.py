@@ -16,6 +16,7 @@ class Worker(msgspec.Struct, frozen=True):
 
     The namespaces are their inodes' numbers; a process that the mounted /proc does not show has 0 for that of its ids.
     `ticks` is when it was started, by the machine's own count since it booted: no step of the clock changes it.
+    `mark` is drawn by one that has no id of its own to show, as in a container: all of those are number 1.
     """
 
     machine: str
@@ -25,6 +26,7 @@ class Worker(msgspec.Struct, frozen=True):
     pid: int
     ticks: int
     host: str
+    mark: str = ""
 
     def __str__(self) -> str:
         """`HOST/PID`."""
@@ -50,6 +52,7 @@ def this_worker() -> Worker:
         pid=pid,
         ticks=found[1] if found else 0,
         host=socket.gethostname(),
+        mark="" if found else uuid.uuid4().hex,
     )
 
 

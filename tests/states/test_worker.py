@@ -185,3 +185,17 @@ def test_a_lease_is_read_as_it_was_written_and_an_older_slipways_is_none() -> No
     assert Lease.read(lease().text()) == lease()
     for old in (None, "", "node-1/4711/1700000000.25", "{", '{"worker": 1}', "null"):
         assert Lease.read(old) is None
+
+
+def test_one_that_has_no_id_to_show_is_told_from_another_one() -> None:
+    """In containers without a /proc of their own all are number 1."""
+    code = "from slipway.states.worker import this_worker; print(repr(this_worker()))"
+    texts = set()
+    for _ in range(2):
+        command = ["unshare", "--pid", "--fork", sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0 and "Operation not permitted" in done.stderr:
+            pytest.skip("namespaces need root")
+        texts.add(done.stdout)
+    assert len(texts) == 2
+    assert all("pid_namespace=0" in text and "pid=1," in text for text in texts)

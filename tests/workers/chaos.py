@@ -6,13 +6,15 @@ import re
 import signal
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from threading import Event
 
 from slipway import Instance
-from slipway.errors import NotFinished, StoreError
+from slipway.errors import BuildInterrupted, NotFinished, StoreError
 from slipway.model.record import RecordedEvent
 from tests.boards import Server
 from tests.postgresql import PostgreSQL
@@ -55,14 +57,14 @@ def chaos(
     words |= {f"{name}-b": ["--host", f"node-{number}"] for number, name in enumerate(WORKERS, 1)}
     deaths: list[tuple[float, set[str]]] = []
     names = [f"web-{number:03}" for number in range(builds)]
+    stop = Event()
     try:
         for name, said in words.items():
             made.start(name, *said)
         began = time.monotonic()
         with ThreadPoolExecutor(16) as pool:
-            futures = [pool.submit(_built, made, name) for name in names]
-            while not all(one.done() for one in futures):
-                time.sleep(every)
+            futures = [pool.submit(_built, made, name, stop) for name in names]
+            while not _ended(futures, every):
                 victim = rng.choice([*words])
                 deaths.append((time.time(), _in_hand(made.log(victim))))
                 made.end(victim, signal.SIGKILL)
@@ -77,7 +79,7 @@ def chaos(
                         board.lose_all()
                     board.start()
                     figures.restarts += 1
-                made.start(victim, *words[victim])
+                _restart(made, victim, words[victim])
             figures.ended = Counter(one.result().vm_state for one in futures)
         figures.seconds = time.monotonic() - began
         with made.look() as seen:
@@ -86,17 +88,38 @@ def chaos(
         figures.taken_over = sorted(_taken_over(deaths, told))
         figures.doubled = _doubled(told)
     finally:
+        stop.set()
         made.close()
     return figures
 
 
-def _built(made: Fleet, name: str) -> Instance:
+def _ended(futures: list[Future[Instance]], seconds: float) -> bool:
+    """Whether all have ended before so many seconds have passed; whatever one of them failed of leaves."""
+    done, left = wait(futures, seconds, return_when=FIRST_EXCEPTION)
+    for one in done:
+        one.result()
+    return not left
+
+
+def _restart(made: Fleet, name: str, words: list[str]) -> None:
+    """As a service manager does: until it stays."""
+    while True:
+        with suppress(AssertionError):
+            made.start(name, *words)
+            return
+
+
+def _built(made: Fleet, name: str, stop: Event) -> Instance:
     """Whoever asks asks again, by the key: the database may be away just then."""
     asked = request(name, key=name)
 
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise BuildInterrupted("the test has failed")
+
     def ask() -> Instance | None:
         try:
-            with made.client() as client:
+            with made.client(sleep) as client:
                 return client.create(asked)
         except (StoreError, NotFinished):
             time.sleep(0.3)

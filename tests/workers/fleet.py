@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import slipway
 from slipway import Flavor, GiB, Host, Image, InstanceRequest, MiB, NetworkRequest, Orchestrator
+from slipway.errors import StoreError
 from slipway.model.request import Simulation
 from tests.boards import Server
 from tests.waiting import until
@@ -48,9 +50,9 @@ class Fleet:
             net = made.network.create_network(name="demo-net")
             made.network.create_subnet(network_id=net.id, ip_version=4, cidr="10.0.0.0/16")
 
-    def client(self) -> Orchestrator:
+    def client(self, sleep: Callable[[float], None] = time.sleep) -> Orchestrator:
         """One that posts what is to be done."""
-        return Orchestrator(self.state, db=self._db, board=self.board.url)
+        return Orchestrator(self.state, db=self._db, board=self.board.url, sleep=sleep)
 
     def look(self) -> Orchestrator:
         """One that only looks."""
@@ -70,9 +72,15 @@ class Fleet:
                 env={**os.environ, "PYTHONPATH": str(Path(slipway.__file__).parents[1])},
             )
         self._processes[name] = process
-        until(lambda: self.states().get(name, "silent") != "silent" or process.poll() is not None, f"{name} is there")
+        until(lambda: self.is_heard(name) or process.poll() is not None, f"{name} is there")
         assert process.poll() is None, self.log(name)
         return process
+
+    def is_heard(self, name: str) -> bool:
+        """Whether a worker of that name is on record and not silent; not where the database cannot say."""
+        with suppress(StoreError), self.look() as seen:
+            return any(one.name == name and one.state != "silent" for one in seen.workers().workers)
+        return False
 
     def states(self) -> dict[str, str]:
         """What each worker does, the newest of a name."""
