@@ -28,7 +28,7 @@ class VerbRun(Run):
             self.outcome = Outcome.ROLLED_BACK
             now = self._repaired() if now.stuck else self._once_more()
         else:
-            late = self.case.mode is Mode.PAUSE and self.case.point.undoing
+            late = self.case.mode is Mode.PAUSE and self.stage.scenario is Scenario.BACK
             if not late:
                 self._audit(now, "after the recovery", stuck=True)
             elif shape(now, self.before) not in (self.stage.was, self.stage.becomes):
