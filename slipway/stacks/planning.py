@@ -13,6 +13,7 @@ from slipway.flows.definition import Definition
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
 from slipway.model.request import Host, InstanceRequest
+from slipway.operations.changes.moves import unlike
 from slipway.runfile.entries import RunFile
 from slipway.settings import Settings
 from slipway.stacks.builds import PlannedBuild, effects_of
@@ -184,6 +185,10 @@ class _Built:
         place = self._placing.place(wanted)
         if place.host is None:
             return replace(change, problem=change.problem or place.why)
+        old = next((usage.host for usage in self._record.usages if usage.host.name == found.host), place.host)
+        if why := unlike(place.host, old):
+            refused = f"{errors.MoveRefused.__name__}: {found.name} cannot go to host {place.host.name}: {why}"
+            change = replace(change, problem=change.problem or refused)
         move, *others = change.runs
         move = replace(move, of=place.host.name, what=f"to host {place.host.name}, {move.what}")
         return replace(change, host=place.host.name, because=place.why, runs=(move, *others))

@@ -193,6 +193,25 @@ def test_what_a_host_has_not_is_said_before_and_a_failure_leaves_it_as_it_was(sl
         assert slipway.audit() == ()
 
 
+def test_a_volume_that_another_one_has_is_refused_and_goes_over_once_it_is_free(
+    slipway: Orchestrator, tmp_path: Path
+) -> None:
+    (tmp_path / "v.raw").write_bytes(b"data".ljust(1 << 20, b"."))
+    volume = f"disks: [{{volume: {tmp_path / 'v.raw'}, format: raw}}]"
+    host = "{vcpus: 8, memory: 16GiB, disk: 100GiB, disks: qcow2}"
+    without = "db: {flavor: s, image: i, networks: [net]}"
+    slipway.run(file(host=host, more=f", {volume}", instances=without))
+    slipway.run(file(host=host, instances=f"{without[:-1]}, {volume}}}"))
+    assert [list(one.request.disks) != [] for one in (slipway.show(name).instance for name in ("web", "db"))] == [0, 1]
+    back = file(host=host, more=f", {volume}", instances=without)
+    web, db = slipway.run(back).ended
+    assert (str(web.status), web.error, str(db.status)) == ("refused", "VolumeInUse", "changed")
+    assert "is in use by instance" in web.message
+    assert slipway.audit() == ()
+    agreed(slipway, back)
+    assert (tmp_path / "v.raw").read_bytes()[:4] == b"data"
+
+
 def test_a_saved_plan_of_changes_holds_until_something_moves(slipway: Orchestrator, tmp_path: Path) -> None:
     slipway.run(file(more=", disks: [1GiB]"))
     wanted = file(nics="net, net", more=", disks: [2GiB, {volume: /v.raw, format: raw}]")

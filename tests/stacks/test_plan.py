@@ -213,6 +213,13 @@ def test_a_group_a_zone_and_a_host_move_an_instance_where_it_may_not_stay(slipwa
     before = slipway.show("web").instance
     nowhere = of(slipway.plan(file(**both, **two, more=", requires: {ssd: 'yes'}")), "instance web")
     assert (nowhere.how, nowhere.problem.partition(":")[0]) == (How.STOP, "NoValidHost")
+    other = {"hosts": both["hosts"].replace("zone: z", "zone: z, disks: qcow2")}
+    slipway.run(file(**other, **two, more=", host: a"))
+    unlike = of(slipway.plan(file(**other, **two, more=", host: b")), "instance web")
+    assert unlike.problem == "MoveRefused: web cannot go to host b: its disks is qcow2, that of a is sim"
+    (ended, _) = slipway.run(file(**other, **two, more=", host: b"), yes=True).ended
+    assert (str(ended.status), ended.instance) == ("refused", before)
+    slipway.run(file(**both, **two, more=", host: a"))
     for more, attribute in ((", host: b", "host"), (", host: a", "host"), (", zone: z", "zone")):
         wanted = file(**both, **two, more=more)
         plan = slipway.plan(wanted)

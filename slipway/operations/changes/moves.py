@@ -140,15 +140,19 @@ def _chosen(tx: Transaction, tools: Tools, instance: Instance, old: Host, to: st
 
 def _judged(usage: HostUsage, old: Host) -> HostUsage:
     """The host with why an instance of the old one cannot be made there, if so."""
-    host = usage.host
+    return replace(usage, elsewhere=usage.elsewhere or unlike(usage.host, old))
+
+
+def unlike(host: Host, old: Host) -> str:
+    """Why what is on the old host cannot be made on this one, if so: its drivers are others."""
     for what, has, had in (
         ("compute", host.compute, old.compute),
         ("wiring", host.wiring, old.wiring),
         ("disks", host.disks, old.disks),
     ):
-        if has != had and not usage.elsewhere:
-            return replace(usage, elsewhere=f"its {what} is {has}, that of {old.name} is {had}")
-    return usage
+        if has != had:
+            return f"its {what} is {has}, that of {old.name} is {had}"
+    return ""
 
 
 def _on(effects: Iterable[Effect], host: str | None) -> Sequence[Effect]:
