@@ -20,12 +20,20 @@ from tests import postgresql as postgresqls
 from tests.host.libvirtd import Libvirtd, missing
 from tests.neutron.process import HOSTS, PYTHON, Neutron, running
 
+BOOT = "console=ttyS0 no_timer_check"
+"""Of a guest's kernel, which would else take its timer for dead where processors are busy, and stop."""
+
 
 class Guest(NamedTuple):
     """What the least real guest is booted from."""
 
     kernel: Path
     initrd: Path
+
+    @property
+    def image(self) -> str:
+        """What an image in a run file says."""
+        return f'kernel: {self.kernel}, initrd: {self.initrd}, cmdline: "{BOOT}"'
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ PATIENCE = 600.0
 
 def until(condition: Callable[[], Any], what: str) -> Any:
     """What `condition` gives once that is something."""
-    give_up = time.monotonic() + PATIENCE
+    begun = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < give_up, f"{what}: not within {PATIENCE:g} s"
-        time.sleep(0.02)
+        waited = time.monotonic() - begun
+        assert waited < PATIENCE, f"{what}: not within {PATIENCE:g} s"
+        # What takes long is asked less often: each look takes from what is waited for.
+        time.sleep(min(0.02 + waited / 20, 0.25))
     return found

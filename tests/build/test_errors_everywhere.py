@@ -1,7 +1,7 @@
 """An error, or a lost reply, at every driver call of a build, of its roll-back and of a delete, one at a time.
 
 The instance brings a port and a volume along, gets another port, two disks and user data; its neighbour must not be
-touched.
+touched. One call of three is tried every time, others with each kind of error; `-m slow` tries all.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.build.conftest import Maker, Things, World
 
 Record = Callable[[str, object], None]
+some_and_all = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "every"])
 
 MODES = (Mode.ERROR, Mode.LOST_REPLY)
 HELD_BY = {
@@ -98,27 +99,38 @@ def make_stage(world: World) -> Stage:
     return Stage(world, things, world.things_of(neighbour), wanted)
 
 
-def faults_at(points: Sequence[tuple[str, int]], kind: type[Exception]) -> Sequence[Fault]:
-    return [Fault(call, mode, nth, lambda: kind("injected")) for call, nth in points for mode in MODES]
+def faults_at(points: Sequence[tuple[str, int]], kind: type[Exception], every: int, first: int) -> Sequence[Fault]:
+    """At one of so many calls, from the `first` on."""
+    chosen = points[first % every :: every]
+    return [Fault(call, mode, nth, lambda: kind("injected")) for call, nth in chosen for mode in MODES]
 
 
 # --- doing --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("kind", "threads"),
-    [(errors.BadRequest, 0), (errors.ComputeError, 0), (errors.ComputeError, 2), (errors.TransientNetworkError, 0)],
-)
-def test_every_call_of_a_build(kind: type[Exception], threads: int, stage: Stage, record_property: Record) -> None:
+KINDS: list[tuple[type[Exception], int]] = [
+    (errors.BadRequest, 0),
+    (errors.ComputeError, 0),
+    (errors.ComputeError, 2),
+    (errors.TransientNetworkError, 0),
+]
+
+
+@some_and_all
+@pytest.mark.parametrize(("kind", "threads"), KINDS)
+def test_every_call_of_a_build(
+    kind: type[Exception], threads: int, every: int, stage: Stage, record_property: Record
+) -> None:
     """It ends as the error's class says, and leaves neither a thing too many nor one too few."""
     with stage.world() as world:
         seen = world.faults()
         with world.open(seen) as orchestrator:
             whole = world.count(orchestrator.create(stage.request))
     points = world.driver_calls(seen)
+    chosen = faults_at(points, kind, every, KINDS.index((kind, threads)))
     problems: list[str] = []
     with ThreadPoolExecutor(threads) if threads else nullcontext() as executor:
-        for fault in faults_at(points, kind):
+        for fault in chosen:
             with stage.world() as world:
                 faults = world.faults(fault)
                 with world.open(faults, executor=executor) as orchestrator:
@@ -127,7 +139,7 @@ def test_every_call_of_a_build(kind: type[Exception], threads: int, stage: Stage
                 assert faults.fired, fault
     assert len(points) > 15
     assert problems == []
-    record_property("faults", len(points) * len(MODES))
+    record_property("faults", len(chosen))
 
 
 def build_with(
@@ -168,8 +180,9 @@ def build_with(
 # --- undoing ------------------------------------------------------------------------------------------------------
 
 
+@some_and_all
 @pytest.mark.parametrize("kind", [errors.BadRequest, errors.ComputeError], ids=["abort", "reschedule"])
-def test_every_call_of_a_roll_back(kind: type[Exception], stage: Stage, record_property: Record) -> None:
+def test_every_call_of_a_roll_back(kind: type[Exception], every: int, stage: Stage, record_property: Record) -> None:
     """A roll-back goes on past what fails, and a host that keeps something is not left for the next one."""
     first = Fault("power_state", Mode.ERROR, raises=lambda: kind("first"))
 
@@ -187,27 +200,31 @@ def test_every_call_of_a_roll_back(kind: type[Exception], stage: Stage, record_p
     with stage.world() as world:
         points = calls_between(world, look, (first,), "step.error", ("reschedule", "instance.create.error"))
     problems: list[str] = []
-    for fault in faults_at(points, RuntimeError):
+    chosen = faults_at(points, RuntimeError, every, int(kind is errors.ComputeError))
+    for fault in chosen:
         with stage.world() as world:
             problems += (f"{fault}: {problem}" for problem in stuck_after(world, fail, (first, fault), stage))
     assert (len(points) > 8, problems) == (True, [])
-    record_property("faults", len(points) * len(MODES))
+    record_property("faults", len(chosen))
 
 
-def test_every_call_of_a_delete(stage: Stage, record_property: Record) -> None:
+@some_and_all
+def test_every_call_of_a_delete(stage: Stage, every: int, record_property: Record) -> None:
     """A delete goes on past what fails, says what is stuck, and can be repeated."""
     problems: list[str] = []
     points = calls_of_a_delete(stage)
-    for fault in faults_at(points, RuntimeError):
+    chosen = faults_at(points, RuntimeError, every, int(stage.template.remote))
+    for fault in chosen:
         with built(stage) as world:
             problems += (f"{fault}: {problem}" for problem in stuck_after(world, delete, (fault,), stage))
     assert (len(points) > 8, problems) == (True, [])
-    record_property("faults", len(points) * len(MODES))
+    record_property("faults", len(chosen))
 
 
-def test_what_passes_is_undone_all_the_same(remote_stage: Stage) -> None:
+@some_and_all
+def test_what_passes_is_undone_all_the_same(remote_stage: Stage, every: int) -> None:
     """An undo that fails in passing is tried again (Nova: three times) and leaves nothing stuck."""
-    for fault in faults_at(calls_of_a_delete(remote_stage), errors.TransientNetworkError):
+    for fault in faults_at(calls_of_a_delete(remote_stage), errors.TransientNetworkError, every, 2):
         with built(remote_stage) as world:
             faults = world.faults(fault)
             with world.open(faults) as orchestrator:

@@ -43,7 +43,7 @@ class Machines:
         flavor: str = "vcpus: 1",
     ) -> str:
         host = f'compute: libvirt, disks: qcow2, uri: "{self.libvirtd.uri}", accel: {accel}'
-        plain = f"kernel: {kernel or self.guest.kernel}, initrd: {self.guest.initrd}"
+        plain = (self.guest if kernel is None else self.guest._replace(kernel=kernel)).image
         image = f"{plain}{image}" if image.startswith(",") else image or plain
         return f"""
 schema: 1

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from examples.real import guest
+from tests.conftest import BOOT
 from tests.host.libvirtd import WITH_US
 from tests.waiting import PATIENCE, until
 
@@ -66,7 +67,7 @@ def run_under_debian_kernel(command: Sequence[str], *, cwd: Path, scratch: Path,
     hardware = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "2", "-m", "2G"]
     # virtiofsd reads and writes it.
     memory = ["-object", "memory-backend-memfd,id=memory,size=2G,share=on", "-numa", "node,memdev=memory"]
-    boot = ["-kernel", str(kernel), "-initrd", str(initrd), "-append", "console=ttyS0 quiet panic=-1", "-no-reboot"]
+    boot = ["-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{BOOT} quiet panic=-1", "-no-reboot"]
     console = ["-nodefaults", "-display", "none", "-serial", f"file:{said}"]
     with _shared_root(scratch) as socket:
         root = ["-chardev", f"socket,id=root,path={socket}", "-device", "vhost-user-fs-pci,chardev=root,tag=machine"]

@@ -100,7 +100,7 @@ schema: 1
 hosts: {{{self.entry()}}}
 networks: {{net: {{subnets: {{v4: {{cidr: 10.9.0.0/24}}}}}}}}
 flavors: {{tiny: {{vcpus: 1, memory: 64MiB, disk: 1GiB}}}}
-images: {{guest: {{kernel: {guest.kernel}, initrd: {guest.initrd}}}}}
+images: {{guest: {{{guest.image}}}}}
 instances: {{one: {{flavor: tiny, image: guest, networks: [net]{more}}}}}
 """
 

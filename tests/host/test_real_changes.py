@@ -13,7 +13,7 @@ from slipway.model.record import Instance
 from slipway.model.request import Volume
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
-from tests.conftest import Guest
+from tests.conftest import BOOT, Guest
 from tests.host.hosts import RealHost, things
 from tests.waiting import until
 
@@ -31,7 +31,7 @@ done
 """
 """Tells which disks and NICs there are, whenever that changes."""
 
-NO_HOTPLUG = "console=ttyS0 acpiphp.disable=1 pcie_ports=compat"
+NO_HOTPLUG = f"{BOOT} acpiphp.disable=1 pcie_ports=compat"
 """A kernel that hears of nothing that is plugged or unplugged."""
 
 
@@ -56,9 +56,9 @@ def build(
     before = things([host], state)
     with Orchestrator(state) as slipway:
 
-        def built(more: str = "", cmdline: str = "console=ttyS0") -> tuple[Orchestrator, Instance]:
+        def built(more: str = "", cmdline: str = BOOT) -> tuple[Orchestrator, Instance]:
             text = host.file(watching, more).replace("64MiB", "128MiB")
-            text = text.replace("initrd:", f'cmdline: "{cmdline}", initrd:')
+            text = text.replace(BOOT, cmdline)
             (ended,) = slipway.run(loads(text, "changes.yaml")).ended
             assert ended.instance is not None
             assert ended.instance.fault is None, ended.instance.fault

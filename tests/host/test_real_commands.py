@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from examples.real.daemon import QEMU_CONF
-from tests.conftest import Guest
+from tests.conftest import BOOT, Guest
 from tests.host.libvirtd import Libvirtd
 from tests.waiting import PATIENCE, until
 
@@ -38,15 +38,15 @@ class Place:
     def write(self, instances: str) -> None:
         """The run file."""
         host = f'compute: libvirt, disks: qcow2, uri: "qemu:///embed?root={self._root}", accel: tcg'
-        kernel = f"kernel: {self._guest.kernel}, initrd: {self._guest.initrd}"
+        guest = self._guest.image
         self.file.write_text(f"""
 schema: 1
 hosts:
   node-1: {{vcpus: 8, memory: 8GiB, disk: 1TiB, {host}}}
 flavors: {{tiny: {{vcpus: 1, memory: 128MiB, disk: 1GiB}}}}
 images:
-  guest: {{{kernel}}}
-  writer: {{{kernel}, cmdline: "console=ttyS0 slipway.write=vdb"}}
+  guest: {{{guest}}}
+  writer: {{{guest.replace(BOOT, f"{BOOT} slipway.write=vdb")}}}
 instances: {{{instances}}}
 """)
 

@@ -12,7 +12,7 @@ import pytest
 
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
-from tests.conftest import Guest
+from tests.conftest import BOOT, Guest
 from tests.host.hosts import RealHost, things
 from tests.waiting import until
 
@@ -32,8 +32,8 @@ def file_of(hosts: Hosts, guest: Guest) -> RunFile:
     """`one` and `two` on a host, `three` on the other one; at the front each may be pinged, at the back nobody."""
 
     def image(name: str, *pinged: str) -> str:
-        cmdline = f'cmdline: "console=ttyS0 slipway.ping={",".join(pinged)}"'
-        return f"{name}: {{kernel: {guest.kernel}, initrd: {guest.initrd}, {cmdline}}}"
+        boot = f"{BOOT} slipway.ping={','.join(pinged)}"
+        return f"{name}: {{{guest.image.replace(BOOT, boot)}}}"
 
     def instance(number: int, name: str, zone: str) -> str:
         nics = f"{{network: front, fixed_ip: 10.10.0.1{number}}}, {{network: back, fixed_ip: 10.20.0.1{number}}}"

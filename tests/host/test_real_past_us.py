@@ -70,7 +70,7 @@ def test_a_reboot_of_a_guest_whose_files_are_gone_is_refused_and_it_runs_on(
     shutil.copy(machines.guest.kernel, kernel)
     shutil.copy(machines.guest.initrd, initrd)
     volume.write_bytes(bytes(1 << 20))
-    says = f"kernel: {kernel}, initrd: {initrd}, path: {image(tmp_path)}, format: qcow2"
+    says = f"{Guest(kernel, initrd).image}, path: {image(tmp_path)}, format: qcow2"
     with built(machines, image=says, entry=f"disks: [{{volume: {volume}, format: raw}}]") as (orchestrator, instance):
         before, disks = qemu(machines), machines.state / "disks" / "node-1"
         (base,) = (path for path in (machines.state / "images").iterdir() if len(path.name) == 64)

@@ -10,7 +10,7 @@ import pytest
 from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
-from tests.conftest import Guest
+from tests.conftest import BOOT, Guest
 from tests.host.hosts import RealHost, things
 
 pytestmark = pytest.mark.host
@@ -32,7 +32,7 @@ hosts: {{{host.entry()}}}
 networks: {{net: {{subnets: {{v4: {{cidr: 10.10.0.0/24}}}}}}}}
 security_groups: {{ping: {{rules: [{{protocol: icmp, from: 10.10.0.0/24}}]}}}}
 flavors: {{tiny: {{vcpus: 1, memory: 128MiB, disk: 1GiB}}}}
-images: {{guest: {{kernel: {guest.kernel}, initrd: {guest.initrd}, cmdline: "console=ttyS0 quiet"}}}}
+images: {{guest: {{{guest.image.replace(BOOT, f"{BOOT} quiet")}}}}}
 instances:
   one: {{flavor: tiny, image: guest, networks: [net], security_groups: [ping], wait_for: {{{wait_for}}}}}
 settings: {{poll_interval: 100ms, max_attempts: 1}}

@@ -41,7 +41,7 @@ schema: 1
 hosts: {{{self.host.entry(host)}}}
 networks: {{net: {{subnets: {{v4: {{cidr: 10.9.0.0/24}}}}}}}}
 flavors: {{tiny: {{vcpus: 2, memory: 128MiB, disk: 1GiB}}}}
-images: {{guest: {{kernel: {self.guest.kernel}, initrd: {self.guest.initrd}}}}}
+images: {{guest: {{{self.guest.image}}}}}
 security_groups: {{ping: {{rules: [{{protocol: icmp, from: 0.0.0.0/0}}]}}}}
 instances:
   one:
@@ -50,11 +50,13 @@ instances:
             "repair.yaml",
         )
 
-    def build(self, **says: str) -> Instance:
+    def build(self, *, ready: bool = True, **says: str) -> Instance:
+        """Its QEMU runs; what is `ready` has booted as well, which takes far longer."""
         (ended,) = self.slipway.run(self.file(**says)).ended
         assert ended.instance is not None
         assert ended.instance.fault is None, ended.instance.fault
-        self.until_ready()
+        if ready:
+            self.until_ready()
         return ended.instance
 
     def until_ready(self) -> None:
@@ -241,7 +243,7 @@ def test_a_guest_that_has_ended_is_started(site: Site) -> None:
 
 
 def test_a_disk_of_a_guest_that_runs_is_left_to_its_user(site: Site) -> None:
-    site.build()
+    site.build(ready=False)
     before = site.qemu()
     (site.state / "disks" / site.host.name / f"{site.instance.id}-0.qcow2").unlink()
     (mend,) = site.slipway.plan_repair()
@@ -254,7 +256,7 @@ def test_a_disk_of_a_guest_that_runs_is_left_to_its_user(site: Site) -> None:
 
 
 def test_up_after_a_restart_of_the_host(site: Site) -> None:
-    site.build(more=", autostart: false")
+    site.build(ready=False, more=", autostart: false")
     site.restart_host()
     results = site.slipway.up()
     assert {one.outcome for one in results} == {Outcome.MENDED}
@@ -265,7 +267,7 @@ def test_up_after_a_restart_of_the_host(site: Site) -> None:
 
 
 def test_what_is_not_ours_is_never_touched(site: Site) -> None:
-    site.build()
+    site.build(ready=False)
     site.host.ip("tuntap", "add", "tapforeign-1", "mode", "tap")
     site.host.ip("link", "add", "brqforeign-1", "type", "bridge")
     try:
@@ -279,7 +281,7 @@ def test_what_is_not_ours_is_never_touched(site: Site) -> None:
 
 @pytest.mark.parametrize("kind", ["tap", "definition", "disk"])
 def test_what_is_ours_and_nobodys_goes(site: Site, kind: str) -> None:
-    instance = site.build()
+    instance = site.build(ready=False)
     stranger = "11111111-2222-4333-8444-555555555555"
     (definition,) = (site.state / "instances").rglob("*.xml")
     disk = site.state / "disks" / site.host.name / f"{stranger}-0.qcow2"
