@@ -239,6 +239,10 @@ class PortBound(Conflict):
     """The port is bound, so its MAC address stays."""
 
 
+class PortBindingError(NetworkError):
+    """The port could not be bound to one more host."""
+
+
 class PortBindingAlreadyExists(Conflict):
     """The port is bound to this host already."""
 

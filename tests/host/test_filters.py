@@ -543,6 +543,30 @@ def test_names_that_could_not_be_made_by_us_are_refused(host: Host, filters: Fil
     assert (tmp_path / "precious.json").exists()
 
 
+def test_a_port_is_filtered_on_two_hosts_while_its_instance_goes_from_one_to_the_other(
+    lan: Lan, host: Host, filters: Filters, tmp_path: Path
+) -> None:
+    guest, other = lan.guest(host), lan.host("two")
+    lan.guest(other)
+    there = Filters(other, tmp_path, INSTALLATION)
+    vif = in_group(guest, GROUP)
+    filters.apply("i", vif, ALL_IN)
+    before = ruleset(host)
+    for _ in range(2):
+        there.apply("i", vif, ALL_IN)
+        assert (listed(filters), listed(there)) == ([vif.port_id], [vif.port_id])
+        there.remove(vif.port_id)
+        assert (listed(filters), listed(there)) == ([vif.port_id], [])
+        assert (ruleset(host), ruleset(other)) == (before, "")
+    there.apply("i", vif, ALL_IN)
+    # As a version has kept it by which a port was on one host at a time.
+    (kept,) = (tmp_path / "filters").glob(f"{vif.port_id}@{host.name}.json")
+    kept.rename(kept.with_name(f"{vif.port_id}.json"))
+    assert (listed(filters), listed(there)) == ([vif.port_id], [vif.port_id])
+    filters.remove(vif.port_id)
+    assert (listed(filters), listed(there), ruleset(host)) == ([], [vif.port_id], "")
+
+
 # --- failures ------------------------------------------------------------------------------------------------------
 
 

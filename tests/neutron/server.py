@@ -37,7 +37,7 @@ def main():
     configuration = neutron_worker.CONFIGURATION
     # The DNS extension comes with routers alone, and keeps no names while Neutron has no domain of its own.
     for option, more in {
-        "service_plugins =": " router,revisions",
+        "service_plugins =": " revisions,",
         "extension_drivers = port_security": ",dns",
         "[DEFAULT]": "\ndns_domain = cloud.example.",
     }.items():

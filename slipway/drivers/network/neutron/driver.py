@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -205,11 +206,14 @@ class NeutronNetwork:
         """Bind a port to one more host, INACTIVE, or give the binding that there is. Raises `PortNotFound`."""
         path = _path("ports", port_id, errors.PortNotFound)
         # Of a port that is not there Neutron says that something went wrong within it (status 500).
-        self.show_port(context, port_id)
+        port = self.show_port(context, port_id)
+        wanted = {"host": host, "vnic_type": port.binding_vnic_type, "profile": json.loads(port.binding_profile)}
         try:
             answer = self._service.one(
-                context, "POST", f"{path}/bindings", "binding", {"host": host}, absent=errors.PortNotFound
+                context, "POST", f"{path}/bindings", "binding", wanted, absent=errors.PortNotFound
             )
+        except errors.PortBindingError:
+            return PortBinding(host, INACTIVE, "binding_failed")
         except errors.PortBindingAlreadyExists:
             return next(one for one in self.list_bindings(context, port_id) if one.host == host)
         return conversion.binding(answer)

@@ -1,4 +1,7 @@
-"""Which ports are to be filtered and how: a file a port, of all hosts of the installation that this machine has."""
+"""Which ports are to be filtered and how: a file for each port on each host of the installation that this machine has.
+
+A port is on two hosts while its instance goes from one to the other.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,10 @@ Source = tuple[str, IPv4Network | IPv6Network]
 """A MAC address, and addresses that may be a source with it."""
 
 
+Place = tuple[str, str]
+"""A port's id, and the host on which it is."""
+
+
 class FilteredPort(Struct, frozen=True):
     """A port as its filter needs it. Nothing in it has a form that could mean something else in a ruleset."""
 
@@ -43,6 +50,11 @@ class FilteredPort(Struct, frozen=True):
     groups: tuple[str, ...]
     rules: tuple[SecurityGroupRule, ...]
     up: bool = True
+
+    @property
+    def place(self) -> Place:
+        """The port's id, and its host."""
+        return self.port_id, self.host
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -143,23 +155,32 @@ class FilteredPorts:
         except OSError as error:
             raise WiringError(f"what ports are to be filtered cannot be kept: {error}") from error
 
-    def read(self) -> Mapping[str, FilteredPort]:
-        """All ports, by id. Raises `WiringError` when a file cannot be understood."""
+    def read(self) -> Mapping[Place, FilteredPort]:
+        """All ports, by id and host. Raises `WiringError` when a file cannot be understood."""
         ports = {}
         try:
             for path in sorted(self._directory.glob("*.json")):
-                ports[path.stem] = msgspec.json.decode(path.read_bytes(), type=FilteredPort)
+                port = msgspec.json.decode(path.read_bytes(), type=FilteredPort)
+                ports[port.place] = port
         except (OSError, msgspec.DecodeError) as error:
             raise WiringError(f"{path} cannot be read: {error}; applying the port's filter again makes it") from error
         return ports
 
     def write(self, port: FilteredPort) -> None:
         """Keep the port. Needs `locked`."""
-        replace(self._path(port.port_id), msgspec.json.encode(port))
+        self._forget_older(port.place)
+        replace(self._path(port.place), msgspec.json.encode(port))
 
-    def delete(self, port_id: str) -> None:
-        """Drop the port. Absent: nothing happens. Needs `locked`."""
-        remove(self._path(port_id))
+    def delete(self, place: Place) -> None:
+        """Drop the port on that host. Absent: nothing happens. Needs `locked`."""
+        self._forget_older(place)
+        remove(self._path(place))
 
-    def _path(self, port_id: str) -> str:
-        return f"{self._directory}/{file_name(port_id)}.json"
+    def _forget_older(self, place: Place) -> None:
+        """Until a port could be on two hosts its file did not say in its name on which it is."""
+        path = Path(self._directory, f"{file_name(place[0])}.json")
+        if path.exists() and msgspec.json.decode(path.read_bytes(), type=FilteredPort).place == place:
+            remove(str(path))
+
+    def _path(self, place: Place) -> str:
+        return f"{self._directory}/{file_name(place[0])}@{file_name(place[1])}.json"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from slipway.drivers.wiring.linuxbridge import nft
-from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, filtered_port
+from slipway.drivers.wiring.linuxbridge.filtered import FilteredPort, FilteredPorts, Place, filtered_port
 from slipway.drivers.wiring.linuxbridge.namespace import exists, inside
 from slipway.drivers.wiring.linuxbridge.ruleset import Tracking, ruleset
 from slipway.errors import WiringError
@@ -47,36 +47,34 @@ class Filters:
         with self._ports.locked():
             before = self._ports.read()
             self._ports.write(port)
-            self._update({**before, port.port_id: port}, [before.get(port.port_id), port])
+            self._update({**before, port.place: port}, [before.get(port.place), port])
 
     def remove(self, port_id: str) -> None:
         """Take the port's filter away, and the port out of the groups of all others.
 
-        Absent, or another host's by now, where the port went: nothing happens.
+        Absent: nothing happens. Where the port is on another host as well, it stays there.
         """
+        place = (port_id, self._host.name)
         with self._ports.locked():
             before = self._ports.read()
-            old = before.get(port_id)
-            if old is not None and old.host != self._host.name:
-                return
-            self._ports.delete(port_id)
-            self._update({name: port for name, port in before.items() if name != port_id}, [old])
+            self._ports.delete(place)
+            self._update({one: port for one, port in before.items() if one != place}, [before.get(place)])
 
     def refresh(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> None:
         """Replace the port's filter where there is one on this host by what VIF and rules say now."""
         port = filtered_port(self._host, vif, rules)
         with self._ports.locked():
             before = self._ports.read()
-            old = before.get(port.port_id)
-            if old is not None and old.host == port.host and old != port:
+            old = before.get(port.place)
+            if old is not None and old != port:
                 self._ports.write(port)
-                self._update({**before, port.port_id: port}, [old, port])
+                self._update({**before, port.place: port}, [old, port])
 
     def is_current(self, vif: Vif, rules: Sequence[SecurityGroupRule]) -> bool:
         """Whether the port's filter was made of what VIF and rules say; also where there is none."""
         port = filtered_port(self._host, vif, rules)
         with self._ports.locked():
-            return self._ports.read().get(port.port_id, port) == port
+            return self._ports.read().get(port.place, port) == port
 
     def list(self) -> Sequence[Wired]:
         """All ports that have their chains in the kernel, those left out that another host has on file.
@@ -92,12 +90,13 @@ class Filters:
             changed = there ^ nft.meaning(self._ruleset(netns, ports), self._table)
         chains = {line.partition(": ")[0] for line in there}
         found = {chain.removeprefix(_EGRESS) for chain in chains if chain.startswith(_EGRESS)}
-        elsewhere = {name for name, port in ports.items() if port.host != self._host.name}
+        ours = {name for name, host in ports if host == self._host.name}
+        elsewhere = {name for name, _ in ports} - ours
         here = sorted(name for name in found - elsewhere if f"{_INGRESS}{name}" in chains)
-        others = [line for line in changed if not any(name in line for name in {*found, *ports})]
+        others = [line for line in changed if not any(name in line for name in {*found, *ours, *elsewhere})]
         return [Wired(name, _fault([*others, *(line for line in changed if name in line)])) for name in here]
 
-    def _update(self, ports: Mapping[str, FilteredPort], changed: Iterable[FilteredPort | None]) -> None:
+    def _update(self, ports: Mapping[Place, FilteredPort], changed: Iterable[FilteredPort | None]) -> None:
         """Bring this host up to date, and all whose rules name a group of a port that changed."""
         of = [port for port in changed if port is not None]
         groups = {group for port in of for group in port.groups}
@@ -107,7 +106,7 @@ class Filters:
             if exists(netns):
                 nft.load(netns, self._ruleset(netns, ports))
 
-    def _ruleset(self, netns: str | None, ports: Mapping[str, FilteredPort]) -> str:
+    def _ruleset(self, netns: str | None, ports: Mapping[Place, FilteredPort]) -> str:
         here = [port for port in ports.values() if port.netns == netns]
         return ruleset(self._table, here, list(ports.values()), _tracking(here))
 

@@ -182,7 +182,10 @@ class PortsContract(ServiceContract):
         assert driver.binds_twice(service.admin)
         port = driver.create_port(service.user, network_id=network.id, device_id="vm-1")
         owner = "compute:nova"
-        bound = driver.update_port(service.admin, port.id, device_owner=owner, binding_host_id=here)
+        profile = {"vpn": True}
+        bound = driver.update_port(
+            service.admin, port.id, device_owner=owner, binding_host_id=here, binding_profile=profile
+        )
         made = driver.create_binding(service.admin, port.id, there)
         assert (made.host, made.status, made.vif_type) == (there, "INACTIVE", self.vif_type)
         assert driver.create_binding(service.admin, port.id, there) == made
@@ -193,6 +196,7 @@ class PortsContract(ServiceContract):
         assert _bindings(service, port.id) == [(there, "ACTIVE"), (here, "INACTIVE")]
         moved = driver.show_port(service.admin, port.id)
         assert (moved.binding_host_id, moved.binding_vif_type) == (there, self.vif_type)
+        assert moved.binding_profile == bound.binding_profile
         assert (moved.fixed_ips, moved.mac_address, moved.device_owner) == (bound.fixed_ips, bound.mac_address, owner)
         for host in (here, here, there):
             driver.delete_binding(service.admin, port.id, host)
