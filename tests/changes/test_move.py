@@ -16,7 +16,7 @@ from slipway.drivers.network.embedded.topology.segments import Segment
 from slipway.errors import MoveRefused, NoValidHost, SlipwayError, UnexpectedState, WiringError
 from slipway.model.network import Port
 from slipway.model.record import Event
-from slipway.model.request import Host
+from slipway.model.request import Host, NetworkRequest
 from slipway.operations.hosts import HostChanges
 from slipway.runfile import loads
 from slipway.states.store import Transaction
@@ -147,6 +147,16 @@ def test_a_host_that_does_not_carry_its_network_is_said_before_its_guest_is_stop
         (port,) = slipway.network.list_ports(device_id=failed.id)
         assert port.binding_host_id == "node-1"
     assert "stop" not in {fault.call for fault in seen.possible(Mode.ERROR)}
+
+
+def test_a_network_that_its_host_does_not_carry_is_said_before_a_port_is_made(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    seen = site.faults(Fault("check_plug", mode=Mode.ERROR, raises=lambda: WiringError("eth9 is not there")))
+    with seen.orchestrator(site.state) as slipway:
+        failed = slipway.changes.attach_interface("web-1", NetworkRequest(network="a"))
+        assert failed.fault is not None
+        assert (failed.fault.step, failed.fault.message, slipway.audit()) == ("carried", "eth9 is not there", ())
+    assert "create_port" not in dict(seen.calls)
 
 
 def test_a_guest_that_is_paused_must_be_started_or_stopped_first(make_site: Callable[..., Site]) -> None:

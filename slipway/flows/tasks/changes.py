@@ -13,6 +13,7 @@ from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
 from slipway.flows.tasks.change_guest import OF_GUESTS
+from slipway.flows.tasks.change_nics import CheckWiring
 from slipway.flows.tasks.change_rebuild import OF_REBUILDS, RemakeRoot
 from slipway.flows.tasks.change_size import GrowDisk, as_grown
 from slipway.flows.tasks.change_words import OF_WORDS
@@ -116,6 +117,7 @@ class Reshape(ComputeTask):
 
 OF_CHANGES = (
     AllocateInterface,
+    CheckWiring,
     ClaimMore,
     MapNewDisks,
     NewDefinition,
