@@ -72,7 +72,9 @@ def _posted(fleet: Fleet, names: list[str]) -> None:
     with fleet.client() as client:
         for name in names:
             with suppress(NotFinished):
-                client._builder.create(request(name), print, workflow="build-instance", stopping=lambda: True)
+                client._builder.create(
+                    request(name), lambda _event: None, workflow="build-instance", stopping=lambda: True
+                )
 
 
 def _rate(board: Server, database: PostgreSQL, state: Path, number: int, builds: int) -> float:
@@ -107,7 +109,7 @@ def _deaths(board: Server, database: PostgreSQL, state: Path, backlog: int, roun
             fleet.end(f"first-{number}", signal.SIGKILL)
             assert first.poll() is not None
             seconds.append(until(lambda: _gone_on(fleet, f"victim-{number}", died), "it goes on"))  # noqa: B023
-            fleet.end(f"second-{number}")
+            fleet.end(f"second-{number}", signal.SIGKILL)
     finally:
         fleet.close()
     return seconds

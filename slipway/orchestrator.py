@@ -618,6 +618,13 @@ class Orchestrator:
         found = seen(self._tools)
         return found if self._board_url is None else replace(found, posted=len(self._posts.posted()))
 
+    def silent_hosts(self) -> tuple[str, ...]:
+        """The hosts whose workers are not heard of any more: what is on them is known as it was, and not as it is."""
+        from slipway.states import workers
+
+        with self._store.read() as tx:
+            return workers.silent_hosts(tx, self._clock)
+
     # --- stopping and starting ------------------------------------------------------------------------------------
 
     def stop(

@@ -105,6 +105,9 @@ def command(
     with orchestrator(options) as slipway:
         found = _found(slipway, chosen, order, limit, after, deleted=deleted)
         _show(options, chosen, columns, found, limit, deleted=deleted)
+        if not options.json:
+            for host in slipway.silent_hosts():
+                say(f"slipway: host {host} is not heard of: what its instances do now is not known", err=True)
     return Code.DONE
 
 

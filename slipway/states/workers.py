@@ -82,6 +82,15 @@ def served(tx: Transaction, at: datetime) -> frozenset[str]:
     return frozenset(host for one in heard for host in one.hosts)
 
 
+def silent_hosts(tx: Transaction, clock: Callable[[], datetime]) -> tuple[str, ...]:
+    """The hosts of which nobody is heard any more who served them within the hour, by name: their guests may run or
+    not."""
+    known = all_of(tx)
+    at = now(tx, clock) if known else None
+    heard = {host for one in known if at is not None and one.until >= at for host in one.hosts}
+    return tuple(sorted({host for one in known for host in one.hosts} - heard))
+
+
 def is_silent(tx: Transaction, worker: Worker, clock: Callable[[], datetime]) -> bool:
     """Whether it takes work from a board and has not been heard of for longer than it is given."""
     until = tx.scalar(sa.select(sa.func.max(workers.c.until)).where(_OF_PROCESS), {"b_process": text_of(worker)})

@@ -182,6 +182,22 @@ def test_what_waits_for_nobody_is_told(board: Server, tmp_path: Path) -> None:
             assert stopped.result(60).id == web.id
 
 
+def test_what_is_on_a_host_that_is_not_heard_of_is_not_known(board: Server, tmp_path: Path) -> None:
+    """It is told as it was, and never as lost; and it goes on when the host is heard of again."""
+    with fleet(board, tmp_path / "state", hosts=("node-1",)) as made:
+        made.start("all", "--any", "--host", "node-1", "--ttl", "1")
+        built(made, "web")
+        assert slipway_says(made, "list").stderr == ""
+        made.end("all", signal.SIGKILL)
+        until(lambda: made.states().get("all") == "silent", "it is not heard of")
+        done = slipway_says(made, "list")
+        assert "web" in done.stdout
+        assert "ACTIVE" in done.stdout
+        assert done.stderr == "slipway: host node-1 is not heard of: what its instances do now is not known\n"
+        made.start("again", "--host", "node-1")
+        assert slipway_says(made, "list").stderr == ""
+
+
 def slipway_says(made: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
     command = [*SLIPWAY, *words, "--state", str(made.state)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
