@@ -70,7 +70,9 @@ class PlainProgress(Progress):
             say(f"{shown(event.name):<{self._width}}  {shown(text)}")
 
     def _news(self, event: Event) -> Iterator[str]:
-        first = event.name not in self._began
+        # A run of a file may change an instance several times.
+        again = event.type.startswith("instance.") and event.type.endswith(".start")
+        first = again or event.name not in self._began
         began = self._began.setdefault(event.name, event.at)
         ended = end_text(event, (event.at - began).total_seconds())
         if ended is not None:

@@ -120,6 +120,8 @@ def test_a_change_by_a_stop_and_what_is_lost_are_told_and_agreed_to(slipway: Cal
     assert (refused.exit_code, "stop instance web, stop instance gate" in refused.output) == (2, True)
     done = slipway("run", str(file), "--yes")
     assert done.exit_code == 0, done.output
+    told = [line.split() for line in done.stdout.splitlines() if line.startswith("gate ")]
+    assert [words[1] for words in told[:-1]] == ["resize-stopping", "attach-interface", "grow-disk", "detach-disk"]
     assert {one["id"] for one in states(slipway)} == before
     assert slipway("plan", str(file), "--check").exit_code == 0
 
