@@ -12,7 +12,7 @@ from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import driver_class
 from slipway.settings import Settings
 from slipway.states.store import Store
-from slipway.testing.contracts.network import NetworkContract
+from slipway.testing.contracts.network import NetworkContract, RoutingContract
 from tests.neutron.process import VIF_TYPE, Neutron
 
 Make = Callable[[], NetworkDriver]
@@ -25,13 +25,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-class TestEmbedded(NetworkContract):
+class TestEmbedded(NetworkContract, RoutingContract):
     @pytest.fixture
     def make_driver(self, store: Store) -> Make:
         return partial(driver_class("network", "embedded"), store, Settings())
 
 
-class TestNeutron(NetworkContract):
+class TestNeutron(NetworkContract, RoutingContract):
     vif_type = VIF_TYPE
 
     @pytest.fixture

@@ -26,6 +26,7 @@ from slipway.model.network import (
     Subnet,
 )
 from slipway.model.neutron import FIXED_IP_KEYS
+from slipway.model.routing import ExternalGateway, FloatingIp, PortForwarding, Route, Router, RouterInterface
 
 Json: TypeAlias = Mapping[str, Any]
 T = TypeVar("T", bound=Struct)
@@ -44,7 +45,7 @@ _NAMES = {
 }
 """What Neutron spells otherwise than we do."""
 
-_MEANS_SOMETHING = frozenset({"gateway_ip"})
+_MEANS_SOMETHING = frozenset({"gateway_ip", "external_gateway_info", "port_id"})
 """Attributes of a request whose None is not "not given"."""
 
 
@@ -93,6 +94,44 @@ def rule(answer: Json) -> SecurityGroupRule:
 def security_group(answer: Json) -> SecurityGroup:
     """A security group with its rules."""
     return _made(SecurityGroup, answer, rules=lambda rules: tuple(map(rule, rules)))
+
+
+def router(answer: Json) -> Router:
+    """A router."""
+    return _made(
+        Router,
+        answer,
+        external_gateway_info=lambda info: (
+            _made(ExternalGateway, info, external_fixed_ips=_fixed_ips) if info else None
+        ),
+        routes=lambda routes: tuple(_made(Route, route) for route in routes),
+    )
+
+
+def router_interface(answer: Json) -> RouterInterface:
+    """What was added to a router, or removed."""
+    return _made(RouterInterface, answer, subnet_ids=tuple)
+
+
+def floating_ip(answer: Json) -> FloatingIp:
+    """A floating IP with its forwardings."""
+    return _made(
+        FloatingIp,
+        answer,
+        port_forwardings=lambda found: tuple(port_forwarding(each, str(answer["id"])) for each in found),
+    )
+
+
+def port_forwarding(answer: Json, floatingip_id: str) -> PortForwarding:
+    """A forwarding; Neutron does not say of which floating IP, and with that one no ranges."""
+    inside, outside = answer.get("internal_port"), answer.get("external_port")
+    ranges = {"internal_port_range": f"{inside}:{inside}", "external_port_range": f"{outside}:{outside}"}
+    single = {"internal_port": inside, "external_port": outside}
+    return _made(PortForwarding, {**ranges, **answer, **single, "floatingip_id": floatingip_id})
+
+
+def _fixed_ips(ips: Any) -> tuple[FixedIp, ...]:
+    return tuple(_made(FixedIp, ip) for ip in ips)
 
 
 def request(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ipaddress
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from slipway import errors
 from slipway.drivers.network.neutron import conversion
+from slipway.drivers.network.neutron.paths import path as _path
+from slipway.drivers.network.neutron.routing import Routing
 from slipway.drivers.network.neutron.service import Service
 from slipway.model.network import Context, Network, Port, PortBinding, SecurityGroup, SecurityGroupRule, Subnet
 from slipway.settings import Settings
 from slipway.states.store import Store, Transaction
-
-T = TypeVar("T")
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 
@@ -30,7 +30,7 @@ DNS = "dns-integration"
 _KEYS = uuid.UUID("b3b1a9c4-6a39-4c6f-9b4e-0f9b6c8f2d11")
 
 
-class NeutronNetwork:
+class NeutronNetwork(Routing):
     """Networks, ports and security groups of a Neutron; nothing of it is in our database, so every `tx` is ignored.
 
     The installation's id and a port's key are in its description, which Neutron takes in the request that makes it and
@@ -282,51 +282,3 @@ class NeutronNetwork:
     def delete_security_group(self, context: Context, group_id: str, *, tx: Transaction | None = None) -> None:
         """Delete a security group that no port uses. Raises `SecurityGroupNotFound`, `SecurityGroupInUse`."""
         self._delete(context, "security-groups", group_id, errors.SecurityGroupNotFound)
-
-    # --- requests -------------------------------------------------------------------------------------------------
-
-    def _list(
-        self, context: Context, collection: str, shape: Callable[[conversion.Json], T], **query: Any
-    ) -> Sequence[T]:
-        found = self._service.all(context, collection, query)
-        return [shape(self._service.seen_by(context, each)) for each in found]
-
-    def _one(
-        self,
-        context: Context,
-        method: str,
-        path: str,
-        resource: str,
-        shape: Callable[[conversion.Json], T],
-        body: Mapping[str, Any] | None = None,
-        *,
-        absent: type[errors.NotFound] | None = None,
-        revision: int | None = None,
-    ) -> T:
-        answer = self._service.one(context, method, path, resource, body, absent=absent, revision=revision)
-        return shape(self._service.seen_by(context, answer))
-
-    def _create(
-        self,
-        context: Context,
-        collection: str,
-        resource: str,
-        shape: Callable[[conversion.Json], T],
-        attributes: Mapping[str, Any],
-    ) -> T:
-        """Make it in the context's project, where no other is named."""
-        wanted = attributes.get("project_id") or context.project_id
-        project = self._service.project_of(Context(wanted, context.is_admin))
-        body = {**conversion.request(attributes), "project_id": project}
-        return self._one(context, "POST", f"/{collection}", resource, shape, body)
-
-    def _delete(self, context: Context, collection: str, thing_id: str, absent: type[errors.NotFound]) -> None:
-        self._service.request(context, "DELETE", _path(collection, thing_id, absent), absent=absent)
-
-
-def _path(collection: str, thing_id: str, absent: type[errors.NotFound]) -> str:
-    """The path of one thing. What is no UUID is nothing's id, and must not become another path."""
-    try:
-        return f"/{collection}/{uuid.UUID(thing_id)}"
-    except ValueError as error:
-        raise absent(f"{collection.removesuffix('s').replace('-', ' ')} {thing_id} could not be found") from error
