@@ -219,7 +219,11 @@ class Ours:
         """Do the operation, with what was drawn at random in `theirs`."""
         result = theirs.get("result") or []
         result = [] if isinstance(result, int) else result
-        ports = [each for each in (result if isinstance(result, list) else [result]) if "fixed_ips" in each]
+        ports = [
+            each
+            for each in (result if isinstance(result, list) else [result])
+            if {"fixed_ips", "mac_address"} <= {*each}
+        ]
         try:
             with self._drawing(op, ports), self._drawing_outside(op, result):
                 return {"ok": True, "result": self._run(op)}
