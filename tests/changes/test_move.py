@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from slipway import Orchestrator
+from slipway.drill.simulated import RemoteNetwork
+from slipway.drivers.compute.base import Endpoint
+from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.network.embedded.topology.mechanisms import LinuxBridge
 from slipway.drivers.network.embedded.topology.segments import Segment
-from slipway.errors import MoveRefused, NoValidHost, SlipwayError, UnexpectedState, WiringError
-from slipway.model.network import Port
+from slipway.errors import MoveRefused, NotFinished, NoValidHost, SlipwayError, UnexpectedState, WiringError
+from slipway.model.network import Context, Port
 from slipway.model.record import Event
 from slipway.model.request import Host, NetworkRequest
 from slipway.operations.hosts import HostChanges
@@ -223,6 +226,80 @@ def test_who_loses_a_host_goes_to_the_next_one(tmp_path: Path) -> None:
         moved = slipway.changes.move("web-1", on_event=meanwhile)
         assert (tried, moved.host, moved.fault, moved.vm_state) == (["node-2", "node-3"], "node-3", None, "ACTIVE")
         assert slipway.audit() == ()
+
+
+class OneBinding(RemoteNetwork):
+    """A network service that has but one binding a port."""
+
+    def binds_twice(self, context: Context) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("shutdown", "its guest is shutdown"),
+        ("paused", "its guest is paused"),
+        ("running", "the network service binds a port to one host at a time"),
+        ("running", "its hypervisor is simulated, that of real-1 is QEMU"),
+    ],
+)
+def test_a_guest_that_cannot_go_while_it_runs_is_said_before_anything_is_done(
+    state: str, text: str, make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site()
+    site.change("domains", state=state)
+    if "network service" in text:
+        monkeypatch.setattr("slipway.drill.simulated.RemoteNetwork", OneBinding)
+    if "QEMU" in text:
+        monkeypatch.setattr(SimCompute, "endpoint", lambda _self: Endpoint("QEMU", "real-1"))
+    with site.open() as slipway:
+        before = everything(site.state)
+        with pytest.raises(MoveRefused) as refused:
+            slipway.changes.move("web-1", live=True)
+        assert text in str(refused.value)
+        assert "; move it without --live" in str(refused.value)
+        assert everything(site.state) == before
+
+
+def test_what_is_beyond_the_switch_goes_forward_and_what_cannot_is_mended(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    with site.open(Fault("activate_binding", mode=Mode.ERROR, last=99)) as slipway:
+        moved = slipway.changes.move("web-1", live=True)
+        assert moved.fault is not None
+        assert (moved.host, moved.vm_state, moved.fault.type) == ("node-2", "ACTIVE", "UndoFailed")
+        assert site.things("domains") == []
+    with site.open() as slipway:
+        (port,) = slipway.network.list_ports(device_id=moved.id)
+        assert port.binding_host_id == "node-1"
+        slipway.repair()
+        (port,) = slipway.network.list_ports(device_id=moved.id)
+        assert (port.binding_host_id, slipway.audit()) == ("node-2", ())
+    assert site.asked("SELECT * FROM port_bindings") == []
+
+
+def test_where_nobody_knows_where_the_guest_is_the_run_waits_until_somebody_does(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    lost = (Fault("migrate", mode=Mode.LOST_REPLY), Fault("end_migration", Mode.ERROR, 1, last=99))
+    with site.open(*lost) as slipway:
+        with pytest.raises(NotFinished):
+            slipway.changes.move("web-1", live=True)
+        (found,) = slipway.list()
+        assert (found.vm_state, found.task_state, found.host) == ("ACTIVE", "CHANGING", "node-1")
+    with site.open() as slipway:
+        slipway.resume()
+        (found,) = slipway.list()
+        assert (found.vm_state, found.host, found.fault, slipway.audit()) == ("ACTIVE", "node-2", None, ())
+
+
+def test_how_far_it_is_is_told(make_site: Callable[..., Site]) -> None:
+    site = make_site(more=", disks: [1GiB]")
+    told: list[Event] = []
+    with site.open() as slipway:
+        assert slipway.changes.move("web-1", live=True, on_event=told.append).fault is None
+    assert "0 % have gone, 3584 MiB are still to go" in {one.message for one in told if one.type == "step.say"}
 
 
 def off(site: Site) -> None:
