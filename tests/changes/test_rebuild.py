@@ -117,6 +117,15 @@ def test_a_guest_that_does_not_start_has_what_it_had(make_site: Callable[..., Si
     assert json.loads(site.thing("domains").read_text())["state"] == "running"
 
 
+def test_what_its_guest_had_leased_passes_for_no_sign_of_the_new_one(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    seen = site.faults()
+    with seen.orchestrator(site.state) as slipway:
+        assert slipway.changes.rebuild("web-1", image=OTHER, stops=True).fault is None
+    calls = [name for name, _ in seen.calls]
+    assert calls.index("stop") < calls.index("release_leases") < calls.index("start")
+
+
 def _in(site: Site, do: Callable[[Orchestrator], Any], fault: Fault) -> None:
     with site.open(fault) as slipway:
         do(slipway)

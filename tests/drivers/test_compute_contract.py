@@ -131,6 +131,18 @@ class OurLibvirt(OurCompute):
         assert [log for log in logs if log.exists()] == logs[3:]
         assert len(logs) == 6
 
+    def test_what_one_guest_wrote_is_not_the_next_ones(self, make_driver: Make) -> None:
+        driver, domain = make_driver(), make_domain()
+        driver.spawn(domain)
+        old = Path(f"{driver.console_log(domain.instance_id)}.0")
+        old.parent.mkdir(parents=True, exist_ok=True)
+        old.touch()
+        driver.start(domain.instance_id)
+        assert old.exists(), "it runs: that is its own"
+        driver.stop(domain.instance_id, force=True)
+        driver.start(domain.instance_id)
+        assert not old.exists()
+
 
 class TestLibvirtsOwn(OurLibvirt):
     """libvirt's test driver, whose guests are always good."""

@@ -44,6 +44,12 @@ class Definitions:
             except FileNotFoundError:
                 return None
 
+    def begin_console(self, instance_id: str) -> None:
+        """Delete what was put aside of the console's log: what a guest wrote that ended is not the next one's."""
+        with self._translated(), suppress(FileNotFoundError), locked(self._directory):
+            for path in reversed(put_aside(self.console_log(instance_id))):
+                remove(path)
+
     def delete(self, instance_id: str) -> None:
         """Delete the file, and the console's logs. Absent: nothing happens."""
         log = self.console_log(instance_id)

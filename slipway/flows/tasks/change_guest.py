@@ -9,7 +9,9 @@ from slipway.errors import ComputeError, StepTimeout
 from slipway.flows.ending import end
 from slipway.flows.tasks.base import BuildWork
 from slipway.flows.tasks.domain import ComputeTask
+from slipway.flows.tasks.wiring import ServeDhcp, WiringTask, has_wiring
 from slipway.model.machine import ENDED, PowerState
+from slipway.states.effects import done, effects_of
 from slipway.states.machines import VmState
 
 
@@ -74,6 +76,29 @@ class StopGuest(ComputeTask):
             work.on_host.compute.start(work.instance.id)
 
 
+class ReleaseLeases(WiringTask):
+    """Have what the guest has leased forgotten: started anew it may give itself another id, and no lease is its sign.
+
+    Needs no undo: it leases its addresses again.
+    """
+
+    name = "release-leases"
+    kind = "released-leases"
+    in_build_only = True
+    vital = True
+
+    def do(self, work: BuildWork) -> None:
+        """Raises `WiringError`."""
+        if not has_wiring(work.tools, work.host):
+            return
+        with work.tools.store.read() as tx:
+            served = done(effects_of(tx, work.instance.id), ServeDhcp.kind)
+        for service in (ServeDhcp().arguments_of(effect).service for effect in served):
+            if service.server is not None:
+                work.check()
+                work.on_host.wiring.release_leases(service.vif.network_id, service.vif.port_id)
+
+
 class StartGuest(ComputeTask):
     """Start the guest that was stopped, as it is defined by now, and see that it runs."""
 
@@ -101,4 +126,4 @@ class StartGuest(ComputeTask):
             work.on_host.compute.stop(work.instance.id, force=True)
 
 
-OF_GUESTS = (StopGuest, StartGuest)
+OF_GUESTS = (StopGuest, ReleaseLeases, StartGuest)

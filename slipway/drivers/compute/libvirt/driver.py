@@ -78,7 +78,13 @@ class LibvirtCompute:
 
     def start(self, instance_id: str) -> None:
         """Start the domain that is defined; the console's log begins anew."""
-        self._change(f"starting the domain of instance {instance_id}", instance_id, start)
+
+        def begin(domain: libvirt.virDomain) -> None:
+            if not domain.isActive():
+                self._definitions.begin_console(instance_id)
+            start(domain)
+
+        self._change(f"starting the domain of instance {instance_id}", instance_id, begin)
 
     def pause(self, instance_id: str) -> None:
         """Have QEMU run none of the guest's vCPUs; one that sleeps does so already."""
