@@ -126,6 +126,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         record.drop_below(place)
 
 
+FIRST = ("test_checks.py", "test_drill_matrix.py", "test_alike.py", "test_neutron_keystone.py")
+"""The files with the longest tests: begun last, one would be waited for by all but one of the processors."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "slow" not in config.option.markexpr:
         slow = [item for item in items if item.get_closest_marker("slow")]
@@ -135,6 +139,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         of_files = [item for item in items if item.get_closest_marker("sqlite")]
         config.hook.pytest_deselected(items=of_files)
         items[:] = [item for item in items if item not in of_files]
+    items.sort(key=lambda item: item.path.name not in FIRST)
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.build.conftest import Maker, World
 
 T = TypeVar("T")
+some_and_all = pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "every"])
+"""Which part of the points is tried every time, and by `-m slow`: one of so many."""
 
 
 @pytest.fixture(params=[False, True], ids=["local", "remote"])
@@ -57,13 +59,14 @@ class At:
             self.act(event)
 
 
-def test_a_replaced_worker_is_refused_at_every_boundary(world: World) -> None:
+@some_and_all
+def test_a_replaced_worker_is_refused_at_every_boundary(world: World, every: int) -> None:
     """Somebody takes over between two steps and builds on: the first one stops, and nothing is there twice."""
     before = world.reality()
     with world.open() as orchestrator:
         whole = world.count(orchestrator.create(wanted(world)))
         orchestrator.delete("web-1")
-    for number in range(events_of_a_build(world)):
+    for number in range(int(world.remote) % every, events_of_a_build(world), every):
         take_over_at(number, world, whole)
         assert world.reality() == before, number
 
@@ -123,12 +126,13 @@ def calls_of_a_build(world: World) -> tuple[Sequence[tuple[str, int]], Counter[s
     return points, whole
 
 
-def test_a_call_that_ends_after_another_worker_went_on(make_world: Maker) -> None:
+@some_and_all
+def test_a_call_that_ends_after_another_worker_went_on(make_world: Maker, every: int) -> None:
     """The other one finds by its key what the call brings about, so that nothing is there twice."""
     world = make_world(hosts=2, remote=True)
     before = world.reality()
     points, whole = calls_of_a_build(world)
-    for point in points:
+    for point in points[::every]:
         overtaken(point, world, Orchestrator.resume)
         with world.open() as orchestrator:
             assert orchestrator.audit() == (), point
@@ -137,12 +141,13 @@ def test_a_call_that_ends_after_another_worker_went_on(make_world: Maker) -> Non
         assert world.reality() == before, point
 
 
-def test_a_call_that_ends_after_another_worker_deleted(make_world: Maker) -> None:
+@some_and_all
+def test_a_call_that_ends_after_another_worker_deleted(make_world: Maker, every: int) -> None:
     """What it brings about is on nobody's record: the worker that was replaced takes it back, and nothing else."""
     world = make_world(hosts=2, remote=True)
     before = world.reality()
     points, _ = calls_of_a_build(world)
-    for point in points:
+    for point in points[1 % every :: every]:
         assert overtaken(point, world, lambda other: other.delete("web-1")).vm_state == "DELETED"
         with world.open() as orchestrator:
             assert orchestrator.audit() == (), point
@@ -178,12 +183,13 @@ def test_a_power_change_that_ends_after_another_worker_deleted(make_world: Maker
         assert world.reality() == before, point
 
 
-def test_a_delete_in_the_middle_of_a_call_wins(make_world: Maker) -> None:
+@some_and_all
+def test_a_delete_in_the_middle_of_a_call_wins(make_world: Maker, every: int) -> None:
     """What the call brought about is recorded all the same, so that it is undone."""
     world = make_world(hosts=2, remote=True)
     before = world.reality()
     points, _ = calls_of_a_build(world)
-    for point in points:
+    for point in points[2 % every :: every]:
         with world.open() as other:
 
             def delete(other: Orchestrator = other) -> None:

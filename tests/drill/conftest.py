@@ -46,9 +46,11 @@ def two_hosts() -> RunFile:
 def drilled() -> Drill:
     """Drills these points of a file, in two processes, and gives the report."""
 
-    def run(file: RunFile, *only: str, pairs: int = 0, seed: int = 0, remote: bool = False) -> Report:
+    def run(
+        file: RunFile, *only: str, pairs: int = 0, seed: int = 0, remote: bool = False, sample: int | None = None
+    ) -> Report:
         selections: Sequence[Selection] = [Selection.parse(text) for text in only]
-        wanted = Wanted(selections, pairs=pairs, jobs=2)
+        wanted = Wanted(selections, pairs=pairs, jobs=2, sample=sample)
         return drill(Plan(file, seed=seed, remote_network=remote), wanted)
 
     return run

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from slipway.drill.campaign import Report
 from slipway.drill.cases import Scenario
 from slipway.drill.runner import Outcome
@@ -32,9 +34,12 @@ def test_a_worker_that_wakes_up_unbinds_no_port_that_is_on_another_host_by_now(
     assert problems(report) == []
 
 
-def test_nothing_leaks_whatever_goes_wrong(two_hosts: RunFile, drilled: Drill) -> None:
-    """All of it: two NICs, of which one is brought along, two disks and a seed, two hosts; every point, every mode."""
-    report = drilled(two_hosts)
+@pytest.mark.parametrize(
+    "sample", [600, pytest.param(None, marks=pytest.mark.slow)], ids=["some of everything", "everything"]
+)
+def test_nothing_leaks_whatever_goes_wrong(two_hosts: RunFile, drilled: Drill, sample: int | None) -> None:
+    """Two NICs, of which one is brought along, two disks and a seed, two hosts; every scenario, every mode."""
+    report = drilled(two_hosts, sample=sample)
     ends = report.totals
     print(f"\n{report.points} points, {len(report.results)} runs in {report.seconds:.1f} s: {dict(ends)}")
     assert problems(report) == []

@@ -47,7 +47,7 @@ hosts:
   {hosts[1].entry()}
 networks: {{front: {{provider: {{type: vxlan}}, subnets: {{front-v4: {{cidr: 10.10.0.0/24}}}}}}}}
 flavors: {{tiny: {{vcpus: 1, memory: 128MiB, disk: 1GiB}}}}
-images: {{guest: {{kernel: {guest.kernel}, initrd: {guest.initrd}}}}}
+images: {{guest: {{{guest.image}}}}}
 security_groups: {{ping: {{rules: [{{protocol: icmp, from: 0.0.0.0/0}}]}}}}
 instances:
   one:
