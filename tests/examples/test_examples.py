@@ -18,7 +18,7 @@ SLIPWAY = Path(sys.executable).with_name("slipway")
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMcDyzZvKPxxUnpDLp92gCsvV/BLvejDPdKBu63Mffqs me"
 
-EXAMPLES = {"smallest": 0, "three-tier": 0, "cannot-fit": 3, "reschedule": 0}
+EXAMPLES = {"smallest": 0, "three-tier": 0, "cannot-fit": 3, "reschedule": 0, "routers": 0}
 """Each with its exit code."""
 
 
