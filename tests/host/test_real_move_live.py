@@ -13,10 +13,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from slipway.drivers.compute.base import Endpoint
 from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import RunFile, loads
+from slipway.testing.contracts.migration import Make, MigrationContract
+from slipway.testing.contracts.samples import HOST, make_domain
 from tests.conftest import Guest
 from tests.host.hosts import RealHost, run, things
 from tests.host.test_real_networks import answers
@@ -204,3 +208,32 @@ def test_one_that_is_too_slow_stays_one_that_is_killed_goes_on_and_a_host_is_dra
         moving.is_on(slipway, hosts[0])
         slipway.enable_hosts(hosts[1].name)
     moving.ends(hosts[0])
+
+
+@pytest.mark.slow
+class TestContract(MigrationContract):
+    """What every hypervisor driver promises of it, by two real ones."""
+
+    @pytest.fixture
+    def make_driver(self, hosts: Hosts, tmp_path: Path) -> Make:
+        return _maker(hosts[0], tmp_path)
+
+    @pytest.fixture
+    def make_other(self, hosts: Hosts, tmp_path: Path) -> Make:
+        return _maker(hosts[1], tmp_path)
+
+    def test_a_hypervisor_is_told_from_itself_and_from_others(self, make_driver: Make, make_other: Make) -> None:
+        domain, here, there = make_domain(), make_driver(), make_other()
+        here.spawn(domain)
+        (text,) = here.unmovable(domain.instance_id, here.endpoint())
+        assert "host_uuid" in text
+        (text,) = here.unmovable(domain.instance_id, Endpoint("TEST", "test:///default"))
+        assert text == "its hypervisor is QEMU, that of test:///default is TEST"
+        assert list(here.unmovable(domain.instance_id, there.endpoint())) == []
+
+
+def _maker(host: RealHost, state: Path) -> Make:
+    from slipway.drivers.compute.libvirt.driver import LibvirtCompute
+
+    entry = replace(HOST, name=host.name, compute="libvirt", uri=host.libvirtd.uri, accel="tcg")
+    return lambda: LibvirtCompute(entry, state, "slipway")
