@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -28,6 +29,8 @@ def invert(execution: Execution[Any, Any], step: StepDefinition, effect: Effect,
     inverse = step.revert
     assert inverse is not None
     of = codec.decode(execution.seal.unseal(effect.args), Item)
+    if effect.result is None and not _ended(execution, step, effect, of):
+        return
     result = None
     if effect.result is not None:
         result = execution.result_of(effect)
@@ -48,8 +51,20 @@ def _needs_result(inverse: Inverse) -> bool:
     return any(ref.path[0] == "result" for _, value in inverse.arguments for ref in references_in(value))
 
 
+def _ended(execution: Execution[Any, Any], step: StepDefinition, effect: Effect, of: Item) -> bool:
+    """Whether there is something to make good for, where nobody knows how far the step came."""
+    end = execution.catalog[step.uses].end
+    return end is None or _called(end, execution, step, effect, of)
+
+
 def _again(execution: Execution[Any, Any], step: StepDefinition, effect: Effect, of: Item) -> Any:
     """What the step gave, where its answer was lost: done once more under the same key it gives the same."""
+    return _called(execution.catalog[step.uses].do, execution, step, effect, of)
+
+
+def _called(
+    call: Callable[..., Any], execution: Execution[Any, Any], step: StepDefinition, effect: Effect, of: Item
+) -> Any:
     task = execution.catalog[step.uses]
     given = opened(task.accept(resolve_all(step.arguments, execution.scope(of.item, of.index), step.position)))
-    return task.do(execution.work(effect, execution.tools.settings.step_timeout, back=True), **given)
+    return call(execution.work(effect, execution.tools.settings.step_timeout, back=True), **given)

@@ -214,6 +214,9 @@ class Task(ABC):
     do: Callable[..., Any]
     undo: Callable[..., None] | None = None
     """Takes the effect back; absent is not an error. None where there is nothing to take back."""
+    end: Callable[..., bool] | None = None
+    """Brings an effect that may be half done to its end before a workflow's `revert` makes good for it; false where it
+    was never begun: then there is nothing to make good for. None where that makes no difference."""
 
     def columns(self, tools: Tools, arguments: Mapping[str, Any], result: Any) -> dict[str, Any]:
         """What is written in the instance's row by the way when the phase begins that this step `leads_to`."""

@@ -139,6 +139,17 @@ class DeleteInstance(InstanceTask):
         found = _found(work, instance)
         return verbs_of(work).delete(found.id, timeout=_left(work)).id
 
+    def end(self, work: Work, instance: str) -> bool:
+        """Have one that is half deleted deleted, for it has the name and the addresses of what is to take its place."""
+        try:
+            found = _found(work, instance)
+        except InstanceNotFound:
+            return False
+        if found.task_state is None and found.vm_state not in (VmState.ERROR, VmState.DELETED):
+            return False
+        verbs_of(work).delete(found.id, timeout=_left(work))
+        return True
+
 
 class StopInstance(InstanceTask):
     """Stop an instance of the run's project; nothing happens where it is stopped."""
