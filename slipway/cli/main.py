@@ -63,6 +63,7 @@ COMMANDS = {
     "workers": "Show who takes work, and what waits for nobody.",
     "up": "Have everything run that should, after a restart.",
     "backup": "Copy the record to a file, while it is worked on.",
+    "db": "The record's tables: upgrade, check, history.",
     "restore": "Put a backup of the record back.",
     "drill": "Fail every effect of a run file; see what leaks.",
     "host": "Hosts: list, show, add, set, drain.",

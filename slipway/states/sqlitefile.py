@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import sqlite3
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -149,6 +150,27 @@ def uri_for_reading(path: str) -> str:
             f"{shared} beside it; copy {path} and {log} to a place that may be written"
         )
     return f"file:{quote(path)}?mode=ro" + ("&immutable=1" if immutable else "")
+
+
+def keep(path: str, why: str) -> str:
+    """Copy a database beside itself, as it is at one moment, with mode 0600; gives the copy's path.
+
+    One of an earlier try is replaced. Raises `DatabaseFull` and the like where it cannot be written.
+    """
+    copy = f"{path}.{why}"
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(copy)
+        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except OSError as error:
+        kind, text = refusal(error)
+        raise kind(f"{copy}: the record is not copied before its upgrade: {text}") from error
+    except sqlite3.Error as error:
+        kind, text = why_unusable(path) or (errors.DatabaseUnavailable, str(error))
+        raise kind(f"{copy}: the record is not copied before its upgrade: {text}") from error
+    return copy
 
 
 def refusal(error: OSError) -> tuple[type[errors.StoreError], str]:

@@ -85,11 +85,15 @@ class Store:
         *,
         synchronous: str = "FULL",
         make: bool = True,
+        upgrades: bool = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`make` false: one that is not there is `DatabaseUnavailable`."""
+        """`make` false: one that is not there is `DatabaseUnavailable`; `upgrades` false: an older one stays so."""
         self.url = url
         self.is_new = False
+        self.kept: str | None = None
+        """The copy of an older record in SQLite as it was before it was brought up to date, where this store did so."""
+        self._upgrades = upgrades
         self._make = make
         self._idle = IdleConnections()
         self._here = threading.local()
@@ -165,7 +169,9 @@ class Store:
                 f"{self._shown}: written by a newer Slipway (schema {found}, this one knows "
                 f"{SCHEMA_VERSION}); upgrade Slipway"
             )
-        if found < SCHEMA_VERSION:
+        if found < SCHEMA_VERSION and self._upgrades:
+            if self._path is not None and self._may_write:
+                self.kept = sqlitefile.keep(self._path, f"schema-{found}")
             with self.write() as tx:
                 if self._postgresql:
                     postgresql.lock_schema(tx)

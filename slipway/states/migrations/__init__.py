@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from slipway.states.schema import SCHEMA_VERSION, make_tables, meta
 from slipway.states.triggers import make_triggers
 
-_CHANGES: Mapping[int, str] = {
+CHANGES: Mapping[int, str] = {
     2: "slipway.states.migrations.v2_stacks",
     3: "slipway.states.migrations.v3_places",
     4: "slipway.states.migrations.v4_runs",
@@ -32,8 +32,8 @@ def upgrade(tx: sa.Connection) -> None:
         return
     make_tables(tx)
     for version in range(found + 1, SCHEMA_VERSION + 1):
-        if version in _CHANGES:
-            change: Callable[[sa.Connection], None] = import_module(_CHANGES[version]).upgrade
+        if version in CHANGES:
+            change: Callable[[sa.Connection], None] = import_module(CHANGES[version]).upgrade
             change(tx)
     make_triggers(tx)
     tx.execute(meta.update().values(schema_version=SCHEMA_VERSION))

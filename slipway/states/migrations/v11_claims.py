@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from slipway.states.migrations.operations import operations
 
+_BYTEWISE = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 
 def upgrade(tx: sa.Connection) -> None:
     """The table is made anew, with the host in its key: SQLite cannot change a key in place."""
@@ -15,7 +17,7 @@ def upgrade(tx: sa.Connection) -> None:
     change.create_table(
         "claims",
         sa.Column("instance_id", sa.String, sa.ForeignKey("instances.id"), primary_key=True),
-        sa.Column("host", sa.String, sa.ForeignKey("hosts.name"), primary_key=True),
+        sa.Column("host", _BYTEWISE, sa.ForeignKey("hosts.name"), primary_key=True),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("vcpus", "memory", "disk")),
     )
     change.create_index("ix_claims_host", "claims", ["host"])
