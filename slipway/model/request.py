@@ -209,7 +209,8 @@ DEFAULT_ZONE = "nova"
 
 SIMULATED_CALLS = (
     *("spawn", "destroy", "stop", "start", "power_state", "console_log", "guest_addresses", "list_domains", "watch"),
-    *("platform_for_instance", "write_definition", "delete_definition", "list_definitions", "macs_for_instance"),
+    *("platform_for_instance", "write_definition", "read_definition", "delete_definition", "list_definitions"),
+    *("macs_for_instance",),
     *(
         "dhcp_options_for_instance",
         "create_disk",

@@ -18,7 +18,18 @@ from slipway.model.record import Effect, EffectState, Instance
 from slipway.operations import words
 from slipway.operations.refresh import outdated
 from slipway.operations.taking import may_be_taken
-from slipway.operations.things import ON_HOSTS, WIRED, Held, Silence, Thing, ask_all, expected_thing, place_of, role_of
+from slipway.operations.things import (
+    ON_HOSTS,
+    WIRED,
+    Held,
+    Silence,
+    Thing,
+    ask_all,
+    expected_thing,
+    is_as_recorded,
+    place_of,
+    role_of,
+)
 from slipway.states import effects, hosts, instances, quotas
 from slipway.states.history import history_of
 from slipway.states.hosts import HostUsage
@@ -215,6 +226,8 @@ def _effects(
             continue
         instance = record.instances[effect.instance_id]
         said = _unlike(_with_guest(thing, held, instance), instance)
+        if not is_as_recorded(effect, said):
+            said = replace(said, fault="it is not as it is on record")
         if wrong := words.different(thing, said, instance):
             found = _finding(Difference.DIFFERENT, thing, wrong, instance.id)
             yield replace(found, state=said.state, loose=not said.joined, role=role_of(effect))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from hashlib import sha256
 from uuid import UUID
 
 from msgspec import Struct
@@ -11,10 +12,10 @@ from msgspec import Struct
 from slipway.drivers.deadline import within
 from slipway.drivers.disk.base import DiskDriver, keeps_snapshots
 from slipway.drivers.registry import Drivers
-from slipway.errors import StoreError
+from slipway.errors import RecordDamaged, StoreError
 from slipway.flows.tasks.catalog import arguments_of
 from slipway.flows.tasks.change_snapshots import aside_of
-from slipway.model.machine import DhcpService, Disk, Nic, PowerState, Vif
+from slipway.model.machine import DhcpService, Disk, Domain, Nic, PowerState, Vif
 from slipway.model.network import Port
 from slipway.model.neutron import ADMIN, DHCP_OWNER
 from slipway.model.record import Effect
@@ -49,6 +50,8 @@ class Held(Struct, frozen=True):
     state: PowerState | None = None
     of: str = ""
     joined: bool = True
+    text: str | None = None
+    """What a definition says, as a digest."""
 
 
 class Silence(Struct, frozen=True):
@@ -116,6 +119,21 @@ def expected_thing(effect: Effect) -> Thing | None:
     name = NAMED[effect.kind](effect) if effect.kind in NAMED else None
     owner = "" if effect.kind in WIRED else effect.instance_id
     return None if name is None else Thing(*place_of(effect), owner, name)
+
+
+def digest(text: str) -> str:
+    """Stands for a definition where whole ones would be too much to hold."""
+    return sha256(text.encode(errors="replace")).hexdigest()
+
+
+def is_as_recorded(effect: Effect, said: Held) -> bool:
+    """Whether a definition says what is on record; of one that nobody can read there, nobody knows."""
+    if effect.kind != "definition" or effect.result is None:
+        return True
+    try:
+        return said.text == digest(codec.decode(effect.result, Domain).xml)
+    except RecordDamaged:
+        return True
 
 
 def role_of(effect: Effect) -> str:
@@ -225,8 +243,10 @@ def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
 
 
 def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
-    for instance_id in drivers.on(host).compute.list_definitions():
-        yield Thing("definition", host.name, instance_id, instance_id), Held()
+    compute = drivers.on(host).compute
+    for instance_id in compute.list_definitions():
+        text = digest(compute.read_definition(instance_id) or "")
+        yield Thing("definition", host.name, instance_id, instance_id), Held(text=text)
 
 
 def _disks(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:

@@ -188,6 +188,7 @@ CALLS: dict[str, Callable[[SimCompute, SimDisk, Domain], object]] = {
     "list_domains": lambda compute, disks, domain: compute.list_domains(),
     "platform_for_instance": lambda compute, disks, domain: compute.platform_for_instance(domain.instance_id),
     "write_definition": lambda compute, disks, domain: compute.write_definition(domain.instance_id, domain.xml),
+    "read_definition": lambda compute, disks, domain: compute.read_definition(domain.instance_id),
     "delete_definition": lambda compute, disks, domain: compute.delete_definition(domain.instance_id),
     "list_definitions": lambda compute, disks, domain: compute.list_definitions(),
     "macs_for_instance": lambda compute, disks, domain: compute.macs_for_instance(domain.instance_id),

@@ -157,6 +157,15 @@ DAMAGES = (
     Damage("disk detached", changed("domains", disks=[]), ("different domain",)),
     Damage("NIC detached and ended", changed("domains", macs=[], state="shutdown"), ("different domain",)),
     Damage("definition gone", lambda site: site.definition().unlink(), ("missing definition",)),
+    Damage("definition cut off", lambda site: site.definition().write_text("<domain"),
+           ("different definition", "different domain")),
+    Damage("definition edited", lambda site: site.definition().write_text(
+        site.definition().read_text().replace("<on_reboot>restart", "<on_reboot>destroy")), ("different definition",)),
+    Damage("definition edited and ended", both(lambda site: site.definition().write_text("<domain/>"),
+                                               changed("domains", state="shutdown")),
+           ("different definition", "different domain")),
+    Damage("disk path changed", changed("domains", disks=["/elsewhere.qcow2"]), ("different domain",)),
+    Damage("NIC's MAC changed", changed("domains", macs=["52:54:00:00:00:01"]), ("different domain",)),
     Damage(
         "disk gone of one that is stopped",
         both(verb("stop", force=True), gone("disks")),

@@ -206,6 +206,9 @@ class ComputeDriver(Protocol):
     def delete_definition(self, instance_id: str) -> None:
         """Delete that file. Absent: nothing happens."""
 
+    def read_definition(self, instance_id: str) -> str | None:
+        """What that file says; None where there is none."""
+
     def list_definitions(self) -> Sequence[str]:
         """The ids of all instances whose domain XML is kept for this host."""
 

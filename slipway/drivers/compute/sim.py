@@ -257,6 +257,11 @@ class SimCompute:
         self._calls.enter("delete_definition")
         self._definitions.delete(instance_id)
 
+    def read_definition(self, instance_id: str) -> str | None:
+        """What that file says; None where there is none."""
+        self._calls.enter("read_definition")
+        return self._definitions.read(instance_id)
+
     def list_definitions(self) -> Sequence[str]:
         """The ids of all instances whose domain XML is kept for this host."""
         self._calls.enter("list_definitions")

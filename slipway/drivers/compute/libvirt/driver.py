@@ -268,6 +268,10 @@ class LibvirtCompute:
         """Delete that file, and the console's log. Absent: nothing happens."""
         self._definitions.delete(instance_id)
 
+    def read_definition(self, instance_id: str) -> str | None:
+        """What that file says; None where there is none."""
+        return self._definitions.read(instance_id)
+
     def list_definitions(self) -> Sequence[str]:
         """The ids of all instances whose domain XML is kept for this host."""
         return self._definitions.list()
