@@ -70,6 +70,46 @@ def test_errors_and_workers_that_wake_up_leave_nothing(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+WORLD = """
+schema: 1
+hosts: {node-1: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}}
+networks: {front: {subnets: {a: {cidr: 10.0.0.0/24}}}}
+flavors: {small: {vcpus: 1, memory: 512MiB, disk: 2GiB}}
+images: {tiny: {path: /images/tiny, format: qcow2}}
+instances: {web: {flavor: small, image: tiny, networks: [front]}}
+"""
+DELETING = """
+schema: 1
+name: flow
+inputs: {place: {type: string}}
+steps:
+- id: delete
+  uses: delete-instance
+  with: {instance: web}
+  revert:
+    uses: build-instance
+    with:
+      name: web
+      flavor: {vcpus: 1, memory: 512MiB, disk: 2GiB}
+      image: {path: /images/tiny, format: qcow2}
+      networks: [{network: front, fixed_ip: 10.0.0.2}]
+- {id: last, uses: set, with: {value: 1}}
+"""
+
+
+def test_what_an_inverse_builds_is_part_of_the_way_back(tmp_path: Path, place: Path) -> None:
+    """Where that fails something is stuck; what is half deleted is deleted before it is built again."""
+    flow, world = tmp_path / "flow.yaml", tmp_path / "world.yaml"
+    flow.write_text(DELETING)
+    world.write_text(WORLD)
+    words = ("--only", "back/build-instance.spawn:error.bug", "--only", "build-instance.claim.undo:error.bug:0")
+    found = drill(flow, place, "--world", str(world), *words, code=0)
+    assert {(case["scenario"], case["undoing"], case["outcome"]) for case in found["cases"]} == {
+        ("back", True, "stuck"),
+        ("forward", True, "rolled back"),
+    }
+
+
 def test_a_key_that_is_made_from_an_id_is_found(tmp_path: Path, place: Path) -> None:
     flow = flow_of(tmp_path, f"uses: make-by-id, {WITH}")
     found = drill(flow, place, "--only", "it:lost_reply.bug", "--only", "it:crash_after", code=5)

@@ -248,15 +248,18 @@ def points_of(lines: Sequence[Line], whole: str) -> list[Point]:
 
 
 def _points(lines: Sequence[Line], whole: str) -> Iterator[Point]:
-    step, undoing = "end", False
+    step, undoing, back = "end", False, False
     for _, kind, text in reversed(lines):
         if kind == "event":
-            step, undoing = _step(text, whole) or (step, undoing)
+            if (found := _step(text, whole)) is not None:
+                step, undoing = found
+                # What a `revert` of the whole's does, an instance's build, say, has steps of its own.
+                back = undoing if whole in (word.removesuffix(":") for word in text.split(" ")[1:3]) else back
         elif kind in ("call", COMMIT):
             call, nth, family, writing = text.split(":")
             if kind == "call":
                 call_of = call.removesuffix(INSIDE)
-                step, undoing = call_of.removesuffix(UNDO), call_of.endswith(UNDO)
+                step, undoing = call_of.removesuffix(UNDO), back or call_of.endswith(UNDO)
             yield Point(Scenario.FORWARD, call, int(nth), family, step, undoing, writing == "1")
 
 
