@@ -31,7 +31,7 @@ _AFTER = (
             runs, runs.c.id == events.c.run_id
         )
     )
-    .where(events.c.seq > sa.bindparam("after"))
+    .where(events.c.seq > sa.bindparam("after", type_=sa.BigInteger))
     .order_by(events.c.seq)
 )
 

@@ -1,0 +1,28 @@
+"""A part of the tests with their records in PostgreSQL; `bash tests/run --db postgresql` has all of them there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.postgresql import missing
+
+PART = ("tests/states/test_ledger.py", "tests/states/test_outbox.py", "tests/build/test_checklist_build.py")
+
+
+@pytest.mark.sqlite
+def test_what_holds_of_files_holds_on_postgresql() -> None:
+    if reason := missing():
+        pytest.skip(reason)
+    # This worker's own name is none of the other pytest's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--db", "postgresql", *PART]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, check=False
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
