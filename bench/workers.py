@@ -43,8 +43,8 @@ def main() -> None:
         for kind in KINDS:
             with running(kind, Path(place) / f"{kind}-board") as board:
                 for backlog in (0, options.backlog):
-                    state = Path(place) / f"{kind}-{backlog}"
-                    seconds = _deaths(board, database, state, backlog, options.rounds)
+                    states = [Path(place) / f"{kind}-{backlog}-{at}" for at in range(options.rounds)]
+                    seconds = [_death(board, database, state, backlog) for state in states]
                     deaths.append(
                         {"board": kind, "backlog": backlog, "median s": median(seconds), "most s": max(seconds)}
                     )
@@ -72,9 +72,7 @@ def _posted(fleet: Fleet, names: list[str]) -> None:
     with fleet.client() as client:
         for name in names:
             with suppress(NotFinished):
-                client._builder.create(
-                    request(name), lambda _event: None, workflow="build-instance", stopping=lambda: True
-                )
+                client._builder.create(request(name), str, workflow="build-instance", stopping=lambda: True)
 
 
 def _rate(board: Server, database: PostgreSQL, state: Path, number: int, builds: int) -> float:
@@ -93,33 +91,22 @@ def _rate(board: Server, database: PostgreSQL, state: Path, number: int, builds:
     return (len(rest) - 1) / (rest[-1] - rest[0]).total_seconds()
 
 
-def _deaths(board: Server, database: PostgreSQL, state: Path, backlog: int, rounds: int) -> list[float]:
-    """Seconds from the death of a worker to the next event of what it had in hand."""
+def _death(board: Server, database: PostgreSQL, state: Path, backlog: int) -> float:
+    """Seconds from the death of a worker to when another one of its host has what it had in hand."""
     fleet = Fleet(board, state, hosts=["node-1"], delay=2.0, db=database.empty(), apart=True)
-    seconds = []
     try:
         fleet.start("any", "--any")
-        for number in range(rounds):
-            first = fleet.start(f"first-{number}", "--host", "node-1", "--concurrency", "1")
-            _posted(fleet, [f"victim-{number}"])
-            until(lambda: "takes victim" in fleet.log(f"first-{number}"), "it is taken")  # noqa: B023
-            _posted(fleet, [f"web-{number}-{at}" for at in range(backlog)])
-            fleet.start(f"second-{number}", "--host", "node-1", "--concurrency", "1")
-            died = time.time()
-            fleet.end(f"first-{number}", signal.SIGKILL)
-            assert first.poll() is not None
-            seconds.append(until(lambda: _gone_on(fleet, f"victim-{number}", died), "it goes on"))  # noqa: B023
-            fleet.end(f"second-{number}", signal.SIGKILL)
+        fleet.start("first", "--host", "node-1", "--concurrency", "1")
+        _posted(fleet, ["victim"])
+        until(lambda: "takes victim" in fleet.log("first"), "it is taken")
+        _posted(fleet, [f"web-{at}" for at in range(backlog)])
+        fleet.start("second", "--host", "node-1", "--concurrency", "1")
+        fleet.end("first", signal.SIGKILL)
+        died = time.monotonic()
+        until(lambda: "takes victim" in fleet.log("second"), "it goes on")
+        return time.monotonic() - died
     finally:
         fleet.close()
-    return seconds
-
-
-def _gone_on(fleet: Fleet, name: str, since: float) -> float:
-    with fleet.look() as seen:
-        of_it = [event.at.timestamp() for event in seen.events() if event.name == name]
-    later = [at for at in of_it if at > since]
-    return min(later) - since if later else 0.0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
-from slipway.states import effects, workers
+from slipway.states import effects, instances, workers
 from slipway.states.history import last_power_change
 from slipway.states.lease import Lease
 from slipway.states.store import Transaction
@@ -26,6 +26,16 @@ def may_be_taken(tx: Transaction, instance: Instance, tools: Tools) -> bool:
     begun = last_power_change(tx, instance.id) or instance.created_at
     last = max(last or begun, begun + timedelta(seconds=tools.settings.step_timeout))
     return tools.clock() > last + timedelta(seconds=grace)
+
+
+def orphaned(tx: Transaction, tools: Tools) -> frozenset[str]:
+    """The ids of the instances whose worker is gone, or not heard of, in the middle of what it did."""
+    found = ((instance_id, Lease.read(worker)) for instance_id, worker in instances.held(tx))
+    return frozenset(
+        instance_id
+        for instance_id, lease in found
+        if lease and (is_gone(lease.worker) or workers.is_silent(tx, lease.worker, tools.clock))
+    )
 
 
 def who_is_at(instance: Instance) -> str:

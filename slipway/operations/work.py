@@ -19,7 +19,7 @@ from slipway.model.record import Event
 from slipway.model.worker import WorkerRecord
 from slipway.operations.lifecycle import Builder
 from slipway.operations.runs import Runs
-from slipway.operations.taking import may_be_taken
+from slipway.operations.taking import may_be_taken, orphaned
 from slipway.states import instances, runs, workers
 from slipway.states.machines import State
 from slipway.states.store import Transaction
@@ -65,6 +65,8 @@ class Work:
         self._held: dict[str, tuple[Posted, str]] = {}
         """What is in hand by the job's text, with what it is called."""
         self._not_before: dict[str, float] = {}
+        self._orphans: frozenset[str] = frozenset()
+        self._looked_at = 0.0
         self._drains = threading.Event()
         self._heard_at = tools.monotonic()
 
@@ -88,7 +90,7 @@ class Work:
     def until(self, stopping: Callable[[], bool]) -> None:
         """Take work until it is to stop; then begin no further step, and wait for those under way."""
         posted_at = 0.0
-        with ThreadPoolExecutor(self._record.concurrency + MOST_RUNS) as pool, Beat(self._beat, self._ttl / 3):
+        with ThreadPoolExecutor(2 * self._record.concurrency + MOST_RUNS) as pool, Beat(self._beat, self._ttl / 3):
             while not stopping():
                 if self._record.anything and self._tools.monotonic() - posted_at >= self._ttl:
                     self._quietly(self._post_again)
@@ -113,17 +115,19 @@ class Work:
     # --- what it takes --------------------------------------------------------------------------------------------
 
     def _take(self, pool: ThreadPoolExecutor) -> None:
-        """Claim as much as there is room for: what was begun and is for one host first, then the oldest."""
+        """Claim as much as there is room for: first what a worker that is gone had in hand, for which there is as much
+        room again; then what is for one host, for it was begun; then the oldest."""
         room = {"instance": self._record.concurrency, "run": MOST_RUNS}
         for posted, _ in list(self._held.values()):
             room[posted.job.what] -= 1
-        if not any(left > 0 for left in room.values()):
+        orphans = self._orphaned()
+        if not orphans and not any(left > 0 for left in room.values()):
             return
         found = [one for one in self._board.posted() if self._is_ours(one.job)]
         now = self._tools.monotonic()
-        for posted in sorted(found, key=lambda one: one.job.host is None):
-            text = str(posted.job)
-            if room[posted.job.what] <= 0 or text in self._held or self._not_before.get(text, now) > now:
+        for posted in sorted(found, key=lambda one: (one.job.id not in orphans, one.job.host is None)):
+            text, least = str(posted.job), -self._record.concurrency if posted.job.id in orphans else 0
+            if room[posted.job.what] <= least or text in self._held or self._not_before.get(text, now) > now:
                 continue
             if self._board.claim(posted):
                 room[posted.job.what] -= 1
@@ -132,6 +136,14 @@ class Work:
             else:
                 # Somebody else's: it need not be asked for each time.
                 self._not_before[text] = now + _AGAIN
+
+    def _orphaned(self) -> frozenset[str]:
+        """The instances whose worker is gone, as they were at the last look."""
+        if (now := self._tools.monotonic()) - self._looked_at >= self._ttl / 3:
+            with self._tools.store.read() as tx:
+                self._orphans = orphaned(tx, self._tools)
+            self._looked_at = now
+        return self._orphans
 
     def _is_ours(self, job: Job) -> bool:
         return self._record.anything if job.host is None else job.host in self._record.hosts

@@ -199,6 +199,13 @@ def unfinished(tx: Transaction) -> Sequence[Instance]:
     return sorted((instance_of(row) for row in rows), key=lambda instance: instance.created_at)
 
 
+def held(tx: Transaction) -> Sequence[tuple[str, str]]:
+    """The instances with something going on that some worker has on record, by id, each with that."""
+    query = sa.select(instances.c.id, instances.c.worker)
+    rows = tx.execute(query.where(instances.c.task_state.is_not(None), instances.c.worker.is_not(None)))
+    return [(row.id, row.worker) for row in rows]
+
+
 def worker_of(tx: Transaction, instance_id: str) -> str | None:
     """Who works on the instance."""
     return tx.scalar(sa.select(instances.c.worker).where(instances.c.id == instance_id))

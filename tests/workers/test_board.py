@@ -88,29 +88,29 @@ def test_what_nobody_of_ours_has_posted_is_let_alone(board: Server) -> None:
     assert [posted.job.id for posted in one.posted()] == ["i-1"]
 
 
-def test_a_board_that_was_emptied_between_two_looks_shows_what_is_new(own_board: Server) -> None:
+def test_a_board_that_was_emptied_between_two_looks_shows_what_is_new(mortal_board: Server) -> None:
     """Nothing of it is cached: the same place has another job by then."""
-    (one,) = boards(own_board, "one")
+    (one,) = boards(mortal_board, "one")
     one.post(Job("instance", "i-1"))
     assert one.posted()
-    own_board.kill()
-    own_board.lose_all()
-    own_board.start()
-    (other,) = [Board(own_board.url, one.installation, "other", ttl=5)]
+    mortal_board.kill()
+    mortal_board.lose_all()
+    mortal_board.start()
+    (other,) = [Board(mortal_board.url, one.installation, "other", ttl=5)]
     other.post(Job("instance", "i-2"))
     with suppress(BoardUnavailable):
         one.posted()
     assert [posted.job.id for posted in one.posted()] == ["i-2"]
 
 
-def test_a_board_that_was_started_anew_is_used_again(own_board: Server) -> None:
-    (one,) = boards(own_board, "one")
+def test_a_board_that_was_started_anew_is_used_again(mortal_board: Server) -> None:
+    (one,) = boards(mortal_board, "one")
     one.post(Job("instance", "i-1"))
-    own_board.kill()
+    mortal_board.kill()
     with pytest.raises(BoardUnavailable):
         one.posted()
-    own_board.lose_all()
-    own_board.start()
+    mortal_board.lose_all()
+    mortal_board.start()
     assert not one.posted()
     # The same place on the board: what was there before must not come back.
     one.post(Job("instance", "i-2"))

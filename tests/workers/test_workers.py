@@ -45,9 +45,9 @@ def nothing_doubled(made: Fleet) -> None:
         assert seen.audit() == ()
 
 
-def test_a_life_goes_from_worker_to_worker(board: Server, tmp_path: Path) -> None:
+def test_a_life_goes_from_worker_to_worker(shared_board: Server, tmp_path: Path) -> None:
     told: list[Event] = []
-    with fleet(board, tmp_path / "state") as made:
+    with fleet(shared_board, tmp_path / "state") as made:
         made.start("any", "--any")
         made.start("one", "--host", "node-1")
         port = free_port()
@@ -74,11 +74,11 @@ def test_a_life_goes_from_worker_to_worker(board: Server, tmp_path: Path) -> Non
         assert "any" not in made.states()
 
 
-def test_a_workflow_goes_on_at_workers(board: Server, tmp_path: Path) -> None:
+def test_a_workflow_goes_on_at_workers(shared_board: Server, tmp_path: Path) -> None:
     """Also what it does to instances is posted, though one worker has room for one."""
     flow = tmp_path / "flow.yaml"
     flow.write_text(FLOW)
-    with fleet(board, tmp_path / "state", hosts=("node-1",)) as made:
+    with fleet(shared_board, tmp_path / "state", hosts=("node-1",)) as made:
         made.start("all", "--any", "--host", "node-1", "--concurrency", "1")
         with made.client() as client:
             run = client.runs.run(str(flow))
@@ -141,8 +141,8 @@ def test_a_board_that_loses_all_it_had_loses_no_work(own_board: Server, tmp_path
         nothing_doubled(made)
 
 
-def test_a_worker_that_drains_says_what_it_waits_for(board: Server, tmp_path: Path) -> None:
-    with fleet(board, tmp_path / "state", hosts=("node-1",), delay=1.0) as made:
+def test_a_worker_that_drains_says_what_it_waits_for(shared_board: Server, tmp_path: Path) -> None:
+    with fleet(shared_board, tmp_path / "state", hosts=("node-1",), delay=1.0) as made:
         made.start("all", "--any", "--host", "node-1")
         said: list[str] = []
 
@@ -159,14 +159,14 @@ def test_a_worker_that_drains_says_what_it_waits_for(board: Server, tmp_path: Pa
         nothing_doubled(made)
 
 
-def test_a_host_that_nobody_serves_gets_nothing(board: Server, tmp_path: Path) -> None:
-    with fleet(board, tmp_path / "state") as made:
+def test_a_host_that_nobody_serves_gets_nothing(shared_board: Server, tmp_path: Path) -> None:
+    with fleet(shared_board, tmp_path / "state") as made:
         made.start("all", "--any", "--host", "node-2")
         assert {one.host for one in built(made, "a", "b", "c")} == {"node-2"}
 
 
-def test_what_waits_for_nobody_is_told(board: Server, tmp_path: Path) -> None:
-    with fleet(board, tmp_path / "state", hosts=("node-1",)) as made:
+def test_what_waits_for_nobody_is_told(shared_board: Server, tmp_path: Path) -> None:
+    with fleet(shared_board, tmp_path / "state", hosts=("node-1",)) as made:
         made.start("all", "--any", "--host", "node-1")
         (web,) = built(made, "web")
         made.end("all")
@@ -176,15 +176,15 @@ def test_what_waits_for_nobody_is_told(board: Server, tmp_path: Path) -> None:
             seen = client.workers()
             assert [(one.name, one.host) for one in seen.waiting] == [("web", "node-1")]
             assert seen.posted == 1
-            done = slipway_says(made, "workers", "--board", board.url)
+            done = slipway_says(made, "workers", "--board", shared_board.url)
             assert "web waits for a worker of node-1" in done.stdout
             made.start("again", "--host", "node-1")
             assert stopped.result(60).id == web.id
 
 
-def test_what_is_on_a_host_that_is_not_heard_of_is_not_known(board: Server, tmp_path: Path) -> None:
+def test_what_is_on_a_host_that_is_not_heard_of_is_not_known(shared_board: Server, tmp_path: Path) -> None:
     """It is told as it was, and never as lost; and it goes on when the host is heard of again."""
-    with fleet(board, tmp_path / "state", hosts=("node-1",)) as made:
+    with fleet(shared_board, tmp_path / "state", hosts=("node-1",)) as made:
         made.start("all", "--any", "--host", "node-1", "--ttl", "1")
         built(made, "web")
         assert slipway_says(made, "list").stderr == ""
@@ -203,16 +203,16 @@ def slipway_says(made: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_what_is_wrong_is_said_in_one_line(board: Server, tmp_path: Path) -> None:
-    with fleet(board, tmp_path / "state", hosts=("node-1",)) as made:
+def test_what_is_wrong_is_said_in_one_line(shared_board: Server, tmp_path: Path) -> None:
+    with fleet(shared_board, tmp_path / "state", hosts=("node-1",)) as made:
         made.start("all", "--any", "--host", "node-1")
         wrong = (
-            (("--board", board.url), "it is to take something: --host NAME, --any, or both"),
+            (("--board", shared_board.url), "it is to take something: --host NAME, --any, or both"),
             (("--any",), "the board is missing: --board URL, or SLIPWAY_BOARD"),
             (("--any", "--board", "redis://x:secret@127.0.0.1:1"), "the board does not answer"),
             (("--any", "--board", "amqp://x:secret@h"), "no job board is known by 'amqp'"),
-            (("--host", "node-7", "--board", board.url), "host node-7 is not on record"),
-            (("--any", "--name", "all", "--board", board.url), "worker all runs already"),
+            (("--host", "node-7", "--board", shared_board.url), "host node-7 is not on record"),
+            (("--any", "--name", "all", "--board", shared_board.url), "worker all runs already"),
         )
         for words, text in wrong:
             done = slipway_says(made, "worker", *words)
@@ -222,8 +222,8 @@ def test_what_is_wrong_is_said_in_one_line(board: Server, tmp_path: Path) -> Non
             assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
-def test_workers_are_for_programs_too(board: Server, tmp_path: Path) -> None:
-    with fleet(board, tmp_path / "state", hosts=("node-1",)) as made:
+def test_workers_are_for_programs_too(shared_board: Server, tmp_path: Path) -> None:
+    with fleet(shared_board, tmp_path / "state", hosts=("node-1",)) as made:
         made.start("all", "--any", "--host", "node-1")
         seen = json.loads(slipway_says(made, "workers", "--output", "json").stdout)
         (worker,) = seen["workers"]
