@@ -35,7 +35,7 @@ class Tracking(Enum):
 
 
 _FROM_GUEST = """
-    ether type arp accept
+    ether type { arp, 0x8035 } accept
     meta protocol ip udp sport 67 udp dport 68 drop
     meta protocol ip6 udp sport 547 udp dport 546 drop
     icmpv6 type 134 drop
@@ -164,6 +164,8 @@ def _port_chains(port: FilteredPort) -> Iterator[str]:
 def _sources(port: FilteredPort) -> Iterator[str]:
     sources = port.sources
     macs = list(dict.fromkeys([port.mac, *(mac for mac, _ in sources)]))
+    # QEMU's word to the bridges, by RARP (0x8035), that a guest has come to this host: no guest gets to see it.
+    yield f"ether type 0x8035 ether saddr {port.mac} accept"
     # A VLAN's tag is of another type too: nothing hides behind one.
     yield "ether type != { ip, ip6, arp } drop"
     yield f"ether saddr != {_braced(macs)} drop"
