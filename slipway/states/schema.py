@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from slipway.model.request import DEFAULT_ZONE
 from slipway.states.postgresql import lock_schema
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -65,6 +65,8 @@ def partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool], uniqu
 
 
 _BYTEWISE = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+# What is only ever counted up. SQLite's integers have 64 bits by that name, and its row numbers no other name.
+Counter = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 meta = sa.Table(
     "meta",
@@ -273,7 +275,7 @@ partial_index("runs_instance", runs.c.instance_id, where=runs.c.instance_id.is_n
 effects = sa.Table(
     "effects",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("seq", Counter, primary_key=True, autoincrement=True),
     # Begins with its owner's id, an instance's or a run's: so its index, sorted by bytes, finds an owner's effects too.
     sa.Column("key", _BYTEWISE, nullable=False, unique=True),
     sa.Column("instance_id", sa.ForeignKey("instances.id")),
@@ -300,7 +302,7 @@ events = sa.Table(
     "events",
     metadata,
     # Never given again, whatever is taken off the record: readers go on from the last one that they know.
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("seq", Counter, primary_key=True, autoincrement=True),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("began_at", UtcTime),
     sa.Column("type", sa.String, nullable=False),
@@ -321,7 +323,7 @@ deliveries = sa.Table(
     "deliveries",
     metadata,
     sa.Column("receiver", sa.String, primary_key=True),
-    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("seq", Counter, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
 )
 

@@ -1,4 +1,4 @@
--- schema 13
+-- schema 14
 -- All tables of a new record in SQLite, the embedded network's too, as slipway/states/schema.py and its own say:
 -- made by SQLAlchemy, so that not each new record waits for that. Written anew: python -m tests.states.tables_text
 CREATE TABLE allocation_pools ( subnet_id VARCHAR(36) NOT NULL, first VARCHAR(32) NOT NULL, last VARCHAR(32) NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (subnet_id, first), FOREIGN KEY(subnet_id) REFERENCES subnets (id) );

@@ -21,6 +21,7 @@ CHANGES: Mapping[int, str] = {
     10: "slipway.states.migrations.v10_stacks",
     11: "slipway.states.migrations.v11_claims",
     13: "slipway.states.migrations.v13_domains",
+    14: "slipway.states.migrations.v14_counters",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 

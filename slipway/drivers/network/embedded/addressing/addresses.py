@@ -72,7 +72,7 @@ _GIVE_BACK = (
 )
 _RESTED = (
     free_ranges.update()
-    .where(_subnet, free_ranges.c.given_back.between(1, sa.bindparam("until", type_=sa.Integer)))
+    .where(_subnet, free_ranges.c.given_back.between(1, sa.bindparam("until", type_=sa.BigInteger)))
     .values(given_back=0)
 )
 

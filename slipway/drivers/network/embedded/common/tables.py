@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from slipway.errors import RecordDamaged
-from slipway.states.schema import UtcTime, metadata, partial_index
+from slipway.states.schema import Counter, UtcTime, metadata, partial_index
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -133,7 +133,7 @@ free_ranges = sa.Table(
     sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
     sa.Column("first", Address, primary_key=True),
     sa.Column("last", Address, nullable=False),
-    sa.Column("given_back", sa.Integer, nullable=False),
+    sa.Column("given_back", Counter, nullable=False),
     sa.Index("free_ranges_order", "subnet_id", "given_back", "first"),
     sqlite_with_rowid=False,
 )
