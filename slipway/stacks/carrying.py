@@ -16,7 +16,6 @@ from slipway.operations.follow import follow
 from slipway.operations.lifecycle import Builder
 from slipway.runfile.entries import InstanceEntry
 from slipway.stacks.apply import bring_about
-from slipway.stacks.becoming import Changer
 from slipway.stacks.changes import Changes, RunResult
 from slipway.stacks.plan import Change, How, Plan
 from slipway.stacks.removal import remove_instance
@@ -67,6 +66,8 @@ class Carrier(Struct, frozen=True):
     def _bring(self, entry: InstanceEntry, fate: Change | None, plan: Plan) -> Ended:
         request = entry.request
         if fate is not None and fate.how in (How.CHANGE, How.STOP) and fate.id is not None:
+            from slipway.stacks.becoming import Changer
+
             changer = Changer(self.builder, self.tools, self.notify, self.stopping)
             ended = changer.change(request.name, fate.id, fate.runs, request)
         else:

@@ -22,12 +22,6 @@ from slipway.drivers.network.embedded.ports.port_bindings import PortBindings
 from slipway.drivers.network.embedded.ports.port_changes import PortChanges
 from slipway.drivers.network.embedded.ports.ports import Ports, id_of
 from slipway.drivers.network.embedded.removal import Removal
-from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
-from slipway.drivers.network.embedded.routing.forwardings import Forwardings
-from slipway.drivers.network.embedded.routing.gateways import Gateways
-from slipway.drivers.network.embedded.routing.interfaces import Interfaces
-from slipway.drivers.network.embedded.routing.routers import Routers
-from slipway.drivers.network.embedded.routing.service_ports import ServicePorts
 from slipway.drivers.network.embedded.routing_calls import Routing
 from slipway.drivers.network.embedded.security.group_rules import SecurityGroupRules
 from slipway.drivers.network.embedded.security.groups import SecurityGroups
@@ -70,6 +64,7 @@ class EmbeddedNetwork(GroupsAndQuotas, Routing):
         self._quotas = Quotas(settings)
         self._mechanisms = Mechanisms((LinuxBridge(settings),) if mechanisms is None else mechanisms)
         services = Services(settings, rng, clock, MacGenerator(settings.base_mac, rng), self._quotas)
+        self._services = services
         self._rules = SecurityGroupRules(services)
         self._groups = SecurityGroups(services, self._rules)
         self._networks = Networks(services, self._groups)
@@ -77,13 +72,7 @@ class EmbeddedNetwork(GroupsAndQuotas, Routing):
         self._ports = Ports(services, self._groups, self._mechanisms)
         self._changes = PortChanges(services, self._ports, self._mechanisms)
         self._bindings = PortBindings(self._ports, self._mechanisms)
-        service_ports = ServicePorts(self._ports, self._changes, self._after)
-        self._gateways = Gateways(self._networks, service_ports)
-        self._routers = Routers(services, service_ports, self._gateways)
-        self._interfaces = Interfaces(self._routers, self._subnets, self._ports, service_ports)
-        self._floating_ips = FloatingIps(services, self._networks, self._ports, service_ports)
-        self._forwardings = Forwardings(services, self._ports)
-        self._removal = Removal(self._networks, self._subnets, self._ports, self._floating_ips)
+        self._removal = Removal(self._networks, self._subnets, self._ports, lambda: self._floating_ips)
 
     # --- networks and subnets -----------------------------------------------------------------------------------
 
@@ -134,7 +123,8 @@ class EmbeddedNetwork(GroupsAndQuotas, Routing):
         with self._transactions.writing(tx) as own:
             subnet = self._subnets.create(own, context, attributes)
             self._removal.add_auto_addresses(own, subnet)
-            self._gateways.extend(own, subnet)
+            if self._networks.show(own, ADMIN, subnet.network_id).router_external:
+                self._gateways.extend(own, subnet)
             self._transactions.tell(own, "subnet.create", subnet)
         return subnet
 

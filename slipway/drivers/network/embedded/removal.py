@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -14,12 +14,14 @@ from slipway.drivers.network.embedded.common.owners import AUTO_DELETED, ROUTER_
 from slipway.drivers.network.embedded.common.tables import allocations, ports
 from slipway.drivers.network.embedded.ports import port_rows
 from slipway.drivers.network.embedded.ports.ports import Ports
-from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
 from slipway.drivers.network.embedded.topology.networks import Networks
 from slipway.drivers.network.embedded.topology.subnets import Subnets
 from slipway.model.network import Context, Network, Port, Subnet
 from slipway.model.neutron import ADMIN
 from slipway.states.store import Transaction
+
+if TYPE_CHECKING:
+    from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
 
 _PORTS = sa.select(ports.c.id, ports.c.device_owner).where(ports.c.network_id == sa.bindparam("network"))
 _ALLOCATIONS = (
@@ -42,7 +44,9 @@ _AUTO_PORTS = sa.select(
 class Removal:
     """Deletes networks and subnets that nobody uses any more."""
 
-    def __init__(self, networks: Networks, subnets: Subnets, ports: Ports, floating_ips: FloatingIps) -> None:
+    def __init__(
+        self, networks: Networks, subnets: Subnets, ports: Ports, floating_ips: Callable[[], FloatingIps]
+    ) -> None:
         self._networks = networks
         self._subnets = subnets
         self._ports = ports
@@ -55,7 +59,7 @@ class Removal:
         """
         network = self._networks.own(tx, context, network_id)
         if network.router_external:
-            self._floating_ips.delete_unused(tx, network.id)
+            self._floating_ips().delete_unused(tx, network.id)
         rows = tx.execute(_PORTS, {"network": network.id}).all()
         if users := [row.id for row in rows if row.device_owner not in AUTO_DELETED]:
             raise errors.NetworkInUse(f"network {network.name or network.id}: has ports: {', '.join(users)}")

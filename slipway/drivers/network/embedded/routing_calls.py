@@ -2,28 +2,83 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from slipway.drivers.network.embedded.common.listing import Page
 from slipway.drivers.network.embedded.common.transactions import Transactions
-from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
-from slipway.drivers.network.embedded.routing.forwardings import Forwardings
-from slipway.drivers.network.embedded.routing.interfaces import Interfaces
-from slipway.drivers.network.embedded.routing.routers import Routers
+from slipway.drivers.network.embedded.topology.mechanisms import PortChange
 from slipway.model.network import Context
 from slipway.model.routing import FloatingIp, PortForwarding, Router, RouterInterface
 from slipway.states.store import Transaction
+
+if TYPE_CHECKING:
+    from slipway.drivers.network.embedded.common.services import Services
+    from slipway.drivers.network.embedded.ports.port_changes import PortChanges
+    from slipway.drivers.network.embedded.ports.ports import Ports
+    from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
+    from slipway.drivers.network.embedded.routing.forwardings import Forwardings
+    from slipway.drivers.network.embedded.routing.gateways import Gateways
+    from slipway.drivers.network.embedded.routing.interfaces import Interfaces
+    from slipway.drivers.network.embedded.routing.routers import Routers
+    from slipway.drivers.network.embedded.routing.service_ports import ServicePorts
+    from slipway.drivers.network.embedded.topology.networks import Networks
+    from slipway.drivers.network.embedded.topology.subnets import Subnets
 
 
 class Routing:
     """The part of `EmbeddedNetwork` that Neutron has in its router and port forwarding plugins."""
 
     _transactions: Transactions
-    _routers: Routers
-    _interfaces: Interfaces
-    _floating_ips: FloatingIps
-    _forwardings: Forwardings
+    _services: Services
+    _networks: Networks
+    _subnets: Subnets
+    _ports: Ports
+    _changes: PortChanges
+
+    @abstractmethod
+    def _after(self, tx: Transaction, change: PortChange) -> None:
+        """Tell of a change of a port."""
+
+    # Most builds have no router: what is for those is loaded when it is first asked for.
+
+    @cached_property
+    def _service_ports(self) -> ServicePorts:
+        from slipway.drivers.network.embedded.routing.service_ports import ServicePorts
+
+        return ServicePorts(self._ports, self._changes, self._after)
+
+    @cached_property
+    def _gateways(self) -> Gateways:
+        from slipway.drivers.network.embedded.routing.gateways import Gateways
+
+        return Gateways(self._networks, self._service_ports)
+
+    @cached_property
+    def _routers(self) -> Routers:
+        from slipway.drivers.network.embedded.routing.routers import Routers
+
+        return Routers(self._services, self._service_ports, self._gateways)
+
+    @cached_property
+    def _interfaces(self) -> Interfaces:
+        from slipway.drivers.network.embedded.routing.interfaces import Interfaces
+
+        return Interfaces(self._routers, self._subnets, self._ports, self._service_ports)
+
+    @cached_property
+    def _floating_ips(self) -> FloatingIps:
+        from slipway.drivers.network.embedded.routing.floating_ips import FloatingIps
+
+        return FloatingIps(self._services, self._networks, self._ports, self._service_ports)
+
+    @cached_property
+    def _forwardings(self) -> Forwardings:
+        from slipway.drivers.network.embedded.routing.forwardings import Forwardings
+
+        return Forwardings(self._services, self._ports)
 
     # --- routers --------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from slipway.drivers.network.embedded.routing import attached, routes
 from slipway.drivers.network.embedded.routing.service_ports import ServicePorts, as_asked
 from slipway.drivers.network.embedded.topology.networks import Networks
 from slipway.model.network import Context, Network, Subnet
-from slipway.model.neutron import ADMIN
 from slipway.states.store import Transaction
 
 _SET_SNAT = routers.update().where(routers.c.id == sa.bindparam("router")).values(enable_snat=sa.bindparam("snat"))
@@ -112,12 +111,11 @@ class Gateways:
         attached.attach(tx, router_id, port.id, ROUTER_GATEWAY)
 
     def extend(self, tx: Transaction, subnet: Subnet) -> None:
-        """Give the gateways on the subnet's network an address of it, where they have none of its IP version.
+        """Give the gateways on the subnet's network, which is external, an address of it, where they have none of its
+        IP version.
 
         One for which none is left goes without, as in Neutron.
         """
-        if not self._networks.show(tx, ADMIN, subnet.network_id).router_external:
-            return
         if subnet.ip_version == 4 and not {"", ROUTER_GATEWAY}.intersection(subnet.service_types or ("",)):
             return
         for port_id in tx.scalars(_PORTS_ON, {"network": subnet.network_id}).all():
