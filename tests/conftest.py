@@ -110,7 +110,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     compiled.share()
-    if config.option.db == "postgresql" and not record.on_postgresql():
+    if record.on_postgresql():
+        record.keep_here()
+    elif config.option.db == "postgresql":
         # One for all workers of pytest, which this process starts later.
         there = contextlib.ExitStack()
         config.add_cleanup(there.close)

@@ -70,6 +70,8 @@ def move_to_postgresql(store: type[Any]) -> None:
     from slipway.states.urls import parsed_url
 
     begin = store.__init__
+    if begin.__name__ == "begin_there":
+        return
 
     def begin_there(self: Any, url: str, **options: Any) -> None:
         parsed = parsed_url(url)
@@ -141,6 +143,14 @@ def _tell(statement: str) -> None:
         connection.execute(statement.encode())
 
 
+def keep_here() -> None:
+    """Have a worker of pytest's keep the record there: pytest loads Slipway, which has a plugin of its, by itself, past
+    `sitecustomize`."""
+    from slipway.states.store import Store
+
+    move_to_postgresql(Store)
+
+
 @contextmanager
 def kept_in(server: PostgreSQL) -> Iterator[None]:
     """Have this process, when it first loads the store, and all that it starts keep the record there."""
@@ -154,5 +164,5 @@ def kept_in(server: PostgreSQL) -> Iterator[None]:
     os.environ[f"{VARIABLE}_LOGS"] = str(server.directory)
     paths = [str(here / "onpostgresql"), str(here.parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    move_to_postgresql(Store)
+    keep_here()
     yield

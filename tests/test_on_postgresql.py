@@ -11,7 +11,12 @@ import pytest
 
 from tests.postgresql import missing
 
-PART = ("tests/states/test_ledger.py", "tests/states/test_outbox.py", "tests/build/test_checklist_build.py")
+PART = (
+    "tests/test_record.py",
+    "tests/states/test_ledger.py",
+    "tests/states/test_outbox.py",
+    "tests/build/test_checklist_build.py",
+)
 
 
 @pytest.mark.sqlite
@@ -20,7 +25,7 @@ def test_what_holds_of_files_holds_on_postgresql() -> None:
         pytest.skip(reason)
     # This worker's own name is none of the other pytest's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--db", "postgresql", *PART]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "--db", "postgresql", *PART]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, check=False
     )

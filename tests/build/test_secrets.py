@@ -63,7 +63,7 @@ def held(request: pytest.FixtureRequest, db: Path, tmp_path: Path) -> Iterator[N
         slipway.run(loads((FILE % 1).partition("instances:")[0], "none.yaml"))
     if request.param == "a reader":
         code = (
-            f"import sqlite3; c = record.opened({str(db)!r}); c.execute('SELECT * FROM instances').fetchall();"
+            f"import sqlite3; c = sqlite3.connect({str(db)!r}); c.execute('SELECT * FROM instances').fetchall();"
             "print('open', flush=True); input()"
         )
         command = [sys.executable, "-c", code]
