@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from slipway import Orchestrator
 from slipway.runfile import RunFile, loads
+from slipway.states.schema import metadata
 from slipway.states.store import Store
 from slipway.states.urls import sqlite_url
 from slipway.testing import Fault, Faults, crashed
@@ -49,6 +51,13 @@ def file(*, count: int = 1) -> RunFile:
 
 def leaks(place: Path) -> list[str]:
     return [str(p.relative_to(place)) for p in place.rglob("*") if p.is_file() and b"TOPSECRET" in p.read_bytes()]
+
+
+def telling(db: Path) -> set[str]:
+    """The tables that have it in a row."""
+    with closing(record.opened(db)) as connection:
+        rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in metadata.tables}
+    return {name for name, every in rows.items() if "TOPSECRET" in str(every)}
 
 
 @pytest.fixture(params=["in the state directory", "elsewhere"])
@@ -89,6 +98,17 @@ def orchestrator(tmp_path: Path, db: Path, **more: Any) -> Orchestrator:
     return Orchestrator(tmp_path / "state", db=sqlite_url(db), **more)
 
 
+@pytest.mark.parametrize("fault", [None, "spawn:error:0"])
+def test_no_row_has_it_after_a_build(fault: str | None, tmp_path: Path) -> None:
+    db = tmp_path / "state" / "slipway.db"
+    during: set[str] = set()
+    faults = Faults(*([Fault.parse(fault)] if fault else []))
+    with orchestrator(tmp_path, db, store=faults.store, drivers=faults.drivers) as slipway:
+        slipway.run(file(), on_event=lambda _event: during.update(telling(db)))
+        assert (during, telling(db)) == ({"instances"}, set())
+
+
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("held")
 def test_after_a_build(tmp_path: Path, db: Path) -> None:
     during: set[str] = set()
@@ -100,6 +120,7 @@ def test_after_a_build(tmp_path: Path, db: Path) -> None:
     assert f"{db.relative_to(tmp_path)}-wal" in during
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("held")
 def test_after_a_build_that_failed(tmp_path: Path, db: Path) -> None:
     faults = Faults(Fault.parse("spawn:error:0"))
@@ -108,6 +129,7 @@ def test_after_a_build_that_failed(tmp_path: Path, db: Path) -> None:
         assert leaks(tmp_path) == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("held")
 def test_after_a_delete_in_the_middle_of_a_build(tmp_path: Path, db: Path) -> None:
     with orchestrator(tmp_path, db) as slipway:
@@ -121,6 +143,7 @@ def test_after_a_delete_in_the_middle_of_a_build(tmp_path: Path, db: Path) -> No
         assert leaks(tmp_path) == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("after", ["resume", "delete"])
 def test_after_a_crash(after: str, tmp_path: Path, db: Path) -> None:
@@ -139,6 +162,7 @@ def test_after_a_crash(after: str, tmp_path: Path, db: Path) -> None:
         assert leaks(tmp_path) == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("held")
 def test_after_a_kill_at_the_very_end(tmp_path: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build() -> None:
@@ -153,6 +177,7 @@ def test_after_a_kill_at_the_very_end(tmp_path: Path, db: Path, monkeypatch: pyt
         assert leaks(tmp_path) == []
 
 
+@pytest.mark.sqlite
 def test_beside_many_builds_and_readers(tmp_path: Path) -> None:
     db = tmp_path / "state" / "slipway.db"
     over = threading.Event()
@@ -172,6 +197,7 @@ def test_beside_many_builds_and_readers(tmp_path: Path) -> None:
         assert leaks(tmp_path) == []
 
 
+@pytest.mark.sqlite
 def test_a_reader_that_takes_long_delays_it_and_no_more(tmp_path: Path) -> None:
     """What it reads must be there until it has read it. Then the next commit, or the end, has it gone."""
     db = tmp_path / "state" / "slipway.db"
