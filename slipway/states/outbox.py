@@ -64,11 +64,16 @@ def after(
 
 
 def begun(tx: Transaction, effect: Effect) -> int:
-    """The number of the event that says that an effect was begun: times of day may be set back, and the order of events
-    says what came after it. Of an effect that is not on record, the last event up to its time."""
-    of = (events.c.run_id == effect.run_id, events.c.step == effect.step, events.c.slot == effect.slot)
-    last = sa.select(sa.func.max(events.c.seq))
-    found: int | None = tx.scalar(last.where(*of, events.c.type == "step.intended"))
+    """The number of the event that says that an effect was first begun, since it was undone if it ever was: times of
+    day may be set back, and the order of events says what came after it. Whoever goes on with it has it begun again.
+
+    Of an effect that is not on record, the last event up to its time.
+    """
+    known = {"run_id": effect.run_id, "step": effect.step, "slot": effect.slot, "attempt": effect.attempt}
+    of = [events.c[name] == value for name, value in known.items()]
+    first, last = sa.select(sa.func.min(events.c.seq)), sa.select(sa.func.max(events.c.seq))
+    undone = tx.scalar(last.where(*of, events.c.type == "step.undone")) or 0
+    found: int | None = tx.scalar(first.where(*of, events.c.type == "step.intended", events.c.seq > undone))
     return found or tx.scalar(last.where(events.c.at <= effect.started_at)) or 0
 
 
