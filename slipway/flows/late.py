@@ -10,17 +10,18 @@ from slipway.flows.runs.undoing import inverse_of
 from slipway.flows.tasks.catalog import BY_KIND
 from slipway.model.record import Effect, EffectState, Instance, Scope
 from slipway.states import effects, instances, runs
-from slipway.states.machines import State
+from slipway.states.machines import State, VmState
 from slipway.states.store import Transaction
 
 log = logging.getLogger(__name__)
+_STANDING = (EffectState.INTENDED, EffectState.DONE)
 
 
 def take_back(run: Run, step: str) -> None:
     """Undo what a step was having when this worker was replaced, if by the record it is on its way out or gone.
 
     What a change did in passing is off the record once that is over: it is undone where the change has come to nothing,
-    and in any case where it holds a guest up.
+    and in any case where it holds up a guest that is to run.
 
     Whoever replaced this worker may have undone it before it was there. Nothing else is touched; never raises.
     """
@@ -51,7 +52,15 @@ def _is_let_go(run: Run, effect: Effect) -> bool:
 
 def _came_to_nothing(effect: Effect, instance: Instance, tx: Transaction) -> bool:
     """Whether what a change was doing in passing is to be taken back, now that nothing of it is on record."""
-    if instance.run_id != effect.run_id or not State(instance.vm_state, instance.task_state).at_rest:
-        return False
+    state = State(instance.vm_state, instance.task_state)
+    if _holds_up(effect):
+        # What another change holds up meanwhile it lets run on by itself, and would not have it run before.
+        held = any(_holds_up(one) and one.state in _STANDING for one in effects.effects_of(tx, instance.id))
+        return state.vm_state == VmState.ACTIVE and (state.at_rest or state.changing) and not held
+    return state.at_rest and instance.run_id == effect.run_id and runs.get(tx, effect.run_id or "").fault is not None
+
+
+def _holds_up(effect: Effect) -> bool:
+    """Whether it keeps a guest from running."""
     task = BY_KIND.get(effect.kind)
-    return (task is not None and task.holds_up) or runs.get(tx, effect.run_id or "").fault is not None
+    return task is not None and task.holds_up

@@ -8,9 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from slipway import Orchestrator
-from slipway.errors import InstanceExists, SnapshotRefused
+from slipway.drill.campaign import Wanted, drill
+from slipway.drill.cases import Selection
+from slipway.errors import InstanceExists, NotFinished, SnapshotRefused
 from slipway.model.record import Instance
-from tests.changes.verbs import _write
+from slipway.testing import Call, Faults
+from tests.build.test_takeovers import an_hour_later
+from tests.changes.test_every_change import plan_of
+from tests.changes.verbs import VERBS, _write
 from tests.repair.conftest import Site
 
 
@@ -60,3 +65,42 @@ def test_what_cannot_be_is_refused_before_anything_is_done(site: Site) -> None:
         with pytest.raises(SnapshotRefused, match="no room"):
             clone(slipway)
         assert len(slipway.list()) == 1
+
+
+def test_what_a_worker_was_stopped_at_before_it_froze_the_other_one_or_had_it_copied_comes_to_nothing() -> None:
+    """Another one has made the clone meanwhile: no guest stands still for it, and no copy is left of it."""
+    (verb,) = [verb for verb in VERBS if verb.name == "clone"]
+    points = ("commit:pause:8", "list_snapshots:pause:1", "snapshot_space:pause:1", "freeze:pause")
+    report = drill(plan_of(verb), Wanted(only=tuple(map(Selection.parse, points))))
+    assert {one.case.name: one.problems for one in report.leaks} == {}
+    assert len(report.results) == len(points)
+
+
+@pytest.mark.parametrize(
+    ("since", "left"),
+    [
+        (lambda slipway: slipway.changes.snapshots.delete("web-1", "a"), "running"),
+        (lambda slipway: slipway.stop("web-1", force=True), "shutdown"),
+        (lambda slipway: slipway.pause("web-1"), "paused"),
+    ],
+    ids=["changed", "stopped", "paused"],
+)
+def test_a_guest_that_was_frozen_late_goes_on_where_it_is_to_run(
+    site: Site, since: Callable[[Orchestrator], object], left: str
+) -> None:
+    """Its snapshot is made, and something else was done to it since."""
+
+    def meanwhile(call: Call) -> None:
+        if call.name == "freeze":
+            with Faults(drivers=site.drivers()).orchestrator(site.state, monotonic=an_hour_later) as second:
+                second.resume()
+                since(second)
+
+    with (
+        Faults(drivers=site.drivers(), on_call=meanwhile).orchestrator(site.state) as first,
+        pytest.raises(NotFinished),
+    ):
+        first.changes.snapshots.create("web-1", "a")
+    assert json.loads(site.thing("domains").read_text())["state"] == left
+    with site.open() as slipway:
+        assert slipway.audit() == ()
