@@ -219,6 +219,8 @@ class Run(Execution[State, Move]):
             change=self.change,
             again=effect.key in self._begun_before,
             hosts_read=self._hosts,
+            # What a worker takes back that was replaced, nobody else would: see `late`.
+            fence=_unfenced if back else self.ledger.fence,
         )
 
     def host_of(self, effect: Effect) -> Host | None:
@@ -389,3 +391,7 @@ class Run(Execution[State, Move]):
         self.outputs.clear()
         self.statuses.clear()
         self.tried.clear()
+
+
+def _unfenced(_tx: Transaction) -> None:
+    """Whoever has it may."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -64,9 +65,16 @@ class Builder:
         self._tools = tools
         self._rng = rng
         self._asked_by = asked_by
+        self._fence: Callable[[Transaction], None] = lambda _tx: None
         self._dropped: set[tuple[str, int]] = set()
         """What this process stopped at, as it was told to or because the record could not be written: by id and
         generation, which are those of one taking. Its name may be on it still."""
+
+    def fenced(self, fence: Callable[[Transaction], None]) -> Builder:
+        """The same, which begins nothing where `fence` raises in the transaction that would: for the step of a run."""
+        made = copy(self)
+        made._fence = fence
+        return made
 
     def create(
         self,
@@ -182,6 +190,7 @@ class Builder:
 
     def _enter(self, tx: Transaction, request: InstanceRequest, by: Chosen, stack: str | None = None) -> Instance:
         """Put a new instance on record, held by this process."""
+        self._fence(tx)
         new_id, at, run = _new_id(self._rng), self._tools.clock(), self._run(BUILD, by.name)
         if by.users is not None:
             runs.keep_texts(tx, by.users.digest, by.users.kept_texts)
@@ -400,6 +409,7 @@ class Builder:
             verb = change.workflow if change else wish
             text = f"instance {instance.name} is {state.vm_state}, where no {verb} is possible, but "
             raise errors.UnexpectedState(text + " and ".join(possible(state)))
+        self._fence(tx)
         worker, run, at = lease(self._tools), self._run(wish.value), self._tools.clock()
         if change is not None:
             kept = codec.encode(replace(change, request=to_keep(change.request)))
@@ -444,6 +454,7 @@ class Builder:
         """Set DELETING, generation unchanged, so that a live worker sees it at its next step."""
         for _ in range(_MOST_TRIES):
             with self._tools.store.write() as tx:
+                self._fence(tx)
                 found = self._find(tx, name, project)
                 self.check_here(tx, found)
                 state, run, at = State(found.vm_state, found.task_state), self._run("delete"), self._tools.clock()

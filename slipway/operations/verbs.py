@@ -22,6 +22,7 @@ from slipway.states.details import details_of
 from slipway.states.history import power_changed_since
 from slipway.states.machines import Move, VmState
 from slipway.states.outbox import begun
+from slipway.states.store import Transaction
 
 
 class Verbs:
@@ -40,6 +41,10 @@ class Verbs:
         self._tools = tools
         self._request = request
         self._workflow = workflow
+
+    def fenced(self, fence: Callable[[Transaction], None]) -> Verbs:
+        """See `InstanceVerbs`."""
+        return Verbs(self._builder.fenced(fence), self._tools, self._request, self._workflow)
 
     def build(
         self, name: str, entry: Mapping[str, Any], *, project: str, key: str, going_on: Callable[[], None]

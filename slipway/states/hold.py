@@ -32,6 +32,11 @@ class Hold:
         self._calls: list[float] = []
         self.until = self._lease.until - self._lease.ahead
 
+    @property
+    def text(self) -> str:
+        """The text of the lease that was written last."""
+        return self._lease.text()
+
     @contextmanager
     def call(self, seconds: float | None = None) -> Iterator[None]:
         """Have it that a call is under way, to be back after so many seconds, a step's by default."""

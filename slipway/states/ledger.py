@@ -372,6 +372,11 @@ class Ledger(Generic[S, M]):
         with self._store.read() as tx:
             self.owner.fence(tx, going_on=True)
 
+    def fence(self, tx: Transaction) -> None:
+        """Within a transaction that begins what this worker does by another ledger: raise `StaleWorker` where it was
+        replaced, and have nobody replace it before that is on record."""
+        self.owner.hold(tx, self._hold.text)
+
     def refresh(self) -> None:
         """See the owner's state anew, after somebody else may have moved it. Raises `StaleWorker`."""
         with self._lock, self._store.read() as tx:

@@ -65,6 +65,7 @@ class SubWorkflow(Task):
     def undo(self, work: Work, result: Any) -> None:
         """Take back what it did, whatever became of it. Raises `UndoFailed` where something is stuck."""
         with work.tools.store.write() as tx:
+            work.fence(tx)
             lock(tx, "run", _id_of(work))
             try:
                 run = runs.get(tx, _id_of(work))
@@ -83,6 +84,7 @@ class SubWorkflow(Task):
         prepared = self._whole.part(self._path, values)
         at = work.tools.clock()
         with work.tools.store.write() as tx:
+            work.fence(tx)
             lock(tx, "run", _id_of(work))
             try:
                 run = runs.get(tx, _id_of(work))

@@ -125,6 +125,7 @@ class WorkflowRun(Execution[RunState, RunMove]):
             self._check_waiting,
             partial(self.tell, "step.say", effect.step, effect.slot),
             approved=self.run.answer is not None and self.run.waits_at == effect.key,
+            fence=self.ledger.fence,
         )
 
     def _check_waiting(self) -> None:

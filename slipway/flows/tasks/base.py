@@ -34,6 +34,9 @@ class InstanceVerbs(Protocol):
     All raise what the Python API's verb does. `going_on` raises where the caller is not to wait any longer.
     """
 
+    def fenced(self, fence: Callable[[Transaction], None]) -> InstanceVerbs:
+        """The same for a worker that may be replaced: see `Work.fence`."""
+
     def build(
         self, name: str, entry: Mapping[str, Any], *, project: str, key: str, going_on: Callable[[], None]
     ) -> Instance:
@@ -115,7 +118,8 @@ class Work(Struct, frozen=True):
     `deadline` is by the tools' monotonic clock. A task that waits calls `check` now and then, which raises where it is
     not to go on: the instance is being deleted, say. That ends the wait, and is not the task's to handle.
     `tell` has whoever listens to the run hear something. `approved`: somebody has said that the run may go on from the
-    pause which the task asked for.
+    pause which the task asked for. `fence` raises `StaleWorker`, in the transaction that begins what has a ledger of
+    its own, where this worker was replaced: nobody would know of what it begins then.
     """
 
     effect: Effect
@@ -126,6 +130,7 @@ class Work(Struct, frozen=True):
     check: Callable[[], None] = lambda: None
     tell: Callable[[str], None] = lambda _message: None
     approved: bool = False
+    fence: Callable[[Transaction], None] = lambda _tx: None
 
     def until(self, met: Callable[[], bool], seconds: float) -> bool:
         """Whether it is so within so many seconds, which are to end before the deadline."""

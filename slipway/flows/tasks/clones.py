@@ -81,4 +81,4 @@ def _name(work: BuildWork) -> str:
 def _verbs(work: BuildWork) -> InstanceVerbs:
     if work.tools.instances is None:
         raise AbortBuild("nothing here can change another instance")
-    return work.tools.instances
+    return work.tools.instances.fenced(work.fence)

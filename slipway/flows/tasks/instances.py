@@ -256,4 +256,4 @@ def verbs_of(work: Work) -> InstanceVerbs:
     """The verbs on instances, which whoever runs workflows gives along."""
     if work.tools.instances is None:
         raise LookupError("these tools know no instances")
-    return work.tools.instances
+    return work.tools.instances.fenced(work.fence)
