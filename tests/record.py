@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
@@ -88,6 +89,16 @@ def move_to_postgresql(store: type[Any]) -> None:
     store.__init__ = begin_there
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy a directory to where none is, with the records that are in it; nobody has them open."""
+    if on_postgresql():
+        drop_below(target)
+    shutil.copytree(source, target)
+    for path in target.rglob("*.db") if on_postgresql() else ():
+        if (name := _name_in(path)) is not None:
+            path.write_bytes(_MARK + _copied(name, path).encode())
+
+
 def drop_below(directory: Path) -> None:
     """Drop the databases whose files are below it, or are gone."""
     kept = []
@@ -106,16 +117,22 @@ def _begun(path: str) -> tuple[str | None, bool]:
         fcntl.flock(file, fcntl.LOCK_EX)
         if file.read(1):
             return _name_in(path), False
-        name = f"t{uuid.uuid4().hex}"
-        _tell(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        name = _copied(TEMPLATE, path)
         import psycopg
 
         with psycopg.connect(_url(name)) as connection:
             connection.execute("UPDATE meta SET installation = %s", (str(uuid.uuid4()),))
         file.write(_MARK + name.encode())
-        with _log().open("a") as log:
-            log.write(f"{name} {path}\n")
     return name, True
+
+
+def _copied(name: str, path: str | os.PathLike[str]) -> str:
+    """The name of a new database that is a copy of that one, for the file at `path`."""
+    new = f"t{uuid.uuid4().hex}"
+    _tell(f"CREATE DATABASE {new} TEMPLATE {name}")
+    with _log().open("a") as log:
+        log.write(f"{new} {path}\n")
+    return new
 
 
 def _name_in(path: str | os.PathLike[str]) -> str | None:

@@ -7,7 +7,6 @@ touched. One call of three is tried every time, others with each kind of error; 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from slipway.model.request import InstanceRequest, NetworkRequest, Volume
 from slipway.operations.lifecycle import Listener
 from slipway.orchestrator import BuildFailed, Orchestrator
 from slipway.testing import Fault, Mode
+from tests import record
 
 if TYPE_CHECKING:
     from tests.build.conftest import Maker, Things, World
@@ -76,7 +76,7 @@ class Stage:
         """A copy of the template, for one trial."""
         with tempfile.TemporaryDirectory(dir=self.template.state.parent) as directory:
             state = Path(directory) / "state"
-            shutil.copytree(self.template.state, state)
+            record.copy(self.template.state, state)
             yield dataclasses.replace(self.template, state=state, broken=set(), slept=[])
 
 

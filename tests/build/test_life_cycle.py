@@ -345,7 +345,7 @@ def test_killed_at_every_point(tmp_path: Path, verb: str, then: str) -> None:
     with template.open() as orchestrator:
         prepare(orchestrator, verb)
     old = BEGINS.get(verb, RUNS)
-    shutil.copytree(template.state, tmp_path / "seen")
+    record.copy(template.state, tmp_path / "seen")
     seen = Place.__new__(Place)
     seen.state = tmp_path / "seen"
     faults = points(seen, verb)
@@ -353,7 +353,7 @@ def test_killed_at_every_point(tmp_path: Path, verb: str, then: str) -> None:
     for number, fault in enumerate(faults):
         place = Place.__new__(Place)
         place.state = tmp_path / str(number)
-        shutil.copytree(template.state, place.state)
+        record.copy(template.state, place.state)
         assert crashed(partial(change, place, verb, fault)), fault
         with place.open() as orchestrator:
             begun = orchestrator.list()[0].task_state is not None

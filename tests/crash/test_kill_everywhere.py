@@ -122,7 +122,7 @@ class Site:
         self._faults = Faults()
         self._store: Store | None = None
         self._open().close()
-        shutil.copytree(self.state, self._empty)
+        record.copy(self.state, self._empty)
         self._run()
         both = (Mode.CRASH_BEFORE, Mode.CRASH_AFTER)
         self.points = [f for m in both for c in (False, True) for f in self._faults.possible(m, commits=c)]
@@ -148,7 +148,7 @@ class Site:
         """Run in a process that is killed at this point; whether it was."""
         self._faults.arm()
         shutil.rmtree(self.state)
-        shutil.copytree(self._empty, self.state)
+        record.copy(self._empty, self.state)
         return crashed(partial(self._run, fault))
 
     def recovered(self) -> Orchestrator:

@@ -18,6 +18,7 @@ from slipway.flows.runs.prepared import Given
 from slipway.flows.tasks.catalog import load_tasks
 from slipway.model.run import RunRecord
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests import record
 from tests.examples.services import Services
 
 WORKFLOWS = Path(__file__).parents[2] / "examples" / "workflows"
@@ -121,13 +122,13 @@ class Place:
     def keep(self) -> None:
         """Remember how it is, for `again`."""
         for name in ("state", "files"):
-            shutil.copytree(self.directory / name, self.directory / f"{name}.kept")
+            record.copy(self.directory / name, self.directory / f"{name}.kept")
         self.kept = deepcopy(self.services.resources)
 
     def again(self) -> None:
         for name in ("state", "files"):
             shutil.rmtree(self.directory / name)
-            shutil.copytree(self.directory / f"{name}.kept", self.directory / name)
+            record.copy(self.directory / f"{name}.kept", self.directory / name)
         self.services.resources = deepcopy(self.kept)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from slipway.operations.repair import Outcome
 from slipway.testing import Fault, Mode, crashed
+from tests import record
 from tests.repair.conftest import Site
 from tests.repair.test_every_difference import DAMAGES, Damage
 from tests.told import wrong_with
@@ -35,7 +36,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_next(
     site = make_site(remote=damage.remote, **damage.says)
     damage.do(site)
     damaged = tmp_path / "damaged"
-    shutil.copytree(site.state, damaged)
+    record.copy(site.state, damaged)
     seen = site.faults()
     with seen.orchestrator(site.state) as orchestrator:
         orchestrator.repair()
@@ -47,7 +48,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_next(
     ends: Counter[str] = Counter()
     for fault in points:
         shutil.rmtree(site.state)
-        shutil.copytree(damaged, site.state)
+        record.copy(damaged, site.state)
         if not crashed(partial(repair, site, fault)):
             wrong[str(fault)] = "did not fire"
             continue

@@ -161,7 +161,7 @@ def test_a_run_survives_a_kill_at_its_commits(
         while True:
             for name in ("state", "files"):
                 shutil.rmtree(tmp_path / name, ignore_errors=True)
-                shutil.copytree(begun / name, tmp_path / name)
+                record.copy(begun / name, tmp_path / name)
             if not crashed(partial(_act, scenario, state, flow, Fault("commit", mode, nth))):
                 break
             assert wrong_with(state / "slipway.db") == [], f"{mode}:{nth}"

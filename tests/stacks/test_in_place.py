@@ -21,6 +21,7 @@ from slipway.runfile import RunFile
 from slipway.stacks.plan import How
 from slipway.states import codec
 from slipway.testing import Fault, Mode, crashed
+from tests import record
 from tests.repair.conftest import Site, run_file
 from tests.repair.conftest import make_site as make_site
 from tests.stacks.planned import agreed, done, file, of
@@ -261,7 +262,7 @@ def test_a_run_that_is_killed_anywhere_is_run_again_and_all_is_as_the_file_says(
 
 
 def sweep(site: Site, ready: Path, *, every: int) -> None:
-    shutil.copytree(site.state, ready)
+    record.copy(site.state, ready)
     wanted = run_file(**AFTER)
     seen = site.faults()
     with seen.orchestrator(site.state) as slipway:
@@ -273,7 +274,7 @@ def sweep(site: Site, ready: Path, *, every: int) -> None:
     ends: Counter[str] = Counter()
     for fault in points[::every]:
         shutil.rmtree(site.state)
-        shutil.copytree(ready, site.state)
+        record.copy(ready, site.state)
         if fault.mode in (Mode.CRASH_BEFORE, Mode.CRASH_AFTER):
             assert crashed(partial(bring, site, wanted, fault)), fault
         else:

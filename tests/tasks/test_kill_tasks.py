@@ -19,6 +19,7 @@ from slipway.errors import BuildInterrupted, DatabaseUnavailable, StoreError
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests import record
 from tests.record import opened
 
 SERVICE = """
@@ -120,7 +121,7 @@ def test_a_kill_at_every_commit_leaves_one_of_each_or_nothing(
     for mode in (Mode.CRASH_BEFORE, Mode.CRASH_AFTER):
         for nth in range(1000):
             shutil.rmtree(state, ignore_errors=True)
-            shutil.copytree(begun, state)
+            record.copy(begun, state)
             for there in names.iterdir():
                 there.unlink()
             if not crashed(partial(act, Fault("commit", mode, nth))):
@@ -143,7 +144,7 @@ def test_a_commit_that_fails_is_no_failure_of_a_step(
     points = 0
     for nth in range(1000):
         shutil.rmtree(state, ignore_errors=True)
-        shutil.copytree(begun, state)
+        record.copy(begun, state)
         for there in names.iterdir():
             there.unlink()
         try:
