@@ -89,26 +89,35 @@ def move_to_postgresql(store: type[Any]) -> None:
     store.__init__ = begin_there
 
 
+def python_path(*first: str | Path) -> str:
+    """PYTHONPATH of a Python that a test starts elsewhere: Slipway, and with it its record, after those directories."""
+    paths = (*map(str, first), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
+    return os.pathsep.join(filter(None, paths))
+
+
 def copy(source: Path, target: Path) -> None:
-    """Copy a directory to where none is, with the records that are in it; nobody has them open."""
+    """Copy a directory to where none is, with the records that are in it; nobody has them open.
+
+    A record has the name of the one that was there before: a store that knows the place goes on with it.
+    """
+    before = {path: name for name, path in _logged()} if on_postgresql() else {}
     if on_postgresql():
         drop_below(target)
     shutil.copytree(source, target)
     for path in target.rglob("*.db") if on_postgresql() else ():
         if (name := _name_in(path)) is not None:
-            path.write_bytes(_MARK + _copied(name, path).encode())
+            path.write_bytes(_MARK + _copied(name, path, before.get(str(path))).encode())
 
 
 def drop_below(directory: Path) -> None:
     """Drop the databases whose files are below it, or are gone."""
     kept = []
-    for line in _log().read_text().splitlines() if _log().exists() else ():
-        name, path = line.split(" ", 1)
+    for name, path in _logged():
         if Path(path).is_relative_to(directory) or not os.path.exists(path):
             _tell(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         else:
-            kept.append(line)
-    _log().write_text("".join(f"{line}\n" for line in kept))
+            kept.append(f"{name} {path}\n")
+    _log().write_text("".join(kept))
 
 
 def _begun(path: str) -> tuple[str | None, bool]:
@@ -126,12 +135,12 @@ def _begun(path: str) -> tuple[str | None, bool]:
     return name, True
 
 
-def _copied(name: str, path: str | os.PathLike[str]) -> str:
-    """The name of a new database that is a copy of that one, for the file at `path`."""
-    new = f"t{uuid.uuid4().hex}"
+def _copied(name: str, path: str | os.PathLike[str], new: str | None = None) -> str:
+    """The name of a new database, any by default, that is a copy of that one, for the file at `path`."""
+    new = new or f"t{uuid.uuid4().hex}"
     _tell(f"CREATE DATABASE {new} TEMPLATE {name}")
     with _log().open("a") as log:
-        log.write(f"{new} {path}\n")
+        log.write(f"{new} {os.path.abspath(path)}\n")
     return new
 
 
@@ -151,6 +160,11 @@ def _url(name: str) -> str:
 def _log() -> Path:
     """The databases that were made by this worker of pytest's, and what it started, each with its file."""
     return Path(os.environ[f"{VARIABLE}_LOGS"], os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+def _logged() -> list[tuple[str, str]]:
+    lines = _log().read_text().splitlines() if _log().exists() else ()
+    return [(name, path) for name, path in (line.split(" ", 1) for line in lines)]
 
 
 def _tell(statement: str) -> None:

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import slipway
+from tests import record
 
 
 def run_pytest(directory: Path, *words: str) -> tuple[int, str]:
     """The exit code and the output of a pytest in that directory, with Slipway's plugin and no other."""
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{directory}:{Path(slipway.__file__).parents[1]}",
+        "PYTHONPATH": record.python_path(directory),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         # Files that a test changes twice in a second would be taken for what they were.
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-import slipway
 from slipway.flows.tasks.catalog import CATALOG
+from tests import record
 
 MINE = '''
 from slipway.flows.tasks.base import BuildWork
@@ -60,7 +60,7 @@ def place(tmp_path: Path) -> Path:
 
 def typed(place: Path, *words: str) -> tuple[int, str, str]:
     code = "from slipway.cli.main import main; main(prog_name='slipway')"
-    environment = {**os.environ, "PYTHONPATH": str(Path(slipway.__file__).parents[1]), "COLUMNS": "200"}
+    environment = {**os.environ, "PYTHONPATH": record.python_path(), "COLUMNS": "200"}
     done = subprocess.run(
         [sys.executable, "-c", code, *words, *(() if words[0] == "tasks" else ("--state", "state"))],
         cwd=place,

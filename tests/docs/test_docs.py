@@ -18,9 +18,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-import slipway
 from slipway.cli.main import main
 from slipway.runfile import load
+from tests import record
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -166,7 +166,7 @@ def test_json_in_a_document_is_json(block: Block) -> None:
 
 
 def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([variables.pop("path", "."), str(Path(slipway.__file__).parents[1])])
+    path = record.python_path(variables.pop("path", "."))
     environment = {**os.environ, "PYTHONPATH": path, **variables}
     return subprocess.run(
         [sys.executable, *words], env=environment, capture_output=True, text=True, check=False, timeout=600

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import slipway
+from tests import record
 
 GOOD = '''
 from slipway.flows.tasks.base import Task, Work
@@ -62,7 +62,7 @@ def package(place: Path, name: str, text: str, *points: str) -> None:
 
 
 def python(place: Path, code: str) -> tuple[int, str]:
-    environment = {**os.environ, "PYTHONPATH": f"{place}:{Path(slipway.__file__).parents[1]}"}
+    environment = {**os.environ, "PYTHONPATH": record.python_path(place)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=place, env=environment, capture_output=True, text=True, check=False
     )

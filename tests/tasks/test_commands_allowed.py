@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import slipway
+from tests import record
 
 MINE = '''
 import os, signal
@@ -60,7 +60,7 @@ def place(tmp_path: Path) -> Path:
 
 def typed(place: Path, *words: str) -> tuple[int, str]:
     code = "from slipway.cli.main import main; main(prog_name='slipway')"
-    environment = {**os.environ, "PYTHONPATH": str(Path(slipway.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": record.python_path()}
     command = [sys.executable, "-c", code, *words, "--state", "state"]
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr

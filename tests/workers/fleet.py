@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import slipway
 from slipway import Flavor, GiB, Host, Image, InstanceRequest, MiB, NetworkRequest, Orchestrator
 from slipway.errors import StoreError
 from slipway.model.request import Simulation
+from tests import record
 from tests.boards import Server
 from tests.waiting import until
 
@@ -69,7 +69,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
                 text=True,
-                env={**os.environ, "PYTHONPATH": str(Path(slipway.__file__).parents[1])},
+                env={**os.environ, "PYTHONPATH": record.python_path()},
             )
         self._processes[name] = process
         until(lambda: self.is_heard(name) or process.poll() is not None, f"{name} is there")
