@@ -79,7 +79,8 @@ class Site:
 
     def sql(self, statement: str, *values: Any) -> None:
         with closing(record.opened(self.state / "slipway.db")) as db, db:
-            db.execute("PRAGMA foreign_keys = ON")
+            if not record.on_postgresql():
+                db.execute("PRAGMA foreign_keys = ON")
             assert db.execute(statement, values).rowcount > 0, statement
 
     def asked(self, query: str, *values: Any) -> list[Any]:
