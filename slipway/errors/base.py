@@ -59,9 +59,13 @@ class GoesOnElsewhere(BuildInterrupted):
     """What comes next is to be done on a `host` that is not here: its own worker goes on."""
 
     def __init__(self, host: str) -> None:
-        """The text names the host."""
-        super().__init__(f"it goes on at host {host}")
+        """`host`: its name."""
+        super().__init__(host)
         self.host = host
+
+    def __str__(self) -> str:
+        """The text names the host."""
+        return f"it goes on at host {self.host}"
 
 
 # --- the record ---------------------------------------------------------------------------------------------------

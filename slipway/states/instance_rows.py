@@ -41,8 +41,9 @@ def _whole(row: Any) -> Instance:
 
 
 def _has_own_secrets(row: Any) -> bool:
-    """Whether they are of what it is built as, and not of what it is changed into."""
-    return row.user_data is not None and row.vm_state == VmState.BUILDING
+    """Whether they are of what it is built as, and not of what it is changed into; at rest it should have none, and
+    what is no secrets of it is damage."""
+    return row.user_data is not None and (row.vm_state == VmState.BUILDING or row.task_state is None)
 
 
 def _damaged(row: Any, damage: str) -> Instance:

@@ -45,6 +45,7 @@ def test_the_file_of_a_domain(tmp_path: Path, make_domain: Callable[..., Domain]
         "macs": [vif.mac_address],
         "taps": [vif.devname],
         "disks": [],
+        "gone": False,
     }
     assert json.loads((tmp_path / "world" / "version.json").read_text()) == {"version": 1}
 
