@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -122,8 +123,12 @@ def expected_thing(effect: Effect) -> Thing | None:
 
 
 def digest(text: str) -> str:
-    """Stands for a definition where whole ones would be too much to hold."""
-    return sha256(text.encode(errors="replace")).hexdigest()
+    """Stands for a definition where whole ones would be too much to hold, whichever worker wrote it: one that was
+    replaced in the middle of that may have come last."""
+    return sha256(_GENERATION.sub("", text).encode(errors="replace")).hexdigest()
+
+
+_GENERATION = re.compile(r"<slipway:generation>\d+</slipway:generation>")
 
 
 def is_as_recorded(effect: Effect, said: Held) -> bool:
