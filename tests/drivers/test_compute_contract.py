@@ -17,6 +17,7 @@ from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import PowerState
 from slipway.model.request import Simulation
 from slipway.testing.contracts.compute import ComputeContract, Make, Names, Plant
+from slipway.testing.contracts.migration import MigrationContract
 from slipway.testing.contracts.samples import HOST, make_domain
 from tests.host.libvirtd import Libvirtd, empty
 
@@ -47,7 +48,7 @@ class OurCompute(ComputeContract):
         assert make_driver().dhcp_options_for_instance("one") == ()
 
 
-class TestSim(OurCompute):
+class TestSim(OurCompute, MigrationContract):
     heeds = frozenset({PowerState.RUNNING})
     tells = False
 

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from slipway.drivers.compute.base import Change, ComputeDriver, DomainEvent, DomainInfo, Hearing
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import PowerState
-from slipway.testing.contracts.migration import MigrationContract
 from slipway.testing.contracts.samples import PATIENCE, lacking, make_domain
 from slipway.testing.contracts.stillness import StillnessContract
 
@@ -27,7 +26,7 @@ Names = Callable[[], set[str]]
 Plant = Callable[[str, str], Callable[[], bool]]
 
 
-class ComputeContract(StillnessContract, MigrationContract):
+class ComputeContract(StillnessContract):
     """Subclass it and override the fixture `make_driver`; `plant` and `names` say what the driver itself cannot."""
 
     heeds: ClassVar[frozenset[PowerState]] = frozenset({PowerState.RUNNING, PowerState.SHUTDOWN})

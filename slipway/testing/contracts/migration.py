@@ -19,12 +19,13 @@ class Enough(Exception):
 
 
 class MigrationContract:
-    """See `slipway.testing.contracts.compute.ComputeContract`, which has its other fixtures."""
+    """Of drivers whose guests can go, beside `slipway.testing.contracts.compute.ComputeContract`, which has its other
+    fixtures."""
 
     @pytest.fixture
     def make_other(self) -> Make:
         """As `make_driver`, of another hypervisor to which guests can go."""
-        pytest.skip(f"{type(self).__name__} does not say what else a guest could go to: override `make_other`")
+        raise NotImplementedError(f"{type(self).__name__}: override make_other")
 
     def test_a_guest_goes_on_on_another_host(self, make_driver: Make, make_other: Make) -> None:
         domain, here, there = make_domain(), make_driver(), make_other()
