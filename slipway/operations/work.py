@@ -125,6 +125,9 @@ class Work:
             return
         found = [one for one in self._board.posted() if self._is_ours(one.job)]
         now = self._tools.monotonic()
+        for text, at in list(self._not_before.items()):
+            if at <= now:
+                del self._not_before[text]
         for posted in sorted(found, key=lambda one: (one.job.id not in orphans, one.job.host is None)):
             text, least = str(posted.job), -self._record.concurrency if posted.job.id in orphans else 0
             if room[posted.job.what] <= least or text in self._held or self._not_before.get(text, now) > now:
