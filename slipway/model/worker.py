@@ -22,3 +22,7 @@ class WorkerRecord(Struct, frozen=True):
     at_work: tuple[str, ...]
     since: datetime
     until: datetime
+
+    def is_heard(self, at: datetime) -> bool:
+        """Whether it is heard of at that time, by the database's clock."""
+        return self.until >= at

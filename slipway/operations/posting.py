@@ -48,14 +48,8 @@ class Posting:
         Raises `BuildInterrupted` where it is not to be waited for any more: the workers go on all the same.
         """
         tools = self._tools
-        with tools.store.write() as tx:
-            seen = 0 if new else outbox.last(tx)
-            hold(tx, "instance", instance.id, instance.generation, None)
-        # What no board knows of the workers post again from the record.
-        with suppress(errors.BoardUnavailable):
-            self._board.post(
-                Job("instance", instance.id, instance.host, shutdown=None if shutdown == GRACEFUL else shutdown)
-            )
+        job = Job("instance", instance.id, instance.host, shutdown=None if shutdown == GRACEFUL else shutdown)
+        seen = _post(tools, self._board, job, instance.generation, new=new)
         while True:
             with tools.store.read() as tx:
                 told = outbox.after(tx, seen, instance_id=instance.id)
@@ -92,12 +86,8 @@ class PostingRuns:
         Raises `BuildInterrupted` as `Posting.build` does.
         """
         tools = self._tools
-        with tools.store.write() as tx:
-            seen = 0 if new else outbox.last(tx)
-            hold(tx, "run", run.id, run.generation, None)
         notify(_told_of_run("run.start" if new else "run.state", run))
-        with suppress(errors.BoardUnavailable):
-            self._board.post(Job("run", run.id))
+        seen = _post(tools, self._board, Job("run", run.id), run.generation, new=new)
         while True:
             with tools.store.read() as tx:
                 told = outbox.after(tx, seen, run_id=run.id)
@@ -114,6 +104,17 @@ class PostingRuns:
             if stopping():
                 raise errors.BuildInterrupted(f"run {run.id} is not waited for any more; the workers go on with it")
             tools.sleep(tools.settings.poll_interval)
+
+
+def _post(tools: Tools, board: Board, job: Job, generation: int, *, new: bool) -> int:
+    """Let go of what this process holds, and post it; gives the number of the last event that is not of what comes."""
+    with tools.store.write() as tx:
+        seen = 0 if new else outbox.last(tx)
+        hold(tx, job.what, job.id, generation, None)
+    # What no board knows of the workers post again from the record.
+    with suppress(errors.BoardUnavailable):
+        board.post(job)
+    return seen
 
 
 def _told_of_run(type_: str, run: RunRecord, **more: Any) -> Event:

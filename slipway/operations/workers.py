@@ -51,7 +51,7 @@ def seen(tools: Tools) -> Workers:
     """As it is on record; those that are silent are there for an hour."""
     with tools.store.read() as tx:
         now, all_known = workers.now(tx, tools.clock), workers.all_of(tx)
-        waits = _waiting(tx, tools, [one for one in all_known if one.until >= now and not one.draining])
+        waits = _waiting(tx, tools, [one for one in all_known if one.is_heard(now) and not one.draining])
     return Workers(tuple(_seen(one, now) for one in all_known), waits)
 
 
@@ -63,7 +63,7 @@ def _seen(one: WorkerRecord, now: datetime) -> SeenWorker:
         hosts=one.hosts,
         anything=one.anything,
         concurrency=one.concurrency,
-        state=state if one.until >= now else "silent",
+        state=state if one.is_heard(now) else "silent",
         at_work=one.at_work,
         since=one.since,
         until=one.until,

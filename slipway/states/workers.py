@@ -42,7 +42,7 @@ def enter(tx: Transaction, record: WorkerRecord, at: datetime) -> None:
     for other in all_of(tx):
         if other.until < at - _KEPT:
             tx.execute(workers.delete().where(_ITS), _key(other))
-        elif other.name == record.name and other.until >= at and not is_gone(process_of(other)):
+        elif other.name == record.name and other.is_heard(at) and not is_gone(process_of(other)):
             raise WorkerExists(
                 f"worker {record.name} runs already, as {process_of(other)}: name this one otherwise (--name)"
             )
@@ -78,7 +78,7 @@ def all_of(tx: Transaction) -> Sequence[WorkerRecord]:
 
 def served(tx: Transaction, at: datetime) -> frozenset[str]:
     """The hosts that somebody serves who is heard of, and takes new work."""
-    heard = [one for one in all_of(tx) if one.until >= at and not one.draining]
+    heard = [one for one in all_of(tx) if one.is_heard(at) and not one.draining]
     return frozenset(host for one in heard for host in one.hosts)
 
 
@@ -87,7 +87,7 @@ def silent_hosts(tx: Transaction, clock: Callable[[], datetime]) -> tuple[str, .
     not."""
     known = all_of(tx)
     at = now(tx, clock) if known else None
-    heard = {host for one in known if at is not None and one.until >= at for host in one.hosts}
+    heard = {host for one in known if at is not None and one.is_heard(at) for host in one.hosts}
     return tuple(sorted({host for one in known for host in one.hosts} - heard))
 
 

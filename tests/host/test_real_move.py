@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from slipway.orchestrator import Orchestrator
-from slipway.runfile import RunFile, loads
 from tests.conftest import Guest
 from tests.host.hosts import RealHost, things
+from tests.host.moved import ADDRESS, Hosts, file_of
 from tests.host.test_real_networks import answers
 from tests.waiting import until
 
 pytestmark = pytest.mark.host
-
-Hosts = tuple[RealHost, RealHost]
-ADDRESS = "10.10.0.11"
 
 
 @pytest.fixture
@@ -25,30 +22,6 @@ def hosts(real_hosts: Hosts) -> Iterator[Hosts]:
     yield real_hosts
     for host in real_hosts:
         host.clear()
-
-
-def file_of(hosts: Hosts, guest: Guest, volume: Path) -> RunFile:
-    return loads(
-        f"""
-schema: 1
-hosts:
-  {hosts[0].entry()}
-  {hosts[1].entry()}
-networks: {{front: {{provider: {{type: vxlan}}, subnets: {{front-v4: {{cidr: 10.10.0.0/24}}}}}}}}
-flavors: {{tiny: {{vcpus: 1, memory: 128MiB, disk: 1GiB}}}}
-images: {{guest: {{{guest.image}}}}}
-security_groups: {{ping: {{rules: [{{protocol: icmp, from: 0.0.0.0/0}}]}}}}
-instances:
-  one:
-    flavor: tiny
-    image: guest
-    security_groups: [ping]
-    networks: [{{network: front, fixed_ip: {ADDRESS}}}]
-    disks: [{{volume: {volume}, format: raw}}]
-    host: {hosts[0].name}
-""",
-        "move.yaml",
-    )
 
 
 def is_there(slipway: Orchestrator, old: RealHost, new: RealHost) -> None:

@@ -18,18 +18,16 @@ from msgspec.structs import replace
 from slipway.drivers.compute.base import Endpoint
 from slipway.model.record import Event
 from slipway.orchestrator import Orchestrator
-from slipway.runfile import RunFile, loads
 from slipway.testing.contracts.migration import Make, MigrationContract
 from slipway.testing.contracts.samples import HOST, make_domain
 from tests.conftest import Guest
 from tests.host.hosts import RealHost, run, things
+from tests.host.moved import ADDRESS, Hosts, file_of
 from tests.host.test_real_networks import answers
 from tests.waiting import until
 
 pytestmark = pytest.mark.host
 
-Hosts = tuple[RealHost, RealHost]
-ADDRESS = "10.10.0.11"
 MIB = 1 << 20
 WRITTEN = "0xab"
 """A byte that is on its root disk, 64 KiB of it behind the first MiB."""
@@ -40,30 +38,6 @@ def hosts(real_hosts: Hosts) -> Iterator[Hosts]:
     yield real_hosts
     for host in real_hosts:
         host.clear()
-
-
-def file_of(hosts: Hosts, guest: Guest, volume: Path) -> RunFile:
-    return loads(
-        f"""
-schema: 1
-hosts:
-  {hosts[0].entry()}
-  {hosts[1].entry()}
-networks: {{front: {{provider: {{type: vxlan}}, subnets: {{front-v4: {{cidr: 10.10.0.0/24}}}}}}}}
-flavors: {{tiny: {{vcpus: 1, memory: 128MiB, disk: 1GiB}}}}
-images: {{guest: {{{guest.image}}}}}
-security_groups: {{ping: {{rules: [{{protocol: icmp, from: 0.0.0.0/0}}]}}}}
-instances:
-  one:
-    flavor: tiny
-    image: guest
-    security_groups: [ping]
-    networks: [{{network: front, fixed_ip: {ADDRESS}}}]
-    disks: [{{volume: {volume}, format: raw}}]
-    host: {hosts[0].name}
-""",
-        "move-live.yaml",
-    )
 
 
 class Moving:

@@ -22,21 +22,16 @@ from slipway.drivers.network.embedded.common.tables import (
 )
 from slipway.model.network import AddressPair, DhcpOption, FixedIp, Port
 
-_addresses = (
-    sa.select(
-        sa.func.aggregate_strings(
-            sa.cast(allocations.c.position, sa.String)
-            + "-"
-            + sa.type_coerce(allocations.c.address, sa.String)
-            + "-"
-            + allocations.c.subnet_id,
-            " ",
-        )
-    )
-    .where(allocations.c.port_id == ports.c.id)
-    .scalar_subquery()
-    .label("addresses")
+ADDRESSES = sa.func.aggregate_strings(
+    sa.cast(allocations.c.position, sa.String)
+    + "-"
+    + sa.type_coerce(allocations.c.address, sa.String)
+    + "-"
+    + allocations.c.subnet_id,
+    " ",
 )
+"""All allocations of a port in one text, each `POSITION-ADDRESS-SUBNET`."""
+_addresses = sa.select(ADDRESSES).where(allocations.c.port_id == ports.c.id).scalar_subquery().label("addresses")
 _groups = (
     sa.select(
         sa.func.aggregate_strings(
@@ -113,11 +108,16 @@ def with_subnets(rows: Sequence[Any]) -> Sequence[Any]:
 
 def taken(row: sa.Row[Any]) -> list[Taken]:
     """The row's addresses, in their order."""
-    parts = (item.split("-", 2) for item in (row.addresses or "").split())
+    return taken_of(row.addresses)
+
+
+def taken_of(text: str | None) -> list[Taken]:
+    """What a text of `ADDRESSES` says, in its order. Raises `RecordDamaged`."""
+    parts = (item.split("-", 2) for item in (text or "").split())
     try:
         found = [Taken(subnet_id, from_hex(digits), int(position)) for position, digits, subnet_id in parts]
     except ValueError as error:
-        raise damaged("addresses (position-address-subnet)", row.addresses) from error
+        raise damaged("addresses (position-address-subnet)", text) from error
     return sorted(found, key=lambda each: each.position)
 
 

@@ -17,6 +17,7 @@ from slipway.drivers.network.embedded.common.tables import (
     router_routes,
     routers,
 )
+from slipway.drivers.network.embedded.ports import port_rows
 from slipway.model.network import FixedIp
 from slipway.model.routing import ExternalGateway, Route, Router
 
@@ -30,16 +31,7 @@ _gateway_network = (
     .label("gateway_network")
 )
 _gateway_addresses = (
-    sa.select(
-        sa.func.aggregate_strings(
-            sa.cast(allocations.c.position, sa.String)
-            + "-"
-            + sa.type_coerce(allocations.c.address, sa.String)
-            + "-"
-            + allocations.c.subnet_id,
-            " ",
-        )
-    )
+    sa.select(port_rows.ADDRESSES)
     .join_from(router_ports, allocations, allocations.c.port_id == router_ports.c.port_id)
     .where(_gateway)
     .correlate(routers)
@@ -80,12 +72,7 @@ def from_row(row: sa.Row[Any]) -> Router:
 
 
 def _addresses(text: str | None) -> tuple[FixedIp, ...]:
-    parts = [item.split("-", 2) for item in (text or "").split()]
-    try:
-        ordered = sorted(parts, key=lambda part: int(part[0]))
-        return tuple(FixedIp(subnet_id, str(from_hex(digits))) for _, digits, subnet_id in ordered)
-    except ValueError as error:
-        raise damaged("addresses (position-address-subnet)", text) from error
+    return tuple(FixedIp(each.subnet_id, str(each.address)) for each in port_rows.taken_of(text))
 
 
 def _read_routes(text: str | None) -> tuple[Route, ...]:
