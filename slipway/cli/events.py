@@ -52,7 +52,7 @@ def command(
     from slipway.cli.output import print_json
     from slipway.errors import BuildInterrupted
 
-    stop = Stop(options.command("events", "--follow"))
+    stop = Stop(options.command("events", "--follow"), reader=True)
     with orchestrator(options, sleep=stop.sleep) as slipway, heeding(stop):
         only = {"instance_id": slipway.show(instance, project=project).instance.id} if instance else {}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -28,14 +29,15 @@ _SHOW_CURSOR = b"\x1b[?25h"
 class Stop:
     """Whether the user wants no further step; call it to ask."""
 
-    def __init__(self, resume: str = "slipway resume") -> None:
-        """`resume`: the command that goes on with what is stopped at once."""
+    def __init__(self, resume: str = "slipway resume", *, reader: bool = False) -> None:
+        """`resume`: the command that goes on with what is stopped at once. `reader`: who reads all that it is for."""
         self._wanted = threading.Event()
+        self._reader = reader
         self.resume = resume
 
     def __call__(self) -> bool:
         """Whether to stop."""
-        return self._wanted.is_set()
+        return self._wanted.is_set() or (self._reader and reader_gone())
 
     def want(self) -> None:
         """Begin no further step from now on."""
@@ -45,6 +47,13 @@ class Stop:
         """Wait, unless the user wants to stop: then raise `BuildInterrupted`, since who waits has nothing under way."""
         if self._wanted.wait(seconds):
             raise BuildInterrupted("stopped while it waited")
+
+
+def reader_gone() -> bool:
+    """Whether nobody reads standard output any more: who has nothing to write is told of it by no signal or error."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(found & (select.POLLERR | select.POLLHUP) for _, found in poll.poll(0))
 
 
 def interruptible(work: Callable[[], T], stop: Stop, progress: Progress) -> T:

@@ -179,7 +179,7 @@ def _watch(
     from slipway.cli.interrupt import Stop, heeding
     from slipway.errors import BuildInterrupted
 
-    stop = Stop()
+    stop = Stop(reader=True)
     drawn = sys.stdout.isatty() and not options.json
     with orchestrator(options, sleep=stop.sleep) as slipway, heeding(stop):
         try:

@@ -26,7 +26,7 @@ def command(options: Options) -> int:
     from slipway.cli.output import print_json
     from slipway.cli.telling import event_json
 
-    stop = Stop(options.command("resume"))
+    stop = Stop(options.command("resume"), reader=True)
 
     def tell(event: Event) -> None:
         try:

@@ -90,6 +90,22 @@ def test_who_follows_sees_what_comes_until_ctrl_c(
 
 def test_a_reader_that_goes_ends_it_quietly(built: str, command: list[str], environment: dict[str, str]) -> None:
     line = f"{shlex.join([*command, 'events', '--follow'])} | head -n 1"
+    assert piped(line, environment) == (1, "")
+
+
+@pytest.mark.parametrize(
+    "follow", [("events", "--follow", "--after", "1000000"), ("watch",), ("list", "--watch")], ids=" ".join
+)
+def test_a_reader_that_goes_while_nothing_happens_ends_it_too(
+    built: str, command: list[str], environment: dict[str, str], follow: tuple[str, ...]
+) -> None:
+    """Without a word to write it would never hear of it, and stay for good."""
+    lines, err = piped(f"{shlex.join([*command, *follow])} | sleep 0.2", environment)
+    assert (lines, err) == (0, "")
+
+
+def piped(line: str, environment: dict[str, str]) -> tuple[int, str]:
+    """How many lines come out of the shell's pipeline, and what is said beside."""
     done = subprocess.run(
         ["sh", "-c", line],
         env={**os.environ, **environment},
@@ -98,8 +114,7 @@ def test_a_reader_that_goes_ends_it_quietly(built: str, command: list[str], envi
         check=False,
         timeout=PATIENCE,
     )
-    assert done.stdout.count("\n") == 1
-    assert done.stderr == ""
+    return done.stdout.count("\n"), done.stderr
 
 
 @pytest.mark.parametrize("words", [("--after", "-1"), ("--after", "x"), ("--instance",)])
