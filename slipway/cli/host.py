@@ -28,7 +28,7 @@ command = group(
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
-class Label(click.ParamType[tuple[str, str]]):
+class Label(click.ParamType):  # type: ignore[type-arg]
     """`KEY=VALUE`."""
 
     name = "label"

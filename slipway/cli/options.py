@@ -42,7 +42,7 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg]
     """A size with a unit, as in a run file."""
 
     name = "size"
