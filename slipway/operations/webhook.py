@@ -12,6 +12,7 @@ import msgspec
 from slipway.checks.urls import url_mistake
 from slipway.errors import InvalidRequest, ServerUnavailable, StepTimeout, WebhookFailed
 from slipway.flows.tasks.base import Tools
+from slipway.flows.tasks.http import trust
 from slipway.model.record import RecordedEvent
 from slipway.states import outbox
 from slipway.texts import masked_url, named
@@ -114,7 +115,7 @@ async def _status(url: str, body: bytes) -> int:
 
     async with (
         asyncio.timeout(TIMEOUT),
-        httpx.AsyncClient(timeout=TIMEOUT) as client,
+        httpx.AsyncClient(timeout=TIMEOUT, verify=trust()) as client,
         client.stream("POST", url, content=body, headers={"Content-Type": "application/json"}) as response,
     ):
         status: int = response.status_code

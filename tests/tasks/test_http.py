@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -273,3 +274,14 @@ def test_the_library_is_loaded_when_the_first_request_is_sent() -> None:
 
     code = "import sys, slipway.flows.tasks.catalog; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_certificates_are_read_once(do: Do, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    do(Http(), {"url": url})
+    read: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *args, **_: read.append(args))
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *args, **_: read.append(args))
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", url)
+    do(Http(), {"url": url})
+    assert read == []
