@@ -44,4 +44,5 @@ class _CreateInstance(task.Task):  # type: ignore[misc]
         except InstanceNotFound:
             return
         if left.vm_state != VmState.DELETED:
-            raise UndoFailed(f"instance {left.name} could not be deleted; `slipway show` has what is stuck")
+            cause = f"{left.fault.type}: {left.fault.message}" if left.fault else f"it is {left.vm_state}"
+            raise UndoFailed(f"instance {left.name} could not be deleted: {cause}; `slipway show` has what is stuck")

@@ -15,6 +15,7 @@ from slipway import InstanceRequest, Orchestrator
 from slipway.errors import InvalidRequest, NoValidHost
 from slipway.orchestrator import BuildFailed
 from slipway.runfile import loads
+from slipway.testing import Fault, Faults, Mode
 
 ENGINES = ["slipway", "serial", "parallel"]
 FILE = loads(
@@ -84,6 +85,17 @@ def test_a_build_that_fails_leaves_no_instance_and_its_own_error(slipway: Orches
     with pytest.raises(BuildFailed, match=NoValidHost.__name__):
         engines.run(slipway.build_flow(request("web", flavor=too_big)), engine=engine)
     assert [instance.name for instance in slipway.list()] == ["first"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_instance_that_cannot_be_taken_back_says_why(tmp_path: Path, engine: str) -> None:
+    faults = Faults(Fault("delete_disk", Mode.ERROR, 0, last=99))
+    with faults.orchestrator(tmp_path) as slipway:
+        slipway.run(FILE)
+        look = Look(slipway, "look", "web_id", RuntimeError("not like that"))
+        flow = linear_flow.Flow("mine").add(slipway.build_flow(request("web"), provides="web_id"), look)
+        with pytest.raises(Exception, match=r"instance web could not be deleted: .*: ComputeError: injected;"):
+            engines.run(flow, engine=engine)
 
 
 def test_somebody_else_s_instance_of_that_name_stays(slipway: Orchestrator) -> None:

@@ -90,3 +90,18 @@ def test_a_whole_is_pruned_with_its_parts(slipway: Orchestrator, workflow: Workf
     run = slipway.runs.run(workflow(use("inner") + FAIL))
     assert [one.id for one in slipway.runs.prune(older_than=0)] == [run.id]
     assert slipway.runs.list() == []
+
+
+def test_a_part_that_cannot_be_undone_says_why_in_the_whole(
+    slipway: Orchestrator, workflow: Workflow, tmp_path: Path
+) -> None:
+    """Also where nothing had failed before."""
+    inverse = f"{{uses: command, with: {{argv: [rmdir, '{tmp_path}/dir']}}}}"
+    fill = f"{{argv: [mkdir, -p, '{tmp_path}/dir/x']}}"
+    workflow(f"  - {{id: dir, uses: command, with: {fill}, revert: {inverse}}}\n", name="inner")
+    workflow(use("inner"), name="middle")
+    run = slipway.runs.run(workflow(use("middle")))
+    undone = slipway.runs.undo(run.id)
+    assert undone.state == "STUCK"
+    assert undone.fault is not None
+    assert f"rmdir: failed to remove '{tmp_path}/dir'" in undone.fault.message

@@ -58,12 +58,11 @@ class SubWorkflow(Task):
         if run.state == RunState.PAUSED:
             raise errors.RunWaits(run.waits_for or f"run {run.id[:8]} is paused", run.wake_at)
         if run.state != RunState.SUCCEEDED:
-            cause = f"{run.fault.type}: {run.fault.message}" if run.fault else run.state
-            raise errors.ChildFailed(f"workflow {run.name}, run {run.id[:8]}: {cause}")
+            raise errors.ChildFailed(f"workflow {run.name}, run {run.id[:8]}: {_cause(run)}")
         return msgspec.json.decode(Seal(prepared.secrets).unseal(run.outputs or b"null"))
 
     def undo(self, work: Work, result: Any) -> None:
-        """Take back what it did, whatever became of it. Raises `UndoFailed` where something is stuck."""
+        """Take back what it did, whatever became of it. Raises `UndoFailed` where something is stuck, with why."""
         with work.tools.store.write() as tx:
             work.fence(tx)
             lock(tx, "run", _id_of(work))
@@ -77,7 +76,7 @@ class SubWorkflow(Task):
         while not RunState(run.state).has_ended:
             run = self._further(work, run, prepared)
         if run.state == RunState.STUCK:
-            raise errors.UndoFailed(f"run {run.id[:8]} of workflow {run.name} is stuck")
+            raise errors.UndoFailed(f"workflow {run.name}, run {run.id[:8]}, is stuck: {_cause(run)}")
 
     def _begun(self, work: Work, values: Any) -> tuple[RunRecord, Prepared]:
         """The run, on record from now on; one that was undone is tried again."""
@@ -125,6 +124,10 @@ class SubWorkflow(Task):
             if halted:
                 raise halted[0] from None
             raise
+
+
+def _cause(run: RunRecord) -> str:
+    return f"{run.fault.type}: {run.fault.message}" if run.fault else run.state
 
 
 def _id_of(work: Work) -> str:
