@@ -137,8 +137,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+    of_files = [item for item in items if item.get_closest_marker("sqlite")]
+    for item in of_files:
+        if not any(mark.args for mark in item.iter_markers("sqlite")):
+            raise pytest.UsageError(f"{item.nodeid}: why is it SQLite's alone? Say so in its marker")
     if record.on_postgresql():
-        of_files = [item for item in items if item.get_closest_marker("sqlite")]
         config.hook.pytest_deselected(items=of_files)
         items[:] = [item for item in items if item not in of_files]
     items.sort(key=lambda item: item.path.name not in FIRST)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +42,18 @@ def started(settings: Mapping[str, str | int] | None = None) -> Iterator[Postgre
         try:
             yield server
         finally:
-            server.stop()
+            server.close()
+
+
+_END = """
+exec 2>/dev/null
+read -r line
+read -r server < "$1/data/postmaster.pid" && kill -QUIT "$server" && while kill -0 "$server"; do sleep 0.05; done
+rm -rf "$1"
+rmdir "$(dirname "$1")"
+"""
+"""Waits for the end of who holds the other end of its standard input, however that comes, and has the server end with
+it. What makes a server go with its parent does not serve: `pg_ctl`, which is its parent, goes at once."""
 
 
 class PostgreSQL:
@@ -51,6 +63,7 @@ class PostgreSQL:
         self.directory = directory
         usual: dict[str, str | int] = {"fsync": "off", "listen_addresses": "", "max_connections": 300}
         self._settings = usual | {**(settings or {})}
+        self._end = subprocess.Popen(["sh", "-c", _END, "sh", str(directory)], stdin=PIPE, start_new_session=True)
         self._numbers = count(1)
         directory.mkdir(exist_ok=True)
         if os.geteuid() == 0:
@@ -102,6 +115,10 @@ class PostgreSQL:
             "-w",
             "start",
         )
+
+    def close(self) -> None:
+        """Stop it for good; all that it has goes."""
+        self._end.communicate()
 
     def stop(self) -> None:
         """Stop it at once, as a crash does; one that is stopped stays so."""

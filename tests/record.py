@@ -109,6 +109,15 @@ def copy(source: Path, target: Path) -> None:
             path.write_bytes(_MARK + _copied(name, path, before.get(str(path))).encode())
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a record to a place of its own or over another one; nobody has either open."""
+    name = _name_in(source) if on_postgresql() else None
+    if name is None:
+        shutil.copy(source, target)
+    else:
+        target.write_bytes(_MARK + _copied(name, target).encode())
+
+
 def drop_below(directory: Path) -> None:
     """Drop the databases whose files are below it, or are gone."""
     kept = []

@@ -19,7 +19,7 @@ PART = (
 )
 
 
-@pytest.mark.sqlite
+@pytest.mark.sqlite("starts a run with --db postgresql itself")
 def test_what_holds_of_files_holds_on_postgresql() -> None:
     if reason := missing():
         pytest.skip(reason)

@@ -24,6 +24,7 @@ from slipway.states.store import Store
 from slipway.testing import Fault, Faults, Mode
 from tests import older
 
+pytestmark = pytest.mark.sqlite("copies and puts back the file; a record in PostgreSQL is refused: test_cli_postgresql")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILE = """
 schema: 1

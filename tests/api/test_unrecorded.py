@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from slipway import Orchestrator, errors
 from slipway.operations.audit import Difference
 from slipway.runfile import RunFile, loads
 from slipway.testing import Call, Faults
+from tests import record
 
 FILE = """
 schema: 1
@@ -51,11 +51,11 @@ def state(tmp_path: Path) -> Path:
 
 def copy(state: Path, to: Path) -> None:
     assert not (state / "slipway.db-wal").exists() or not (state / "slipway.db-wal").stat().st_size
-    shutil.copy(state / "slipway.db", to)
+    record.copy_file(state / "slipway.db", to)
 
 
 def put_back(state: Path) -> None:
-    shutil.copy(state.parent / "older.db", state / "slipway.db")
+    record.copy_file(state.parent / "older.db", state / "slipway.db")
 
 
 def lose(state: Path) -> None:

@@ -25,6 +25,8 @@ from slipway.testing import Fault, Faults, crashed
 from tests import record
 from tests.waiting import until
 
+of_files = pytest.mark.sqlite("looks for secrets in the files of a state directory; rows are looked at on both")
+
 SECRET = "TOPSECRET-" + "x" * 20_000
 """As long as several pages of the database."""
 FILE = """
@@ -108,7 +110,7 @@ def test_no_row_has_it_after_a_build(fault: str | None, tmp_path: Path) -> None:
         assert (during, telling(db)) == ({"instances"}, set())
 
 
-@pytest.mark.sqlite
+@of_files
 @pytest.mark.usefixtures("held")
 def test_after_a_build(tmp_path: Path, db: Path) -> None:
     during: set[str] = set()
@@ -120,7 +122,7 @@ def test_after_a_build(tmp_path: Path, db: Path) -> None:
     assert f"{db.relative_to(tmp_path)}-wal" in during
 
 
-@pytest.mark.sqlite
+@of_files
 @pytest.mark.usefixtures("held")
 def test_after_a_build_that_failed(tmp_path: Path, db: Path) -> None:
     faults = Faults(Fault.parse("spawn:error:0"))
@@ -129,7 +131,7 @@ def test_after_a_build_that_failed(tmp_path: Path, db: Path) -> None:
         assert leaks(tmp_path) == []
 
 
-@pytest.mark.sqlite
+@of_files
 @pytest.mark.usefixtures("held")
 def test_after_a_delete_in_the_middle_of_a_build(tmp_path: Path, db: Path) -> None:
     with orchestrator(tmp_path, db) as slipway:
@@ -143,7 +145,7 @@ def test_after_a_delete_in_the_middle_of_a_build(tmp_path: Path, db: Path) -> No
         assert leaks(tmp_path) == []
 
 
-@pytest.mark.sqlite
+@of_files
 @pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("after", ["resume", "delete"])
 def test_after_a_crash(after: str, tmp_path: Path, db: Path) -> None:
@@ -162,7 +164,7 @@ def test_after_a_crash(after: str, tmp_path: Path, db: Path) -> None:
         assert leaks(tmp_path) == []
 
 
-@pytest.mark.sqlite
+@of_files
 @pytest.mark.usefixtures("held")
 def test_after_a_kill_at_the_very_end(tmp_path: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build() -> None:
@@ -177,7 +179,7 @@ def test_after_a_kill_at_the_very_end(tmp_path: Path, db: Path, monkeypatch: pyt
         assert leaks(tmp_path) == []
 
 
-@pytest.mark.sqlite
+@of_files
 def test_beside_many_builds_and_readers(tmp_path: Path) -> None:
     db = tmp_path / "state" / "slipway.db"
     over = threading.Event()
@@ -197,7 +199,7 @@ def test_beside_many_builds_and_readers(tmp_path: Path) -> None:
         assert leaks(tmp_path) == []
 
 
-@pytest.mark.sqlite
+@of_files
 def test_a_reader_that_takes_long_delays_it_and_no_more(tmp_path: Path) -> None:
     """What it reads must be there until it has read it. Then the next commit, or the end, has it gone."""
     db = tmp_path / "state" / "slipway.db"

@@ -209,8 +209,9 @@ def test_what_still_stands_is_not_taken_off_the_record(tmp_path: Path) -> None:
     "damage",
     [
         "UPDATE runs SET ended_at = NULL, state = '?'",
-        # PostgreSQL refuses it.
-        pytest.param("UPDATE workflow_texts SET digest = '?'", marks=pytest.mark.sqlite),
+        pytest.param(
+            "UPDATE workflow_texts SET digest = '?'", marks=pytest.mark.sqlite("damage that PostgreSQL refuses")
+        ),
     ],
 )
 def test_what_was_damaged_by_hand_keeps_nothing_from_being_done(tmp_path: Path, damage: str) -> None:

@@ -34,6 +34,7 @@ OLDER = (
 """What makes a record one of schema 10 again."""
 
 
+@pytest.mark.sqlite("takes both databases by itself")
 @pytest.mark.parametrize("kind", ["SQLite", "PostgreSQL"])
 def test_claims_of_before_are_kept_and_their_instance_can_move(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -17,11 +17,12 @@ from tests.postgresql import PostgreSQL, name_of, started
 from tests.states.test_outbox import FILE
 from tests.waiting import until
 
-CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid != pg_backend_pid()"
+CUT = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s AND pid != pg_backend_pid()"
 
 
-def cut(server: PostgreSQL, url: str) -> None:
-    server.execute(CUT, name_of(url))
+def cut(server: PostgreSQL, url: str, patience: float = 0) -> None:
+    """`patience`: seconds in which they must have ended."""
+    server.execute(CUT, round(patience * 1000), name_of(url))
 
 
 def check(slipway: Orchestrator, state: Path, events: list[RecordedEvent]) -> None:
@@ -40,7 +41,7 @@ def test_a_connection_that_was_cut_while_nothing_was_going_on_is_made_anew(
 ) -> None:
     with Orchestrator(tmp_path, db=database) as slipway:
         for _ in range(3):
-            cut(postgresql, database)
+            cut(postgresql, database, patience=10)
             assert slipway.list() == []
 
 

@@ -17,6 +17,7 @@ from slipway.states import known_statements
 from slipway.states.schema import events, hosts
 from slipway.states.store import Store, Transaction
 
+pytestmark = pytest.mark.sqlite("is of what is told to SQLite by itself")
 THEN = datetime(2026, 5, 4, 3, 2, 1, 7, tzinfo=UTC)
 HOST = {"spec": b"{}", "enabled": True, "vcpus_limit": 4, "memory_limit": 1 << 40, "disk_limit": 9}
 

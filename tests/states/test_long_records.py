@@ -42,7 +42,7 @@ GROWN["of before"] = GROWN["PostgreSQL"]
 """What makes all of 32 bits given out."""
 
 
-@pytest.mark.sqlite
+@pytest.mark.sqlite("takes both databases by itself")
 @pytest.mark.parametrize("kind", GROWN)
 def test_what_is_counted_goes_on_beyond_32_bits(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     url = f"sqlite:///{tmp_path}/slipway.db" if kind == "SQLite" else request.getfixturevalue("database")

@@ -42,6 +42,7 @@ def tables(path: Path) -> Mapping[str, Sequence[Any]]:
     return found
 
 
+@pytest.mark.sqlite("compares the file of an older record with that of a new one; test_revisions does so on both")
 def test_an_older_record_becomes_as_a_new_one_is(state: Path, tmp_path: Path) -> None:
     with Orchestrator(state, clock=lambda: LATER) as slipway:
         assert len(slipway.list()) == 6

@@ -25,7 +25,7 @@ from slipway.states.urls import parsed_url
 from tests import older
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
-pytestmark = pytest.mark.sqlite
+pytestmark = pytest.mark.sqlite("walks both databases by itself")
 
 
 def moved(file: Path, url: str) -> None:

@@ -1,6 +1,6 @@
 """The threads of one process that write to SQLite take turns: none waits in SQLite, which sleeps in no order.
 
-So they need no more connections than have transactions open at once.
+So they need no more connections than have transactions open at once. PostgreSQL's write beside each other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from slipway import errors
 from slipway.states import store as module
 from slipway.states.store import Store
+
+turns = pytest.mark.sqlite("writers take turns on SQLite alone")
 
 
 @pytest.fixture
@@ -40,6 +42,7 @@ def write(store: Store) -> None:
         pass
 
 
+@turns
 def test_a_thread_that_writes_is_waited_for_though_sqlite_waits_for_nobody(store: Store) -> None:
     @sa.event.listens_for(store.engine, "connect")
     def _no_patience(connection: Any, _record: object) -> None:
@@ -60,6 +63,7 @@ def test_an_error_within_a_write_gives_the_turn_to_the_next(store: Store) -> Non
         executor.submit(write, store).result(10)
 
 
+@turns
 def test_who_waited_too_long_leaves_it_to_the_database_to_say_why(store: Store) -> None:
     with ThreadPoolExecutor(1) as executor, store.write():
         waiting = executor.submit(write, store)
@@ -67,6 +71,7 @@ def test_who_waited_too_long_leaves_it_to_the_database_to_say_why(store: Store) 
             waiting.result(20)
 
 
+@turns
 def test_threads_that_write_one_after_the_other_have_one_connection(store: Store) -> None:
     connections = opened(store)
     together = threading.Barrier(8)
