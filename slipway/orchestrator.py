@@ -1030,8 +1030,7 @@ class Orchestrator:
 
     def last_event(self) -> int:
         """The number of the newest event: while it is the same, nothing has changed on record."""
-        with self._store.read(once=True) as tx:
-            return outbox.last(tx)
+        return outbox.last_settled(self._store)
 
     def events(
         self,
@@ -1052,8 +1051,7 @@ class Orchestrator:
 
         check_count("after", after)
         while True:
-            with self._store.read() as tx:
-                page = outbox.after(tx, after, limit=_PAGE, instance_id=instance_id, run_id=run_id)
+            page = outbox.after(self._store, after, limit=_PAGE, instance_id=instance_id, run_id=run_id)
             yield from page
             after = page[-1].seq if page else after
             if len(page) == _PAGE:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from slipway.drivers.board import Board
 from slipway.errors import BoardUnavailable
+from tests.host.libvirtd import WITH_US
 
 KINDS = {"redis": "redis-server", "etcd": "etcd"}
 
@@ -47,7 +48,7 @@ class Server:
     def start(self) -> None:
         self._directory.mkdir(exist_ok=True)
         with (self._directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
+            self._process = subprocess.Popen([*WITH_US, *self._command()], stdout=log, stderr=log)
         for _ in range(200):
             try:
                 Board(self.url + self._by_tls, "tests", "tests", ttl=5).close()

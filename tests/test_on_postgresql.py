@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgresql import missing
+from tests.waiting import until
 
 PART = (
     "tests/test_record.py",
@@ -31,3 +32,26 @@ def test_what_holds_of_files_holds_on_postgresql() -> None:
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+
+
+_BEGIN = """
+import time
+from tests.postgresql import started
+
+with started() as server:
+    print(server.directory, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_server_ends_with_whoever_started_it_however_that_ends() -> None:
+    if reason := missing():
+        pytest.skip(reason)
+    root = Path(__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", _BEGIN], cwd=root, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        directory = Path(owner.stdout.readline().strip())
+        server = Path("/proc", (directory / "data/postmaster.pid").read_text().splitlines()[0])
+        assert server.exists()
+        owner.kill()
+    until(lambda: not server.exists() and not directory.parent.exists(), "it has ended, and left nothing")

@@ -51,9 +51,10 @@ class Posting:
         job = Job("instance", instance.id, instance.host, shutdown=None if shutdown == GRACEFUL else shutdown)
         seen = _post(tools, self._board, job, instance.generation, new=new)
         while True:
-            with tools.store.read() as tx:
-                told = outbox.after(tx, seen, instance_id=instance.id)
+            # First, so that all that led there is told.
+            with tools.store.read(once=True) as tx:
                 instance = instances.get(tx, instance.id)
+            told = outbox.after(tools.store, seen, instance_id=instance.id)
             for one in told:
                 seen = one.seq
                 notify(_told(one, instance))
@@ -89,9 +90,9 @@ class PostingRuns:
         notify(_told_of_run("run.start" if new else "run.state", run))
         seen = _post(tools, self._board, Job("run", run.id), run.generation, new=new)
         while True:
-            with tools.store.read() as tx:
-                told = outbox.after(tx, seen, run_id=run.id)
+            with tools.store.read(once=True) as tx:
                 run = runs.get(tx, run.id)
+            told = outbox.after(tools.store, seen, run_id=run.id)
             for one in told:
                 seen = one.seq
                 if one.step:

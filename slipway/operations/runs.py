@@ -354,8 +354,7 @@ class Runs:
     def events(self, run_id: str, *, after: int = 0) -> Sequence[RecordedEvent]:
         """A run's moves and steps on record beyond the event of that number, oldest first. Raises `RunNotFound`."""
         check_count("after", after)
-        with self._tools.store.read() as tx:
-            return outbox.after(tx, after, run_id=runs.get(tx, run_id).id)
+        return outbox.after(self._tools.store, after, run_id=self.get(run_id).id)
 
     # --- how it goes on -------------------------------------------------------------------------------------------
 

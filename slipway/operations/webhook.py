@@ -49,8 +49,7 @@ def deliver(
             after = outbox.delivered(tx, receiver)
     taken = 0
     while True:
-        with tools.store.read() as tx:
-            page = outbox.after(tx, after, limit=_AT_ONCE)
+        page = outbox.after(tools.store, after, limit=_AT_ONCE)
         if page:
             if not _sent(url, page, tools, follow=follow, stopping=stopping):
                 return taken

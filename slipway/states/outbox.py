@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from slipway.model.record import Effect, RecordedEvent
 from slipway.states.schema import deliveries, events, instances, runs
 from slipway.states.statements import insert_if_absent
-from slipway.states.store import Transaction
+from slipway.states.store import Store, Transaction
 
 _TELL = events.insert()
 _FIRST = insert_if_absent(deliveries)
@@ -31,7 +31,10 @@ _AFTER = (
             runs, runs.c.id == events.c.run_id
         )
     )
-    .where(events.c.seq > sa.bindparam("after", type_=sa.BigInteger))
+    .where(
+        events.c.seq > sa.bindparam("after", type_=sa.BigInteger),
+        events.c.seq <= sa.bindparam("up_to", type_=sa.BigInteger),
+    )
     .order_by(events.c.seq)
 )
 
@@ -46,21 +49,24 @@ def tell(tx: Transaction, type_: str, at: datetime, **columns: Any) -> None:
 
 
 def after(
-    tx: Transaction, cursor: int, *, limit: int | None = None, instance_id: str | None = None, run_id: str | None = None
+    store: Store, cursor: int, *, limit: int | None = None, instance_id: str | None = None, run_id: str | None = None
 ) -> Sequence[RecordedEvent]:
-    """The events, at most `limit`, beyond that number, oldest first: all, an instance's, or a run's.
+    """The events, at most `limit`, beyond that number, oldest first: all, an instance's, or a run's. None comes later
+    whose number is lower than that of one that was given.
 
-    An event's number is given before its commit. SQLite has one writer at a time; on PostgreSQL those that write events
-    just now are waited for, or one that commits after another would be passed over for ever.
+    It is no transaction of the caller's, which might see a moment that has passed. Raises a `StoreError`.
     """
-    if tx.dialect.name == "postgresql":
-        tx.execute(sa.text("LOCK TABLE events IN SHARE MODE"))
+    up_to = store.settled(events.name)
+    if up_to is not None and up_to <= cursor:
+        return ()
     query = _AFTER.limit(limit)
     if instance_id is not None:
         query = query.where(events.c.instance_id == instance_id)
     if run_id is not None:
         query = query.where(events.c.run_id == run_id)
-    return [RecordedEvent(**row._mapping) for row in tx.execute(query, {"after": min(cursor, _MOST)})]
+    known = {"after": min(cursor, _MOST), "up_to": _MOST if up_to is None else up_to}
+    with store.read() as tx:
+        return [RecordedEvent(**row._mapping) for row in tx.execute(query, known)]
 
 
 def begun(tx: Transaction, effect: Effect) -> int:
@@ -89,6 +95,15 @@ def deliver(tx: Transaction, receiver: str, seq: int, at: datetime) -> None:
         tx.execute(deliveries.update().where(deliveries.c.receiver == receiver), row)
 
 
+def last_settled(store: Store) -> int:
+    """The number beyond which all events are that come from now on. Raises a `StoreError`."""
+    found = store.settled(events.name)
+    if found is not None:
+        return found
+    with store.read(once=True) as tx:
+        return last(tx)
+
+
 def last(tx: Transaction) -> int:
-    """The number of the newest event; 0 where there is none."""
+    """The number of the newest event; 0 where there is none. On PostgreSQL another one may still come before it."""
     return int(tx.scalar(sa.select(sa.func.max(events.c.seq))) or 0)

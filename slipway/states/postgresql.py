@@ -44,6 +44,12 @@ privileges; no schema to make tables in; no such table or column."""
 
 
 _ALONE = sa.text(f"SELECT pg_advisory_xact_lock({_NETWORK_LOCK})")
+_LAST_NUMBER = sa.text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, 'seq') AS regclass))")
+_WRITERS = sa.text(
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted "
+    "AND relation = CAST(:table AS regclass) AND pid != pg_backend_pid() "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _TOGETHER = sa.text(f"SELECT pg_advisory_xact_lock_shared({_NETWORK_LOCK})")
 
 
@@ -118,6 +124,17 @@ def lock_network(tx: sa.Connection, *, alone: bool) -> None:
     """
     if tx.dialect.name == "postgresql":
         tx.execute(_ALONE if alone else _TOGETHER)
+
+
+def last_number(tx: sa.Connection, table: str) -> int:
+    """The last number that was given out for the column `seq` of a table, whether its row is there or not."""
+    return int(tx.scalar(_LAST_NUMBER, {"table": table}) or 0)
+
+
+def writers(tx: sa.Connection, table: str) -> set[str]:
+    """The transactions of others that write to a table: each is among them before it is given a number for its row, and
+    until it has ended."""
+    return {*tx.scalars(_WRITERS, {"table": table})}
 
 
 def translate(error: sa.exc.DBAPIError, shown: str) -> errors.StoreError | None:

@@ -37,6 +37,9 @@ BUSY_TIMEOUT = 30.0
 _AGAIN = 0.2
 """Seconds between two tries to reach it."""
 
+_SOON = 0.005
+"""Seconds between two looks whether others have ended their transactions, which take a few milliseconds."""
+
 _SCRUB_TIMEOUT = 1.0
 """Seconds that others are waited for where the write-ahead log is to be emptied."""
 
@@ -261,6 +264,25 @@ class Store:
                 if not self._was_there or time.monotonic() >= until:
                     raise
             self._sleep(_AGAIN)
+
+    def settled(self, table: str) -> int | None:
+        """The number up to which all rows of a table, counted by `seq`, are on record that ever will be, for whoever
+        looks from now on; None: all that are there are such, for SQLite has one writer at a time.
+
+        A row's number is given before its commit, so on PostgreSQL those who write to the table just now are waited
+        for. Nobody waits for us. Raises `DatabaseLocked` where one of them does not end.
+        """
+        if not self._postgresql:
+            return None
+        with self.read(once=True) as tx:
+            number = postgresql.last_number(tx, table)
+            writing, until = postgresql.writers(tx, table), time.monotonic() + BUSY_TIMEOUT
+            while writing:
+                if time.monotonic() >= until:
+                    raise errors.DatabaseLocked(f"{self._shown}: another connection has written {table} and goes on")
+                self._sleep(_SOON)
+                writing &= postgresql.writers(tx, table)
+        return number
 
     def comes_back(self, error: BaseException | None) -> bool:
         """Whether what failed so may be gone on with: a server's connection was cut, or another transaction was in the

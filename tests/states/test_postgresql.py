@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from slipway import Instance, Orchestrator, RecordedEvent, RunRecord, errors
 from slipway.runfile import loads
@@ -81,34 +86,101 @@ def test_a_word_for_a_run_and_a_retry_count_once(database: str, tmp_path: Path) 
         assert {one.attempt for one in slipway.runs.list() if one.name == "flow"} == {2}
 
 
+class Writer:
+    """Another process's transaction that writes one event, and commits when it is told to."""
+
+    def __init__(self, database: str, name: str, run_id: str | None = None) -> None:
+        self._store = Store(database)
+        self._write = self._store.write()
+        outbox.tell(self._write.__enter__(), name, NOW, run_id=run_id)
+
+    def commit(self) -> None:
+        self._write.__exit__(None, None, None)
+        self._store.close()
+
+
+def types(events: Iterable[RecordedEvent]) -> list[str]:
+    return [event.type for event in events]
+
+
 def test_an_event_that_is_committed_after_a_later_one_is_not_passed_over(database: str, tmp_path: Path) -> None:
-    store = Store(database)
-    with store.read() as tx:
-        begin = outbox.last(tx)
-    first, later, heard = threading.Event(), threading.Event(), list[RecordedEvent]()
+    with Orchestrator(tmp_path, db=database) as slipway, ThreadPoolExecutor(2) as pool:
+        begin = slipway.last_event()
+        first, second = Writer(database, "first"), Writer(database, "second")
+        second.commit()
+        heard = pool.submit(lambda: types(slipway.events(after=begin)))
+        last = pool.submit(slipway.last_event)
+        with pytest.raises(TimeoutError):
+            heard.result(0.5)
+        # Nobody who writes waits for a reader who does.
+        began = time.monotonic()
+        for _ in range(20):
+            Writer(database, "third").commit()
+        assert time.monotonic() - began < 10
+        assert not heard.done()
+        later = Writer(database, "later")
+        first.commit()
+        assert heard.result(60) == ["first", "second"], "nor does the reader wait for who comes after it"
+        assert last.result(60) >= begin + 2
+        later.commit()
+        assert types(slipway.events(after=begin)) == ["first", "second", *["third"] * 20, "later"]
 
-    def write(name: str, told: threading.Event, until: threading.Event) -> None:
-        with store.write() as tx:
-            outbox.tell(tx, name, NOW)
-            told.set()
-            until.wait(60)
 
-    def read() -> None:
-        with store.read() as tx:
-            heard.extend(outbox.after(tx, begin, limit=9))
+def test_a_writer_that_does_not_end_is_told_to_who_reads(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Orchestrator(tmp_path, db=database) as slipway:
+        writer = Writer(database, "never")
+        monkeypatch.setattr("slipway.states.store.BUSY_TIMEOUT", 0.3)
+        with pytest.raises(errors.DatabaseLocked, match=r"^postgresql://.*: another connection has written events"):
+            list(slipway.events())
+        writer.commit()
+        assert types(slipway.events()) == ["never"]
 
-    slow = threading.Thread(target=write, args=("first", first, later))
-    slow.start()
-    assert first.wait(60)
-    done = threading.Event()
-    done.set()
-    write("second", threading.Event(), done)
-    reader = threading.Thread(target=read)
-    reader.start()
-    reader.join(0.5)
-    assert heard == [], "the second has its number and is committed, the first has a smaller one and is not"
-    later.set()
-    slow.join(60)
-    reader.join(60)
-    store.close()
-    assert [event.type for event in heard] == ["first", "second"]
+
+def test_a_reader_who_polls_hears_all_in_order_whatever_is_committed_or_rolled_back_meanwhile(
+    database: str, tmp_path: Path
+) -> None:
+    """By several writers that commit in any order, of which every third thinks better of it."""
+    ended = threading.Event()
+
+    def write(seed: int) -> None:
+        rng = random.Random(seed)
+        with closing(Store(database)) as store:
+            for number in range(40):
+                with suppress(ZeroDivisionError), store.write() as tx:
+                    for _ in range(rng.randint(1, 3)):
+                        outbox.tell(tx, f"{seed}/{number}", NOW)
+                        time.sleep(rng.random() / 500)
+                    assert 1 / (number % 3)
+
+    def read() -> list[int]:
+        with Orchestrator(tmp_path, db=database, sleep=lambda _seconds: None) as slipway:
+            return [event.seq for event in slipway.events(follow=True, stopping=ended.is_set)]
+
+    with Orchestrator(tmp_path, db=database) as slipway, ThreadPoolExecutor(6) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        writers = [pool.submit(write, seed) for seed in range(4)]
+        for writer in writers:
+            writer.result(120)
+        every = [event.seq for event in slipway.events()]
+        ended.set()
+        assert [reader.result(60) for reader in readers] == [every, every]
+    assert len({*every}) == len(every) > 100
+
+
+def test_who_looks_at_a_run_s_events_hears_them_in_order_too(database: str, tmp_path: Path) -> None:
+    """Their reader asks for the run first, which is no reason to see an older moment."""
+    (tmp_path / "flow.yaml").write_text(
+        "schema: 1\nname: flow\nsteps:\n  - {id: check, uses: assert, with: {that: true, message: no}}\n"
+    )
+    with Orchestrator(tmp_path / "state", db=database) as slipway, ThreadPoolExecutor(1) as pool:
+        run = slipway.runs.run(str(tmp_path / "flow.yaml"))
+        begin = slipway.last_event()
+        first, second = (Writer(database, name, run.id) for name in ("first", "second"))
+        second.commit()
+        heard = pool.submit(slipway.runs.events, run.id, after=begin)
+        with pytest.raises(TimeoutError):
+            heard.result(0.3)
+        first.commit()
+        assert types(heard.result(60)) == ["first", "second"]

@@ -16,6 +16,7 @@ from slipway.errors import StoreError
 from slipway.model.request import Simulation
 from tests import record
 from tests.boards import Server
+from tests.host.libvirtd import WITH_US
 from tests.waiting import until
 
 SLIPWAY = (sys.executable, "-c", "from slipway.cli.main import main; main(prog_name='slipway')")
@@ -65,7 +66,7 @@ class Fleet:
         command += ["--db", self._db] if self._db else []
         with (self.state / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
-                [*command, "--state", str(self.state), *words],
+                [*WITH_US, *command, "--state", str(self.state), *words],
                 stdout=log,
                 stderr=log,
                 text=True,
