@@ -22,8 +22,8 @@ import pytest
 from msgspec.structs import replace
 
 from slipway.drivers.deadline import within
-from slipway.drivers.disk.qcow2 import room
 from slipway.drivers.disk.qcow2.driver import Qcow2Disk
+from slipway.drivers.images import room
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.errors import DiskError, ImageUnacceptable, SlipwayError, StepTimeout
 from slipway.model.machine import DiskRequest, DiskRole
@@ -290,7 +290,7 @@ def test_running_guests_keep_some_room(
     found = os.statvfs(tmp_path)
     monkeypatch.setattr(room, "_KEPT", found.f_bavail * found.f_frsize - 4 * MIB)
     monkeypatch.setattr(room, "_KEPT_PART", 1)
-    monkeypatch.setattr("slipway.drivers.disk.qcow2.download.LARGEST", 1 << 62)
+    monkeypatch.setattr("slipway.drivers.images.download.LARGEST", 1 << 62)
     with serving(answer) as server, pytest.raises(DiskError, match=r"No space left .* of which \d+ are for guests"):
         driver(tmp_path).create_disk(by_http(server))
     (tmp_path / "local").write_bytes(os.urandom(6 * MIB))

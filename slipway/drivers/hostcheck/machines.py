@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.drivers.disk.qcow2 import qemu_img
 from slipway.drivers.files import make_directories
 from slipway.drivers.hostcheck.finding import Finding, Result
+from slipway.drivers.images import qemu_img
 from slipway.errors import SlipwayError
 from slipway.model.machine import Acceleration
 

@@ -17,15 +17,15 @@ import msgspec
 
 from slipway.drivers.disk.base import DiskInfo, SnapshotInfo, SnapshotSpace
 from slipway.drivers.disk.devices import device_name
-from slipway.drivers.disk.qcow2 import qemu_img
-from slipway.drivers.disk.qcow2.header import backing_file, read_header
-from slipway.drivers.disk.qcow2.images import ImageCache, check
-from slipway.drivers.disk.qcow2.integrity import check_whole
-from slipway.drivers.disk.qcow2.room import spare
 from slipway.drivers.disk.qcow2.seed import seed_image
 from slipway.drivers.disk.qcow2.snapshots import Snapshots, copy, taken
 from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
+from slipway.drivers.images import qemu_img
+from slipway.drivers.images.cache import ImageCache, check
+from slipway.drivers.images.header import backing_file, read_header
+from slipway.drivers.images.integrity import check_whole
+from slipway.drivers.images.room import spare
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
 from slipway.model.machine import Disk, DiskRequest, DiskRole, DiskSnapshot
 from slipway.model.request import Host, Image, Volume

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from slipway.drivers.deadline import left
 from slipway.drivers.disk.base import SnapshotInfo
-from slipway.drivers.disk.qcow2 import qemu_img
-from slipway.drivers.disk.qcow2.header import read_header
-from slipway.drivers.disk.qcow2.room import check_room
 from slipway.drivers.files import TEMPORARY, file_name, text_of
+from slipway.drivers.images import qemu_img
+from slipway.drivers.images.header import read_header
+from slipway.drivers.images.room import check_room
 from slipway.errors import DiskError
 
 _SUFFIX = ".snapshot"

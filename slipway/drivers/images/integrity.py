@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.drivers.disk.qcow2 import qemu_img
+from slipway.drivers.images import qemu_img
 from slipway.errors import DiskError, ImageUnacceptable
 
 

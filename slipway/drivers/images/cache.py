@@ -16,11 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from slipway.drivers.deadline import left
-from slipway.drivers.disk.qcow2 import qemu_img
-from slipway.drivers.disk.qcow2.header import read_header
-from slipway.drivers.disk.qcow2.integrity import check_whole
-from slipway.drivers.disk.qcow2.room import check_room
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
+from slipway.drivers.images import qemu_img
+from slipway.drivers.images.header import read_header
+from slipway.drivers.images.integrity import check_whole
+from slipway.drivers.images.room import check_room
 from slipway.errors import DiskError, ImageUnacceptable, StepTimeout
 from slipway.model.request import Image
 
@@ -86,7 +86,7 @@ class ImageCache:
         if declared is None:
             raise ImageUnacceptable(f"image {image.name}: an image by http needs its sha256")
         # With it comes all of HTTP: most images are files.
-        from slipway.drivers.disk.qcow2.download import download
+        from slipway.drivers.images.download import download
 
         with locked(self._directory, declared):
             if not os.path.exists(f"{self._directory}/{declared}"):

@@ -12,8 +12,8 @@ import urllib.request
 from typing import Any, BinaryIO
 
 from slipway.drivers.deadline import left
-from slipway.drivers.disk.qcow2.room import check_room
-from slipway.drivers.disk.qcow2.timely_http import open_url
+from slipway.drivers.images.room import check_room
+from slipway.drivers.images.timely_http import open_url
 from slipway.errors import DiskError, ImageUnacceptable, StepTimeout
 from slipway.model.request import Image
 

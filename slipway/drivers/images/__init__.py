@@ -1,0 +1,1 @@
+"""Images: fetched, checked, converted, kept once, and known by their names."""
