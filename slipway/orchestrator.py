@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from slipway.operations.changes.verbs import InstanceChanges
     from slipway.operations.explain import Explanation
     from slipway.operations.hosts import HostChanges, HostDetails
+    from slipway.operations.images import Images
     from slipway.operations.lifecycle import Builder
     from slipway.operations.mends import Mend
     from slipway.operations.quotas import InstanceQuotas
@@ -271,6 +272,13 @@ class Orchestrator:
         from slipway.operations.changes.verbs import InstanceChanges
 
         return InstanceChanges(self._builder, self._tools)
+
+    @_Once
+    def images(self) -> Images:
+        """The images of this machine that have names, and those that can be pulled."""
+        from slipway.operations.images import Images
+
+        return Images(self._store, self._state, self._clock)
 
     @_Once
     def quotas(self) -> InstanceQuotas:

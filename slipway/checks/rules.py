@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from slipway.checks.userdata import user_data_mistake
 from slipway.checks.words import Mistake, Place, shown, size_text
 from slipway.model.limits import MOST_BYTES
 from slipway.model.request import (
+    NAMED_IMAGE,
     Boot,
     Flavor,
     Host,
@@ -30,6 +32,7 @@ Rule: TypeAlias = Callable[[Any], Iterator[Mistake]]
 MOST_TEXT = 64 * 1024
 """Bytes of user data, and of all files of an instance together."""
 
+_IMAGE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _IMAGE_SCHEMES = ("file", "http", "https")
 
 
@@ -56,7 +59,10 @@ def _image(image: Image) -> Iterator[Mistake]:
             yield _is((name,), f"{name} needs {owner}", there=True)
     if image.path is None:
         return
-    if "://" not in image.path:
+    if image.path.startswith(NAMED_IMAGE):
+        if not _IMAGE_NAME.fullmatch(image.path.removeprefix(NAMED_IMAGE)):
+            yield Mistake(("path",), f"must be image: and a name, not {shown(image.path)}")
+    elif "://" not in image.path:
         if not os.path.isabs(image.path):
             yield Mistake(("path",), f"must be an absolute path or a URL, not {shown(image.path)}")
     elif text := url_mistake(image.path, _IMAGE_SCHEMES):

@@ -31,3 +31,17 @@ class Names:
         path = Path(db.removeprefix("sqlite:///")) if db else Path(state, "slipway.db")
         typed = ctx.params.get("names") or ()
         return [name for name in beginning(path, self._kind, incomplete) if name not in typed]
+
+
+class Images:
+    """Offers the names of the images that are here, and of those that can be pulled."""
+
+    def __call__(self, ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        """Those that begin so and were not typed already."""
+        from slipway.drivers.images.library import ImageLibrary
+
+        options = ctx.ensure_object(Options)
+        state = options.state or os.environ.get("SLIPWAY_STATE") or default_state()
+        typed = ctx.params.get("names") or ()
+        names = dict.fromkeys(ImageLibrary(Path(state)).names())
+        return [name for name in names if name.startswith(incomplete) and name not in typed]

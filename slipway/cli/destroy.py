@@ -33,7 +33,7 @@ def command(options: Options, file: Path) -> int:
     from slipway.errors import BuildInterrupted
     from slipway.runfile import load
 
-    run_file = load(file)
+    run_file = load(file, state=options.directory)
     again = ("destroy", str(file))
     stop = Stop(options.command("resume"))
     with orchestrator(options, run_file, sleep=stop.sleep) as slipway:

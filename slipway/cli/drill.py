@@ -117,7 +117,7 @@ def command(
     else:
         if given or file_of_inputs or look or world or allow_commands:
             raise click.UsageError(f"{file} is no workflow: it has no inputs, --look, --world or --allow-commands")
-        drill = _drill_of(file, seed, verbs, remote_network=remote_network)
+        drill = _drill_of(options, file, seed, verbs, remote_network=remote_network)
     all_is_loaded()
     if only_list:
         names = [case.name for case in drill.points(wanted)]
@@ -137,7 +137,7 @@ def command(
     return Code.DIFFERENT if report.leaks else Code.DONE
 
 
-def _drill_of(file: Path, seed: int, verbs: tuple[str, ...], *, remote_network: bool) -> Drill:
+def _drill_of(options: Options, file: Path, seed: int, verbs: tuple[str, ...], *, remote_network: bool) -> Drill:
     from slipway.drill import campaign
     from slipway.drill.bench import Plan
     from slipway.runfile import load
@@ -147,7 +147,7 @@ def _drill_of(file: Path, seed: int, verbs: tuple[str, ...], *, remote_network: 
         from slipway.cli.drillverb import verb_of
 
         verb = verb_of(verbs)
-    plan = Plan(load(file), seed=seed, remote_network=remote_network, verb=verb)
+    plan = Plan(load(file, state=options.directory), seed=seed, remote_network=remote_network, verb=verb)
     return campaign.Drill(
         lambda wanted: campaign.points(plan, wanted),
         lambda wanted, progress: campaign.drill(plan, wanted, on_result=progress),

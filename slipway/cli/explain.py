@@ -61,7 +61,7 @@ def _of_file(options: Options, path: Path) -> tuple[Explanation, ...]:
 
     from slipway.runfile import load
 
-    file = load(path)
+    file = load(path, state=options.directory)
     with ExitStack() as stack:
         if options.db is None and not (Path(options.state or default_state()) / "slipway.db").exists():
             # Nothing is on record yet, and to explain makes no record.

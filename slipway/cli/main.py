@@ -67,6 +67,7 @@ COMMANDS = {
     "restore": "Put a backup of the record back.",
     "drill": "Fail every effect of a run file; see what leaks.",
     "host": "Hosts: list, show, add, set, drain.",
+    "image": "Images: add, list, show, delete, prune, pull, create.",
     "network": "Networks: list, show, create, delete.",
     "subnet": "Subnets: list, show, create, update, delete.",
     "port": "Ports: list, show, create, update, delete.",

@@ -59,6 +59,21 @@ class Size(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a size with a unit, such as 32GiB{better}", param, ctx)
 
 
+class Age(click.ParamType[float]):
+    """A duration with its unit, in seconds."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        from slipway.yamlfile.units import parse_duration
+
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} is no duration such as 30d or 12h: {error}", param, ctx)
+
+
 VARIABLES = {"state": "SLIPWAY_STATE", "db": "SLIPWAY_DB"}
 
 
@@ -83,6 +98,11 @@ class Options:
     drilled: Orchestrator | None = None
     """In a drill what the command works on, in place of the user's; `told` hears of all events then."""
     told: Callable[[Event], None] | None = None
+
+    @property
+    def directory(self) -> str:
+        """The state directory."""
+        return self.state or default_state()
 
     @property
     def json(self) -> bool:

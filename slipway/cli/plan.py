@@ -77,7 +77,7 @@ def command(
         raise click.UsageError(
             f"{file} is a workflow, whose steps `slipway graph {file}` shows: plans are of run files"
         )
-    run_file = load(file, here=True)
+    run_file = load(file, here=True, state=options.directory)
     with _looking(options, run_file) as slipway:
         plan = slipway.plan(run_file, prune=prune, replace_failed=replace_failed, repair=repair)
         if save is not None:

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from slipway.cli.options import Options, common_options, example, orchestrator
-
-
-class Age(click.ParamType):  # type: ignore[type-arg]
-    """A duration with its unit, in seconds."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The seconds."""
-        from slipway.yamlfile.units import parse_duration
-
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(f"{value!r} is no duration such as 30d or 12h: {error}", param, ctx)
+from slipway.cli.options import Age, Options, common_options, example, orchestrator
 
 
 @click.command("prune", epilog=example("slipway prune --older-than 30d", "slipway prune --older-than 1d --dry-run"))

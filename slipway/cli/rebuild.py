@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image",
     metavar="IMAGE",
-    help="An image that instances on record have, by its name, or a file or URL. [default: the one that it has]",
+    help="An image that instances on record have, image:NAME of this machine's, or a file or URL. [default: its own]",
 )
 @click.option("--format", "form", type=click.Choice(("qcow2", "raw")), help="The format of that file.")
 @click.option("--sha256", metavar="DIGEST", help="The SHA-256 of that file, without which no URL is fetched.")
@@ -49,7 +49,7 @@ def command(
     Name, id, host, ports, addresses, volumes and other disks stay. A guest that runs is stopped and started again;
     where it does not come up, or shows no sign of its `wait_for`, it gets back what it had.
     """
-    file = image is not None and "/" in image
+    file = image is not None and ("/" in image or image.startswith("image:"))
     if (form or sha256) and not file:
         raise click.UsageError("--format and --sha256 go with an --image that is a file or a URL, such as ./new.qcow2")
     made = _of_file(image, form, sha256) if image is not None and file else None
@@ -81,10 +81,11 @@ def _of_file(said: str, form: str | None, sha256: str | None) -> Image:
     from pathlib import Path
 
     from slipway.checks import check
-    from slipway.model.request import Image
+    from slipway.model.request import NAMED_IMAGE, Image
 
-    path = said if "://" in said else str(Path(said).absolute())
-    image = Image(Path(said).stem, path=path, format=form, sha256=sha256)
+    path = said if "://" in said or said.startswith(NAMED_IMAGE) else str(Path(said).absolute())
+    name = said.removeprefix(NAMED_IMAGE) if said.startswith(NAMED_IMAGE) else Path(said).stem
+    image = Image(name, path=path, format=form, sha256=sha256)
     check(image, Image, "--image")
     return image
 

@@ -149,7 +149,7 @@ def _run_file(
     saved = is_saved(file)
     if saved and wish != Wish():
         raise click.UsageError(f"{file} is a plan, which says by itself what is replaced, pruned and looked at")
-    run_file = read(file).file if saved else load(file, here=True)
+    run_file = read(file).file if saved else load(file, here=True, state=options.directory)
     faults = load(fault_file).faults if fault_file is not None else ()
     if allow_faults:
         faults += run_file.faults

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from slipway.cli.entries import Entry
+from slipway.drivers.images.shelf import StoredImage
 from slipway.looks.drawing import Drawing
 from slipway.looks.timeline import Timeline
 from slipway.model.deed import Deed, Pruned
@@ -309,6 +310,8 @@ WHOLE: dict[str, Any] = {
     "runs show": ShownRun,
     "runs prune": tuple[Run, ...],
     "audit": tuple[Finding, ...],
+    **dict.fromkeys(("image add", "image pull", "image create", "image show"), StoredImage),
+    **dict.fromkeys(("image list", "image delete", "image prune"), tuple[StoredImage, ...]),
     "snapshot list": tuple[Snapshot, ...],
     "snapshot show": Snapshot,
     "history": tuple[Deed, ...],

@@ -44,7 +44,7 @@ def _tell_run_file(options: Options, file: Path) -> None:
     from slipway.cli.output import counted, print_json
     from slipway.runfile import load
 
-    run_file = load(file, here=True)
+    run_file = load(file, here=True, state=options.directory)
     if os.path.isabs(run_file.workflow):
         # Ours has no mistakes, and costs the import of all tasks.
         _warn(_read(Path(run_file.workflow)), json=options.json)

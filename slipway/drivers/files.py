@@ -46,16 +46,17 @@ def make_directories(path: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path, name: str | None = None) -> Iterator[None]:
+def locked(directory: Path, name: str | None = None, *, shared: bool = False) -> Iterator[None]:
     """Be the only one who writes in the directory, among all threads and processes; ends with the process.
 
-    With a `name` only whoever comes with the same one has to wait, and writes in the directory what is of that name.
+    With a `name` only whoever comes with the same one has to wait, and writes in the directory what is of that name;
+    with `shared` as well, several read what is of that name, and nobody writes it meanwhile.
     Raises `FileNotFoundError` when the directory is absent, `StepTimeout` where it is in use for too long.
     """
     # Opened anew each time: threads, and processes after a fork, would share the lock of a file that they share.
     fd = os.open(f"{directory}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        wait_for_lock(fd, name)
+        wait_for_lock(fd, name, shared=shared)
         yield
     finally:
         # Said, not left to the close: a child forked meanwhile still has the file open.
@@ -63,7 +64,7 @@ def locked(directory: Path, name: str | None = None) -> Iterator[None]:
         os.close(fd)
 
 
-def wait_for_lock(fd: int, name: str | None = None) -> None:
+def wait_for_lock(fd: int, name: str | None = None, *, shared: bool = False) -> None:
     """Have the lock of an open file, of those with this name where there is one.
 
     Raises `StepTimeout` where another thread or process, which may be stopped, has it until the call is to be back.
@@ -71,7 +72,7 @@ def wait_for_lock(fd: int, name: str | None = None) -> None:
     pause = _SHORTEST_PAUSE
     while True:
         try:
-            _lock(fd, name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd, name, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             try:
                 time.sleep(min(pause, left(math.inf)))
@@ -89,7 +90,11 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02
 _FLOCK = struct.Struct("hhqqi4x")
 """`struct flock`: kind, from where, first byte, how many, and nobody, since the lock is an open file's."""
 
-_KINDS = {fcntl.LOCK_EX | fcntl.LOCK_NB: fcntl.F_WRLCK, fcntl.LOCK_UN: fcntl.F_UNLCK}
+_KINDS = {
+    fcntl.LOCK_EX | fcntl.LOCK_NB: fcntl.F_WRLCK,
+    fcntl.LOCK_SH | fcntl.LOCK_NB: fcntl.F_RDLCK,
+    fcntl.LOCK_UN: fcntl.F_UNLCK,
+}
 
 
 def _lock(fd: int, name: str | None, how: int) -> None:

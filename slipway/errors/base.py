@@ -254,7 +254,15 @@ class FlavorNotFound(SlipwayError):
 
 
 class ImageNotFound(SlipwayError):
-    """No instance on record has an image of that name, or several have different ones."""
+    """There is no image of that name: here, in the catalogue, or with an instance on record."""
+
+
+class ImageExists(SlipwayError):
+    """An image has that name already."""
+
+
+class ImageInUse(SlipwayError):
+    """Disks stand on the image."""
 
 
 class StopNeeded(SlipwayError):

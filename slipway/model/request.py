@@ -84,10 +84,15 @@ IMAGE_STATUSES = (
 """As in Glance; only `active` images can be used."""
 
 
+NAMED_IMAGE = "image:"
+"""With what the path of an image begins that is meant by its name, in the machine's cache or the catalogue."""
+
+
 class Image(Struct, frozen=True):
     """What an instance boots: a disk image (`path`, `format`) or a kernel with an initrd. Sizes in bytes.
 
-    Paths are absolute; `path` may be a file:, http: or https: URL as well.
+    Paths are absolute; `path` may be a file:, http: or https: URL as well, or `image:NAME`: the image of that name in
+    the cache of the machine, or in the catalogue.
 
     `machine`: the type of machine that it needs, as QEMU calls it. `vpn`: its instances are a VPN's ends.
     """

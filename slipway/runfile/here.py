@@ -6,12 +6,12 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from slipway.drivers.names import unknown
-from slipway.model.request import Host, InstanceRequest, Volume
+from slipway.model.request import NAMED_IMAGE, Host, InstanceRequest, Volume
 from slipway.runfile.records import Records
 from slipway.yamlfile.document import Document, NodePath
 from slipway.yamlfile.mistakes import did_you_mean, quoted
@@ -20,7 +20,7 @@ _FAMILIES = {"compute": "compute", "wiring": "wiring", "disks": "disk"}
 """Which family's driver a host names by which key."""
 
 
-def check_here(document: Document, records: Records) -> None:
+def check_here(document: Document, records: Records, stored_images: Callable[[], Iterable[str]] = tuple) -> None:
     """Note it. Files are looked for where a host of the file would open them: the simulator opens none."""
     if text := unknown("network", records.settings.network):
         document.problem(("settings", "network"), text)
@@ -31,6 +31,10 @@ def check_here(document: Document, records: Records) -> None:
     for name, image in records.images.items():
         if (text := _machine_mistake(image.machine)) and any(map(_is_local, records.hosts.values())):
             document.problem(("images", name, "machine"), text)
+        if image.path is not None and image.path.startswith(NAMED_IMAGE):
+            named, known = image.path.removeprefix(NAMED_IMAGE), tuple(stored_images())
+            if named not in known:
+                document.problem(("images", name, "path"), f"unknown image {quoted(named)}", wrong=named, known=known)
     places: dict[NodePath, str] = {}
     for name, request in records.requests.items():
         places.update(_opened(document, name, request, _hosts_of(request, records)))
@@ -64,7 +68,7 @@ def _opened(
     path: NodePath = ("images", document.value["instances"][name]["image"])
     if any(host.disks == "qcow2" for host in hosts):
         # One with a digest need not be there once it is in the cache.
-        if image.path is not None and image.sha256 is None:
+        if image.path is not None and image.sha256 is None and not image.path.startswith(NAMED_IMAGE):
             if file := _local(image.path):
                 yield (*path, "path"), file
             elif _parts(image.path) is not None:

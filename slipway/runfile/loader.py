@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from slipway.yamlfile.document import Document, parse, read
 from slipway.yamlfile.mistakes import quoted
 
 
-def load(path: str | os.PathLike[str], *, here: bool = False) -> RunFile:
+def load(path: str | os.PathLike[str], *, here: bool = False, state: str | os.PathLike[str] | None = None) -> RunFile:
     """Read a run file. Raises `InvalidFile` with all that is wrong with it.
 
     `here`: with what this machine knows that it cannot have as well, such as drivers that are not installed and images
-    that are not there; for those who build on this machine, and with the installed drivers.
+    that are not there; for those who build on this machine, and with the installed drivers. `state`: the state
+    directory with the images that instances may name, beside those of the catalogue.
     """
-    return _load(read(Path(path)), here=here)
+    return _load(read(Path(path)), here=here, state=state)
 
 
 def loads(text: str, name: str) -> RunFile:
@@ -37,8 +39,9 @@ def loads(text: str, name: str) -> RunFile:
     return _load(parse(text, name))
 
 
-def _load(document: Document, *, here: bool = False) -> RunFile:
-    references = References(document.value if isinstance(document.value, dict) else {})
+def _load(document: Document, *, here: bool = False, state: str | os.PathLike[str] | None = None) -> RunFile:
+    stored = partial(_stored_images, state)
+    references = References(document.value if isinstance(document.value, dict) else {}, stored)
     check_shape(document)
     if not isinstance(document.value, dict):
         raise document.error()
@@ -52,9 +55,17 @@ def _load(document: Document, *, here: bool = False) -> RunFile:
     workflow = _workflow(document)
     records = make_records(document)
     if here:
-        check_here(document, records)
+        check_here(document, records, stored)
     document.finish()
     return build(document, workflow, records)
+
+
+def _stored_images(state: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Only where one is named that the file does not have: all others do without the catalogue."""
+    from slipway.drivers.images.catalogue import catalogue
+    from slipway.drivers.images.library import ImageLibrary
+
+    return tuple(catalogue().names() if state is None else ImageLibrary(Path(state)).names())
 
 
 def _check_references(document: Document, references: References) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from slipway.checks import Mistake, mistakes_of
-from slipway.model.request import Flavor, Host, Image, InstanceRequest, ServerGroup
+from slipway.model.request import NAMED_IMAGE, Flavor, Host, Image, InstanceRequest, ServerGroup
 from slipway.runfile.entries import InstanceEntry
 from slipway.runfile.instances import names_of
 from slipway.runfile.requests import Tree, make_flavor, make_host, make_image, make_request, make_settings
@@ -102,7 +102,7 @@ def _instances(document: Document, made: Records) -> Iterator[InstanceEntry]:
     groups = {name: ServerGroup(name, entry["policy"]) for name, entry in _entries(document, "server_groups")}
     expanded = {name: names_of(name, entry) for name, entry in document.value.get("instances", {}).items()}
     for entry_name, entry in _entries(document, "instances"):
-        flavor, image = made.flavors.get(entry["flavor"], _FLAVOR), made.images.get(entry["image"], _IMAGE)
+        flavor, image = made.flavors.get(entry["flavor"], _FLAVOR), _image(document, made, entry["image"])
         group = groups.get(entry.get("group", ""))
         first = make_request(document, expanded[entry_name][0], entry, flavor=flavor, image=image, group=group)
         made.requests[entry_name] = first
@@ -115,6 +115,13 @@ def _instances(document: Document, made: Records) -> Iterator[InstanceEntry]:
         depends_on = tuple(dict.fromkeys(before))
         position = document.where(("instances", entry_name))
         yield from (InstanceEntry(replace(first, name=name), depends_on, position) for name in expanded[entry_name])
+
+
+def _image(document: Document, made: Records, name: str) -> Image:
+    """The image of that name in the file, or that of the machine's cache or the catalogue."""
+    if name in made.images or name in document.value.get("images", {}):
+        return made.images.get(name, _IMAGE)
+    return Image(name, path=f"{NAMED_IMAGE}{name}")
 
 
 _ELSEWHERE = ("project", "flavor", "image", "group", "ssh_keys")

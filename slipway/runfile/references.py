@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from slipway.model.request import DEFAULT_ZONE
@@ -30,7 +31,9 @@ class References:
     What could not be read at all counts as declaring everything.
     """
 
-    def __init__(self, tree: dict[str, Any]) -> None:
+    def __init__(self, tree: dict[str, Any], stored_images: Callable[[], Iterable[str]] = tuple) -> None:
+        """`stored_images`: the names of images that need no entry in the file."""
+        self._stored_images = stored_images
         self._names: dict[str, dict[str, None] | None] = {}
         for kind, section in _SECTIONS.items():
             declared = tree.get(section, {})
@@ -47,7 +50,9 @@ class References:
         if known is None or name is None or (kind in _MAY_BE_IDS and _UUID.fullmatch(name)):
             return
         if name not in known:
-            document.problem(path, f"unknown {kind} {quoted(name)}", wrong=name, known=known)
+            stored = tuple(self._stored_images()) if kind == "image" else ()
+            if name not in stored:
+                document.problem(path, f"unknown {kind} {quoted(name)}", wrong=name, known=(*known, *stored))
         elif kind == "port" and self._ports and self._ports[name] > 1:
             document.problem(path, f"port {quoted(name)} is in {self._ports[name]} networks: give them different names")
 

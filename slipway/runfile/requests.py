@@ -9,6 +9,7 @@ from msgspec.structs import fields
 
 from slipway.model.formats import parse_address, parse_mac
 from slipway.model.request import (
+    NAMED_IMAGE,
     Boot,
     CpuMode,
     Firmware,
@@ -92,7 +93,7 @@ def _simulation(entry: Tree) -> Simulation:
 def make_image(document: Document, name: str, entry: Tree) -> Image:
     """The image; its paths are relative to the file."""
     files: Tree = {key: resolve(document, entry[key]) for key in ("path", "kernel", "initrd") if key in entry}
-    if "://" in entry.get("path", ""):
+    if "://" in entry.get("path", "") or entry.get("path", "").startswith(NAMED_IMAGE):
         files["path"] = entry["path"]
     sizes: Tree = {key: parse_size(entry[key]) for key in ("min_disk", "min_memory", "size") if key in entry}
     return Image(

@@ -13,27 +13,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from msgspec import Struct
 
 from slipway.drivers.deadline import left
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
-from slipway.drivers.images import qemu_img
-from slipway.drivers.images.header import read_header
-from slipway.drivers.images.integrity import check_whole
+from slipway.drivers.images.integrity import Base, check, check_all
 from slipway.drivers.images.room import check_room
+from slipway.drivers.images.shelf import Shelf
 from slipway.errors import DiskError, ImageUnacceptable, StepTimeout
-from slipway.model.request import Image
+from slipway.model.request import NAMED_IMAGE, Image
 
 _CHUNK = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-
-class Base(Struct, frozen=True):
-    """A checked image in the cache; `size` is what a guest sees, in bytes."""
-
-    path: str
-    format: str
-    size: int
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -55,23 +45,48 @@ class ImageCache:
     def __init__(self, host: str, state: Path) -> None:
         self._host = host
         self._directory = state.absolute() / "images"
+        self._state, self._shelf = state, Shelf(state)
 
-    def base(self, image: Image) -> Base:
-        """The image in the cache, put there if need be.
+    @contextmanager
+    def held(self, image: Image) -> Iterator[Base]:
+        """The image in the cache, put there if need be; nobody deletes it meanwhile.
 
         Refused are: a file that is not there or not what `sha256` says, a format other than qcow2 and raw, images that
         name other files (a backing file, an external data file), for they could be any file of the host, and images
         that no guest could use: empty, encrypted, cut off or damaged.
         """
-        with self._translated(image):
-            declared = image.sha256.lower() if image.sha256 else None
-            if declared is not None and not _SHA256.fullmatch(declared):
-                raise ImageUnacceptable(f"image {image.name}: {image.sha256!r} is not a sha256")
-            cached = f"{self._directory}/{declared}"
-            if declared is None or not os.path.exists(cached):
-                make_directories(self._directory)
-                cached = f"{self._directory}/{self._brought(image, declared)}"
-            return check(f"image {image.name}", image.format, cached)
+        while True:
+            with self._translated(image):
+                digest = self._fetched(image)
+            with self._shelf.in_hand(digest) as there:
+                if there:
+                    with self._translated(image):
+                        base = check(f"image {image.name}", image.format, self._shelf.path(digest))
+                    yield base
+                    return
+
+    def _fetched(self, image: Image) -> str:
+        """The digest of the image, which is in the cache then."""
+        if (image.path or "").startswith(NAMED_IMAGE):
+            return self._named(image)
+        declared = image.sha256.lower() if image.sha256 else None
+        if declared is not None and not _SHA256.fullmatch(declared):
+            raise ImageUnacceptable(f"image {image.name}: {image.sha256!r} is not a sha256")
+        if declared is not None and os.path.exists(self._shelf.path(declared)):
+            return declared
+        make_directories(self._directory)
+        return self._brought(image, declared)
+
+    def _named(self, image: Image) -> str:
+        """The digest of the image of that name on this machine; pulled by the catalogue where it is not here yet."""
+        assert image.path is not None
+        # Most images are files: the catalogue is read where one is meant by its name.
+        from slipway.drivers.images.library import ImageLibrary
+
+        sha256 = ImageLibrary(self._state).ensure(image.path.removeprefix(NAMED_IMAGE))
+        if image.sha256 is not None and image.sha256.lower() != sha256:
+            raise ImageUnacceptable(f"image {image.name}: the sha256 of {image.path} is {sha256}, not {image.sha256}")
+        return sha256
 
     def _brought(self, image: Image, declared: str | None) -> str:
         """The digest of the image, which is in the cache then. Whoever wants the same one waits, and nobody else."""
@@ -86,14 +101,15 @@ class ImageCache:
         if declared is None:
             raise ImageUnacceptable(f"image {image.name}: an image by http needs its sha256")
         # With it comes all of HTTP: most images are files.
-        from slipway.drivers.images.download import download
+        from slipway.drivers.images.checksums import Digest
+        from slipway.drivers.images.download import LARGEST, download
 
         with locked(self._directory, declared):
             if not os.path.exists(f"{self._directory}/{declared}"):
                 part = f"{self._directory}/{declared}{TEMPORARY}"
-                download(image, image.path, declared, part)
+                download(f"image {image.name}", image.path, part, Digest("sha256", declared), image.size or LARGEST)
                 try:
-                    _check_all(f"image {image.name}", image.format, part)
+                    check_all(f"image {image.name}", image.format, part)
                 except ImageUnacceptable:
                     os.unlink(part)
                     raise
@@ -135,7 +151,7 @@ class ImageCache:
             after = os.fstat(file)
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise DiskError(f"{self._host}: the file of image {image.name} changed while it was copied; try again")
-            _check_all(f"image {image.name}", image.format, temporary)
+            check_all(f"image {image.name}", image.format, temporary)
             os.rename(temporary, f"{self._directory}/{digest.hexdigest()}")
         except StepTimeout as error:
             raise StepTimeout(f"{self._host}: image {image.name} is too large to be copied in time: {error}") from error
@@ -150,41 +166,6 @@ class ImageCache:
             yield
         except OSError as error:
             raise DiskError(f"{self._host}: image {image.name} cannot be kept: {error}") from error
-
-
-def _check_all(what: str, said: str | None, path: str) -> None:
-    """Raise `ImageUnacceptable` for a file that must not come into the cache; what is in it is not read again."""
-    check_whole(what, check(what, said, path).format, path)
-
-
-def check(what: str, said: str | None, path: str) -> Base:
-    """The file, which is said to be of this format. `what` is its name in errors.
-
-    Raises `ImageUnacceptable` for what `ImageCache.base` refuses.
-    """
-    header = read_header(path)
-    form = said or ("qcow2" if header else None)
-    if form not in ("qcow2", "raw"):
-        has = f"format {form}" if form else "no format, and it is not qcow2"
-        raise ImageUnacceptable(f"{what} has {has}; say format: raw if it is, or convert it to qcow2")
-    if (form == "qcow2") is not (header is not None):
-        raise ImageUnacceptable(f"{what} is said to be {form}, and its first bytes say otherwise")
-    if header is not None and (header.has_backing_file or header.has_data_file):
-        has = "a backing file" if header.has_backing_file else "an external data file"
-        raise ImageUnacceptable(f"{what} has {has}: it could be any file of the host")
-    if header is not None and (header.encrypted or header.corrupt):
-        why = "encrypted: its guest would need the key" if header.encrypted else "marked as corrupt by QEMU"
-        raise ImageUnacceptable(f"{what} is {why}")
-    try:
-        info = qemu_img.info(path, form)
-    except DiskError as error:
-        raise ImageUnacceptable(f"{what} cannot be read: {error}") from error
-    if "backing-filename" in info or "data-file" in info.get("format-specific", {}).get("data", {}):
-        raise ImageUnacceptable(f"{what} names another file: it could be any file of the host")
-    size = int(info["virtual-size"])
-    if size == 0:
-        raise ImageUnacceptable(f"{what} is empty: it has 0 bytes")
-    return Base(path, form, size)
 
 
 @contextmanager

@@ -10,11 +10,14 @@ from typing import Any
 from slipway.drivers import programs
 from slipway.errors import DiskError, StepTimeout
 
-_LIMITS = ("--as=1073741824", "--cpu=30")
+_MEMORY, _CPU = 1 << 30, 30
 """Nova: 1 GiB of address space and 30 s of processor time."""
 
 _PATIENCE = 60.0
 """Seconds, for a disk that does not answer."""
+
+_CONVERSION = 3600.0
+"""Seconds in which an image is converted: all of it is read, and written."""
 
 _CHECKED = (0, 2, 3)
 """How `qemu-img check` ends when it has seen all of an image: without errors, with some, or with leaked clusters."""
@@ -37,19 +40,34 @@ def resize(path: str, size: int) -> None:
     _run("resize", "-q", "-f", "qcow2", "--", path, str(size))
 
 
-def check(path: str) -> int:
-    """How many errors the qcow2 image has, leaked clusters apart. Raises `DiskError`."""
+def convert(source: str, form: str, target: str) -> None:
+    """Make the file `target` a qcow2 of what a guest sees of `source`, which nobody may write on. Raises `DiskError`.
+
+    What is empty takes no room.
+    """
+    _run("convert", "-f", form, "-O", "qcow2", "--", source, target, cpu=int(_CONVERSION), patience=_CONVERSION)
+
+
+def check(path: str, form: str = "qcow2") -> int:
+    """How many errors the image has, leaked clusters apart. Raises `DiskError`."""
     # Each error is a line on standard error, and how many there are is up to the image's author.
     found: dict[str, Any] = json.loads(
-        _run("check", "-f", "qcow2", "--output=json", "--", path, good=_CHECKED, errors=subprocess.DEVNULL)
+        _run("check", "-f", form, "--output=json", "--", path, good=_CHECKED, errors=subprocess.DEVNULL)
     )
     return int(found.get("corruptions", 0)) + int(found["check-errors"])
 
 
-def _run(*arguments: str, good: Container[int] = (0,), errors: int = subprocess.PIPE) -> str:
+def _run(
+    *arguments: str,
+    good: Container[int] = (0,),
+    errors: int = subprocess.PIPE,
+    cpu: int = _CPU,
+    patience: float = _PATIENCE,
+) -> str:
     """What it says. Raises `StepTimeout` where its time is over, which is the host's fault and not the image's."""
+    limits = (f"--as={_MEMORY}", f"--cpu={cpu}")
     try:
-        done = programs.run(["prlimit", *_LIMITS, "--", "qemu-img", *arguments], timeout=_PATIENCE, stderr=errors)
+        done = programs.run(["prlimit", *limits, "--", "qemu-img", *arguments], timeout=patience, stderr=errors)
     except OSError as error:
         raise DiskError(f"{error.filename} cannot be run: {error.strerror}; install util-linux") from error
     except subprocess.TimeoutExpired as error:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from socket import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 from slipway.drivers.deadline import in_time, left
 
@@ -15,21 +16,44 @@ SILENCE = 30.0
 """Seconds after which a server that sends nothing is given up."""
 
 
-def open_url(url: str, headers: Mapping[str, str]) -> Any:
-    """The answer to a GET. Redirects are followed, by http and https alone.
+class Unsafe(Exception):
+    """A server sends us on to where an image must not come from; the text says where."""
 
-    Raises `StepTimeout` when the driver's call is to be back, also while the answer is read, and what urllib raises.
+
+def open_url(url: str, headers: Mapping[str, str], *, downgrade: bool = True) -> Any:
+    """The answer to a GET. Redirects are followed, by http and https alone; `downgrade`: from https to http as well.
+
+    Raises `Unsafe` for any other, `StepTimeout` when the driver's call is to be back, also while the answer is read,
+    and what urllib raises.
     """
-    return _opener().open(urllib.request.Request(url, headers=dict(headers)), timeout=SILENCE)
+    return _opener(downgrade).open(urllib.request.Request(url, headers=dict(headers)), timeout=SILENCE)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def __init__(self, downgrade: bool) -> None:
+        self._downgrade = downgrade
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Look at where it leads before anything is opened."""
+        to = urlsplit(headers.get("Location") or "").scheme.lower()
+        if to not in ("", "http", "https"):
+            fp.close()
+            raise Unsafe(f"it sends us on to a URL of {to}:, which is not followed")
+        if to == "http" and req.type == "https" and not self._downgrade:
+            fp.close()
+            raise Unsafe("it sends us on from https: to http:, where anybody could have changed it")
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _opener(downgrade: bool) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _Redirects(downgrade),
         urllib.request.HTTPErrorProcessor(),
         _Http(),
         _Https(),

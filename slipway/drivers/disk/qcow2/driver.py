@@ -22,9 +22,9 @@ from slipway.drivers.disk.qcow2.snapshots import Snapshots, copy, taken
 from slipway.drivers.disk.volumes import check_free
 from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
 from slipway.drivers.images import qemu_img
-from slipway.drivers.images.cache import ImageCache, check
+from slipway.drivers.images.cache import ImageCache
 from slipway.drivers.images.header import backing_file, read_header
-from slipway.drivers.images.integrity import check_whole
+from slipway.drivers.images.integrity import check, check_whole
 from slipway.drivers.images.room import spare
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
 from slipway.model.machine import Disk, DiskRequest, DiskRole, DiskSnapshot
@@ -99,8 +99,8 @@ class Qcow2Disk:
 
     def check_image(self, image: Image, size: int) -> None:
         """The image is in the cache then. Raises `ImageUnacceptable`, `FlavorDiskTooSmall`, `DiskError`."""
-        with self._translated():
-            self._base(image, size)
+        with self._translated(), self._base(image, size):
+            """It is there, and fits."""
 
     def copy_disk(self, request: DiskRequest, source: str) -> Disk:
         """Copy the disk, or the seed, of another host; all hosts of this state directory have the same images.
@@ -210,28 +210,29 @@ class Qcow2Disk:
 
     def _make(self, request: DiskRequest, path: str) -> None:
         """Make the file under another name, then give it its own."""
-        base: tuple[str, str] | None = None
         if request.source is not None:
             self._copied(request.source, path, request.size)
             return
-        if request.image is not None:
-            base = self._base(request.image, request.size)
-        make_directories(self._directory)
-        with locked(self._directory):
-            if not os.path.lexists(path):
-                if request.seed is not None:
-                    replace(path, seed_image(request.seed))
-                else:
-                    _make_qcow2(path, request.size, base)
+        with self._base(request.image, request.size) as base:
+            make_directories(self._directory)
+            with locked(self._directory):
+                if not os.path.lexists(path):
+                    if request.seed is not None:
+                        replace(path, seed_image(request.seed))
+                    else:
+                        _make_qcow2(path, request.size, base)
 
-    def _base(self, image: Image, size: int) -> tuple[str, str] | None:
-        """The image's file in the cache, and its format; None where it has no disk. It fits into so many bytes."""
-        if image.path is None:
-            return None
-        base = self._images.base(image)
-        if base.size > size:
-            raise FlavorDiskTooSmall(f"image {image.name} has {base.size} bytes, the disk for it {size}")
-        return base.path, base.format
+    @contextmanager
+    def _base(self, image: Image | None, size: int) -> Iterator[tuple[str, str] | None]:
+        """The image's file in the cache, and its format; None where there is none, or without a disk. It fits into so
+        many bytes, and nobody deletes it meanwhile."""
+        if image is None or image.path is None:
+            yield None
+            return
+        with self._images.held(image) as base:
+            if base.size > size:
+                raise FlavorDiskTooSmall(f"image {image.name} has {base.size} bytes, the disk for it {size}")
+            yield base.path, base.format
 
     def _copied(self, source: DiskSnapshot, path: str, size: int) -> None:
         """Copy a snapshot."""
