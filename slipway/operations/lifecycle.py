@@ -195,7 +195,7 @@ class Builder:
         if by.users is not None:
             runs.keep_texts(tx, by.users.digest, by.users.kept_texts)
             run = replace(run, digest=by.users.digest)
-        return instances.create(tx, new_id, request, run=run, worker=lease(self._tools), at=at, stack=stack)
+        return instances.create(tx, new_id, request, run=run, worker=lease(tx, self._tools), at=at, stack=stack)
 
     def _run(self, name: str, workflow: str | None = None) -> Begun:
         """What is about to be done to an instance; by default by no workflow that anybody can read."""
@@ -212,7 +212,7 @@ class Builder:
             if not dropped and not may_be_taken(tx, instance, self._tools):
                 return None
             self.check_here(tx, instance)
-            worker = lease(self._tools)
+            worker = lease(tx, self._tools)
             generation = take_over(tx, "instance", instance.id, instance.generation, worker=worker)
             if generation is None:
                 return None
@@ -410,7 +410,7 @@ class Builder:
             text = f"instance {instance.name} is {state.vm_state}, where no {verb} is possible, but "
             raise errors.UnexpectedState(text + " and ".join(possible(state)))
         self._fence(tx)
-        worker, run, at = lease(self._tools), self._run(wish.value), self._tools.clock()
+        worker, run, at = lease(tx, self._tools), self._run(wish.value), self._tools.clock()
         if change is not None:
             kept = codec.encode(replace(change, request=to_keep(change.request)))
             run = replace(run, name=change.workflow, workflow=change.workflow, inputs=kept)

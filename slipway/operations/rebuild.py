@@ -66,7 +66,7 @@ class Builds:
                 raise errors.RunRefused(f"instance {instance.name}: something is stuck, and `repair` tries that again")
             self._builder.check_here(tx, instance)
             effects.forget_standing(tx, instance.id)
-            values = {"worker": lease(tools), "attempt": 1, "fault": None}
+            values = {"worker": lease(tx, tools), "attempt": 1, "fault": None}
             at = tools.clock()
             instances.advance(tx, instance.id, instance.generation, state, Move.RETRY, at, values=values)
             instance_runs.begin_again(tx, run.id)

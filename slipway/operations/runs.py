@@ -157,7 +157,7 @@ class Runs:
                 attempt=1,
                 inputs=prepared.kept_inputs,
                 created_at=self._tools.clock(),
-                worker=lease(self._tools),
+                worker=lease(tx, self._tools),
                 idempotency_key=idempotency_key,
                 request_digest=prepared.request_digest,
                 asked_by=Seal(prepared.secrets).mask(self._asked_by),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from slipway.flows.runs.holding import has_passed
 from slipway.flows.tasks.base import Tools
 from slipway.model.record import Instance
 from slipway.states import effects, instances, workers
@@ -18,14 +19,13 @@ def may_be_taken(tx: Transaction, instance: Instance, tools: Tools) -> bool:
     if instance.worker is None:
         return True
     lease = Lease.read(instance.worker)
-    last, grace = effects.last_deadline(tx, instance.id), tools.settings.takeover_grace
     if lease is not None:
-        passed = lease.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic)
-        return passed or is_gone(lease.worker) or workers.is_silent(tx, lease.worker, tools.clock)
+        return has_passed(tx, lease, instance.id, tools)
     # An older Slipway's worker, which wrote its lease with its effects alone.
     begun = last_power_change(tx, instance.id) or instance.created_at
-    last = max(last or begun, begun + timedelta(seconds=tools.settings.step_timeout))
-    return tools.clock() > last + timedelta(seconds=grace)
+    last = effects.last_deadline(tx, instance.id) or begun
+    last = max(last, begun + timedelta(seconds=tools.settings.step_timeout))
+    return tools.clock() > last + timedelta(seconds=tools.settings.takeover_grace)
 
 
 def orphaned(tx: Transaction, tools: Tools) -> frozenset[str]:

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -32,6 +33,13 @@ _AGAIN = 1.0
 """Seconds after which what could not be taken is looked at again."""
 _MOST_POSTED = 200
 """Jobs that are posted again in one go."""
+
+
+class Pool(Protocol):
+    """Has calls made in threads, and waits for them at its end."""
+
+    def submit(self, call: Callable[[Posted], None], posted: Posted, /) -> object:
+        """Have it called in a thread."""
 
 
 class Work:
@@ -68,6 +76,9 @@ class Work:
         self._orphans: frozenset[str] = frozenset()
         self._looked_at = 0.0
         self._drains = threading.Event()
+        self.pool: Callable[[int], AbstractContextManager[Pool]] = ThreadPoolExecutor
+        self.beat: Callable[[Callable[[], None], float], AbstractContextManager[object]] = Beat
+        """What makes its threads: a simulation has its own."""
         self._heard_at = tools.monotonic()
 
     def __enter__(self) -> Work:
@@ -90,7 +101,7 @@ class Work:
     def until(self, stopping: Callable[[], bool]) -> None:
         """Take work until it is to stop; then begin no further step, and wait for those under way."""
         posted_at = 0.0
-        with ThreadPoolExecutor(2 * self._record.concurrency + MOST_RUNS) as pool, Beat(self._beat, self._ttl / 3):
+        with self.pool(2 * self._record.concurrency + MOST_RUNS) as pool, self.beat(self._beat, self._ttl / 3):
             while not stopping():
                 if self._record.anything and self._tools.monotonic() - posted_at >= self._ttl:
                     self._quietly(self._post_again)
@@ -114,7 +125,7 @@ class Work:
 
     # --- what it takes --------------------------------------------------------------------------------------------
 
-    def _take(self, pool: ThreadPoolExecutor) -> None:
+    def _take(self, pool: Pool) -> None:
         """Claim as much as there is room for: first what a worker that is gone had in hand, for which there is as much
         room again; then what is for one host, for it was begun; then the oldest."""
         room = {"instance": self._record.concurrency, "run": MOST_RUNS}

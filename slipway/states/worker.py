@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -38,9 +40,26 @@ class Worker(msgspec.Struct, frozen=True):
         return self.machine, self.boot, self.time_namespace
 
 
-@cache
+class Played(msgspec.Struct, frozen=True):
+    """A worker that is a thread of a simulation, and what tells which of the others of its machine run no more."""
+
+    worker: Worker
+    is_gone: Callable[[Worker], bool]
+
+
+played: ContextVar[Played | None] = ContextVar("slipway_played", default=None)
+"""Who the thread stands for; None: for its process."""
+
+
 def this_worker() -> Worker:
     """This process."""
+    simulated = played.get()
+    return simulated.worker if simulated else this_process()
+
+
+@cache
+def this_process() -> Worker:
+    """The same, whomever the thread stands for."""
     pid = os.getpid()
     found = _stat(pid) if _proc_is_ours() else None
     return Worker(
@@ -56,7 +75,7 @@ def this_worker() -> Worker:
     )
 
 
-os.register_at_fork(after_in_child=this_worker.cache_clear)
+os.register_at_fork(after_in_child=this_process.cache_clear)
 
 
 def is_gone(worker: Worker) -> bool:
@@ -64,7 +83,9 @@ def is_gone(worker: Worker) -> bool:
 
     Nothing can be proved of one of another machine, boot or PID namespace, or where /proc does not show our own.
     """
-    us = this_worker()
+    if simulated := played.get():
+        return simulated.is_gone(worker)
+    us = this_process()
     if us.pid_namespace == 0 or (worker.clock, worker.pid_namespace) != (us.clock, us.pid_namespace):
         return False
     try:

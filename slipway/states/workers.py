@@ -26,7 +26,12 @@ def now(tx: Transaction, clock: Callable[[], datetime]) -> datetime:
     """The time by a clock that all who use the record share: the server's, and of SQLite this machine's."""
     if tx.dialect.name == "postgresql":
         return datetime.fromtimestamp(float(tx.scalar(_SERVERS_CLOCK) or 0), UTC)
-    return clock()
+    shared: Callable[[], datetime] = tx.info.get(CLOCK, clock)
+    return shared()
+
+
+CLOCK = "clock"
+"""Where a transaction has the clock of a server that it only stands for."""
 
 
 _SERVERS_CLOCK = sa.text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")

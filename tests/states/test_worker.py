@@ -17,7 +17,7 @@ import pytest
 
 from slipway.states import worker as workers
 from slipway.states.lease import Lease
-from slipway.states.worker import Worker, is_gone, this_worker
+from slipway.states.worker import Worker, is_gone, this_process, this_worker
 
 SLEEPER = "import sys, time; from slipway.states.worker import this_worker as w; import msgspec; " + (
     "print(msgspec.json.encode(w()).decode(), flush=True); sys.stdin.read()"
@@ -83,10 +83,10 @@ def test_neither_the_clock_nor_the_hosts_name_is_part_of_it(monkeypatch: pytest.
     before = this_worker()
     monkeypatch.setattr(time, "time", lambda: 0.0)
     monkeypatch.setattr("socket.gethostname", lambda: "renamed")
-    this_worker.cache_clear()
+    this_process.cache_clear()
     assert changed(this_worker(), host=before.host) == before
     assert not is_gone(before)
-    this_worker.cache_clear()
+    this_process.cache_clear()
 
 
 def test_where_proc_hides_the_processes_of_others_nobody_is_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:

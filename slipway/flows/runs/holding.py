@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from slipway.errors import RunCancelled, StaleWorker, UnexpectedState
@@ -15,9 +17,18 @@ from slipway.states.store import Transaction
 from slipway.states.worker import is_gone
 
 
-def lease(tools: Tools) -> str:
-    """This process's hold on a run or an instance from now on, for the record."""
-    return Lease.begun(tools.settings.step_timeout, clock=tools.clock, monotonic=tools.monotonic).text()
+def lease(tx: Transaction, tools: Tools) -> str:
+    """This process's hold on a run or an instance from now on, for the record, by the clock that all share."""
+    clock = partial(workers.now, tx, tools.clock)
+    return Lease.begun(tools.settings.step_timeout, clock=clock, monotonic=tools.monotonic).text()
+
+
+def has_passed(tx: Transaction, held: Lease, owner: str, tools: Tools) -> bool:
+    """Whether who holds what the `owner` is may be replaced: it is provably gone, or its lease has passed."""
+    last, grace = effects.last_deadline(tx, owner), tools.settings.takeover_grace
+    clock = partial(workers.now, tx, tools.clock)
+    passed = held.has_passed(last, grace, clock=clock, monotonic=tools.monotonic)
+    return passed or is_gone(held.worker) or workers.is_silent(tx, held.worker, tools.clock)
 
 
 def take(tools: Tools, run_id: str) -> RunRecord | None:
@@ -37,7 +48,7 @@ def take(tools: Tools, run_id: str) -> RunRecord | None:
             except (UnexpectedState, StaleWorker, RunCancelled):
                 # Where the database lets two look at once somebody else was quicker.
                 return None
-        worker = lease(tools)
+        worker = lease(tx, tools)
         generation = take_over(tx, "run", run.id, run.generation, worker=worker)
         if generation is None:
             return None
@@ -54,11 +65,7 @@ def may_be_gone_on_with(tx: Transaction, run: RunRecord, tools: Tools) -> bool:
 def _may_be_taken(tx: Transaction, run: RunRecord, tools: Tools) -> bool:
     """Whether nobody is at it: it was let go, its worker is provably gone, or the worker's lease has passed."""
     held = Lease.read(run.worker)
-    if held is None:
-        return True
-    last, grace = effects.last_deadline(tx, run.id), tools.settings.takeover_grace
-    passed = held.has_passed(last, grace, clock=tools.clock, monotonic=tools.monotonic)
-    return passed or is_gone(held.worker) or workers.is_silent(tx, held.worker, tools.clock)
+    return held is None or has_passed(tx, held, run.id, tools)
 
 
 def who_is_at(run: RunRecord) -> str:
