@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -16,7 +17,7 @@ from bench.simulation.workers import Simulated, work
 from slipway import Flavor, GiB, Host, Image, InstanceRequest, MiB, NetworkRequest, Orchestrator, errors
 from slipway.drill.auditor import audit
 from slipway.drill.simulated import SimulatedDrivers
-from slipway.drill.things import look
+from slipway.drill.things import Things, look
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.settings import Settings
 from slipway.states import instances
@@ -82,6 +83,8 @@ class Day:
         self._machines: dict[str, Machine] = {}
         self._number = 0
         self._over = False
+        self._open = 0
+        """Requests that have no answer yet, and those that are still to be made."""
         self._operator = Orchestrator(
             state,
             store=lambda _url: self._store,
@@ -101,17 +104,19 @@ class Day:
         self._set_up()
         before = look(self._state)
         self._ask()
+        self._strike()
         self._kernel.sleep(self._plan.hours * 3600)
         self._outside.calm()
         told = Told(problems=self._settle())
+        told.digest, told.points, told.hours = self._kernel.digest, self._kernel.points, self._kernel.now / 3600
         self._over = True
         self._kernel.close()
         self._operator.repair()
         there = look(self._state)
         told.problems += [str(one) for one in audit(there, before)]
         told.problems += [f"audit: {one}" for one in self._operator.audit()]
+        told.problems += [f"{one} was done twice" for one in _doubled(there)]
         told.states = Counter(row["vm_state"] for row in there.rows["instances"])
-        told.digest, told.points, told.hours = self._kernel.digest, self._kernel.points, self._kernel.now / 3600
         told.faults = self._outside.counts
         self._store.close()
         return told
@@ -169,6 +174,26 @@ class Day:
 
         self._kernel.start(self._any, again, after=self._kernel.rng.uniform(1.0, 120.0))
 
+    def _strike(self) -> None:
+        """What befalls all at once, each some times a day, but once at least: the board loses all, or its claims; it
+        is away, or the database."""
+        seconds, times = self._plan.hours * 3600, max(1, round(self._plan.hours * self._plan.rate / 6))
+
+        def away(what: str) -> None:
+            now = self._kernel.now + self._rng.uniform(0.1, 1.5) * self._plan.ttl
+            if what == "board away":
+                self._server.away_until = now
+            elif what == "database away":
+                self._outside.database_away_until = now
+            else:
+                self._server.lose(claims_only=what == "claims lost")
+            self._outside.counts[what] += 1
+            self._kernel.told(what)
+
+        for what in ("board lost all", "claims lost", "board away", "database away") if self._plan.rate else ():
+            for _ in range(times):
+                self._kernel.start(self._any, partial(away, what), after=self._rng.uniform(0.0, seconds))
+
     # --- who asks for what ----------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
@@ -183,6 +208,8 @@ class Day:
     def _later(self, seconds: float, ask: Callable[[Orchestrator], None]) -> None:
         """Have one of the clients ask so many seconds from now on, and another one where that dies meanwhile."""
 
+        self._open += 1
+
         def asked() -> None:
             client = self._members[f"client-{self._kernel.rng.randrange(4)}"]
             self._kernel.start(client, lambda: self._asking(client, ask))
@@ -195,12 +222,17 @@ class Day:
             ask(self._client(client))
         except _ASKED_AGAIN as error:
             self._kernel.told(f"is told {type(error).__name__}")
-            self._later(self._kernel.rng.uniform(5.0, 60.0), ask)
+            self._again(ask)
         except Killed:
-            if self._over:
-                raise
-            self._later(self._kernel.rng.uniform(5.0, 60.0), ask)
+            if not self._over:
+                self._again(ask)
             raise
+        else:
+            self._open -= 1
+
+    def _again(self, ask: Callable[[Orchestrator], None]) -> None:
+        self._open -= 1
+        self._later(self._kernel.rng.uniform(5.0, 60.0), ask)
 
     def _client(self, member: Member) -> Orchestrator:
         made = getattr(member, "client", None)
@@ -217,7 +249,7 @@ class Day:
                 raise
         rng = self._rng
         if rng.random() < 0.1:
-            self._later(rng.uniform(1.0, 20000.0), lambda other: self._powers(other, name))
+            self._later(rng.uniform(1.0, self._plan.hours * 1800), lambda other: self._powers(other, name))
         if rng.random() < 0.8:
             most = 30.0 if rng.random() < 0.1 else self._plan.hours * 1800
             self._later(rng.uniform(0.0, most), lambda other: self._deletes(other, name))
@@ -239,13 +271,13 @@ class Day:
     # --- how it ends ----------------------------------------------------------------------------------------------
 
     def _settle(self) -> list[str]:
-        for _ in range(_MOST_AFTER * 6):
-            self._kernel.sleep(600.0)
+        for _ in range(round(_MOST_AFTER * 3600 / self._plan.ttl)):
+            self._kernel.sleep(self._plan.ttl)
             with self._store.read() as tx:
                 left: Sequence[object] = instances.unfinished(tx)
-            if not left:
+            if not left and not self._open:
                 return []
-        return [f"{one} is not at rest after {_MOST_AFTER} hours" for one in left]
+        return [f"{one} is not at rest" for one in left] + [f"{self._open} requests have no answer"]
 
 
 def request(name: str) -> InstanceRequest:
@@ -257,6 +289,19 @@ def request(name: str) -> InstanceRequest:
         networks=(NetworkRequest("net"),),
         idempotency_key=name,
     )
+
+
+def _doubled(there: Things) -> Iterator[str]:
+    """The steps that are on record as done twice without having been undone between."""
+    done: set[tuple[object, ...]] = set()
+    for row in there.rows["events"]:
+        key = tuple(row[column] for column in ("instance_id", "run_id", "attempt", "step", "slot", "host"))
+        if row["type"] == "step.done":
+            if key in done:
+                yield f"{row['step']} of {row['instance_id']}"
+            done.add(key)
+        elif row["type"] == "step.undone":
+            done.discard(key)
 
 
 def _host(number: int) -> str:

@@ -11,13 +11,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from slipway.drivers.network.embedded.driver import EmbeddedNetwork
+from slipway.drivers.registry import Drivers
+from slipway.flows.runs import holding
+from slipway.flows.tasks.base import Tools
+from slipway.settings import Settings
 from slipway.states import worker as workers
 from slipway.states.lease import Lease
+from slipway.states.store import Store
 from slipway.states.worker import Worker, is_gone, this_process, this_worker
+from slipway.states.workers import CLOCK
 
 SLEEPER = "import sys, time; from slipway.states.worker import this_worker as w; import msgspec; " + (
     "print(msgspec.json.encode(w()).decode(), flush=True); sys.stdin.read()"
@@ -179,6 +187,24 @@ def test_elsewhere_nothing_else_does(elsewhere: dict[str, str | int]) -> None:
         return lease(**elsewhere).has_passed(None, 10.0, clock=lambda: now, monotonic=lambda: 1e9)
 
     assert [passed(after) for after in (0, 99, 109, 111)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_machine_whose_clock_is_minutes_off_replaces_nobody_early(minutes: int, tmp_path: Path) -> None:
+    """All go by the clock of the server that has the record."""
+    store, ours = Store(f"sqlite:///{tmp_path}/slipway.db"), NOON + timedelta(minutes=minutes)
+    tools = Tools(store, Drivers(EmbeddedNetwork(store, Settings()), tmp_path), Settings(), lambda: ours, float, print)
+    with store.write() as tx:
+        tx.info[CLOCK] = lambda: NOON
+        held = Lease.read(holding.lease(tx, tools))
+        assert held is not None
+        held = msgspec.structs.replace(held, worker=changed(held.worker, machine="another"))
+        passed = []
+        for seconds in (0, 179, 181):
+            tx.info[CLOCK] = lambda seconds=seconds: NOON + timedelta(seconds=seconds)
+            passed.append(holding.has_passed(tx, held, "an instance", tools))
+    store.close()
+    assert passed == [False, False, True]
 
 
 def test_a_lease_is_read_as_it_was_written_and_an_older_slipways_is_none() -> None:
