@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -151,6 +153,27 @@ def test_a_daemon_that_was_stopped_holds_up_nobody_who_lets_a_connection_go(host
         del connections, garbage
         gc.collect()
         assert time.monotonic() - began < 5
+
+
+_IN_A_CIRCLE = """
+import os, signal, sys
+from slipway.drivers.compute.libvirt.opened import Opened
+garbage = [Opened(sys.argv[1])]
+garbage.append(garbage)
+[os.kill(int(stopped), signal.SIGSTOP) for stopped in sys.argv[2:]]
+"""
+
+
+def test_a_connection_that_is_open_at_its_end_holds_no_process_up(host: Host, libvirtd: Libvirtd) -> None:
+    """No thread can be started any more then, and nobody is to be asked."""
+    assert host.uri is not None
+    daemon = libvirtd.daemon()
+    assert daemon is not None
+    try:
+        for stopped in ((), (str(daemon.pid),)):
+            subprocess.run([sys.executable, "-c", _IN_A_CIRCLE, host.uri, *stopped], check=True, timeout=30)
+    finally:
+        daemon.send_signal(signal.SIGCONT)
 
 
 def _within(seconds: float, ask: Callable[[Any], Any], connection: Any) -> Any:

@@ -6,6 +6,8 @@ whichever thread that happens. So it is kept from that, and let go here.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,8 @@ R = TypeVar("R")
 
 _KEPT: set[libvirt.virConnect] = set()
 """What is not closed yet: what can be reached from here is no garbage."""
+# Nor when the interpreter ends and lets go of what modules have: a process would wait for a daemon that hangs.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_KEPT))
 
 
 class Opened:
@@ -32,7 +36,10 @@ class Opened:
         return question(self.libvirtd)
 
     def __del__(self) -> None:
-        # It has none where it could not be opened. When the interpreter ends no thread can be started any more.
+        # No thread can be started any more then; until Python 3.12 who tries waits for ever.
+        if sys.is_finalizing():
+            return
+        # It has none where it could not be opened.
         with suppress(AttributeError, RuntimeError):
             threading.Thread(target=_close, args=(self.libvirtd,), name="libvirt close", daemon=True).start()
 
