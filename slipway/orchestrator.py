@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
     from slipway.model.metrics import Metric
     from slipway.networks import Networks
+    from slipway.operations.access import Access
     from slipway.operations.addresses import SeenAddresses
     from slipway.operations.audit import Finding
     from slipway.operations.batch import Ended
@@ -279,6 +280,13 @@ class Orchestrator:
         from slipway.operations.images import Images
 
         return Images(self._store, self._state, self._clock)
+
+    @_Once
+    def access(self) -> Access:
+        """Ways into guests that run: consoles, connections, and by which keys their SSH servers are known."""
+        from slipway.operations.access import Access
+
+        return Access(self._tools, self._state)
 
     @_Once
     def quotas(self) -> InstanceQuotas:

@@ -1,10 +1,11 @@
-"""`slipway console`: what a guest wrote to its console."""
+"""`slipway console`: a guest's first serial port, to type at, and what the guest wrote to it."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,33 +13,60 @@ from slipway.cli.completing import Names
 from slipway.cli.options import Options, common_options, example, orchestrator
 from slipway.texts import harmless
 
+if TYPE_CHECKING:
+    from socket import socket
+
 _SEQUENCES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 """What moves a cursor, sets a title or clears a screen, and the characters that no text has."""
 
 
-@click.command("console", epilog=example("slipway console web-1 --lines 20", "slipway console web-1 --follow"))
+@click.command(
+    "console",
+    epilog=example("slipway console web-1", "slipway console web-1 --log --lines 20", "slipway console web-1 --follow"),
+)
 @click.argument("name", shell_complete=Names("instance"))
 @click.option("--project", metavar="PROJECT", help="The project in which NAME is looked up. [default: all]")
-@click.option("--lines", metavar="N", type=click.IntRange(min=0), help="Begin with the last N lines. [default: all]")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the domain has ended, or Ctrl-C.")
+@click.option("--log", is_flag=True, help="Show what the guest wrote, and do not join it.")
+@click.option("--lines", metavar="N", type=click.IntRange(min=0), help="Begin the log with the last N lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with the log until the domain has ended, or Ctrl-C.")
+@click.option("--force", is_flag=True, help="Take the console from whoever has it.")
 @common_options()
 @click.pass_obj
-def command(options: Options, name: str, project: str | None, lines: int | None, follow: bool) -> int:
-    """Show what the guest of instance NAME (or with this id) wrote to its first serial port since it was started.
+def command(
+    options: Options, name: str, project: str | None, log: bool, lines: int | None, follow: bool, force: bool
+) -> int:
+    """Join the terminal and the first serial port of the guest of instance NAME (or with this id); Ctrl-] leaves it.
 
-    On a terminal its control characters are left out; elsewhere it is as the guest wrote it.
+    Without a terminal, and with --log, --lines or --follow, it shows what the guest wrote there since it was started:
+    on a terminal without its control characters, elsewhere as the guest wrote it.
     """
     from slipway.cli.failures import Code
 
+    reads = log or lines is not None or follow or options.json
+    joins = not reads and sys.stdin.isatty() and sys.stdout.isatty()
+    if force and not joins:
+        raise click.UsageError("--force takes the console to type at, which needs a terminal")
     with orchestrator(options) as slipway:
+        if joins:
+            _join(slipway.access.open_console(name, project=project, force=force), name)
+            return Code.DONE
         pieces = slipway.console(name, project=project, lines=lines, follow=follow)
         try:
             _write(pieces, options)
         except KeyboardInterrupt:
             return Code.INTERRUPTED
     return Code.DONE
+
+
+def _join(console: socket, name: str) -> None:
+    from slipway.cli.attached import attach
+    from slipway.cli.say import say, shown
+
+    say(f"The console of {shown(name)}; Ctrl-] leaves it, Enter may be needed for a prompt.", err=True)
+    why = "was left" if attach(console) else "is no more: its domain has ended, or somebody else has taken it"
+    say(f"\nThe console of {shown(name)} {why}.", err=True)
 
 
 def _write(pieces: Iterable[bytes], options: Options) -> None:

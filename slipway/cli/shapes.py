@@ -251,6 +251,15 @@ class ConsoleLine(Struct):
     line: str
 
 
+class Forwarded(Struct):
+    """Where is listened for a guest, and to which port of it that leads."""
+
+    instance: str
+    address: str
+    port: int
+    guest_port: int
+
+
 class ErrorText(Struct):
     """Which error, in words, and each mistake of a file."""
 
@@ -301,6 +310,7 @@ LINES: dict[str, tuple[type, ...]] = {
     "watch": (Event,),
     "events": (RecordedEvent,),
     "console": (ConsoleLine,),
+    "forward": (Forwarded,),
 }
 """What commands write a line at a time."""
 WHOLE: dict[str, Any] = {

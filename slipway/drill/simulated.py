@@ -6,17 +6,21 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
+from slipway.errors import GuestUnreachable
 from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.request import Host
 from slipway.settings import Settings
 from slipway.states.store import Store
+
+if TYPE_CHECKING:
+    import socket
 
 
 class WiringFiles:
@@ -101,6 +105,10 @@ class WiringFiles:
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Never: there is no guest."""
         return False
+
+    def connect(self, vif: Vif, address: str, port: int, *, within: float) -> socket.socket:
+        """There is no guest. Raises `GuestUnreachable`."""
+        raise GuestUnreachable("no guest is simulated that could be reached")
 
     def _put(self, kind: str, name: str, **content: str | int) -> None:
         (self._directory / kind).mkdir(parents=True, exist_ok=True)

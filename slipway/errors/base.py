@@ -282,7 +282,15 @@ class WebhookFailed(SlipwayError):
 
 
 class ConsoleUnavailable(SlipwayError):
-    """There is no log of what the instance's guest wrote."""
+    """There is no log of what the instance's guest wrote, or no console to type at, or somebody else has it."""
+
+
+class HostKeyUnknown(SlipwayError):
+    """Nothing tells by which key the guest's SSH server is known, so that anybody could answer in its place."""
+
+
+class GuestUnreachable(SlipwayError):
+    """The instance's guest cannot be reached: it does not run, has no address, or does not answer there."""
 
 
 class InstanceExists(SlipwayError):

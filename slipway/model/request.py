@@ -244,6 +244,8 @@ SIMULATED_CALLS = (
         "unmovable",
         "migrate",
         "end_migration",
+        "open_console",
+        "host_keys",
     ),
 )
 """The calls that a simulated host can be told to fail."""

@@ -40,7 +40,7 @@ def _make(guest: Guest, initrd: Path) -> None:
     with tempfile.TemporaryDirectory(dir=initrd.parent) as scratch:
         agent = unpack("qemu-guest-agent", Path(scratch)) / "usr" / "sbin" / "qemu-ga"
         root = Path(scratch, "root")
-        for program, to in ((agent, "bin"), *((library, library.parent) for library in _libraries(agent))):
+        for program, to in ((agent, "bin"), *((library, library.parent) for library in libraries(agent))):
             (root / str(to).lstrip("/")).mkdir(parents=True, exist_ok=True)
             shutil.copy(program, root / str(to).lstrip("/"))
         (root / "start").mkdir()
@@ -53,7 +53,8 @@ def _make(guest: Guest, initrd: Path) -> None:
         made.rename(initrd)
 
 
-def _libraries(program: Path) -> list[Path]:
+def libraries(program: Path) -> list[Path]:
+    """What it is linked with."""
     told = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
     assert "not found" not in told, told
     return [Path(path) for path in re.findall(r"(/\S+) \(0x", told)]

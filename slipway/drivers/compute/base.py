@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from msgspec import Struct
 
 from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
+
+if TYPE_CHECKING:
+    import socket
 
 
 class DomainInfo(Struct, frozen=True):
@@ -152,6 +155,20 @@ class ComputeDriver(Protocol):
         """The path of the file with what the guest writes to its first serial port; None where there is no guest.
 
         It begins anew with each start, and is not there before the first one.
+        """
+
+    def open_console(self, instance_id: str, *, force: bool) -> socket.socket:
+        """The guest's first serial port: what it writes is read from the socket, what is sent there it reads.
+
+        One has it at a time; with `force` whoever had it loses it. At its end there is nothing more to read: the domain
+        has ended, or somebody else has taken it. Raises `DomainNotFound`, and `ConsoleUnavailable` where the domain
+        does not run, there is no guest, or somebody has it.
+        """
+
+    def host_keys(self, instance_id: str) -> Sequence[str]:
+        """The public keys of the guest's SSH server as its agent tells them, a line each, within some seconds.
+
+        None are there where no agent answers, or none runs. Raises `DomainNotFound`.
         """
 
     def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:

@@ -1,9 +1,11 @@
 """A simulated hypervisor. It refuses what a real one would; its world is on disk, see `slipway.drivers.simworld`."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from xml.etree.ElementTree import Element
 
 from msgspec import Struct
@@ -17,10 +19,13 @@ from slipway.drivers.files import file_name
 from slipway.drivers.files import replace as replace_file
 from slipway.drivers.simulation import Calls
 from slipway.drivers.simworld import OWNER, Shelf
-from slipway.errors import ComputeError, DomainNotFound
+from slipway.errors import ComputeError, ConsoleUnavailable, DomainNotFound
 from slipway.model.machine import ENDED, Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 from slipway.model.request import Host
+
+if TYPE_CHECKING:
+    import socket
 
 
 class SimDomain(Struct, frozen=True):
@@ -159,6 +164,18 @@ class SimCompute:
         """None: no guest is simulated that would write anything."""
         self._calls.enter("console_log")
         return None
+
+    def open_console(self, instance_id: str, *, force: bool) -> socket.socket:
+        """There is none: no guest is simulated. Raises `ConsoleUnavailable`, `DomainNotFound`."""
+        self._calls.enter("open_console")
+        self._get(instance_id)
+        raise ConsoleUnavailable(f"{self._host.name} simulates no guest that would have a console")
+
+    def host_keys(self, instance_id: str) -> Sequence[str]:
+        """None: no guest is simulated that would answer. Raises `DomainNotFound`."""
+        self._calls.enter("host_keys")
+        self._get(instance_id)
+        return ()
 
     def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
         """None: no guest is simulated that would answer. Raises `DomainNotFound`."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port, SecurityGroupRule
+
+if TYPE_CHECKING:
+    import socket
 
 
 class WiringDriver(Protocol):
@@ -95,4 +98,10 @@ class WiringDriver(Protocol):
         """Whether the guest answers at the address when it is asked from where the network's DHCP server is.
 
         A ping; with a `port`, a TCP connection on which an SSH server says what it is.
+        """
+
+    def connect(self, vif: Vif, address: str, port: int, *, within: float) -> socket.socket:
+        """A TCP connection to the guest at this address and port, from where the network's DHCP server is.
+
+        Raises `GuestUnreachable`, after `within` seconds where nothing answers.
         """

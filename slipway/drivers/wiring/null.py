@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from slipway.errors import GuestUnreachable
 from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.request import Host
+
+if TYPE_CHECKING:
+    import socket
 
 
 class NullWiring:
@@ -17,7 +21,8 @@ class NullWiring:
     local: ClassVar[bool] = True
 
     def __init__(self, host: Host, state: Path, installation: str) -> None:
-        """Take what every driver of a host is given, and use none of it."""
+        """Of what every driver of a host is given only the host's name is used."""
+        self._name = host.name
 
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Do nothing."""
@@ -86,3 +91,7 @@ class NullWiring:
     def answers(self, vif: Vif, address: str, *, port: int | None) -> bool:
         """Never: nobody is reached."""
         return False
+
+    def connect(self, vif: Vif, address: str, port: int, *, within: float) -> socket.socket:
+        """Nobody is reached. Raises `GuestUnreachable`."""
+        raise GuestUnreachable(f"{self._name} has no wiring by which a guest could be reached")

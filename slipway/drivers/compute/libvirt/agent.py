@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import libvirt
+import libvirt_qemu
 
 from slipway.drivers.compute.libvirt.translation import has_code
 from slipway.model.machine import GuestNic
@@ -31,6 +34,10 @@ _SILENT = (
 )
 
 
+_REFUSED = (libvirt.VIR_ERR_INTERNAL_ERROR, getattr(libvirt, "VIR_ERR_AGENT_COMMAND_FAILED", 112))
+"""The agent's own refusal, such as for a file that there is not; newer libvirts have a code for it."""
+
+
 def ask_agent(domain: libvirt.virDomain) -> Sequence[GuestNic] | None:
     """The guest's NICs with their addresses; None where no agent answers. Raises libvirt's other errors."""
     try:
@@ -41,6 +48,37 @@ def ask_agent(domain: libvirt.virDomain) -> Sequence[GuestNic] | None:
             return None
         raise
     return tuple(GuestNic(nic["hwaddr"].lower(), tuple(_addresses(nic))) for nic in told.values() if nic["hwaddr"])
+
+
+_HOST_KEYS = tuple(f"/etc/ssh/ssh_host_{kind}_key.pub" for kind in ("ed25519", "ecdsa", "rsa"))
+_LONGEST_KEY = 4096
+
+
+def host_keys(domain: libvirt.virDomain) -> Sequence[str]:
+    """What is in the guest's files of public host keys; none where no agent answers, or it may not read them."""
+    return [key for path in _HOST_KEYS if (key := _read(domain, path))]
+
+
+def _read(domain: libvirt.virDomain, path: str) -> str:
+    try:
+        handle = _tell(domain, "guest-file-open", path=path, mode="r")
+        try:
+            told = _tell(domain, "guest-file-read", handle=handle, count=_LONGEST_KEY)
+        finally:
+            _tell(domain, "guest-file-close", handle=handle)
+        return b64decode(told["buf-b64"]).decode("ascii").strip()
+    except libvirt.libvirtError as error:
+        if has_code(error, *_SILENT, *_REFUSED):
+            return ""
+        raise
+    except (TypeError, KeyError, ValueError):
+        # It says what it likes.
+        return ""
+
+
+def _tell(domain: libvirt.virDomain, command: str, **arguments: Any) -> Any:
+    asked = json.dumps({"execute": command, "arguments": arguments})
+    return json.loads(libvirt_qemu.qemuAgentCommand(domain, asked, _ANSWER, 0))["return"]
 
 
 def freeze(domain: libvirt.virDomain) -> bool:

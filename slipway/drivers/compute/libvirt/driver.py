@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
-from uuid import UUID
-from xml.etree import ElementTree
 
 import libvirt
 
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
 from slipway.drivers.compute.domain_files import Definitions
-from slipway.drivers.compute.domain_xml import NAMESPACE, parse_domain_xml
+from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.compute.libvirt.acceleration import Prover
 from slipway.drivers.compute.libvirt.acts import pause, resume, shut_down, start, state_of, stop, undefine
-from slipway.drivers.compute.libvirt.agent import ASK, ask_agent, freeze, thaw
+from slipway.drivers.compute.libvirt.agent import ASK, ask_agent, freeze, host_keys, thaw
 from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
+from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import faults, obstacles
+from slipway.drivers.compute.libvirt.lookup import find, has_name, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.drivers.deadline import left
@@ -100,8 +101,8 @@ class LibvirtCompute:
         before = instead_of.xml if instead_of else domain.xml
 
         def redefine(libvirtd: libvirt.virConnect) -> None:
-            present = _find(libvirtd, domain.instance_id)
-            if present is not None and _owner(present) != self._owner:
+            present = find(libvirtd, domain.instance_id)
+            if present is not None and owner_of(present) != self._owner:
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
             defined = self._define(libvirtd, domain)
             if defined.isActive():
@@ -192,6 +193,21 @@ class LibvirtCompute:
         """The file beside the domain's XML; QEMU writes it."""
         return self._definitions.console_log(instance_id)
 
+    def open_console(self, instance_id: str, *, force: bool) -> socket.socket:
+        """By a stream of libvirt's, over whichever connection."""
+        held = self._connection.opened()
+        where = f"the domain of instance {instance_id}"
+
+        def begin(libvirtd: libvirt.virConnect) -> socket.socket:
+            return open_console(held, self._existing(held.libvirtd, instance_id), where, force=force)
+
+        return self._connection.ask(f"opening the console of instance {instance_id}", begin)
+
+    def host_keys(self, instance_id: str) -> Sequence[str]:
+        """Read by qemu-guest-agent from where OpenSSH has them."""
+        what = f"asking the guest of instance {instance_id} for its host keys"
+        return self._connection.ask(what, lambda libvirtd: host_keys(self._existing(libvirtd, instance_id)), within=ASK)
+
     def guest_addresses(self, instance_id: str) -> Sequence[GuestNic] | None:
         """What qemu-guest-agent tells, asked over its channel. Raises `DomainNotFound`."""
         what = f"asking the guest of instance {instance_id}"
@@ -257,7 +273,7 @@ class LibvirtCompute:
             acceleration,
             self._owner,
             self._definitions.console_log(instance_id),
-            takes_files=self._connection.ask("asking for the capabilities", _takes_files),
+            takes_files=self._connection.ask("asking for the capabilities", takes_files),
         )
 
     def write_definition(self, instance_id: str, xml: str) -> str:
@@ -285,8 +301,8 @@ class LibvirtCompute:
         return ()
 
     def _spawn(self, libvirtd: libvirt.virConnect, domain: Domain) -> None:
-        present = _find(libvirtd, domain.instance_id)
-        if present is not None and _owner(present) != self._owner:
+        present = find(libvirtd, domain.instance_id)
+        if present is not None and owner_of(present) != self._owner:
             raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
         if present is not None and present.isActive():
             return
@@ -305,14 +321,14 @@ class LibvirtCompute:
         try:
             return libvirtd.defineXMLFlags(domain.xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         except libvirt.libvirtError as error:
-            if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and _has_name(libvirtd, domain.name):
+            if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and has_name(libvirtd, domain.name):
                 text = f"{self._host.name}: a domain with the name {domain.name!r} exists already"
                 raise ComputeError(text) from error
             raise
 
     def _ours(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
-        domain = _find(libvirtd, instance_id)
-        return domain if domain is not None and _owner(domain) == self._owner else None
+        domain = find(libvirtd, instance_id)
+        return domain if domain is not None and owner_of(domain) == self._owner else None
 
     def _existing(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain:
         domain = self._ours(libvirtd, instance_id)
@@ -325,7 +341,7 @@ class LibvirtCompute:
 
     def _info(self, domain: libvirt.virDomain) -> DomainInfo | None:
         """None where it is not ours, or went while we looked."""
-        if _owner(domain) != self._owner:
+        if owner_of(domain) != self._owner:
             return None
         try:
             _, memory, _, vcpus, _ = domain.info()
@@ -337,45 +353,3 @@ class LibvirtCompute:
             if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return None
             raise
-
-
-def _find(libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
-    """The domain with this uuid, whose ever it is."""
-    try:
-        UUID(instance_id)
-    except ValueError:
-        return None
-    try:
-        return libvirtd.lookupByUUIDString(instance_id)
-    except libvirt.libvirtError as error:
-        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
-            return None
-        raise
-
-
-def _has_name(libvirtd: libvirt.virConnect, name: str) -> bool:
-    try:
-        libvirtd.lookupByName(name)
-    except libvirt.libvirtError as error:
-        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
-            return False
-        raise
-    return True
-
-
-def _takes_files(libvirtd: libvirt.virConnect) -> bool:
-    """Whether there is the security driver that changes owners; one that is named and not there is refused."""
-    models = ElementTree.fromstring(libvirtd.getCapabilities()).iterfind("host/secmodel/model")
-    return "dac" in [model.text for model in models]
-
-
-def _owner(domain: libvirt.virDomain) -> str | None:
-    """The tag in its metadata; None where it has none, or went while we looked."""
-    try:
-        ours = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
-    except libvirt.libvirtError as error:
-        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
-            return None
-        raise
-    # libvirt looks the element up by its namespace, and gives it without one.
-    return ElementTree.fromstring(ours).findtext("{*}owner")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +10,8 @@ from typing import ClassVar
 from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers, check_options
 from slipway.drivers.wiring.linuxbridge.filters import Filters
 from slipway.drivers.wiring.linuxbridge.links import Links
-from slipway.drivers.wiring.linuxbridge.reach import greets, pings
+from slipway.drivers.wiring.linuxbridge.namespace import exists
+from slipway.drivers.wiring.linuxbridge.reach import dial, greets, pings
 from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.neutron import bridge_name
@@ -25,6 +27,7 @@ class LinuxBridgeWiring:
     local: ClassVar[bool] = False
 
     def __init__(self, host: Host, state: Path, installation: str) -> None:
+        self._netns = host.netns
         self._links = Links(host, state, installation)
         self._filters = Filters(host, state, installation)
         self._dhcp = DhcpServers(host, state, installation)
@@ -111,3 +114,8 @@ class LinuxBridgeWiring:
         """Whether the guest answers a ping, or as an SSH server at the port, from the DHCP server's namespace."""
         netns = self._dhcp.namespace(vif.network_id)
         return pings(netns, address) if port is None else greets(netns, address, port)
+
+    def connect(self, vif: Vif, address: str, port: int, *, within: float) -> socket.socket:
+        """From the DHCP server's namespace; where there is none, as the host itself reaches the guest."""
+        served = self._dhcp.namespace(vif.network_id)
+        return dial(served if exists(served) else self._netns, address, port, within=within)

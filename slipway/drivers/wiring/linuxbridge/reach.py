@@ -1,10 +1,11 @@
-"""Whether a guest is reached from a network namespace."""
+"""Guests as they are reached from a network namespace."""
 
 from __future__ import annotations
 
 import socket
 
 from slipway.drivers.wiring.linuxbridge.namespace import inside, run
+from slipway.errors import GuestUnreachable
 
 _PATIENCE = 1
 """Seconds for one answer; whoever waits for a guest asks again."""
@@ -26,3 +27,28 @@ def greets(netns: str, address: str, port: int) -> bool:
                 return connection.recv(len(_SSH_BEGINS), socket.MSG_WAITALL) == _SSH_BEGINS
         except OSError:
             return False
+
+
+def dial(netns: str | None, address: str, port: int, *, within: float) -> socket.socket:
+    """A connection that was made there: it stays one of that namespace wherever it is used.
+
+    Raises `GuestUnreachable`, with the address from which nothing was answered, and `WiringError` as `greets` does.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with inside(netns):
+        connection = socket.socket(family, socket.SOCK_STREAM)
+    where = f"[{address}]:{port}" if family == socket.AF_INET6 else f"{address}:{port}"
+    try:
+        connection.settimeout(within)
+        connection.connect((address, port))
+        connection.settimeout(None)
+    except OSError as error:
+        source = connection.getsockname()[0]
+        connection.close()
+        if isinstance(error, ConnectionRefusedError):
+            raise GuestUnreachable(f"nothing listens at {where}: {error.strerror}") from error
+        silent = isinstance(error, TimeoutError)
+        why = f"no answer within {within:.3g} s" if silent else error.strerror or str(error)
+        asked = f", asked from {source}: a security group must let that in" if silent else ""
+        raise GuestUnreachable(f"{where} is not reached: {why}{asked}") from error
+    return connection

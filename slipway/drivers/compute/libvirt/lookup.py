@@ -1,0 +1,54 @@
+"""Domains of libvirt's as they are looked up, and whose they are. All raise libvirt's errors."""
+
+from __future__ import annotations
+
+from uuid import UUID
+from xml.etree import ElementTree
+
+import libvirt
+
+from slipway.drivers.compute.domain_xml import NAMESPACE
+from slipway.drivers.compute.libvirt.translation import has_code
+
+
+def find(libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
+    """The domain with this uuid, whose ever it is."""
+    try:
+        UUID(instance_id)
+    except ValueError:
+        return None
+    try:
+        return libvirtd.lookupByUUIDString(instance_id)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+
+
+def has_name(libvirtd: libvirt.virConnect, name: str) -> bool:
+    """Whether any domain is called so."""
+    try:
+        libvirtd.lookupByName(name)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return False
+        raise
+    return True
+
+
+def takes_files(libvirtd: libvirt.virConnect) -> bool:
+    """Whether there is the security driver that changes owners; one that is named and not there is refused."""
+    models = ElementTree.fromstring(libvirtd.getCapabilities()).iterfind("host/secmodel/model")
+    return "dac" in [model.text for model in models]
+
+
+def owner_of(domain: libvirt.virDomain) -> str | None:
+    """The tag in its metadata; None where it has none, or went while we looked."""
+    try:
+        ours = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+    # libvirt looks the element up by its namespace, and gives it without one.
+    return ElementTree.fromstring(ours).findtext("{*}owner")
