@@ -13,7 +13,9 @@ from pathlib import Path
 
 from slipway.drivers.files import locked, make_directories, put_aside, replace
 
-_KEY = re.compile(r"(?<![A-Za-z0-9-])((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+) ([A-Za-z0-9+/]{32,}={0,3})(?![A-Za-z0-9+/=])")
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9-])((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+) ([A-Za-z0-9+/]{32,}={0,3})(?![A-Za-z0-9+/=])"
+)
 _BLOCK = re.compile(r"-----BEGIN SSH HOST KEY KEYS-----(.*?)-----END SSH HOST KEY KEYS-----", re.DOTALL)
 """What cloud-init writes to the console when a guest is started for the first time."""
 
