@@ -12,7 +12,7 @@ from contextlib import suppress
 import click
 
 from slipway.cli.failures import Code
-from slipway.cli.forward import Forward
+from slipway.cli.forwardtype import Forward
 from slipway.cli.options import Options
 from slipway.cli.output import print_json
 from slipway.cli.say import say, shown
