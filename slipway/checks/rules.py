@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from slipway.checks.networkconfig import network_config_mistake
 from slipway.checks.urls import url_mistake
 from slipway.checks.userdata import user_data_mistake
 from slipway.checks.words import Mistake, Place, shown, size_text
@@ -92,6 +93,13 @@ def _request(request: InstanceRequest) -> Iterator[Mistake]:
         yield _is(("user_data",), f"user_data is larger than {MOST_TEXT // 1024} KiB")
     elif request.user_data is not None and (text := user_data_mistake(request.user_data)):
         yield _is(("user_data",), text)
+    if request.network_config is not None:
+        if request.config_drive:
+            yield _is(("network_config",), "network_config is NoCloud's: a config_drive has no place for it")
+        elif len(request.network_config.encode()) > MOST_TEXT:
+            yield _is(("network_config",), f"network_config is larger than {MOST_TEXT // 1024} KiB")
+        elif text := network_config_mistake(request.network_config):
+            yield _is(("network_config",), text)
     if request.user_data_sha256 is not None:
         yield Mistake(("user_data_sha256",), "is for the record: a request has the user data themselves")
     if sum(len((file.content or "").encode()) for file in request.files) > MOST_TEXT:

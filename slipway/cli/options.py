@@ -59,7 +59,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a size with a unit, such as 32GiB{better}", param, ctx)
 
 
-class Age(click.ParamType[float]):
+class Age(click.ParamType):  # type: ignore[type-arg]
     """A duration with its unit, in seconds."""
 
     name = "age"

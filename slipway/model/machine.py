@@ -99,11 +99,15 @@ class DiskRole(StrEnum):
 
 
 class Seed(Struct, frozen=True):
-    """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here."""
+    """The files that cloud-init finds on the seed. User data may bear secrets, and are never on record here.
+
+    `config_drive`: they are OpenStack's (user_data, meta_data.json, network_data.json), not NoCloud's.
+    """
 
     user_data: str
     meta_data: str
     network_config: str
+    config_drive: bool = False
 
 
 class DiskSnapshot(Struct, frozen=True):

@@ -132,15 +132,19 @@ class NetworkRequest(Struct, frozen=True):
 
 
 class InjectedFile(Struct, frozen=True):
-    """A file that the guest finds at an absolute path, of root's and with this mode in octal.
+    """A file that the guest finds at an absolute path, with this mode in octal.
 
+    `owner` is a user, or a user and a group (`www-data:adm`), that the guest has or is given; None: root.
     `content` may be secret: the record has it only while the instance is built, and its digest for good.
     """
 
     path: Annotated[str, Matching(r"/([^\0-\x1f]*[^/\0-\x1f])", "the absolute path of a file")]
     content: Annotated[str, AnyText()] | None = None
-    mode: Annotated[str, Matching("0?[0-7]{3}", 'a mode in octal, such as "0644"')] = "0644"
+    mode: Annotated[str, Matching("[0-7]{3,4}", 'a mode in octal, such as "0644"')] = "0644"
     sha256: Sha256 | None = None
+    owner: (
+        Annotated[str, Matching("[a-z_][a-z0-9_.-]{0,31}(:[a-z_][a-z0-9_.-]{0,31})?", "a user, or user:group")] | None
+    ) = None
 
 
 class Sign(StrEnum):
@@ -170,6 +174,8 @@ class Volume(Struct, frozen=True):
 PublicKey: TypeAlias = Annotated[
     str,
     Matching(
+        # What may stand before a key is for the guest's sshd: from="10.0.0.0/8",no-pty
+        r'(([a-zA-Z0-9@.-]+(="([^"\\\n\r]|\\.)*")?)(,[a-zA-Z0-9@.-]+(="([^"\\\n\r]|\\.)*")?)* )?'
         r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/]{16,}={0,3}( [^\n\r]*)?",
         "a public key, a line such as ssh-ed25519 AAAA...",
     ),
@@ -184,7 +190,8 @@ class InstanceRequest(Struct, frozen=True):
     `ssh_keys` are public keys, each a line as in `authorized_keys`. `disks` has the size in bytes of each further disk,
     or the volume that it is. `autostart`: where its domain has ended by itself, or with its host, it is started again.
     `requires`: labels that its host must have, beside those that its flavor requires. `source`: the id of the instance
-    that it is a clone of.
+    that it is a clone of. `network_config`: what cloud-init is told of its NICs in place of what would be said, as YAML
+    of cloud-init's version 1 or 2. `config_drive`: it is told everything in OpenStack's form, not in NoCloud's.
     """
 
     name: Name
@@ -207,6 +214,18 @@ class InstanceRequest(Struct, frozen=True):
     autostart: bool = True
     requires: Labels = ()
     source: Text | None = None
+    timezone: (
+        Annotated[str, Matching("[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", "a time zone, such as Europe/Berlin")]
+        | None
+    ) = None
+    locale: (
+        Annotated[
+            str, Matching("[A-Za-z]{1,8}(_[A-Za-z]{2})?(\\.[A-Za-z0-9-]+)?(@[a-z]+)?", "a locale, such as de_DE.UTF-8")
+        ]
+        | None
+    ) = None
+    network_config: Annotated[str, AnyText()] | None = None
+    config_drive: bool = False
 
 
 DEFAULT_ZONE = "nova"

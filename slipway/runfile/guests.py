@@ -19,14 +19,16 @@ def resolve(document: Document, file: str) -> str:
 
 
 def check_keypairs(document: Document) -> None:
-    """Note what is no public key, and put the keys in place of their files' paths."""
+    """Note what is no public key, and put the keys in place of their files' paths; a line each, as in
+    `authorized_keys`."""
     keypairs: dict[str, Any] = document.value.get("keypairs", {})
     for name in keypairs:
         text = _text(document, ("keypairs", name), keypairs[name], quoted(name))
         if text is None:
             continue
-        keypairs[name] = text.strip()
-        if mistakes_of(keypairs[name], PublicKey):
+        keys = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        keypairs[name] = "\n".join(keys)
+        if not keys or any(mistakes_of(key, PublicKey) for key in keys):
             what = "a private key" if "PRIVATE KEY" in text else "no public key, a line such as ssh-ed25519 AAAA..."
             document.problem(("keypairs", name), f"{quoted(name)} is {what}")
 
@@ -38,6 +40,9 @@ def check_guest(document: Document, path: NodePath, entry: dict[str, Any]) -> No
         document.problem((*path, "wait_for", "lease"), text, key=True)
     if "user_data" in entry:
         entry["user_data"] = _text(document, (*path, "user_data"), entry["user_data"], "user_data")
+    if "network_config" in entry:
+        place = (*path, "network_config")
+        entry["network_config"] = _text(document, place, entry["network_config"], "network_config")
     for name, file in list(entry.get("files", {}).items()):
         file["content"] = _content(document, (*path, "files", name), file, quoted(name))
         if file["content"] is None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from slipway.errors import InvalidRequest
-from slipway.model.request import InstanceRequest
+from slipway.model.request import NAMED_IMAGE, InstanceRequest
 from slipway.runfile.guests import check_keypairs
 from slipway.runfile.instances import check_instances
 from slipway.runfile.records import make_records
@@ -91,5 +91,10 @@ def _relative(value: Any, path: NodePath) -> Iterator[tuple[NodePath, str]]:
     elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from _relative(one, (*path, index))
-    elif isinstance(value, str) and path[-1] in _FILES and "://" not in value and not os.path.isabs(value):
+    elif (
+        isinstance(value, str)
+        and path[-1] in _FILES
+        and "://" not in value
+        and not (value.startswith(NAMED_IMAGE) or os.path.isabs(value))
+    ):
         yield path, value

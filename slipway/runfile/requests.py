@@ -138,11 +138,18 @@ def make_request(
         disks=tuple(_further_disk(document, disk) for disk in entry.get("disks", ())),
         metadata=tuple(entry.get("metadata", {}).items()),
         requires=_labels(entry, "requires"),
-        ssh_keys=tuple(keypairs[name] for name in entry.get("keypairs", ()) if name in keypairs),
-        files=tuple(InjectedFile(path, file["content"], **only(file, "mode")) for path, file in files),
+        ssh_keys=tuple(dict.fromkeys(_keys(keypairs, entry))),
+        files=tuple(InjectedFile(path, file["content"], **only(file, "mode", "owner")) for path, file in files),
         wait_for=tuple(_wait_for(entry.get("wait_for", {}))),
         **only(entry, "user_data", "zone", "host", "autostart"),
+        **only(entry, "timezone", "locale", "network_config", "config_drive"),
     )
+
+
+def _keys(keypairs: Tree, entry: Tree) -> Iterator[str]:
+    """Each line of the keypairs, which may be several keys' each."""
+    for name in entry.get("keypairs", ()):
+        yield from (keypairs.get(name) or "").splitlines()
 
 
 def _wait_for(entry: Tree) -> Iterator[Readiness]:

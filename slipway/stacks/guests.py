@@ -23,7 +23,12 @@ from slipway.states.secrets import to_keep
 _PARTS = ("flavor", "image")
 """Attributes whose own attributes are compared one by one."""
 
-_SECRET = {"user_data_sha256": "user_data", "files": "files", "ssh_keys": "ssh_keys"}
+_SECRET = {
+    "user_data_sha256": "user_data",
+    "files": "files",
+    "ssh_keys": "ssh_keys",
+    "network_config": "network_config",
+}
 """Attributes of which nothing is shown, by the names that they have in a file."""
 
 _NOT_COMPARED = ("name", "project", "idempotency_key", "user_data", "source", "networks", "disks")

@@ -132,6 +132,10 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "host": _place("it is on another host"),
         "user_data": Rule(How.STOP, f"a guest reads it at its first boot: {_ROOT}", "the file has none", How.REPLACE),
         "ssh_keys": Rule(How.REPLACE, "a guest reads them at its first boot, and a rebuild gives it the same"),
+        **dict.fromkeys(
+            ("timezone", "locale", "network_config", "config_drive"),
+            Rule(How.REPLACE, "a guest is told at its first boot, and a rebuild tells it the same"),
+        ),
         "files": Rule(How.STOP, f"a guest reads them at its first boot: {_ROOT}"),
     },
 }

@@ -266,3 +266,62 @@ def test_user_data_of_several_parts_keep_them(make_instance: MakeInstance) -> No
         "text/cloud-config",
     ]
     assert content(made[0]) == "#!/bin/sh"
+
+
+# --- files, time zone, locale, a network config of one's own, config drives -----------------------------------------
+
+
+def test_files_have_owners_and_any_mode(make_instance: MakeInstance) -> None:
+    files = (InjectedFile("/srv/a", "x", "4755", owner="www-data:adm"), InjectedFile("/srv/b", "y"))
+    says = seed(make_instance(), user_data=None, files=files, timezone="Europe/Berlin", locale="de_DE.UTF-8").user_data
+    mark, _, config = says.partition("\n")
+    assert (mark, json.loads(config)) == (
+        "#cloud-config",
+        {
+            "timezone": "Europe/Berlin",
+            "locale": "de_DE.UTF-8",
+            "write_files": [
+                # Once there are users: those of the same user data as well.
+                {"path": "/srv/a", "content": "x", "permissions": "4755", "owner": "www-data:adm", "defer": True},
+                {"path": "/srv/b", "content": "y", "permissions": "0644"},
+            ],
+        },
+    )
+
+
+def test_what_is_set_stands_beside_the_users_own(make_instance: MakeInstance) -> None:
+    text = "#cloud-config\ntimezone: UTC\n"
+    own, ours = parts(seed(make_instance(), user_data=text, timezone="Asia/Tokyo").user_data)
+    assert (content(own), ours["Merge-Type"]) == (text, "list(append)+dict(no_replace,recurse_list)+str()")
+    assert json.loads(content(ours).partition("\n")[2]) == {"timezone": "Asia/Tokyo"}
+
+
+def test_a_network_config_of_ones_own_is_taken_as_it_is(make_instance: MakeInstance) -> None:
+    text = "version: 2\nethernets: {eth0: {dhcp4: true}}\n"
+    assert seed(make_instance(), vif(0, (DHCP, "10.0.0.5")), network_config=text).network_config == text
+
+
+def test_each_of_them_needs_a_seed(make_instance: MakeInstance) -> None:
+    bare = make_instance()
+    bare = replace(bare, request=replace(bare.request, user_data=None))
+    for says in ({"timezone": "UTC"}, {"locale": "C"}, {"network_config": "version: 2"}, {"config_drive": True}):
+        assert needs_seed(replace(bare, request=replace(bare.request, **says)), [])
+
+
+def test_a_config_drive_says_the_same_as_openstack_does(make_instance: MakeInstance) -> None:
+    one = replace(make_instance(), name="Web_1")
+    nics = (vif(0, (DHCP, "10.0.0.5"), (STATIC6, "2001:db8::5")), vif(1, (STATIC, "10.1.0.5"), mtu=0))
+    made = seed(one, *nics, config_drive=True, ssh_keys=("ssh-ed25519 A a",), metadata=(("a", "b"),), user_data="#!/x")
+    meta, data = json.loads(made.meta_data), json.loads(made.network_config)
+    assert (made.config_drive, made.user_data, meta["uuid"], meta["hostname"]) == (True, "#!/x", one.id, "web-1")
+    assert (meta["public_keys"], meta["meta"], meta["name"]) == ({"key-0": "ssh-ed25519 A a"}, {"a": "b"}, "Web_1")
+    assert [link["ethernet_mac_address"] for link in data["links"]] == ["fa:16:3e:00:00:00", "fa:16:3e:00:00:01"]
+    assert [(one["type"], one["link"], one.get("ip_address"), one.get("netmask")) for one in data["networks"]] == [
+        ("ipv4_dhcp", "tapport-0", None, None),
+        ("ipv6", "tapport-0", "2001:db8::5", "ffff:ffff:ffff:ffff::"),
+        ("ipv4", "tapport-1", "10.1.0.5", "255.255.0.0"),
+    ]
+    assert data["networks"][1]["routes"] == [{"network": "::", "netmask": "::", "gateway": "2001:db8::1"}]
+    # The first NIC has the default route.
+    assert [route["gateway"] for route in data["networks"][2]["routes"]] == ["10.1.0.9"]
+    assert data["services"] == [{"type": "dns", "address": "9.9.9.9"}, {"type": "dns", "address": "1.1.1.1"}]

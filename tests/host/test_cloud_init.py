@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from examples.real.guest import unpack
 from slipway.drivers.disk.network_config import network_config
+from slipway.drivers.disk.network_data import network_data
 from slipway.drivers.files import locked
 from slipway.model.machine import Vif
 from slipway.model.network import HostRoute
@@ -144,3 +145,35 @@ def test_a_gateway_outside_the_subnet(render: Render) -> None:
     assert not {"gateway4", "gateway6"} & set(netplan)
     for renderer in said:
         assert "192.0.2.1" in said[renderer]
+
+
+CONVERT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from cloudinit.sources.helpers.openstack import convert_net_json
+
+macs = {"fa:16:3e:00:00:00": "eth0", "fa:16:3e:00:00:01": "eth1"}
+json.dump(convert_net_json(json.load(sys.stdin), known_macs=macs), sys.stdout)
+"""
+
+
+def test_a_config_drives_networks_are_understood(cloud_init: Path) -> None:
+    data = network_data([vif(0, (DHCP, "10.0.0.5"), (SLAAC, OWN)), vif(1, (STATIC, "10.1.0.5"), (STATEFUL, OWN))])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CONVERT, str(cloud_init)],
+        input=json.dumps(data),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["config"]
+    nics = {nic["name"]: nic for nic in found if nic["type"] == "physical"}
+    kinds = {name: [(one["type"], one.get("address")) for one in nic["subnets"]] for name, nic in nics.items()}
+    assert kinds == {
+        "eth0": [("dhcp4", None), ("ipv6_slaac", None)],
+        "eth1": [("static", "10.1.0.5"), ("ipv6_dhcpv6-stateful", None)],
+    }
+    assert nics["eth0"]["mtu"] == 1450
+    routes = nics["eth1"]["subnets"][0]["routes"]
+    assert [(one["network"], one["gateway"]) for one in routes] == [("172.16.0.0", "10.1.0.9")]

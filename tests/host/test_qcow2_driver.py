@@ -420,6 +420,28 @@ def test_the_seed_is_what_cloud_init_reads(tmp_path: Path) -> None:
     assert found == {"user-data": data, "meta-data": given.meta_data, "network-config": given.network_config}
 
 
+def test_a_config_drive_is_where_its_readers_look(tmp_path: Path) -> None:
+    from pycdlib import PyCdlib
+
+    given = Seed("", '{"uuid": "one"}', '{"links": []}', config_drive=True)
+    disk = driver(tmp_path).create_disk(DiskRequest("one", 2, DiskRole.SEED, 0, seed=given))
+    iso = PyCdlib()
+    iso.open(disk.path)
+    assert iso.pvd.volume_identifier.strip() == b"config-2"
+    for how in ("rr_path", "joliet_path"):
+        found = {}
+        for name in ("meta_data.json", "network_data.json", "vendor_data.json"):
+            content = io.BytesIO()
+            iso.get_file_from_iso_fp(content, **{how: f"/openstack/latest/{name}"})
+            found[name] = content.getvalue().decode()
+        assert found == {
+            "meta_data.json": given.meta_data,
+            "network_data.json": given.network_config,
+            "vendor_data.json": "{}",
+        }
+    iso.close()
+
+
 NO_ROOM = """
 import sys
 from pathlib import Path

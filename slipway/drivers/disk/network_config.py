@@ -27,13 +27,13 @@ _SLAAC = {"slaac": "ipv6_slaac", "dhcpv6-stateless": "ipv6_dhcpv6-stateless"}
 def network_config(vifs: Sequence[Vif]) -> dict[str, Any]:
     """The config for a guest with these NICs, to be written as JSON."""
     routed: set[int] = set()
-    nics = [(f"eth{number}", vif, _ways(vif, routed)) for number, vif in enumerate(vifs)]
+    nics = [(f"eth{number}", vif, ways_of(vif, routed)) for number, vif in enumerate(vifs)]
     if any(way.slaac for _, _, ways in nics for way in ways):
         return {"version": 1, "config": [_physical(name, vif, ways) for name, vif, ways in nics]}
     return {"version": 2, "ethernets": {name: _ethernet(name, vif, ways) for name, vif, ways in nics}}
 
 
-class _Way(Struct, frozen=True):
+class Way(Struct, frozen=True):
     """How the guest comes by one of its addresses, and what it is told with it.
 
     `slaac` is cloud-init's word where the guest makes the address itself; `address`, with its prefix length, is one
@@ -60,12 +60,13 @@ def addresses_of(vif: Vif) -> Iterator[tuple[str, Subnet]]:
             yield ip.ip_address, subnets[ip.subnet_id]
 
 
-def _ways(vif: Vif, routed: set[int]) -> Sequence[_Way]:
-    """`routed`: the IP versions whose default route an earlier NIC has; this one's are added."""
+def ways_of(vif: Vif, routed: set[int]) -> Sequence[Way]:
+    """How a guest comes by the VIF's addresses. `routed`: the IP versions whose default route an earlier NIC has; this
+    one's are added."""
     return [_way(vif, address, subnet, routed) for address, subnet in addresses_of(vif)]
 
 
-def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> _Way:
+def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> Way:
     version, mode, servers = subnet.ip_version, subnet.ipv6_address_mode, subnet.dns_nameservers
     gateway = way_out(subnet)
     if version in routed:
@@ -73,15 +74,15 @@ def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> _Way:
     elif gateway is not None:
         routed.add(version)
     if version == 4 and subnet.enable_dhcp:
-        return _Way(4, dhcp=True)
+        return Way(4, dhcp=True)
     if version == 6 and mode == "dhcpv6-stateful":
-        return _Way(6, dhcp=True, advertised=True)
+        return Way(6, dhcp=True, advertised=True)
     if version == 6 and mode in AUTO_ADDRESS_MODES:
         own = ip_address(address) == eui64(subnet.cidr, vif.mac_address)
-        return _Way(6, advertised=True, slaac=_SLAAC[mode] if own else "", servers=servers)
+        return Way(6, advertised=True, slaac=_SLAAC[mode] if own else "", servers=servers)
     routes = tuple((route.destination, route.nexthop) for route in other_routes(subnet))
     hops = {nexthop for _, nexthop in routes} | ({gateway} if gateway is not None else set())
-    return _Way(
+    return Way(
         version,
         address=f"{address}/{ip_network(subnet.cidr).prefixlen}",
         gateway=gateway,
@@ -91,7 +92,7 @@ def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> _Way:
     )
 
 
-def _ethernet(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
+def _ethernet(name: str, vif: Vif, ways: Sequence[Way]) -> dict[str, Any]:
     nic: dict[str, Any] = {"match": {"macaddress": vif.mac_address.lower()}, "set-name": name, "dhcp4": False}
     if vif.mtu > 0:
         nic["mtu"] = vif.mtu
@@ -120,11 +121,11 @@ def _ethernet(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
     return nic | {key: value for key, value in said.items() if value}
 
 
-def _route(way: _Way, to: str, via: str) -> dict[str, Any]:
+def _route(way: Way, to: str, via: str) -> dict[str, Any]:
     return {"to": to, "via": via} | ({"on-link": True} if via in way.off_link else {})
 
 
-def _physical(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
+def _physical(name: str, vif: Vif, ways: Sequence[Way]) -> dict[str, Any]:
     nic: dict[str, Any] = {"type": "physical", "name": name, "mac_address": vif.mac_address.lower()}
     if vif.mtu > 0:
         nic["mtu"] = vif.mtu
@@ -133,7 +134,7 @@ def _physical(name: str, vif: Vif, ways: Sequence[_Way]) -> dict[str, Any]:
     return nic | {"subnets": [_subnet(way) for way in ways]}
 
 
-def _subnet(way: _Way) -> dict[str, Any]:
+def _subnet(way: Way) -> dict[str, Any]:
     kind = way.slaac
     if way.dhcp:
         kind = "dhcp4" if way.version == 4 else "ipv6_dhcpv6-stateful"

@@ -68,6 +68,10 @@ class BuildInstance(InstanceTask):
         user_data: str | Mapping[str, Any] | None = None,
         files: Mapping[str, Any] | None = None,
         ssh_keys: tuple[str, ...] | None = None,
+        timezone: str | None = None,
+        locale: str | None = None,
+        network_config: str | Mapping[str, Any] | None = None,
+        config_drive: bool | None = None,
         wait_for: Mapping[str, Any] | None = None,
     ) -> BuiltInstance:
         """The arguments are those of a run file's instance, with the flavor, the image and the server group in place of
@@ -88,6 +92,10 @@ class BuildInstance(InstanceTask):
             "user_data": user_data,
             "files": files,
             "ssh_keys": ssh_keys,
+            "timezone": timezone,
+            "locale": locale,
+            "network_config": network_config,
+            "config_drive": config_drive,
             "wait_for": wait_for,
         }
         given = {key: value for key, value in entry.items() if value is not None}
