@@ -204,7 +204,8 @@ class Platform(Struct, frozen=True):
 
     `owner` is the tag by which its driver knows what is ours; `console_log` the absolute path of a file that gets what
     the guest writes to its first serial port. `network_boot`: it boots from the network, whatever its image says.
-    `takes_files`: it makes the files of disks its own, unless the domain says that it must not.
+    `takes_files`: it makes the files of disks its own, unless the domain says that it must not. `news`: what was found
+    out of the hypervisor just now that its user is to be told.
     """
 
     acceleration: Acceleration = Acceleration.TCG
@@ -212,6 +213,7 @@ class Platform(Struct, frozen=True):
     console_log: str | None = None
     network_boot: bool = False
     takes_files: bool = False
+    news: str = ""
 
 
 class DhcpService(Struct, frozen=True):

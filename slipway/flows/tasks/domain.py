@@ -36,6 +36,8 @@ class BuildXml(ComputeTask):
         assert work.host is not None
         instance, flavor = work.instance, work.instance.request.flavor
         platform = work.on_host.compute.platform_for_instance(instance.id)
+        if platform.news:
+            work.tell(platform.news)
         xml = build_domain_xml(instance, work.host, (*disks, *seed), vifs, platform)
         work.on_host.compute.write_definition(instance.id, xml)
         return Domain(instance.id, domain_name(instance), flavor.vcpus, flavor.memory, instance.generation, xml)

@@ -44,6 +44,17 @@ thousand times slower. It would say its few words in time, and a kernel would st
 """
 
 
+_SLOW = (
+    "guests of {} run under TCG, many times slower than under KVM: {}; `slipway host check` tries it again, and "
+    "`accel: tcg` in the host's entry says that it is to be so"
+)
+_NOT_OFFERED = (
+    "libvirt has none, so turn on the processor's virtualization (of a virtual machine: nested), load kvm_intel or "
+    "kvm_amd, and start libvirtd anew"
+)
+_NOT_BOOTED = f"a guest did not boot under it within {BOOT_WITHIN:.3g} s, as in a machine that is virtual itself"
+
+
 class _Answer(msgspec.Struct, frozen=True):
     """What was found out, and about which hypervisor on which machine."""
 
@@ -69,20 +80,24 @@ class Prover:
         self._directory = state.absolute() / "acceleration"
         self._sleep = sleep
         self._clock = clock
+        self._news = ""
         self._known: Acceleration | None = {"kvm": Acceleration.KVM, "tcg": Acceleration.TCG}.get(host.accel)
 
     def acceleration(self, libvirtd: libvirt.virConnect) -> Acceleration:
         """KVM where a guest has booted under it, else TCG; the first time it takes as long as that guest."""
         if self._known is None:
-            capabilities = ElementTree.fromstring(libvirtd.getCapabilities())
-            if capabilities.find("guest/arch/domain[@type='kvm']") is None:
-                self._known = Acceleration.TCG
-            else:
-                self._known = self._recorded(libvirtd, capabilities)
+            self._known = self._recorded(libvirtd, ElementTree.fromstring(libvirtd.getCapabilities()))
         return self._known
 
+    def news(self) -> str:
+        """What to do about TCG, once, where it was found out just now that KVM does not work; else empty."""
+        news, self._news = self._news, ""
+        return news
+
     def _recorded(self, libvirtd: libvirt.virConnect, capabilities: ElementTree.Element) -> Acceleration:
+        offered = capabilities.find("guest/arch/domain[@type='kvm']") is not None
         about = f"{libvirtd.getHostname()} {libvirtd.getVersion()} {_processor(capabilities)}"
+        about = about if offered else f"{about} without KVM"
         path = f"{self._directory}/{file_name(self._host.name)}"
         try:
             make_directories(self._directory)
@@ -91,8 +106,10 @@ class Prover:
                     answer = msgspec.json.decode(Path(f"{path}.json").read_bytes(), type=_Answer)
                     if answer.about == about:
                         return answer.acceleration
-                works = boots(libvirtd, path, Acceleration.KVM, sleep=self._sleep, clock=self._clock)
+                works = offered and boots(libvirtd, path, Acceleration.KVM, sleep=self._sleep, clock=self._clock)
                 acceleration = Acceleration.KVM if works else Acceleration.TCG
+                if not works:
+                    self._news = _SLOW.format(self._host.name, _NOT_BOOTED if offered else _NOT_OFFERED)
                 replace(f"{path}.json", msgspec.json.encode(_Answer(about, acceleration)))
                 return acceleration
         except OSError as error:

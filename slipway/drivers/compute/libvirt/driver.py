@@ -274,6 +274,7 @@ class LibvirtCompute:
             self._owner,
             self._definitions.console_log(instance_id),
             takes_files=self._connection.ask("asking for the capabilities", takes_files),
+            news=self._prover.news(),
         )
 
     def write_definition(self, instance_id: str, xml: str) -> str:
