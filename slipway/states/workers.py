@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ _KEPT = timedelta(hours=1)
 """How long one that is silent stays on record: for what it left to be told from what somebody is at."""
 
 _OF_PROCESS = workers.c.process == sa.bindparam("b_process")
+_SERVED = sa.select(workers.c.hosts).where(workers.c.until >= sa.bindparam("b_at"), ~workers.c.draining)
 _ITS = sa.and_(_OF_PROCESS, workers.c.name == sa.bindparam("b_name"))
 
 
@@ -44,10 +46,9 @@ def text_of(worker: Worker) -> str:
 
 def enter(tx: Transaction, record: WorkerRecord, at: datetime) -> None:
     """Put a worker on record. Raises `WorkerExists` where another one of its name is heard of and runs."""
-    for other in all_of(tx):
-        if other.until < at - _KEPT:
-            tx.execute(workers.delete().where(_ITS), _key(other))
-        elif other.name == record.name and other.is_heard(at) and not is_gone(process_of(other)):
+    tx.execute(workers.delete().where(workers.c.until < sa.bindparam("b_until")), {"b_until": at - _KEPT})
+    for other in _read(tx, sa.select(workers).where(workers.c.name == record.name)):
+        if other.is_heard(at) and not is_gone(process_of(other)):
             raise WorkerExists(
                 f"worker {record.name} runs already, as {process_of(other)}: name this one otherwise (--name)"
             )
@@ -68,7 +69,10 @@ def leave(tx: Transaction, record: WorkerRecord) -> None:
 
 def all_of(tx: Transaction) -> Sequence[WorkerRecord]:
     """All that are on record, by name, the silent ones as well."""
-    rows = tx.execute(sa.select(workers).order_by(workers.c.name, workers.c.since))
+    return _read(tx, sa.select(workers).order_by(workers.c.name, workers.c.since))
+
+
+def _read(tx: Transaction, query: sa.Select[Any]) -> Sequence[WorkerRecord]:
     return [
         WorkerRecord(
             **{
@@ -77,14 +81,15 @@ def all_of(tx: Transaction) -> Sequence[WorkerRecord]:
                 "at_work": codec.decode(row.at_work, tuple[str, ...]),
             }
         )
-        for row in rows
+        for row in tx.execute(query)
     ]
 
 
 def served(tx: Transaction, at: datetime) -> frozenset[str]:
     """The hosts that somebody serves who is heard of, and takes new work."""
-    heard = [one for one in all_of(tx) if one.is_heard(at) and not one.draining]
-    return frozenset(host for one in heard for host in one.hosts)
+    # Each build asks: of hundreds of workers no more is read than that.
+    texts = tx.scalars(_SERVED, {"b_at": at})
+    return frozenset(host for text in texts for host in codec.decode(text, tuple[str, ...]))
 
 
 def silent_hosts(tx: Transaction, clock: Callable[[], datetime]) -> tuple[str, ...]:
