@@ -35,6 +35,7 @@ class Atoms:
 
     def __init__(self, storage: Storage, walk: Walk, notifier: Any) -> None:
         self._storage = storage
+        self._known = storage.known
         self._walk = walk
         self._notifier = notifier
 
@@ -111,7 +112,7 @@ class Atoms:
         else:
             state = states.FAILURE if failed else states.SUCCESS
         node = call.node
-        detail = self._storage.detail(node.name)
+        detail = self._known[node.name]
         old = detail.state
         progress = 1.0 if node.kind is Kind.TASK and not failed else None
         self._storage.save(node.name, result, state, progress)
@@ -120,7 +121,7 @@ class Atoms:
 
     def enter(self, node: Node, state: str, intention: str | None = None) -> None:
         """Put an atom in a state, and say what is meant to be done with it."""
-        detail = self._storage.detail(node.name)
+        detail = self._known[node.name]
         old = detail.state
         if old == state and intention in (None, detail.intention):
             return
@@ -131,14 +132,14 @@ class Atoms:
 
     def intend(self, node: Node, intention: str) -> None:
         """Say what is meant to be done with an atom."""
-        detail = self._storage.detail(node.name)
+        detail = self._known[node.name]
         if detail.intention != intention:
             self._storage.move(node.name, None, intention)
             self._walk.look(node, detail)
 
     def renew(self, node: Node) -> None:
         """Have an atom executed as if it never had been."""
-        detail = self._storage.detail(node.name)
+        detail = self._known[node.name]
         old = detail.state
         if old == states.PENDING:
             self.intend(node, states.EXECUTE)

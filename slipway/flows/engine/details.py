@@ -54,6 +54,8 @@ class Details:
         self._sleep = sleep
         self._lock = threading.RLock()
         self._details: dict[str, Any] = {}
+        self.known: Mapping[str, Any] = self._details
+        """What is known of each atom by its name, to be looked at; always the latest."""
         self._adopt()
 
     # --- the flow -------------------------------------------------------------------------------------------------
@@ -233,7 +235,8 @@ class Details:
     # --- saving ---------------------------------------------------------------------------------------------------
 
     def _adopt(self) -> None:
-        self._details = {detail.name: detail for detail in self._flowdetail}
+        self._details.clear()
+        self._details.update((detail.name, detail) for detail in self._flowdetail)
 
     def _open(self, name: str) -> Any:
         """An atom's detail, to be changed."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from taskflow import exceptions
 from taskflow.deciders import Depth
 from taskflow.flow import LINK_DECIDER, LINK_DECIDER_DEPTH, Flow
 from taskflow.task import EVENT_UPDATE_PROGRESS, Task
 from taskflow.types.notifier import Notifier
+
+T = TypeVar("T")
 
 
 class Kind(Enum):
@@ -73,9 +75,10 @@ class Node:
         self.retry = retry
         self.before: list[Node] = []
         self.after: list[Node] = []
-        self.votes: list[Vote] = []
+        # Most have none: a list for each of thousands is time and memory.
+        self.votes: Sequence[Vote] = ()
         # Among its siblings alone, of whom a flow is one by its beginning.
-        self.needs: list[Node] = []
+        self.needs: Sequence[Node] = ()
         self.followers = 0
         if kind is Kind.FLOW:
             self.offers: dict[str, list[Node]] = {}
@@ -215,8 +218,17 @@ def _link(first: Node, second: Node) -> None:
 def _follow(first: tuple[Node, Node], second: tuple[Node, Node], meta: Any) -> None:
     """Have the one item come after the other."""
     source, target = first[1], second[0]
-    target.needs.append(first[0])
+    target.needs = _with(target.needs, first[0])
     first[0].followers += 1
     _link(source, target)
     if LINK_DECIDER in meta:
-        target.votes.append(Vote(source, meta[LINK_DECIDER], meta.get(LINK_DECIDER_DEPTH) or Depth.ALL))
+        vote = Vote(source, meta[LINK_DECIDER], meta.get(LINK_DECIDER_DEPTH) or Depth.ALL)
+        target.votes = _with(target.votes, vote)
+
+
+def _with(some: Sequence[T], one: T) -> Sequence[T]:
+    """The same list with one more, where it is one already."""
+    if isinstance(some, list):
+        some.append(one)
+        return some
+    return [one]

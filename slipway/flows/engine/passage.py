@@ -38,9 +38,10 @@ class Passage:
         `Resolver`."""
         self._graph = graph
         self._storage = storage
+        self._known = storage.known
         self._workers = workers
         self._resolve = resolve
-        self._walk = Walk(graph, storage.detail)
+        self._walk = Walk(graph, storage.known)
         self.atoms = Atoms(storage, self._walk, notifier)
         self._resolver = Resolver(graph, storage, self.atoms, defer=defer)
         self._interrupted: deque[Node] = deque()
@@ -86,7 +87,7 @@ class Passage:
         """The state that the flow is left in."""
         if self._stopped:
             return _FAILURE
-        found = {self._storage.detail(node.name).state for node in self._graph.atoms}
+        found = {self._known[node.name].state for node in self._graph.atoms}
         if self._interrupted or found & _UNFINISHED or not self._walk.is_over:
             return _SUSPENDED
         if found <= _HAPPY:
@@ -107,9 +108,7 @@ class Passage:
         """Take up what an earlier run left: failures that nobody resolved, and what was at work when it ended."""
         self._walk.begin()
         found = [
-            (node, detail)
-            for node in self._graph.atoms
-            if (detail := self._storage.detail(node.name)).state not in _AT_REST
+            (node, detail) for node in self._graph.atoms if (detail := self._known[node.name]).state not in _AT_REST
         ]
         for node, detail in found:
             if self._resolve and detail.state == states.FAILURE and detail.intention == states.EXECUTE:
@@ -136,7 +135,7 @@ class Passage:
 
     def _call(self, node: Node, *, asked: bool) -> Call | None:
         """What is to be done for an atom; None where it is ignored, or cannot be begun."""
-        intention = self._storage.detail(node.name).intention
+        intention = self._known[node.name].intention
         try:
             if intention == states.REVERT:
                 return self.atoms.reversion(node)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from taskflow import states
 
 from slipway.flows.engine.graph import Graph, Node
 
+_EXECUTE, _IGNORE = states.EXECUTE, states.IGNORE
+_BACK = (states.REVERT, states.RETRY)
 _PASSED = (states.SUCCESS, states.IGNORE)
 _QUIET = (states.PENDING, states.REVERTED, states.IGNORE)
 _TO_EXECUTE = (states.PENDING, states.RETRYING)
@@ -24,10 +26,10 @@ class Walk:
     changes of a run together cost what the graph has links.
     """
 
-    def __init__(self, graph: Graph, detail: Callable[[str], Any]) -> None:
-        """`detail` gives an atom's state and intention by its name."""
+    def __init__(self, graph: Graph, known: Mapping[str, Any]) -> None:
+        """`known` has an atom's state and intention by its name."""
         self._graph = graph
-        self._detail = detail
+        self._known = known
         self._queues: dict[int, deque[Node]] = {}
         """What is ready, or was, by priority, the highest first; in each of them the longest ready is first."""
 
@@ -38,7 +40,7 @@ class Walk:
             node.waits, node.blocks = len(node.before), len(node.after)
             node.complete = node.clear = node.queued = False
             if node.is_atom:
-                _see(node, self._detail(node.name))
+                _see(node, self._known[node.name])
             else:
                 node.passed = node.quiet = True
                 node.may_execute = node.may_revert = False
@@ -111,8 +113,8 @@ def _is_ready(node: Node) -> bool:
 
 def _see(node: Node, detail: Any) -> None:
     state, intention = detail.state, detail.intention
-    executing = intention == states.EXECUTE
-    node.passed = state in _PASSED and (executing or intention == states.IGNORE)
+    executing = intention == _EXECUTE
+    node.passed = state in _PASSED and (executing or intention == _IGNORE)
     node.quiet = state in _QUIET
     node.may_execute = executing and state in _TO_EXECUTE
-    node.may_revert = state in _TO_REVERT and intention in (states.REVERT, states.RETRY)
+    node.may_revert = state in _TO_REVERT and intention in _BACK
