@@ -16,7 +16,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="what all chance is drawn from (default 1)")
     parser.add_argument("--seeds", type=int, default=1, help="how many, from that one on (default 1)")
     parser.add_argument("--builds", type=int, default=200, help="instances that are asked for (default 200)")
-    parser.add_argument("--hosts", type=int, default=10, help="hosts, each with a worker (default 10)")
+    parser.add_argument("--hosts", type=int, default=10, help="hosts (default 10)")
+    parser.add_argument("--workers", type=int, default=2, help="workers of each host (default 2)")
     parser.add_argument("--hours", type=float, default=1.0, help="in which they are asked for (default 1)")
     parser.add_argument("--ttl", type=int, default=120, help="seconds after which others take over (default 120)")
     parser.add_argument("--faults", type=float, default=1.0, help="how often things go wrong (default 1)")
@@ -25,7 +26,8 @@ def main() -> None:
     options = parser.parse_args()
     failed = False
     for seed in range(options.seed, options.seed + options.seeds):
-        plan = Plan(seed, options.builds, options.hosts, options.hours, options.ttl, options.faults)
+        how = (options.builds, options.hosts, options.workers, options.hours, options.ttl, options.faults)
+        plan = Plan(seed, *how)
         began = time.perf_counter()
         told = run(plan, print if options.trace else None, options.directory)
         failed |= bool(told.problems)

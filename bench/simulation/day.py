@@ -31,11 +31,13 @@ _ASKED_AGAIN = (errors.StoreError, errors.NotFinished, errors.InstanceBusy)
 
 @dataclass(frozen=True)
 class Plan:
-    """`hours` is how long they ask; `ttl` seconds after which others take over; `rate` of what goes wrong."""
+    """`workers`: of each host; `hours` is how long they ask; `ttl` seconds after which others take over; `rate` of what
+    goes wrong."""
 
     seed: int
     builds: int = 200
     hosts: int = 10
+    workers: int = 2
     hours: float = 1.0
     ttl: int = 120
     rate: float = 1.0
@@ -45,7 +47,7 @@ class Plan:
         """What repeats it."""
         return (
             f"python -m bench.simulation --seed {self.seed} --builds {self.builds} --hosts {self.hosts} "
-            f"--hours {self.hours:g} --ttl {self.ttl} --faults {self.rate:g}"
+            f"--workers {self.workers} --hours {self.hours:g} --ttl {self.ttl} --faults {self.rate:g}"
         )
 
 
@@ -131,8 +133,9 @@ class Day:
         self._operator.network.create_subnet(network_id=net.id, ip_version=4, cidr="10.0.0.0/8")
         self._roles |= {f"any-{at}": self._worker(f"any-{at}", (), anything=True) for at in range(3)}
         for number in range(plan.hosts):
-            name = _host(number)
-            self._roles[name] = self._worker(name, (name,), anything=False)
+            for at in range(plan.workers):
+                name = f"{_host(number)}-{at}"
+                self._roles[name] = self._worker(name, (_host(number),), anything=False)
         for start in self._roles.values():
             start()
         for at in range(4):
