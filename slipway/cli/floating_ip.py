@@ -18,7 +18,6 @@ from slipway.cli.resources import (
     scope_options,
     subcommand,
 )
-from slipway.cli.routing import tell_unrealised
 
 if TYPE_CHECKING:
     from slipway.model.routing import FloatingIp
@@ -141,7 +140,6 @@ def create(
             ),
         )
     resourcetext.show(options, made)
-    tell_unrealised(options)
 
 
 @subcommand(command, "set", "slipway floating-ip set 203.0.113.10 --port web-port")
@@ -172,7 +170,6 @@ def set_(
             raise click.UsageError("there is nothing to set: name a --port, or see `slipway floating-ip unset`")
         changed = network.update_floatingip(found.id, **changes)
     resourcetext.show(options, changed)
-    tell_unrealised(options)
 
 
 @subcommand(command, "unset", "slipway floating-ip unset 203.0.113.10")
@@ -258,7 +255,6 @@ def add(
             **given(**attributes),
         )
     resourcetext.show(options, made)
-    tell_unrealised(options)
 
 
 def _only_ipv4(port: Any) -> str:

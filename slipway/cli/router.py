@@ -24,7 +24,6 @@ from slipway.cli.resources import (
     subcommand,
     together,
 )
-from slipway.cli.routing import tell_unrealised
 
 if TYPE_CHECKING:
     from slipway.networks import Networks
@@ -140,7 +139,6 @@ def create(
         gateway = _gateway(network, project, external_network, fixed_ips, snat)
         made = network.create_router(**given(**attributes), **gateway)
     resourcetext.show(options, made)
-    tell_unrealised(options)
 
 
 @subcommand(
@@ -179,7 +177,6 @@ def set_(
             changes["routes"] = [*known, *(one for one in routes if one not in known)]
         changed = network.update_router(router.id, **changes)
     resourcetext.show(options, changed)
-    tell_unrealised(options)
 
 
 @subcommand(
@@ -233,7 +230,6 @@ def add_subnet(options: Options, name: str, subnet: str, project: str | None) ->
         router = find(network, "router", name, project)
         made = network.add_router_interface(router.id, subnet_id=refer(network, "subnet", subnet, router.project_id).id)
     resourcetext.show(options, made)
-    tell_unrealised(options)
 
 
 @subcommand(command, "remove-subnet", "slipway router remove-subnet edge demo-subnet")
@@ -249,4 +245,35 @@ def remove_subnet(options: Options, name: str, subnet: str, project: str | None)
         gone = network.remove_router_interface(
             router.id, subnet_id=refer(network, "subnet", subnet, router.project_id).id
         )
+    resourcetext.show(options, gone)
+
+
+@subcommand(command, "add-port", "slipway router add-port edge edge-port")
+@click.argument("name")
+@click.argument("port")
+@scope_options
+def add_port(options: Options, name: str, port: str, project: str | None) -> None:
+    """Have the router called NAME lead to the network of PORT, with the port's addresses.
+
+    So it has other addresses than the gateway's: a subnet can have two routers, or one that is no gateway.
+    """
+    from slipway.cli import resourcetext
+
+    with network_service(options, project) as network:
+        router = find(network, "router", name, project)
+        made = network.add_router_interface(router.id, port_id=refer(network, "port", port, router.project_id).id)
+    resourcetext.show(options, made)
+
+
+@subcommand(command, "remove-port", "slipway router remove-port edge edge-port")
+@click.argument("name")
+@click.argument("port")
+@scope_options
+def remove_port(options: Options, name: str, port: str, project: str | None) -> None:
+    """Have the router called NAME lead to the network of PORT no longer; the port is deleted."""
+    from slipway.cli import resourcetext
+
+    with network_service(options, project) as network:
+        router = find(network, "router", name, project)
+        gone = network.remove_router_interface(router.id, port_id=refer(network, "port", port, router.project_id).id)
     resourcetext.show(options, gone)

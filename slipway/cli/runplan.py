@@ -19,7 +19,6 @@ from slipway.cli.options import Options, orchestrator
 from slipway.cli.output import write
 from slipway.cli.plantext import lines_of
 from slipway.cli.progress import progress_for
-from slipway.cli.routing import tell_unrealised
 from slipway.cli.summary import conclude
 from slipway.errors import NotConfirmed
 from slipway.runfile import FaultEntry, RunFile
@@ -84,8 +83,6 @@ def run_planned(
                     done = interruptible(partial(carry_out, plan, checked=False), stop, progress)
             later, whole = done, done if whole is None else whole.then(done)
     assert whole is not None
-    if planned.file.routers or planned.file.floating_ips:
-        tell_unrealised(options)
     return conclude(
         whole.ended,
         options,

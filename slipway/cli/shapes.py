@@ -19,6 +19,7 @@ from slipway.model.machine import Claim, Disk, PowerState
 from slipway.model.metrics import Metric
 from slipway.model.record import EffectState, Fault, RecordedEvent, Scope
 from slipway.model.request import Flavor
+from slipway.model.routing import FloatingIp, PortForwarding, Router, RouterInterface
 from slipway.operations.audit import Difference
 from slipway.operations.batch import Status
 from slipway.operations.workers import Workers
@@ -297,6 +298,13 @@ class Imported(Struct):
     changed: bool
 
 
+class Id(Struct):
+    """Something that is gone."""
+
+    id: str
+
+
+_LEADING = ("add-subnet", "remove-subnet", "add-port", "remove-port")
 CHANGES = (
     *("attach-interface", "detach-interface", "attach-disk", "detach-disk", "grow-disk"),
     *("rename", "set", "resize", "rebuild", "move", "evacuate", "clone"),
@@ -331,6 +339,15 @@ WHOLE: dict[str, Any] = {
     "workers": Workers,
     "quota list": tuple[Quota, ...],
     **dict.fromkeys(("quota show", "quota set", "quota create", "quota delete"), Quota),
+    "router list": tuple[Router, ...],
+    **dict.fromkeys((f"router {verb}" for verb in ("show", "create", "set", "unset")), Router),
+    "router delete": tuple[Router, ...],
+    **dict.fromkeys((f"router {verb}" for verb in _LEADING), RouterInterface),
+    "floating-ip list": tuple[FloatingIp, ...],
+    **dict.fromkeys((f"floating-ip {verb}" for verb in ("show", "create", "set", "unset")), FloatingIp),
+    "floating-ip delete": tuple[FloatingIp, ...],
+    "floating-ip forward add": PortForwarding,
+    "floating-ip forward remove": tuple[Id, ...],
     "timeline": Timeline,
     "graph": Drawing,
     "error": Failed,

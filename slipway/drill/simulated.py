@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from slipway.drivers.compute.sim import SimCompute
 from slipway.drivers.disk.sim import SimDisk
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.errors import GuestUnreachable
+from slipway.model.hosted import HostedRouter
 from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.request import Host
@@ -97,6 +101,25 @@ class WiringFiles:
     def list_dhcp(self) -> Sequence[Wired]:
         """All entries, by their ports' ids."""
         return self._list("dhcp")
+
+    def set_routers(self, wanted: Sequence[HostedRouter], *, anew: bool = False) -> None:
+        """Make a file for each router, and take away those of all others."""
+        names = {one.router.id: one for one in wanted}
+        for there in self._list("routers"):
+            if there.name not in names:
+                self._remove("routers", there.name)
+        for name, one in names.items():
+            self._put("routers", name, says=msgspec.json.encode(one).decode())
+
+    def list_routers(self, wanted: Sequence[HostedRouter]) -> Sequence[Wired]:
+        """All routers, by their ids."""
+        asked = {one.router.id: msgspec.json.encode(one).decode() for one in wanted}
+        return [self._as_wanted(there, asked) for there in self._list("routers")]
+
+    def _as_wanted(self, there: Wired, asked: Mapping[str, str]) -> Wired:
+        says = json.loads(self._file("routers", there.name).read_text()).get("says")
+        other = there.name in asked and asked[there.name] != says
+        return replace(there, fault=there.fault or "it works by another record than there is now") if other else there
 
     def leases(self, vif: Vif) -> Sequence[Lease]:
         """None: there is no guest."""

@@ -13,6 +13,16 @@ ADMIN = Context("", is_admin=True)
 DHCP_OWNER = "network:dhcp"
 """The device owner of a DHCP server's port."""
 
+ROUTER_INTERFACE, ROUTER_GATEWAY = "network:router_interface", "network:router_gateway"
+"""The device owners of a router's ports: into a network behind it, and to the outside."""
+
+ROUTER_INTERFACES = (
+    ROUTER_INTERFACE,
+    "network:ha_router_replicated_interface",
+    "network:router_interface_distributed",
+)
+"""All device owners of the first kind."""
+
 AUTO_ADDRESS_MODES = ("slaac", "dhcpv6-stateless")
 """The modes of an IPv6 subnet in which an address is made from the MAC (EUI-64)."""
 

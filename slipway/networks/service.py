@@ -42,9 +42,12 @@ _MATTERS_TO_HOSTS = frozenset(
     {
         *("update_network", "create_subnet", "update_subnet", "delete_subnet"),
         *("create_security_group_rule", "delete_security_group_rule"),
+        *("update_router", "delete_router", "add_router_interface", "remove_router_interface"),
+        *("add_extraroutes", "remove_extraroutes", "create_floatingip", "update_floatingip", "delete_floatingip"),
+        *("create_port_forwarding", "update_port_forwarding", "delete_port_forwarding"),
     }
 )
-"""What changes which packets may pass at a port that is plugged, or what its guest is told by DHCP."""
+"""What changes which packets may pass at a port that is plugged, where they go, or what its guest is told by DHCP."""
 
 
 class Networks(Routing):

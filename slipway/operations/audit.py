@@ -17,6 +17,7 @@ from slipway.model.quota import INSTANCE_RESOURCES, InstanceQuota, InstanceUse
 from slipway.model.record import Effect, EffectState, Instance
 from slipway.operations import words
 from slipway.operations.refresh import outdated
+from slipway.operations.routers import differing
 from slipway.operations.taking import may_be_taken
 from slipway.operations.things import (
     ON_HOSTS,
@@ -102,6 +103,7 @@ def audit(tools: Tools, *, of: Collection[str] | None = None) -> tuple[Finding, 
     held, unheard = ask_all(before.instances, known, drivers, seconds=seconds, alone=of is not None)
     silent = [*_of_damaged_hosts(before), *map(_unreachable, unheard)]
     told = set(outdated(store, drivers, of=of))
+    routers = list(differing(tools, known)) if of is None else []
     after = _read(tools, of=of)
     moving = _moving(before, after)
     expected_before, damaged_before = _expected(before)
@@ -114,6 +116,7 @@ def audit(tools: Tools, *, of: Collection[str] | None = None) -> tuple[Finding, 
     findings += _effects(after, expected_before, expected, held, unasked, drivers, moving)
     findings += _outdated(expected, held, told, moving)
     findings += _claims(after, moving)
+    findings += _routers(after, routers, moving)
     if of is not None:
         findings = [one for one in findings if one.instance_id in of or one.difference is Difference.UNREACHABLE]
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
@@ -319,6 +322,16 @@ def _quotas(record: _Record) -> Iterator[Finding]:
             if counted != there:
                 detail = words.quota(what, counted, there)
                 yield Finding(Difference.DIFFERENT, "quota", f"{quota.project}/{what}", None, None, detail)
+
+
+def _routers(
+    record: _Record, differing: Sequence[tuple[str, str, str, str]], moving: Container[str]
+) -> Iterator[Finding]:
+    """What hosts carry, but for those on which a NIC may just have come or gone."""
+    busy = {effect.host for effect in record.effects if effect.instance_id in moving}
+    for difference, host, router_id, detail in differing:
+        if host not in busy:
+            yield Finding(Difference(difference), "router", router_id, host, None, detail)
 
 
 def _claims(record: _Record, moving: set[str]) -> Iterator[Finding]:

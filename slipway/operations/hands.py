@@ -10,6 +10,7 @@ from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.deadline import within
 from slipway.drivers.registry import HostDrivers
 from slipway.flows.run import Run
+from slipway.flows.tasks.wiring import Plug
 from slipway.model.machine import ENDED, PowerState
 from slipway.model.record import Effect, EffectState
 from slipway.operations.refresh import NICS, rejoin, release
@@ -63,8 +64,20 @@ class Hands:
             network, effects = self.run.tools.drivers.network, self.run.ledger.effects()
             with within(self.run.tools.settings.step_timeout):
                 rejoin(list(reversed(effects)), drivers.wiring, network, self._check_joining, kinds)
+                if Plug.kind in kinds:
+                    self._carry_routers()
             self.check()
             self.run.under_way.pop(self.word, None)
+
+    def _carry_routers(self) -> None:
+        from slipway.flows.tasks.hosting import carry_routers
+
+        assert self.run.host is not None
+        self.check()
+        tools, host = self.run.tools, self.run.host
+        for name, error in carry_routers(tools.store, tools.drivers, [host]):
+            if name == host.name:
+                raise error
 
     def release(self) -> None:
         """Have what its guest has leased forgotten."""

@@ -41,6 +41,9 @@ def _has_ended(finding: Finding) -> bool:
 
 
 def _mend(finding: Finding, instance: Instance | None, running: set[str], owned: Mapping[tuple[str, str], str]) -> Mend:
+    if finding.kind == "router":
+        orphaned = finding.difference is Difference.ORPHANED
+        return Mend(finding, "take it away" if orphaned else "have the host carry it again")
     match finding.difference:
         case Difference.UNREACHABLE:
             return Mend(finding, "have it answer again, then repair", possible=False)

@@ -66,7 +66,16 @@ def refresh(store: Store, drivers: Drivers) -> tuple[Behind, ...]:
         except Exception as error:
             log.warning("network %s on host %s", follower.network_id, follower.host, exc_info=True)
             behind.append(Behind(follower.host, follower.network_id, error))
-    return tuple(behind)
+    return (*behind, *_carry(store, drivers))
+
+
+def _carry(store: Store, drivers: Drivers) -> Iterator[Behind]:
+    """Have the hosts carry the routers that there are by now."""
+    if wired := may_be_wired(store, drivers):
+        from slipway.flows.tasks.hosting import carry_routers
+
+        for host, error in carry_routers(store, drivers, wired):
+            yield Behind(host, None, error)
 
 
 def outdated(store: Store, drivers: Drivers, *, of: Collection[str] | None = None) -> Iterator[tuple[str, str, str]]:

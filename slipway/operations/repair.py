@@ -18,6 +18,7 @@ from slipway.operations.hosts import check_here
 from slipway.operations.lifecycle import Builder, Listener
 from slipway.operations.mends import Mend, mends
 from slipway.operations.orphans import ADOPTED, owners, remove_orphan
+from slipway.operations.routers import carry_again
 from slipway.states import codec, effects, hosts, instances, quotas
 from slipway.states.history import history_of
 from slipway.states.machines import Move, State, VmState
@@ -133,7 +134,10 @@ class Repair:
         """Mend these; `why` is given the reason for each thing that cannot be, by its name or its instance's id."""
         owned = self._owned(findings)
         for finding in findings:
-            if _is_of_a_host(finding):
+            if finding.kind == "router":
+                with _noting(why, finding.name):
+                    carry_again(self._tools, finding.host or "")
+            elif _is_of_a_host(finding):
                 with _noting(why, finding.name):
                     self._count(finding)
             elif finding.kind == "quota":
@@ -240,8 +244,9 @@ class _noting:  # noqa: N801 - it is used as a function is
 
 
 def _is_of_a_host(finding: Finding) -> bool:
-    """Whether it is of what is counted for a host, or claimed of it by nobody."""
-    return finding.kind == "counter" or (finding.kind == "claim" and finding.difference is Difference.ORPHANED)
+    """Whether it is of what is counted for a host, claimed of it by nobody, or carried by it for whoever needs it."""
+    unclaimed = finding.kind == "claim" and finding.difference is Difference.ORPHANED
+    return unclaimed or finding.kind in ("counter", "router")
 
 
 def _key(finding: Finding) -> _Key:

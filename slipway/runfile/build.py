@@ -14,6 +14,7 @@ from slipway.runfile.entries import (
     RunFile,
     SubnetEntry,
 )
+from slipway.runfile.nat import build_nat
 from slipway.runfile.records import Records
 from slipway.runfile.requests import Tree, address, only
 from slipway.runfile.routing import build_floating_ip, build_router
@@ -24,6 +25,7 @@ from slipway.yamlfile.document import Document
 def build(document: Document, workflow: str, records: Records) -> RunFile:
     """The run file."""
     tree: Tree = document.value
+    outside, nat_routers = build_nat(tree, tree.get("project", "default"))
     return RunFile(
         path=Path(document.name),
         name=tree.get("name", Path(document.name).stem),
@@ -31,9 +33,9 @@ def build(document: Document, workflow: str, records: Records) -> RunFile:
         workflow=workflow,
         settings=records.settings,
         hosts=tuple(records.hosts.values()),
-        networks=tuple(_network(name, entry) for name, entry in tree.get("networks", {}).items()),
+        networks=(*(_network(name, entry) for name, entry in tree.get("networks", {}).items()), *outside),
         security_groups=tuple(build_security_group(*item) for item in tree.get("security_groups", {}).items()),
-        routers=tuple(build_router(*item) for item in tree.get("routers", {}).items()),
+        routers=(*(build_router(*item) for item in tree.get("routers", {}).items()), *nat_routers),
         floating_ips=tuple(build_floating_ip(*item) for item in tree.get("floating_ips", {}).items()),
         instances=tuple(records.instances),
         faults=tuple(map(_fault, tree.get("faults", ()))),

@@ -15,6 +15,7 @@ from slipway.runfile.entries import DEFAULT_WORKFLOW, RunFile
 from slipway.runfile.guests import check_keypairs, resolve
 from slipway.runfile.here import check_here
 from slipway.runfile.instances import check_instances
+from slipway.runfile.nat import check_nat
 from slipway.runfile.records import make_records
 from slipway.runfile.references import References
 from slipway.runfile.routing import check_routing
@@ -49,6 +50,7 @@ def _load(document: Document, *, here: bool = False, state: str | os.PathLike[st
     check_security_groups(document)
     _check_references(document, references)
     check_routing(document, references)
+    check_nat(document)
     check_keypairs(document)
     check_instances(document, references)
     check_faults(document)

@@ -59,6 +59,8 @@ class Carrier(Struct, frozen=True):
         pruned = Changes()
         if all(one.status in GONE for one in gone) and not self.stopping():
             pruned = self._prune_things(plan)
+            if pruned.removed:
+                follow(None, tools, self.notify)
         kept = [line for one in plan.changes if not _of_the_file(one, entries) for line in kept_lines(one)]
         whole = Changes(changes.created, (*changes.changed, *mended), pruned.removed, (*kept, *unmended, *pruned.kept))
         return RunResult(whole, (*gone, *ended))

@@ -11,6 +11,7 @@ from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.network.routing import RoutingDriver, routing_of
 from slipway.model.network import Context
+from slipway.model.neutron import ROUTER_INTERFACE as ROUTER_INTERFACE
 from slipway.model.routing import FloatingIp, Router
 from slipway.runfile.entries import FloatingIpEntry, RouterEntry, RunFile
 from slipway.stacks.lookups import Lookups
@@ -18,7 +19,6 @@ from slipway.states.store import Transaction
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GATEWAY = frozenset({"external_network", "snat", "external_ips"})
-ROUTER_INTERFACE = "network:router_interface"
 
 
 class Routing:

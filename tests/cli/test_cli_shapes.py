@@ -105,6 +105,48 @@ def test_failures_findings_and_what_is_stuck(slipway: Call, run_file: FileWriter
     check("error", slipway("run", "/nowhere.yaml", "--output", "json"))
 
 
+def test_routers_and_floating_ips(slipway: Call) -> None:
+    for words in (
+        "network create public --router-external",
+        "subnet create public-4 --network public --cidr 203.0.113.0/24",
+        "network create inside",
+        "subnet create inside-4 --network inside --cidr 10.0.0.0/24",
+        "port create web --network inside",
+        "port create second --network inside",
+    ):
+        assert slipway(*words.split()).exit_code == 0, words
+    for words in (
+        "router create edge --external-network public",
+        "router add-subnet edge inside-4",
+        "router create other",
+        "router add-port other second",
+        "router set edge --route destination=10.9.0.0/16,nexthop=10.0.0.7",
+        "router list",
+        "router show edge",
+        "router unset edge --route destination=10.9.0.0/16,nexthop=10.0.0.7",
+        "floating-ip create public --port web --address 203.0.113.50",
+        "floating-ip set 203.0.113.50 --port web",
+        "floating-ip unset 203.0.113.50",
+        "floating-ip forward add 203.0.113.50 --port web --external-port 80 --internal-port 8080",
+        "floating-ip list",
+        "floating-ip show 203.0.113.50",
+    ):
+        (value,) = check(_command(words), slipway(*words.split(), "--output", "json"))
+    (forwarding,) = value["port_forwardings"]
+    for words in (
+        f"floating-ip forward remove 203.0.113.50 {forwarding['id']}",
+        "floating-ip delete 203.0.113.50",
+        "router remove-port other second",
+        "router remove-subnet edge inside-4",
+        "router delete other edge",
+    ):
+        assert check(_command(words), slipway(*words.split(), "--output", "json")), words
+
+
+def _command(words: str) -> str:
+    return max((one for one in COMMANDS if f"{words} ".startswith(f"{one} ")), key=len)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

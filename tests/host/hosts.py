@@ -50,7 +50,7 @@ class NetworkHost:
         return run("ip", "netns", "exec", self.name, "nft", "list", "ruleset").splitlines()
 
     def namespaces(self) -> list[str]:
-        """Those of its DHCP servers: their names end with a digest of the host's."""
+        """Those of its DHCP servers and routers: their names end with a digest of the host's."""
         mark = hashlib.sha256(self.name.encode()).hexdigest()[:8]
         return sorted(path.name for path in Path("/run/netns").iterdir() if path.name.endswith(mark))
 
@@ -61,7 +61,7 @@ class NetworkHost:
     def clear(self) -> None:
         """End what a test has left: another one may have the host next, and some of it would outlive the namespace."""
         # Again, for a supervisor may have started another server.
-        while found := _serving(f"/dhcp/{self.name}/"):
+        while found := [*_serving(f"/dhcp/{self.name}/"), *_serving(f"/routers/{self.name}/")]:
             for one in found:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
@@ -146,8 +146,8 @@ def _is_an_instance_s(path: Path) -> bool:
 
 
 def processes(state: Path) -> list[psutil.Process]:
-    """DHCP servers and their supervisors: they have the state directory in their command lines."""
-    return _serving(f"{state}/dhcp/")
+    """DHCP servers, routers' and their supervisors: they have the state directory in their command lines."""
+    return [*_serving(f"{state}/dhcp/"), *_serving(f"{state}/routers/")]
 
 
 def _serving(where: str) -> list[psutil.Process]:

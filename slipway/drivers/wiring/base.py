@@ -11,6 +11,8 @@ from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 if TYPE_CHECKING:
     import socket
 
+    from slipway.model.hosted import HostedRouter
+
 
 class WiringDriver(Protocol):
     """The bridges, taps, filters and DHCP servers of one host. Every call is safe to repeat.
@@ -89,6 +91,18 @@ class WiringDriver(Protocol):
         """The ports that are served, by id: those with an entry at a server that lives.
 
         Wrong with one is that its server does not work by what it was told.
+        """
+
+    def set_routers(self, wanted: Sequence[HostedRouter], *, anew: bool = False) -> None:
+        """Have just these routers on this host, whichever it had. One that fails keeps no other one from it.
+
+        `anew`: also what seems to be as it is to be is looked at in all its parts, and mended.
+        """
+
+    def list_routers(self, wanted: Sequence[HostedRouter]) -> Sequence[Wired]:
+        """All routers of this host, by their ids.
+
+        Wrong with one is what is not as it was set, or that one of `wanted` says something else of it.
         """
 
     def leases(self, vif: Vif) -> Sequence[Lease]:

@@ -14,6 +14,8 @@ from slipway.model.request import Host
 if TYPE_CHECKING:
     import socket
 
+    from slipway.model.hosted import HostedRouter
+
 
 class NullWiring:
     """Has no effect outside the record, so that its `done` needs one commit only."""
@@ -82,6 +84,13 @@ class NullWiring:
 
     def list_dhcp(self) -> Sequence[Wired]:
         """None: nobody is served."""
+        return ()
+
+    def set_routers(self, wanted: Sequence[HostedRouter], *, anew: bool = False) -> None:
+        """Do nothing: there is nobody to forward for."""
+
+    def list_routers(self, wanted: Sequence[HostedRouter]) -> Sequence[Wired]:
+        """None: nothing is forwarded."""
         return ()
 
     def leases(self, vif: Vif) -> Sequence[Lease]:

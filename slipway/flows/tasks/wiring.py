@@ -38,7 +38,7 @@ def has_wiring(tools: Tools, host: Host | None) -> bool:
 
 
 class Plug(WiringTask):
-    """Plug one VIF: its tap, in its network's bridge (L3)."""
+    """Plug one VIF: its tap, in its network's bridge (L3), and the routers that it is behind."""
 
     name = "plug"
     kind = "vif"
@@ -49,10 +49,24 @@ class Plug(WiringTask):
     def do(self, work: BuildWork, vif: Vif) -> None:
         """Raises `WiringError`."""
         work.on_host.wiring.plug(work.instance.id, vif)
+        _carry_routers(work)
 
     def undo(self, work: BuildWork, result: None, vif: Vif) -> None:
-        """Unplug it."""
+        """Unplug it; the routers go with the last that is behind them."""
         work.on_host.wiring.unplug(work.instance.id, vif.devname)
+        _carry_routers(work, without=work.effect.key)
+
+
+def _carry_routers(work: BuildWork, *, without: str | None = None) -> None:
+    if has_wiring(work.tools, work.host):
+        # Most builds are on simulated hosts, or have no router.
+        from slipway.flows.tasks.hosting import carry_routers
+
+        assert work.host is not None
+        for name, error in carry_routers(work.tools.store, work.tools.drivers, [work.host], without=without):
+            # What another host lacks by it an audit finds.
+            if name == work.host.name:
+                raise error
 
 
 class FilterPort(WiringTask):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from slipway.drivers.wiring.linuxbridge.dhcp.servers import DhcpServers, check_options
 from slipway.drivers.wiring.linuxbridge.filters import Filters
@@ -16,6 +17,10 @@ from slipway.model.machine import Lease, Vif, Wired
 from slipway.model.network import DhcpOption, Port, SecurityGroupRule
 from slipway.model.neutron import bridge_name
 from slipway.model.request import Host
+
+if TYPE_CHECKING:
+    from slipway.drivers.wiring.linuxbridge.routers.routers import Routers
+    from slipway.model.hosted import HostedRouter
 
 
 class LinuxBridgeWiring:
@@ -31,6 +36,18 @@ class LinuxBridgeWiring:
         self._links = Links(host, state, installation)
         self._filters = Filters(host, state, installation)
         self._dhcp = DhcpServers(host, state, installation)
+        self._given = host, state, installation
+
+    @property
+    def _has_routers(self) -> bool:
+        return (self._given[1].absolute() / "routers").is_dir()
+
+    @cached_property
+    def _routers(self) -> Routers:
+        """Loaded where there is one."""
+        from slipway.drivers.wiring.linuxbridge.routers.routers import Routers
+
+        return Routers(*self._given, self._links)
 
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Make the VIF's tap, its bridge and the bridge's uplink where they are not."""
@@ -105,6 +122,15 @@ class LinuxBridgeWiring:
     def list_dhcp(self) -> Sequence[Wired]:
         """All ports that a server on this host serves, by id."""
         return self._dhcp.list()
+
+    def set_routers(self, wanted: Sequence[HostedRouter], *, anew: bool = False) -> None:
+        """Have just these routers on this host, each in a namespace of its own."""
+        if wanted or self._has_routers:
+            self._routers.set(wanted, anew=anew)
+
+    def list_routers(self, wanted: Sequence[HostedRouter]) -> Sequence[Wired]:
+        """All routers of this host, by id."""
+        return self._routers.list(wanted) if self._has_routers else ()
 
     def leases(self, vif: Vif) -> Sequence[Lease]:
         """What the network's server on this host has written down for the port."""

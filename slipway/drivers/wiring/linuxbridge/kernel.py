@@ -27,7 +27,7 @@ _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _TAP_NO_PI_VNET_HDR_EXCLUSIVE = 0x0002 | 0x1000 | 0x4000 | 0x8000
 _IFF_UP = 1
 _LINK_SCOPE = 253
-_MODULES = {"vlan": "8021q", "vxlan": "vxlan", "bridge": "bridge"}
+_MODULES = {"vlan": "8021q", "vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
 
 
 class Link(Struct, frozen=True):

@@ -41,13 +41,33 @@ class Links:
         with self._alone(f"{vif.devname} cannot be plugged into {vif.bridge}") as kernel:
             uplink = uplink_name(self._host, vif)
             tap = _tap(kernel, instance_id, vif)
-            bridge = _bridge(kernel, vif, uplink)
-            if uplink is not None:
-                add_uplink(kernel, self._host, vif, uplink, bridge)
-            if not bridge.up:
-                kernel.set(bridge, state="up")
-            if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
-                kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
+            self._put(kernel, vif, tap, uplink)
+
+    def join(self, vif: Vif, netns: str, inner: str, owner: str) -> None:
+        """Make the VIF's tap, in its bridge, one end of a cable whose other end is `inner` in the namespace.
+
+        What is there of it stays. `owner`: what its alias says after our tag.
+        """
+        with self._alone(f"{vif.devname} cannot be plugged into {vif.bridge}") as kernel:
+            uplink = uplink_name(self._host, vif)
+            tap = cable(kernel, vif, netns, inner, owner)
+            self._put(kernel, vif, tap, uplink)
+
+    def cut(self, devname: str, bridge: str) -> None:
+        """Delete the cable of ours that ends in the tap, and the bridge where nothing else is in it."""
+        if not exists(self._host.netns):
+            return
+        with self._alone(f"{devname} cannot be unplugged") as kernel:
+            tap = kernel.find(devname)
+            if tap is not None and tap.kind == "veth" and tap.owner is not None:
+                kernel.delete(tap)
+            _release(kernel, bridge, None)
+
+    def fault_of(self, vif: Vif) -> str:
+        """What keeps packets from passing between the VIF's tap and where its network leads."""
+        with kernel_of(self._host.name, self._host.netns, self._installation, "links cannot be looked at") as kernel:
+            tap = kernel.find(vif.devname)
+            return f"{vif.devname} is gone" if tap is None else "; ".join(_faults_in(kernel, tap, vif.bridge))
 
     def check(self, vif: Vif) -> None:
         """Raise `WiringError` where the VIF's bridge could not have the uplink that it needs."""
@@ -122,6 +142,16 @@ class Links:
         with self._alone(f"{bridge} cannot be deleted") as kernel:
             _release(kernel, bridge, None)
 
+    def _put(self, kernel: Kernel, vif: Vif, tap: Link, uplink: str | None) -> None:
+        """Have the tap in its bridge, which is made with its uplink where it is not there."""
+        bridge = _bridge(kernel, vif, uplink)
+        if uplink is not None:
+            add_uplink(kernel, self._host, vif, uplink, bridge)
+        if not bridge.up:
+            kernel.set(bridge, state="up")
+        if tap.master != bridge.index or not tap.up or vif.mtu not in (0, tap.mtu):
+            kernel.set(tap, master=bridge.index, state="up", **_mtu(vif))
+
     @contextmanager
     def _alone(self, what: str) -> Iterator[Kernel]:
         make_directories(self._locks)
@@ -135,18 +165,22 @@ def _is_tap(link: Link) -> bool:
 
 def _faults(kernel: Kernel, tap: Link) -> Iterator[str]:
     assert tap.owner
-    bridge = kernel.find(tap.owner[-1])
+    return _faults_in(kernel, tap, tap.owner[-1])
+
+
+def _faults_in(kernel: Kernel, tap: Link, name: str) -> Iterator[str]:
+    bridge = kernel.find(name)
     if not tap.up:
         yield "it is down"
     if bridge is None or bridge.owner is None:
-        yield f"its bridge {tap.owner[-1]} is {'gone' if bridge is None else 'not ours'}"
+        yield f"its bridge {name} is {'gone' if bridge is None else 'not ours'}"
         return
     if tap.master != bridge.index:
         yield f"it is not in its bridge {bridge.name}"
     if not bridge.up:
         yield f"its bridge {bridge.name} is down"
-    if (name := _uplink_of(bridge)) is not None and (fault := _fault_of_uplink(kernel, name, bridge)):
-        yield f"{bridge.name}'s uplink {name} {fault}"
+    if (uplink := _uplink_of(bridge)) is not None and (fault := _fault_of_uplink(kernel, uplink, bridge)):
+        yield f"{bridge.name}'s uplink {uplink} {fault}"
 
 
 def _fault_of_uplink(kernel: Kernel, name: str, bridge: Link) -> str:
@@ -166,6 +200,20 @@ def _tap(kernel: Kernel, instance_id: str, vif: Vif) -> Link:
         raise WiringError(f"{vif.devname} exists already and is not ours")
     if found.owner != (instance_id, vif.bridge):
         raise WiringError(f"{vif.devname} exists already and is of instance {found.owner and found.owner[0]}")
+    return found
+
+
+def cable(kernel: Kernel, vif: Vif, netns: str, inner: str, owner: str) -> Link:
+    """The VIF's tap with the other end of its cable in the namespace. Raises `WiringError` for one that is not ours."""
+    found = kernel.find(vif.devname)
+    if found is None:
+        peer = {"ifname": inner, "net_ns_fd": netns, "address": vif.mac_address}
+        found = kernel.make(vif.devname, "veth", peer=peer, **_mtu(vif))
+    if found.owner is None or found.kind != "veth":
+        raise WiringError(f"{vif.devname} exists already and is not ours")
+    if not found.owner:
+        keep_host_away(vif.devname)
+        kernel.tag(found, owner)
     return found
 
 

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from slipway.model.neutron import DHCP_OWNER
+from slipway.model.neutron import ROUTER_GATEWAY as ROUTER_GATEWAY
+from slipway.model.neutron import ROUTER_INTERFACE as ROUTER_INTERFACE
+from slipway.model.neutron import ROUTER_INTERFACES as ROUTER_INTERFACES
 
-ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP = (
-    "network:router_interface",
-    "network:router_gateway",
-    "network:floatingip",
-)
-ROUTER_INTERFACES = (
-    ROUTER_INTERFACE,
-    "network:ha_router_replicated_interface",
-    "network:router_interface_distributed",
-)
+FLOATING_IP = "network:floatingip"
 ROUTER_INTERFACES_SNAT = (*ROUTER_INTERFACES, "network:router_centralized_snat")
 ROUTER_PORTS = (*ROUTER_INTERFACES_SNAT, ROUTER_GATEWAY)
 AUTO_DELETED = (DHCP_OWNER, "network:distributed", "network:floatingip_agent_gateway")

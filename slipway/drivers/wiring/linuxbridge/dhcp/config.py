@@ -32,7 +32,7 @@ _MOST_OFF_LINK = 6
 """How many next hops outside their subnet are said to be on the link: with 20 routes more would not go into an option's
 255 octets, nor into a line."""
 
-_IPV6_MTU = 1280
+IPV6_MTU = 1280
 """The least that IPv6 takes."""
 
 _DEFAULT_USERS = ("dnsmasq", "nobody")
@@ -156,15 +156,15 @@ def _server(served: Served, interface: str) -> Iterator[str]:
     yield "dhcp-authoritative"
     yield "dhcp-lease-max=1000000"
     yield from ("quiet-dhcp", "quiet-dhcp6", "quiet-ra")
-    yield from _user()
+    yield from user()
     if any(subnet.ipv6_ra_mode == "dhcpv6-stateful" for subnet in served.subnets):
         yield "enable-ra"
     # It is no router: advertised are prefixes, not itself as the way out. dnsmasq takes no MTU that IPv6 cannot have.
-    mtu = f"mtu:{served.mtu}," if served.mtu >= _IPV6_MTU else ""
+    mtu = f"mtu:{served.mtu}," if served.mtu >= IPV6_MTU else ""
     yield f"ra-param={interface},{mtu}600,0"
 
 
-def _user() -> Iterator[str]:
+def user() -> Iterator[str]:
     """It reads what guests send, so it is not root; without a user of its own, it is the one that may do nothing."""
     for name in _DEFAULT_USERS:
         with suppress(KeyError):

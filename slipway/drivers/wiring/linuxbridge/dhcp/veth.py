@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
 
 from slipway.drivers.wiring.linuxbridge import namespace
+from slipway.drivers.wiring.linuxbridge.addresses import UP, addresses_at, find, set_addresses, set_ipv6, translated
 from slipway.errors import WiringError
 from slipway.model.network import Port
 from slipway.model.neutron import tap_name
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
-
-_NO_SUCH_DEVICE = errno.ENODEV
-_GLOBAL = 0
-"""The scope of an address that is not of this link only."""
-
-_NODAD = 0x02
-"""The address's flag that it is used at once, not when nobody has objected for a second."""
-
-_UP = 0x01
-"""The flag of a link that is up."""
 
 _PATIENCE = 10.0
 
@@ -44,21 +32,21 @@ class ServerLinks:
         tap = tap_name(port_id)
         if not namespace.exists(self._server_netns):
             return False
-        with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
-            found, master = _find(links, tap), _find(links, bridge)
+        with translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
+            found, master = find(links, tap), find(links, bridge)
             if found is None or master is None:
                 return False
             # As the last thing it was put in the bridge, and up. Its other end cannot go without it.
-            return bool(found.get("master") == master["index"] and found["flags"] & _UP)
+            return bool(found.get("master") == master["index"] and found["flags"] & UP)
 
     def fault(self, server: Port, addresses: Sequence[str]) -> str:
         """What is wrong with the server's end of a pair that is connected."""
         inner = inner_name(server.id)
-        with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
-            link = _find(own, inner)
-            if link is None or not link["flags"] & _UP:
+        with translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
+            link = find(own, inner)
+            if link is None or not link["flags"] & UP:
                 return f"its server's link {inner} is {'gone' if link is None else 'down'}"
-            there, wanted = _addresses(own, link["index"]), set(map(ip_interface, addresses))
+            there, wanted = addresses_at(own, link["index"]), set(map(ip_interface, addresses))
         return "" if there == wanted else f"its server's link {inner} has other addresses than {', '.join(addresses)}"
 
     def connect(self, server: Port, addresses: Sequence[str], bridge: str, mtu: int) -> bool:
@@ -73,15 +61,15 @@ class ServerLinks:
         anew = not self._has(inner)
         if anew:
             self._make_pair(server, mtu)
-        with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
+        with translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
             if anew:
                 # Nobody else has its address: it need not wait until that is found out, nor take addresses of others.
                 for name in ("accept_dad", "accept_ra"):
-                    _set_ipv6(inner, name, "0")
+                    set_ipv6(inner, name, "0")
             own.link("set", ifname=inner, address=server.mac_address, mtu=mtu, ifalias=self._alias, state="up")
             own.link("set", ifname="lo", state="up")
-            _set_addresses(own, inner, addresses)
-        with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
+            set_addresses(own, inner, addresses)
+        with translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
             master = _bridge(links, bridge)
             links.link("set", ifname=tap, master=master, mtu=mtu, ifalias=self._alias, state="up")
         return anew
@@ -94,13 +82,13 @@ class ServerLinks:
             namespace.run(None, ["ip", "netns", "delete", self._server_netns], timeout=_PATIENCE)
 
     def _has(self, inner: str) -> bool:
-        with _translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
-            return _find(own, inner) is not None
+        with translated(f"the DHCP server's link {inner}"), namespace.open_links(self._server_netns) as own:
+            return find(own, inner) is not None
 
     def _make_pair(self, server: Port, mtu: int) -> None:
         tap, inner = tap_name(server.id), inner_name(server.id)
         self._delete_tap(tap)
-        with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
+        with translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
             links.link(
                 "add",
                 ifname=tap,
@@ -112,8 +100,8 @@ class ServerLinks:
             links.link("set", ifname=tap, ifalias=self._alias)
 
     def _delete_tap(self, tap: str) -> None:
-        with _translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
-            found = _find(links, tap)
+        with translated(f"the DHCP server's link {tap}"), namespace.open_links(self._netns) as links:
+            found = find(links, tap)
             if found is None:
                 return
             if found.get("ifalias") not in (self._alias, None):
@@ -126,54 +114,7 @@ def inner_name(port_id: str) -> str:
     return f"ns-{port_id}"[:14]
 
 
-def _addresses(links: IPRoute, index: int) -> set[IPv4Interface | IPv6Interface]:
-    return {
-        ip_interface(f"{found.get_attr('IFA_ADDRESS')}/{found['prefixlen']}")
-        for found in links.get_addr(index=index)
-        if found["scope"] == _GLOBAL
-    }
-
-
-def _set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> None:
-    index = _find(links, link)["index"]
-    wanted = {ip_interface(address) for address in addresses}
-    there = _addresses(links, index)
-    for address in there - wanted:
-        links.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
-    for address in wanted - there:
-        nodad = {"flags": _NODAD} if address.version == 6 else {}
-        links.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **nodad)
-
-
-def _set_ipv6(link: str, name: str, value: str) -> None:
-    # Without IPv6, or where it may not be written, the server starts a second later at worst.
-    with suppress(OSError), open(f"/proc/sys/net/ipv6/conf/{link}/{name}", "w") as file:
-        file.write(value)
-
-
 def _bridge(links: IPRoute, name: str) -> int:
-    if (found := _find(links, name)) is None:
+    if (found := find(links, name)) is None:
         raise WiringError(f"there is no bridge {name} for the DHCP server to be in")
     return int(found["index"])
-
-
-def _find(links: IPRoute, name: str) -> Any:
-    """The link; None where it is absent."""
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    try:
-        return links.link("get", ifname=name)[0]
-    except NetlinkError as error:
-        if error.code != _NO_SUCH_DEVICE:
-            raise
-        return None
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    try:
-        yield
-    except NetlinkError as error:
-        raise WiringError(f"{what}: {os.strerror(error.code) if error.code > 0 else error}") from error
