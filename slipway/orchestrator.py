@@ -861,6 +861,37 @@ class Orchestrator:
         whose = Stack(project or self._project, stack)
         return bring_under(self._store, self._drivers.network, whose, name, kind)
 
+    def import_domain(
+        self,
+        stack: str,
+        name: str,
+        host: str,
+        *,
+        networks: Sequence[str] = (),
+        project: str | None = None,
+        on_event: Listener = lambda _event: None,
+    ) -> Instance:
+        """Have a domain that was made by hand be an instance of a stack: it is built anew, on its disks and with its
+        MACs, and runs then. `networks`: one for each of its NICs, by name or id, in their order.
+
+        Its disks become volumes, which a delete leaves. Raises `NothingToImport`, `HostNotFound`, `ImportRefused`
+        with all that speaks against it, what `create` does: then nothing is left of it, and the domain is as it was.
+        """
+        from slipway.checks import check
+        from slipway.operations.adopting import adopt
+
+        check(stack, Name, "stack")
+        whose = Stack(project or self._project, stack)
+        return adopt(
+            self._tools,
+            whose,
+            name,
+            host,
+            networks,
+            lambda request: self.create(request, on_event=on_event),
+            lambda instance_id: self.delete(instance_id, on_event=on_event),
+        )
+
     # --- hosts ----------------------------------------------------------------------------------------------------
 
     def add_host(self, host: Host, *, exist_ok: bool = True) -> None:
@@ -883,6 +914,10 @@ class Orchestrator:
         from slipway.operations.hosts import set_host
 
         return set_host(name, changes, self._store, self._drivers)
+
+    def measured_numa(self, host: Host) -> tuple[str, ...]:
+        """The CPUs of each NUMA cell of a host, by its hypervisor; for `Host.numa`. Raises what the driver does."""
+        return tuple(self._drivers.on(host).compute.numa_cells())
 
     def disable_hosts(self, *names: str, reason: str = "") -> None:
         """Place no new instances on these hosts until they are enabled, whatever run files say; what is there stays.

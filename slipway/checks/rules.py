@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from slipway.checks.networkconfig import network_config_mistake
@@ -12,6 +12,7 @@ from slipway.checks.urls import url_mistake
 from slipway.checks.userdata import user_data_mistake
 from slipway.checks.words import Mistake, Place, shown, size_text
 from slipway.model.limits import MOST_BYTES
+from slipway.model.numa import parse_cpus
 from slipway.model.request import (
     NAMED_IMAGE,
     Boot,
@@ -53,6 +54,9 @@ def _image(image: Image) -> Iterator[Mistake]:
     if image.boot is Boot.NETWORK:
         if image.kernel is not None:
             yield _is(("boot",), "boot: network and kernel exclude each other", there=True)
+    elif image.boot is Boot.VOLUME:
+        if image.path is not None or image.kernel is not None:
+            yield _is(("boot",), "boot: volume excludes path and kernel", there=True)
     elif image.path is None and image.kernel is None:
         yield _is((), f"{shown(image.name)} needs path or kernel", there=True)
     for name, owner in (("initrd", "kernel"), ("cmdline", "kernel"), ("format", "path"), ("sha256", "path")):
@@ -150,6 +154,20 @@ def _host(host: Host) -> Iterator[Mistake]:
             text = f"{name} and its ratio are more than {size_text(MOST_BYTES)} together"
             yield _is((name,), text)
     yield from _twice("labels", 0, (key for key, _ in host.labels))
+    yield from _cells(host.numa)
+
+
+def _cells(numa: Sequence[str]) -> Iterator[Mistake]:
+    taken: dict[int, int] = {}
+    for number, cell in enumerate(numa):
+        try:
+            cpus = parse_cpus(cell)
+        except ValueError as error:
+            yield _is(("numa", number), str(error))
+            continue
+        if both := sorted(cpu for cpu in cpus if cpu in taken):
+            yield _is(("numa", number), f"CPU {both[0]} is in NUMA cell {taken[both[0]]} as well")
+        taken |= dict.fromkeys(cpus, number)
 
 
 def _is(place: Place, text: str, *, there: bool = False) -> Mistake:

@@ -21,18 +21,9 @@ if TYPE_CHECKING:
 AFTER_A_RESTART = ("repair", "up", "evacuate")
 """Those that have something to do where the hosts were started anew."""
 DRILLED = (
-    *(
-        "attach-interface",
-        "detach-interface",
-        "attach-disk",
-        "detach-disk",
-        "resize",
-        "rebuild",
-        "rename",
-        "set",
-        "clone",
-    ),
-    *("stop", "start", "reboot", "pause", "unpause", "delete", "move", *AFTER_A_RESTART),
+    *("attach-interface", "detach-interface", "attach-disk", "detach-disk", "grow-disk"),
+    *("resize", "rebuild", "rename", "set", "clone"),
+    *("stop", "start", "reboot", "pause", "unpause", "delete", "move", "host drain", *AFTER_A_RESTART),
     *("snapshot create", "snapshot restore", "snapshot delete"),
 )
 """The commands that can be drilled."""

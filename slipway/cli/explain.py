@@ -133,10 +133,14 @@ def _wishes(one: Explanation) -> str:
         f"host {request.host}" if request.host else "",
         f"zone {request.zone}" if request.zone else "",
         *(f"label {key}={value}" for key, value in required(request)),
-        f"CPUs {pins}" if pins else "",
+        f"CPUs {pins}{_in_cells(request.flavor.numa_cells)}" if pins else "",
         group,
     )
     return "".join(f", {wish}" for wish in wishes if wish)
+
+
+def _in_cells(cells: int) -> str:
+    return f" within {cells} NUMA cells" if cells > 1 else " within a NUMA cell"
 
 
 def _then(one: Explanation) -> Sequence[Any]:

@@ -25,6 +25,20 @@ command = group(
     "slipway host drain node-1 --stop",
     "slipway host check",
 )
+AUTO = ("auto",)
+"""Its NUMA cells are to be measured."""
+
+
+class Cells(click.ParamType[tuple[str, ...]]):
+    """`0-3/4-7`, or `auto`, or `none`."""
+
+    name = "cells"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The cells; of `auto` that word alone."""
+        return () if value == "none" else tuple(str(value).split("/"))
+
+
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
@@ -47,6 +61,7 @@ def _room(*, required: bool) -> Callable[[F], F]:
     def add(function: F) -> F:
         for option in (
             click.option("--label", "labels", metavar="KEY=VALUE", type=Label(), multiple=True, help="Repeatable."),
+            click.option("--numa", type=Cells(), help="CPUs of each NUMA cell, as 0-3/4-7; auto: as libvirt says."),
             click.option("--disk-ratio", metavar="N", type=float, help="How often a byte of disk may be given out."),
             click.option("--memory-ratio", metavar="N", type=float, help="How often a byte of memory may be."),
             click.option("--cpu-ratio", metavar="N", type=float, help="How often a vCPU may be given out."),
@@ -102,10 +117,16 @@ def add(options: Options, /, name: str, labels: Sequence[tuple[str, str]], **val
 
     The host belongs to no run file. One that is on record already is refused.
     """
+    from msgspec.structs import replace
+
     from slipway.model.request import Host
 
     with orchestrator(options, new=True) as slipway:
-        slipway.add_host(Host(name, labels=tuple(sorted(labels)), **_given(values)), exist_ok=False)
+        host = Host(name, labels=tuple(sorted(labels)), **_given(values))
+        if host.numa == AUTO:
+            measured = slipway.measured_numa(replace(host, numa=()))
+            host = replace(host, numa=measured)
+        slipway.add_host(host, exist_ok=False)
         _tell(slipway, (name,), options, "added")
 
 
@@ -125,6 +146,8 @@ def set_(
     It cannot be made smaller than what is claimed of it, nor lose the zone or a label that an instance on it asked for.
     The run file that made it, if one did, says anew what it has when it is run again.
     """
+    from msgspec.structs import replace
+
     from slipway.operations.hosts import HostChanges
 
     wanted: dict[str, str | None] = {**dict.fromkeys(no_labels), **dict(labels)}
@@ -134,6 +157,8 @@ def set_(
     if changes == HostChanges():
         raise click.UsageError("there is nothing to set: name what is to change, as in --memory 64GiB")
     with orchestrator(options) as slipway:
+        if changes.numa == AUTO:
+            changes = replace(changes, numa=slipway.measured_numa(slipway.show_host(name).usage.host))
         slipway.set_host(name, changes)
         _tell(slipway, (name,), options, "changed")
 

@@ -122,6 +122,21 @@ def remove(path: str) -> None:
             os.unlink(name)
 
 
+def clear(path: str, *, whole: bool = False) -> None:
+    """Rename what is in a file's place and is none, such as a directory, with all that is in it; `whole`: a file too.
+
+    Needs `locked`. Raises `FileExistsError` for a link: what it leads to may be just what is wanted.
+    """
+    if os.path.islink(path):
+        raise FileExistsError(f"{path} is a link: put the file itself in its place")
+    if os.path.lexists(path) and (whole or not os.path.isfile(path)):
+        os.rename(path, next(name for name in _names_beside(path) if not os.path.lexists(name)))
+
+
+def _names_beside(path: str) -> Iterator[str]:
+    return (f"{path}.aside-{number}" for number in count(1))
+
+
 def put_aside(log: str) -> list[str]:
     """The files that virtlogd has made of the log so far, beside the one that grows; the newest is the first."""
     return list(takewhile(os.path.exists, (f"{log}.{number}" for number in count())))

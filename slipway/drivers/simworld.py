@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace
+from slipway.drivers.files import TEMPORARY, clear, file_name, locked, make_directories, remove, replace
 from slipway.errors import SlipwayError, WorldTooNew
 
 WORLD_VERSION = 1
@@ -120,11 +120,15 @@ class Shelf(Generic[Record]):
         """Take the thing away. Absent: nothing happens. Needs `locked`."""
         remove(self.path(key))
 
+    def clear(self, key: str) -> None:
+        """Rename whatever is in the thing's place. Needs `locked`."""
+        clear(self.path(key), whole=True)
+
     def _read(self, path: str) -> Record | None:
         try:
             with open(path, "rb", buffering=0) as file:
                 content = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         try:
             return self._decoder.decode(content)

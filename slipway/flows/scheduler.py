@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from slipway.errors import FlavorDiskTooSmall, FlavorMemoryTooSmall, ImageNotActive, NoValidHost
 from slipway.model.machine import Candidate, Room, Weights
+from slipway.model.numa import cells_of, cpus_text, guest_cells
 from slipway.model.request import InstanceRequest
 from slipway.states.candidates import Wanted
 from slipway.states.hosts import HostUsage
@@ -213,6 +214,21 @@ def _pins(request: InstanceRequest, usage: HostUsage, _members: Members) -> str 
     return pins_refusal(request.flavor.pin_cpus, usage.pinned_cpus)
 
 
+def _numa(request: InstanceRequest, usage: HostUsage, _members: Members) -> str | None:
+    """Each cell of a guest, or the whole of one that sees none, is pinned within one cell of its host."""
+    numa, flavor = usage.host.numa, request.flavor
+    if not numa or not flavor.pin_cpus:
+        return None
+    for cpus in guest_cells(flavor.pin_cpus, flavor.numa_cells):
+        cells = cells_of(numa, cpus)
+        if -1 in cells:
+            return f"not all of CPUs {cpus_text(cpus)} are in its NUMA cells ({'; '.join(numa)})"
+        if len(cells) > 1:
+            found = " and ".join(f"{cell} ({numa[cell]})" for cell in cells)
+            return f"CPUs {cpus_text(cpus)} are in its NUMA cells {found}, and not in one"
+    return None
+
+
 def pins_refusal(wanted: Collection[int], pinned: Collection[int]) -> str | None:
     """Why a host will not do whose CPUs are pinned already; None if it will. Nova: a dedicated CPU is one guest's."""
     taken = sorted({*wanted} & {*pinned})
@@ -247,6 +263,7 @@ FILTERS: Mapping[str, Filter] = {
     "memory": _memory,
     "disk": _disk,
     "pins": _pins,
+    "numa": _numa,
     "group": _group,
 }
 CAPACITY = ("vcpus", "memory", "disk")
@@ -262,6 +279,7 @@ _OF_MANY = {
     "memory": "have too little memory",
     "disk": "have too little disk",
     "pins": "have its CPUs pinned",
+    "numa": "have its CPUs in several NUMA cells",
     "group": "break its group's policy",
 }
 

@@ -122,6 +122,8 @@ class DiskRequest(Struct, frozen=True):
     """One disk to make, size in bytes. What it starts from is an image, or the content of a seed, or nothing.
 
     With a `volume` nothing is made: the volume is the disk, and has its own size. With a `source` it is a copy of that.
+
+    `clears`: what else is found in its place is renamed, such as a directory; without it that is refused.
     """
 
     instance_id: str
@@ -132,6 +134,7 @@ class DiskRequest(Struct, frozen=True):
     seed: Seed | None = None
     volume: Volume | None = None
     source: DiskSnapshot | None = None
+    clears: bool = False
 
 
 class Disk(Struct, frozen=True):

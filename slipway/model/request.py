@@ -31,6 +31,7 @@ from slipway.model.limits import (
     Text,
     Vcpus,
 )
+from slipway.model.numa import CPUS
 
 DiskFormat: TypeAlias = Annotated[str, OneOf(("qcow2", "raw"))]
 Sha256: TypeAlias = Annotated[str, Matching("[0-9A-Fa-f]{64}", "a SHA-256 in 64 hexadecimal digits")]
@@ -72,10 +73,14 @@ class Firmware(StrEnum):
 
 
 class Boot(StrEnum):
-    """From what a machine boots: its kernel or first disk, or the network, and its first disk after that."""
+    """From what a machine boots: its kernel or first disk, or the network, and its first disk after that.
+
+    `VOLUME`: the first disk is one that is brought along.
+    """
 
     DISK = "disk"
     NETWORK = "network"
+    VOLUME = "volume"
 
 
 IMAGE_STATUSES = (
@@ -297,6 +302,7 @@ class Host(Struct, frozen=True):
 
     `accel`: "kvm", "tcg", or "auto": KVM where a guest has really booted under it. `place`: to whom it belongs, who
     alone may act on it; by the record, whatever is said here. `labels`: what flavors and instances may require of it.
+    `numa`: the CPUs of each of its NUMA cells, as `0-3,8`; empty: nothing is known of them.
     """
 
     name: Name
@@ -317,6 +323,7 @@ class Host(Struct, frozen=True):
     physical_nic: Annotated[str, Matching(r"[^/\s:]{1,15}", "the name of a NIC, at most 15 characters")] | None = None
     simulate: Simulation = Simulation()
     labels: Labels = ()
+    numa: tuple[Annotated[str, Matching(CPUS, "CPUs, such as 0-3,8")], ...] = ()
     place: Place | None = None
 
 

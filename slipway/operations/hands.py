@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +17,10 @@ from slipway.model.record import Effect, EffectState
 from slipway.operations.refresh import NICS, rejoin, release
 from slipway.operations.things import missing_disks
 from slipway.operations.wired import check_ports
+from slipway.states import instances
+from slipway.states.machines import State, VmState
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -28,6 +33,7 @@ class Hands:
         self.word = word
         self.seen: PowerState | None = None
         """What the domain did when it was looked at last."""
+        self._held_up = False
 
     def look(self) -> None:
         """Before a guest is ended that is to run again: whether all that its start needs is there, and is its own."""
@@ -103,7 +109,35 @@ class Hands:
 
     def stop(self, *, force: bool) -> None:
         """Ask the guest to shut down, or end it."""
+        self._held_up = True
         self.ask(lambda compute: compute.stop(self.run.instance.id, force=force))
+
+    def pause(self) -> None:
+        """Freeze the guest."""
+        self._held_up = True
+        self.ask(lambda compute: compute.pause(self.run.instance.id))
+
+    def have_run_on(self) -> None:
+        """Have a guest run that was ended or frozen here when this worker had been replaced already, if it is to run by
+        the record. Never raises.
+        """
+        if not self._held_up:
+            return
+        tools, instance_id = self.run.tools, self.run.instance.id
+        try:
+            with tools.store.read() as tx:
+                found = instances.get(tx, instance_id)
+            runs = found.vm_state == VmState.ACTIVE and State(found.vm_state, found.task_state).at_rest
+            if not runs or found.host != self.run.host_name:
+                return
+            compute = self.drivers().compute
+            with within(tools.settings.step_timeout):
+                if compute.power_state(instance_id) in ENDED:
+                    compute.start(instance_id)
+                else:
+                    compute.resume(instance_id)
+        except Exception:
+            log.exception("the guest of instance %s was ended or frozen late, and does not run on", instance_id)
 
     def resume(self) -> None:
         """Have the domain go on that is paused."""

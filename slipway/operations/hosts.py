@@ -31,6 +31,7 @@ class HostChanges(Struct, frozen=True):
     cpu_ratio: float | None = None
     memory_ratio: float | None = None
     disk_ratio: float | None = None
+    numa: tuple[str, ...] | None = None
     labels: Mapping[str, str | None] = {}
 
     def of(self, host: Host) -> Host:

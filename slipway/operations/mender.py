@@ -125,7 +125,7 @@ class Mender:
             request = self._seed_request(effect) if effect.kind == "seed" else self._disk_request(effect)
             self._hands.check()
             with within(self._run.tools.settings.step_timeout):
-                driver.create_disk(request)
+                driver.create_disk(replace(request, clears=True))
             if fault := self._fault_of_disk(int(thing.name)):
                 raise errors.RepairImpossible(f"disk {thing.name}: {fault}")
 

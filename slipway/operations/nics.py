@@ -160,6 +160,10 @@ def _bind(hands: Hands, slot: int, port: Port) -> None:
     for effect in hands.done("binding"):
         if effect.slot == slot and port.binding_host_id != effect.host:
             hands.check()
+            network = hands.run.tools.drivers.network
+            if effect.host is not None and network.binds_twice(ADMIN):
+                # One that does not count, and is in the way of one that does.
+                network.delete_binding(ADMIN, port.id, effect.host)
             _do(hands, effect, nic=arguments_of(effect).nic)
 
 

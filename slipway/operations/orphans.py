@@ -108,24 +108,24 @@ def remove_orphan(tools: Tools, orphan: Finding) -> None:
     of = held[thing].of if thing in held else ""
     with within(seconds):
         if thing.kind in _IN_NETWORK:
-            _IN_NETWORK[thing.kind](tools, thing.name)
+            _IN_NETWORK[thing.kind](tools, thing)
         else:
             _ON_HOST[thing.kind](tools.drivers.on(known[0]), thing, of)
 
 
-def _give_back(tools: Tools, port_id: str) -> None:
+def _give_back(tools: Tools, given: Thing) -> None:
     """A port that was made for the instance which it names is deleted; one that was brought along is nobody's then.
 
     Raises `RepairImpossible` for one that we made and somebody gave to somebody else.
     """
     network = tools.drivers.network
-    port = network.show_port(ADMIN, port_id)
+    port = network.show_port(ADMIN, given.name)
     if _was_made_for(network, port):
-        network.delete_port(ADMIN, port_id)
+        network.delete_port(ADMIN, port.id)
         return
     if network.is_ours(port):
         _check_nobodys(network, port)
-    network.update_port(ADMIN, port_id, unchanged=port, device_id="")
+    network.update_port(ADMIN, port.id, unchanged=port, device_id="")
 
 
 def _check_nobodys(network: NetworkDriver, port: Port) -> None:
@@ -147,18 +147,23 @@ _MOST_NICS = 8
 """NICs that are looked through: each is a question to the network service."""
 
 
-def _unbind(tools: Tools, port_id: str) -> None:
+def _unbind(tools: Tools, binding: Thing) -> None:
+    port_id = binding.name
     port = tools.drivers.network.show_port(ADMIN, port_id)
+    if binding.host is not None and port.binding_host_id != binding.host:
+        # A further one, which a move has left.
+        tools.drivers.network.delete_binding(ADMIN, port_id, binding.host)
+        return
     if not _was_made_for(tools.drivers.network, port):
         _check_nobodys(tools.drivers.network, port)
     tools.drivers.network.update_port(ADMIN, port_id, unchanged=port, binding_host_id="", device_owner="")
 
 
-def _delete_port(tools: Tools, port_id: str) -> None:
-    tools.drivers.network.delete_port(ADMIN, port_id)
+def _delete_port(tools: Tools, port: Thing) -> None:
+    tools.drivers.network.delete_port(ADMIN, port.name)
 
 
-_IN_NETWORK: Mapping[str, Callable[[Tools, str], None]] = {
+_IN_NETWORK: Mapping[str, Callable[[Tools, Thing], None]] = {
     "port": _give_back,
     "binding": _unbind,
     "dhcp-port": _delete_port,

@@ -81,6 +81,7 @@ class PowerChange:
             self._run.deleted_meanwhile()
         except errors.StaleWorker:
             take_back(self._run, self._word)
+            self._hands.have_run_on()
             raise
 
     def _error(self) -> Exception | None:
@@ -131,7 +132,7 @@ class PowerChange:
 
     def _pause(self) -> None:
         """Freeze the guest, and see that it is."""
-        self._hands.ask(lambda compute: compute.pause(self._run.instance.id))
+        self._hands.pause()
         if not self._hands.becomes(lambda state: state is not PowerState.RUNNING):
             raise errors.StepTimeout(f"the domain of {self._run.instance.name} was not paused in time")
 

@@ -195,6 +195,7 @@ def _questions(
 ) -> Iterator[tuple[tuple[str, ...], str | None, Iterator[tuple[Thing, Held]]]]:
     """Each question to a driver: the kinds that it answers for, the host, and the answer, asked when it is read."""
     yield ("port", "binding", "dhcp-port"), None, _ports(instances, drivers, alone=alone)
+    yield ("binding",), None, _further_bindings(instances, [host.name for host in known], drivers)
     for host in known:
         for kind, answer in ON_HOSTS:
             yield (kind,), host.name, answer(host, drivers)
@@ -218,6 +219,18 @@ def _ports(instances: Collection[str], drivers: Drivers, *, alone: bool) -> Iter
             yield Thing("binding", port.binding_host_id, "", port.id), Held()
         elif port.device_owner == DHCP_OWNER and port.device_id.startswith("dhcp-"):
             yield Thing("dhcp-port", None, "", port.id), Held()
+
+
+def _further_bindings(
+    instances: Collection[str], hosts: Sequence[str], drivers: Drivers
+) -> Iterator[tuple[Thing, Held]]:
+    """What a move that died has left: while one is under way its instance is not at rest."""
+    network = drivers.network
+    if not hosts or not network.binds_twice(ADMIN):
+        return
+    for port, host in network.further_bindings(ADMIN, hosts):
+        if (network.is_ours(port) or port.device_id in instances) and _is_id(port.device_id):
+            yield Thing("binding", host, port.device_id, port.id), Held("it is INACTIVE")
 
 
 def _is_id(text: str) -> bool:

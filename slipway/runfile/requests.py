@@ -72,6 +72,7 @@ def make_host(name: str, entry: Tree, settings: Settings) -> Host:
         disk_ratio=float(ratios.get("disk", settings.disk_ratio)),
         simulate=_simulation(entry.get("simulate", {})),
         labels=_labels(entry, "labels"),
+        numa=tuple(map(str, entry.get("numa", ()))),
         **only(entry, "compute", "disks", "zone", "enabled", "uri", "accel", "netns", "physical_nic"),
     )
 

@@ -14,6 +14,7 @@ from slipway.runfile.entries import DEFAULT_GATEWAY, NetworkEntry, RuleEntry, Su
 HOST = (
     *("vcpus", "memory", "disk", "cpu_ratio", "memory_ratio", "disk_ratio", "zone", "enabled", "accel", "simulate"),
     "labels",
+    "numa",
     *("compute", "wiring", "disks", "uri", "netns", "physical_nic"),
 )
 """A host's attributes, but its name and place."""

@@ -56,6 +56,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "disk_ratio": _ROOM,
         "zone": Rule(How.CHANGE, "what is on it stays on it"),
         "labels": Rule(How.CHANGE, "what is on it stays on it"),
+        "numa": Rule(How.CHANGE, "what is on it stays on it"),
         "enabled": Rule(How.CHANGE, "what is on it stays on it"),
         "accel": Rule(How.CHANGE, "it counts when something is built"),
         "simulate": _IN_PLACE,

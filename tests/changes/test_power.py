@@ -9,6 +9,7 @@ import pytest
 from slipway import Orchestrator
 from slipway.drill.bench import Plan
 from slipway.drill.campaign import Wanted, drill
+from slipway.drill.cases import Selection
 from slipway.drill.verb import Verb
 from slipway.errors import ComputeError
 from slipway.testing import Fault, Mode
@@ -59,6 +60,11 @@ each = pytest.mark.parametrize("name", [*POWER, *MENDS])
 @each
 def test_something_goes_wrong_and_it_is_done_or_nothing_is(name: str) -> None:
     check(name, drill(Plan(run_file(), remote_network=True, verb=verb_of(name)), Wanted(sample=CASES)))
+
+
+def test_a_guest_that_a_replaced_worker_ends_late_runs_on() -> None:
+    wanted = Wanted(only=(Selection.parse("stop:pause:0"),))
+    check("reboot", drill(Plan(run_file(), remote_network=True, verb=verb_of("reboot")), wanted))
 
 
 @pytest.mark.slow

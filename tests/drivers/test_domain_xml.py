@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from lxml import etree
 from msgspec.structs import replace
 
-from slipway.drivers.compute.domain_xml import NAMESPACE, build_domain_xml, domain_name
+from slipway.drivers.compute.details import NAMESPACE
+from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.drivers.disk.devices import device_name
 from slipway.errors import AbortBuild, InvalidDomainXml, PortBindingFailed
 from slipway.model.machine import Acceleration, Disk, DiskRole, Platform, Vif

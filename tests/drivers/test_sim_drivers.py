@@ -34,7 +34,10 @@ def test_the_file_of_a_domain(tmp_path: Path, make_domain: Callable[..., Domain]
     vif = make_vif(7)
     domain = make_domain(vifs=(vif,))
     SimCompute(HOST, tmp_path).spawn(domain)
-    assert json.loads(domain_file(tmp_path, domain).read_text()) == {
+    found = json.loads(domain_file(tmp_path, domain).read_text())
+    details = found.pop("details")
+    assert (details["its name"], details[f"the tap of its NIC {vif.mac_address}"]) == (domain.name, vif.devname)
+    assert found == {
         "instance_id": domain.instance_id,
         "name": domain.name,
         "owner": "slipway",

@@ -14,6 +14,7 @@ from slipway.model.neutron import ADMIN
 from slipway.operations.repair import Outcome
 from tests.conftest import Guest
 from tests.host.hosts import RealHost, processes, run
+from tests.host.test_real_edits import redefined
 from tests.host.test_real_repair import Site
 
 pytestmark = [pytest.mark.host, pytest.mark.slow]
@@ -32,17 +33,6 @@ def other_bridge(site: Site) -> None:
     site.host.ip("link", "set", site.tap, "master", "br-other")
 
 
-def redefined(site: Site, old: str, new: str) -> None:
-    """As `virsh edit` does it: from its next start."""
-
-    def edit(domain: Any) -> None:
-        text = domain.XMLDesc(2)
-        assert old in text
-        domain.connect().defineXML(text.replace(old, new))
-
-    site.virsh(edit)
-
-
 def update_port(site: Site, **values: Any) -> None:
     """As the network service does it, which knows nothing of guests."""
     site.slipway._drivers.network.update_port(ADMIN, site.port.id, **values)
@@ -56,6 +46,11 @@ def kill_dnsmasq(site: Site) -> None:
 def without_namespaces(site: Site) -> None:
     for name in site.host.namespaces():
         subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def of_dhcp(name: str) -> Callable[[Site], object]:
+    """As `rm` does it, under a server that runs."""
+    return lambda site: next((site.state / "dhcp").rglob(name)).unlink()
 
 
 def edited(site: Site, old: str, new: str) -> None:
@@ -87,6 +82,10 @@ DAMAGES: dict[str, tuple[Callable[[Site], object], tuple[str, ...]]] = {
     "a rule gone": (without_a_rule, ("different filter",)),
     "dnsmasq killed": (kill_dnsmasq, ("missing dhcp",)),
     "namespace gone": (without_namespaces, ("missing dhcp",)),
+    "DHCP leases deleted": (of_dhcp("leases"), ("different dhcp",)),
+    "DHCP configuration deleted": (of_dhcp("dnsmasq.conf"), ("different dhcp",)),
+    "DHCP server's status deleted": (of_dhcp("status"), ("missing dhcp",)),
+    "whom the DHCP server serves deleted": (of_dhcp("served.json"), ("missing dhcp",)),
     "definition cut off": (lambda s: edited(s, "</domain>", ""), ("different definition", "different domain")),
     "definition edited": (
         lambda s: edited(s, s.port.mac_address, "52:54:00:00:00:99"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -57,6 +58,42 @@ def changed(kind: str, **values: Any) -> Callable[[Site], object]:
     return lambda site: site.change(kind, **values)
 
 
+DETAILS = (
+    "what it boots from",
+    "its machine",
+    "the most memory",
+    "the most vCPUs",
+    "its CPU",
+    "what its vCPUs are pinned to",
+    "its on_reboot",
+    "its console's log",
+    "where its screen listens",
+    "the channel of its agent",
+    "its title",
+    "our element in its metadata",
+)
+"""What else of a domain's XML an editor may change."""
+
+
+def detailed(name: str) -> Callable[[Site], object]:
+    def do(site: Site) -> None:
+        domain = json.loads(site.thing("domains").read_text())
+        assert name in domain["details"]
+        site.change("domains", details={**domain["details"], name: "other"})
+
+    return do
+
+
+def directory_at(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    path.joinpath("kept").write_text("kept")
+
+
+def in_place_of(kind: str) -> Callable[[Site], object]:
+    return lambda site: directory_at(site.thing(kind))
+
+
 def sql(statement: str) -> Callable[[Site], object]:
     return lambda site: site.sql(statement)
 
@@ -81,6 +118,25 @@ def port_deleted(owner: str) -> Callable[[Site], object]:
             for port in network.list_ports(ADMIN):
                 if port.device_owner == owner:
                     network.delete_port(ADMIN, port.id)
+
+    return do
+
+
+def bound_to(host: str) -> Callable[[Site], object]:
+    return of_port(lambda network, port_id: network.create_binding(ADMIN, port_id, host))
+
+
+def activated(host: str) -> Callable[[Site], object]:
+    return of_port(lambda network, port_id: network.activate_binding(ADMIN, port_id, host))
+
+
+def of_port(change: Callable[[NetworkDriver, str], object]) -> Callable[[Site], object]:
+    """As the network service itself does it to the instance's port."""
+
+    def do(site: Site) -> None:
+        with network_of(site) as network:
+            (port,) = network.list_ports(ADMIN, device_id=site.instance().id)
+            change(network, port.id)
 
     return do
 
@@ -160,18 +216,30 @@ DAMAGES = (
     Damage("definition cut off", lambda site: site.definition().write_text("<domain"),
            ("different definition", "different domain")),
     Damage("definition edited", lambda site: site.definition().write_text(
-        site.definition().read_text().replace("<on_reboot>restart", "<on_reboot>destroy")), ("different definition",)),
+        site.definition().read_text().replace('tickpolicy="delay"', 'tickpolicy="merge"')), ("different definition",)),
     Damage("definition edited and ended", both(lambda site: site.definition().write_text("<domain/>"),
                                                changed("domains", state="shutdown")),
            ("different definition", "different domain")),
     Damage("disk path changed", changed("domains", disks=["/elsewhere.qcow2"]), ("different domain",)),
     Damage("NIC's MAC changed", changed("domains", macs=["52:54:00:00:00:01"]), ("different domain",)),
+    Damage("tap's name edited", changed("domains", taps=["tap11111111-11"]), ("different domain",)),
+    Damage("domain's name edited", changed("domains", name="other"), ("different domain",)),
+    Damage("our element taken out of its XML", changed("domains", owner="", details={}), ("different domain",)),
+    Damage("our element taken out of a stopped one's",
+           both(verb("stop", force=True), changed("domains", owner="", details={})), ("different domain",), "STOPPED"),
+    *(Damage(f"{name} edited", detailed(name), ("different domain",)) for name in DETAILS),
     Damage(
         "disk gone of one that is stopped",
         both(verb("stop", force=True), gone("disks")),
         ("missing disk",),
         "STOPPED",
     ),
+    Damage("a directory in its disk's place", both(verb("stop", force=True), in_place_of("disks")),
+           ("missing disk",), "STOPPED"),
+    Damage("somebody else's file in its disk's place",
+           both(verb("stop", force=True), changed("disks", owner="somebody else")), ("missing disk",), "STOPPED"),
+    Damage("a directory in its definition's place", lambda site: directory_at(site.definition()),
+           ("different definition", "different domain")),
     Damage("disk gone with its domain", both(gone("domains"), gone("disks")), ("missing disk", "missing domain")),
     # Its NIC.
     Damage("tap gone", gone("taps"), ("missing vif",)),
@@ -191,6 +259,9 @@ DAMAGES = (
            ("missing binding", "missing port"), says={"networks": "{port: mine}"}),
     Damage("port unbound", sql("UPDATE ports SET binding_host_id = '' WHERE device_owner LIKE 'compute:%'"),
            ("missing binding",)),
+    Damage("further binding left by a move that died", bound_to("node-2"), ("orphaned binding",)),
+    Damage("the further binding counts", both(bound_to("node-2"), activated("node-2")),
+           ("different binding", "orphaned binding")),
     Damage("port of the DHCP server deleted", port_deleted("network:dhcp"),
            ("missing dhcp-port",)),
     # What it has claimed.

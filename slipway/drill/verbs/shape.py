@@ -76,4 +76,11 @@ def _said(row: Row) -> list[Any]:
 
 def _sorted(value: Any) -> Any:
     """Of files the names alone: each process of a drill has a directory of its own."""
-    return sorted(_DRAWN.sub("#", str(one).rpartition("/")[2]) for one in value) if isinstance(value, list) else value
+    if isinstance(value, dict):
+        value = [f"{_name(name)}: {_name(said)}" for name, said in value.items()]
+        return sorted(_DRAWN.sub("#", text) for text in value)
+    return sorted(_DRAWN.sub("#", _name(one)) for one in value) if isinstance(value, list) else value
+
+
+def _name(said: object) -> str:
+    return str(said).rpartition("/")[2]

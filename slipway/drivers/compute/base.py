@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from msgspec import Struct
 
+from slipway.drivers.compute.handmade import HandMade
 from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
 
@@ -203,6 +204,15 @@ class ComputeDriver(Protocol):
         Whether the guest has gone: it has ended here, for it goes on elsewhere. False where that is not known as well.
         Raises `DomainNotFound`.
         """
+
+    def numa_cells(self) -> Sequence[str]:
+        """The CPUs of each NUMA cell of the host, as `0-3,8`, by the hypervisor; none: it does not say."""
+
+    def hand_made(self, name: str) -> HandMade | None:
+        """The domain with this name that bears nobody's tag; None: there is none."""
+
+    def forget_hand_made(self, domain_id: str) -> None:
+        """Undefine that one, which does not run; its disks stay. Absent, or somebody's: nothing happens."""
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from slipway.drivers.files import file_name, locked, make_directories, put_aside, remove, replace, text_of
+from slipway.drivers.files import clear, file_name, locked, make_directories, put_aside, remove, replace, text_of
 from slipway.errors import ComputeError
 
 _SUFFIX = ".xml"
@@ -32,17 +32,20 @@ class Definitions:
         with self._translated():
             make_directories(self._directory)
             with locked(self._directory):
+                clear(path)
                 replace(path, xml.encode())
         return path
 
     def read(self, instance_id: str) -> str | None:
-        """The XML that is kept; None where there is none."""
+        """The XML that is kept, "" where a directory is in its place; None where there is none."""
         with self._translated():
             try:
                 # What is no UTF-8 is no XML of ours: whoever parses it says so.
                 return Path(self._path(instance_id)).read_text(encoding="utf-8", errors="replace")
             except FileNotFoundError:
                 return None
+            except IsADirectoryError:
+                return ""
 
     def begin_console(self, instance_id: str) -> None:
         """Delete what was put aside of the console's log: what a guest wrote that ended is not the next one's."""
@@ -54,6 +57,7 @@ class Definitions:
         """Delete the file, and the console's logs. Absent: nothing happens."""
         log = self.console_log(instance_id)
         with self._translated(), suppress(FileNotFoundError), locked(self._directory):
+            clear(self._path(instance_id))
             remove(self._path(instance_id))
             # The oldest first, so that the next one to delete finds what a kill leaves.
             for path in (*reversed(put_aside(log)), log):

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from uuid import UUID
 from xml.etree import ElementTree
 
+from slipway.drivers.compute.details import NAMESPACE
 from slipway.drivers.compute.xmltext import Element
 from slipway.errors import ComputeError, InvalidDomainXml, PortBindingFailed
 from slipway.model.machine import Acceleration, Disk, DiskRole, Domain, Platform, Vif
 from slipway.model.record import Instance
 from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image
-
-NAMESPACE = "urn:slipway:instance:1"
-"""Of our element in the domain's metadata. A domain without it is not ours."""
 
 _MACHINE = re.compile(r"[A-Za-z0-9_.-]+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")

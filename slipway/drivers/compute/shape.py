@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from msgspec import Struct
 
+from slipway.drivers.compute.details import NAME, NOT_WHILE_IT_RUNS, PINS, bytes_of, details_of, is_alike
+
 
 class Shape(Struct, frozen=True):
-    """A domain's vCPUs, its memory in bytes, the MACs of its NICs and the files of its disks."""
+    """A domain's vCPUs, its memory in bytes, the MACs of its NICs, the files of its disks, and all else that we say.
+
+    `details`: see `slipway.drivers.compute.details`.
+    """
 
     vcpus: int
     memory: int
     macs: frozenset[str]
     disks: frozenset[str]
+    details: Mapping[str, str] = {}
 
 
 def shape_of(xml: str) -> Shape:
@@ -27,7 +33,11 @@ def shape_of(xml: str) -> Shape:
     vcpu = root.find("vcpu")
     count = 1 if vcpu is None else int(vcpu.get("current") or vcpu.text or "1")
     return Shape(
-        count, _memory(root), _attributes(root, "interface/mac", "address"), _attributes(root, "disk/source", "file")
+        count,
+        _memory(root),
+        _attributes(root, "interface/mac", "address"),
+        _attributes(root, "disk/source", "file"),
+        details_of(root),
     )
 
 
@@ -36,8 +46,11 @@ def unreadable(error: ValueError) -> str:
     return f"the file with its XML is damaged: {error}"
 
 
-def differences(defined: Shape, found: Shape) -> Iterator[str]:
-    """In which way the domain that was found is otherwise, in words. QEMU gives memory in whole MiB."""
+def differences(defined: Shape, found: Shape, *, runs: bool = False) -> Iterator[str]:
+    """In which way the domain that was found is otherwise, in words. QEMU gives memory in whole MiB.
+
+    `runs`: it was found as it runs, in which libvirt fills in some of what was defined.
+    """
     if found.vcpus != defined.vcpus:
         yield f"it has {_counted(found.vcpus, 'vCPU')} instead of {defined.vcpus}"
     if _whole(found.memory) != _whole(defined.memory):
@@ -47,19 +60,30 @@ def differences(defined: Shape, found: Shape) -> Iterator[str]:
             yield f"its {what} {name} is detached"
         for name in sorted(now - was):
             yield f"a {what} {name} is attached"
+    for name in changed(defined, found, runs=runs):
+        yield f"{name} is {found.details[name] or 'not there'} instead of {defined.details[name] or 'nothing'}"
+
+
+def changed(defined: Shape, found: Shape, *, runs: bool) -> Iterator[str]:
+    """The details that are otherwise; of a device that is detached, or of which nothing is known, there are none."""
+    for name, was in defined.details.items():
+        # What it was pinned to while it runs, and never was to be, libvirt keeps until it ends.
+        if name not in found.details or (runs and (name in NOT_WHILE_IT_RUNS or (name == PINS and not was))):
+            continue
+        if not is_alike(name, was, found.details[name]):
+            yield name
+
+
+def is_the_same(defined: Shape, found: Shape) -> bool:
+    """Whether a domain that bears nobody's tag is the one that was defined: it has the name, and these disks."""
+    return found.details.get(NAME) == defined.details.get(NAME) and found.disks == defined.disks
 
 
 def _memory(root: Element) -> int:
     element = root.find("currentMemory")
     if element is None:
         element = root.find("memory")
-    if element is None or not element.text:
-        return 0
-    return int(element.text) * _UNITS.get(element.get("unit", "KiB"), 1 << 10)
-
-
-_UNITS = {"b": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-"""libvirt itself always says KiB."""
+    return 0 if element is None else bytes_of(element)
 
 
 def _attributes(root: Element, path: str, attribute: str) -> frozenset[str]:

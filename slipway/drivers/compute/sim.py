@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from xml.etree.ElementTree import Element
@@ -12,9 +13,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
+from slipway.drivers.compute.details import NAME, OURS, details_of, tap_of
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
-from slipway.drivers.compute.shape import Shape, differences, shape_of, unreadable
+from slipway.drivers.compute.handmade import RUNS, HandMade
+from slipway.drivers.compute.shape import Shape, differences, is_the_same, shape_of, unreadable
 from slipway.drivers.files import file_name
 from slipway.drivers.files import replace as replace_file
 from slipway.drivers.simulation import Calls
@@ -22,14 +25,14 @@ from slipway.drivers.simworld import OWNER, Shelf
 from slipway.errors import ComputeError, ConsoleUnavailable, DomainNotFound
 from slipway.model.machine import ENDED, Disk, Domain, GuestNic, Platform, PowerState
 from slipway.model.network import DhcpOption
-from slipway.model.request import Host
+from slipway.model.request import Host, Volume
 
 if TYPE_CHECKING:
     import socket
 
 
 class SimDomain(Struct, frozen=True):
-    """A domain as the world has it; memory in bytes. `macs`, `taps` and `disks` are read from its XML.
+    """A domain as the world has it; memory in bytes. `macs`, `taps`, `disks` and `details` are read from its XML.
 
     `gone`: its guest goes on on another host.
     """
@@ -45,6 +48,7 @@ class SimDomain(Struct, frozen=True):
     taps: tuple[str, ...]
     disks: tuple[str, ...]
     gone: bool = False
+    details: Mapping[str, str] = {}
 
 
 class SimCompute:
@@ -73,7 +77,7 @@ class SimCompute:
             if present is None:
                 self._check_fits(made)
                 self._domains.put(domain.instance_id, made)
-            elif present.owner != OWNER:
+            elif not self._is_ours(present):
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
             elif present.state in ENDED:
                 self._domains.put(domain.instance_id, replace(present, state=PowerState.RUNNING, gone=False))
@@ -83,7 +87,7 @@ class SimCompute:
         self._calls.enter("destroy")
         with self._domains.locked():
             present = self._domains.get(instance_id)
-            if present is None or present.owner == OWNER:
+            if present is None or self._is_ours(present):
                 self._domains.remove(instance_id)
 
     def stop(self, instance_id: str, *, force: bool) -> None:
@@ -121,7 +125,7 @@ class SimCompute:
             present = self._domains.get(domain.instance_id)
             if present is None:
                 self._check_fits(made)
-            elif present.owner != OWNER:
+            elif not self._is_ours(present):
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
             self._domains.put(
                 domain.instance_id, replace(made, state=present.state if present else PowerState.SHUTDOWN)
@@ -233,23 +237,52 @@ class SimCompute:
         except OSError as error:
             raise ComputeError(f"{self._host.name}: disk {here} cannot be copied: {error}") from error
 
+    def numa_cells(self) -> Sequence[str]:
+        """Those of the host's entry: nothing is measured."""
+        return self._host.numa
+
+    def hand_made(self, name: str) -> HandMade | None:
+        """A domain of the world with another owner, or none."""
+        found = next((one for one in self._domains.all() if one.name == name and not self._is_ours(one)), None)
+        if found is None:
+            return None
+        disks = tuple(Volume(path, "qcow2" if path.endswith(".qcow2") else "raw") for path in found.disks)
+        refused = () if found.state in ENDED else (RUNS,)
+        return HandMade(
+            found.instance_id, found.name, found.vcpus, found.memory, disks=disks, macs=found.macs, refused=refused
+        )
+
+    def forget_hand_made(self, domain_id: str) -> None:
+        """Take it out of the world."""
+        with self._domains.locked():
+            found = self._domains.get(domain_id)
+            if found is not None and not self._is_ours(found) and found.state in ENDED:
+                self._domains.remove(domain_id)
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
         self._calls.enter("list_domains")
         return tuple(
             DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory, self._fault(domain))
             for domain in self._domains.all()
-            if domain.owner == OWNER
+            if self._is_ours(domain)
         )
+
+    def _is_ours(self, domain: SimDomain) -> bool:
+        """Whether it bears our tag; or nobody's, and is what was defined here for its instance."""
+        if domain.owner or (kept := self._definitions.read(domain.instance_id)) is None:
+            return domain.owner == OWNER
+        with suppress(ValueError):
+            return is_the_same(shape_of(kept), _shape(domain))
+        return False
 
     def _fault(self, domain: SimDomain) -> str:
         """In which way the domain is otherwise than its definition; one that is gone is a matter of its own."""
         kept = self._definitions.read(domain.instance_id)
         if kept is None:
             return ""
-        found = Shape(domain.vcpus, domain.memory, frozenset(domain.macs), frozenset(domain.disks))
         try:
-            return "; ".join(differences(shape_of(kept), found))
+            return "; ".join(differences(shape_of(kept), _shape(domain)))
         except ValueError as error:
             return unreadable(error)
 
@@ -297,7 +330,7 @@ class SimCompute:
 
     def _get(self, instance_id: str) -> SimDomain:
         domain = self._domains.get(instance_id)
-        if domain is None or domain.owner != OWNER:
+        if domain is None or not self._is_ours(domain):
             raise DomainNotFound(f"{self._host.name}: there is no domain of instance {instance_id}")
         return domain
 
@@ -309,8 +342,8 @@ class SimCompute:
 
     def _read(self, domain: Domain) -> SimDomain:
         """The domain that the XML describes, running. Raises `ComputeError` where the XML does not fit."""
-        devices = parse_domain_xml(self._host.name, domain).find("devices")
-        found = () if devices is None else tuple(devices)
+        root = parse_domain_xml(self._host.name, domain)
+        found = tuple(root.iterfind("devices/*"))
         return SimDomain(
             instance_id=domain.instance_id,
             name=domain.name,
@@ -322,6 +355,7 @@ class SimCompute:
             macs=_attributes(found, "interface", "mac", "address"),
             taps=_attributes(found, "interface", "target", "dev"),
             disks=_attributes(found, "disk", "source", "file"),
+            details=details_of(root),
         )
 
     def _check_fits(self, made: SimDomain) -> None:
@@ -336,6 +370,12 @@ class SimCompute:
                 f"{self._host.name}: no memory for domain {made.name!r}: it needs {made.memory} bytes, "
                 f"{used} of {limit} are in use"
             )
+
+
+def _shape(domain: SimDomain) -> Shape:
+    taps = {tap_of(mac): tap for mac, tap in zip(domain.macs, domain.taps, strict=False)}
+    details = {**domain.details, NAME: domain.name, **taps} | ({} if domain.owner else {OURS: ""})
+    return Shape(domain.vcpus, domain.memory, frozenset(domain.macs), frozenset(domain.disks), details)
 
 
 def _attributes(devices: Sequence[Element], kind: str, child: str, attribute: str) -> tuple[str, ...]:

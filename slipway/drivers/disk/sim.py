@@ -65,6 +65,9 @@ class SimDisk:
         key = _key(request.instance_id, request.slot)
         with self._disks.locked():
             disk = self._disks.get(key)
+            if request.clears and (disk is None or disk.owner != OWNER):
+                self._disks.clear(key)
+                disk = None
             if disk is None:
                 disk = _made(request)
                 if (source := request.source) is not None:

@@ -126,6 +126,9 @@ class NetworkDriver(Protocol):
     def list_bindings(self, context: Context, port_id: str, *, tx: Transaction | None = None) -> Sequence[PortBinding]:
         """The bindings of an instance's port, the ACTIVE one first. Raises `PortNotFound`, `BadRequest` for others."""
 
+    def further_bindings(self, context: Context, hosts: Sequence[str]) -> Sequence[tuple[Port, str]]:
+        """The ports that have an INACTIVE binding to one of these hosts, each with that host."""
+
     def create_binding(
         self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None
     ) -> PortBinding:

@@ -8,9 +8,17 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from slipway.drivers.compute.shape import Shape, shape_of
+from slipway.drivers.compute.details import ACTIONS, NAMESPACE, OURS, PINS, nic
+from slipway.drivers.compute.shape import Shape, changed, shape_of
 
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_ACTIONS = {
+    "destroy": libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY,
+    "restart": libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_RESTART,
+}
+"""Those that our XML has."""
+_EVENTS = dict(zip(ACTIONS, range(len(ACTIONS)), strict=True))
+"""libvirt numbers what an action is for in this order."""
 
 
 def conform(domain: libvirt.virDomain, xml: str, before: str) -> None:
@@ -29,12 +37,42 @@ def conform(domain: libvirt.virDomain, xml: str, before: str) -> None:
         domain.setVcpusFlags(wanted.vcpus, _LIVE)
     if found.memory != wanted.memory:
         domain.setMemoryFlags(wanted.memory >> 10, _LIVE)
-    if (title := ElementTree.fromstring(xml).findtext("title")) and title != _title(domain):
-        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, title, None, None, _LIVE)
+    for detail in changed(wanted, found, runs=True):
+        _have(domain, detail, ElementTree.fromstring(xml), xml)
 
 
-def _title(domain: libvirt.virDomain) -> str | None:
-    return ElementTree.fromstring(domain.XMLDesc(0)).findtext("title")
+def _have(domain: libvirt.virDomain, detail: str, root: ElementTree.Element, xml: str) -> None:
+    """Have one detail as it is defined, of those that can be while it runs."""
+    if detail == "its title":
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, root.findtext("title"), None, None, _LIVE)
+    elif detail == OURS:
+        ours = _unqualified(root.find(f"metadata/{{{NAMESPACE}}}instance"))
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, ours, "slipway", NAMESPACE, _LIVE)
+    elif detail == PINS:
+        _pin(domain, root)
+    for mac in shape_of(xml).macs:
+        if detail == nic(mac) and (device := nic_of(xml, mac)) is not None:
+            domain.updateDeviceFlags(device, _LIVE)
+    for name, event in _EVENTS.items():
+        if detail == f"its {name}" and (action := _ACTIONS.get(root.findtext(name) or "")) is not None:
+            domain.setLifecycleAction(event, action, _LIVE)
+
+
+def _unqualified(element: ElementTree.Element | None) -> str | None:
+    """The element without namespaces, for libvirt gives it the one that it is told."""
+    if element is None:
+        return None
+    for one in element.iter():
+        one.tag = one.tag.rpartition("}")[2]
+    return ElementTree.tostring(element, encoding="unicode")
+
+
+def _pin(domain: libvirt.virDomain, root: ElementTree.Element) -> None:
+    """Pin each vCPU to the CPU that it is defined for."""
+    count = domain.connect().getInfo()[2]
+    for pin in root.iterfind("cputune/vcpupin"):
+        cpus = tuple(str(cpu) == pin.get("cpuset") for cpu in range(count))
+        domain.pinVcpuFlags(int(pin.get("vcpu", "0")), cpus, _LIVE)
 
 
 def leaving(now: str, xml: str, before: str) -> tuple[str, ...]:

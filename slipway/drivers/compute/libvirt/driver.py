@@ -13,6 +13,7 @@ import libvirt
 from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
+from slipway.drivers.compute.handmade import HandMade
 from slipway.drivers.compute.libvirt.acceleration import Prover
 from slipway.drivers.compute.libvirt.acts import pause, resume, shut_down, start, state_of, stop, undefine
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent, freeze, host_keys, thaw
@@ -20,7 +21,7 @@ from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
-from slipway.drivers.compute.libvirt.inspection import faults, obstacles
+from slipway.drivers.compute.libvirt.inspection import cells, faults, forget, hand_made, obstacles, was_defined_by
 from slipway.drivers.compute.libvirt.lookup import find, has_name, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
@@ -102,9 +103,13 @@ class LibvirtCompute:
 
         def redefine(libvirtd: libvirt.virConnect) -> None:
             present = find(libvirtd, domain.instance_id)
-            if present is not None and owner_of(present) != self._owner:
-                raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
+            if present is not None:
+                self._check_ours(present)
+                if present.name() != domain.name:
+                    present.rename(domain.name)
             defined = self._define(libvirtd, domain)
+            if defined.autostart():
+                defined.setAutostart(0)
             if defined.isActive():
                 conform(defined, domain.xml, before)
 
@@ -244,6 +249,19 @@ class LibvirtCompute:
         what = f"ending a migration of instance {instance_id}"
         return self._connection.ask(what, lambda libvirtd: end(self._existing(libvirtd, instance_id)), within=CHANGE)
 
+    def numa_cells(self) -> Sequence[str]:
+        """By libvirt's capabilities."""
+        return self._connection.ask("asking for its NUMA cells", lambda libvirtd: cells(libvirtd.getCapabilities()))
+
+    def hand_made(self, name: str) -> HandMade | None:
+        """As libvirt has it defined."""
+        return self._connection.ask(f"looking at domain {name}", lambda libvirtd: hand_made(libvirtd, name))
+
+    def forget_hand_made(self, domain_id: str) -> None:
+        """Undefine it, unless it is somebody's or runs by now."""
+        what = f"undefining domain {domain_id}"
+        self._connection.ask(what, lambda libvirtd: forget(find(libvirtd, domain_id)), within=CHANGE)
+
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag, those of other installations left out."""
 
@@ -303,10 +321,10 @@ class LibvirtCompute:
 
     def _spawn(self, libvirtd: libvirt.virConnect, domain: Domain) -> None:
         present = find(libvirtd, domain.instance_id)
-        if present is not None and owner_of(present) != self._owner:
-            raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
-        if present is not None and present.isActive():
-            return
+        if present is not None:
+            self._check_ours(present)
+            if present.isActive():
+                return
         defined = self._define(libvirtd, domain)
         try:
             defined.create()
@@ -329,7 +347,16 @@ class LibvirtCompute:
 
     def _ours(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
         domain = find(libvirtd, instance_id)
-        return domain if domain is not None and owner_of(domain) == self._owner else None
+        return domain if domain is not None and self._is_ours(domain) else None
+
+    def _check_ours(self, present: libvirt.virDomain) -> None:
+        if not self._is_ours(present):
+            raise ComputeError(f"{self._host.name}: a domain with the uuid {present.UUIDString()} exists already")
+
+    def _is_ours(self, domain: libvirt.virDomain) -> bool:
+        """Whether it bears our tag; or nobody's, and is what was defined here for its instance."""
+        owner = owner_of(domain)
+        return owner == self._owner if owner else was_defined_by(domain, self._definitions.read(domain.UUIDString()))
 
     def _existing(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain:
         domain = self._ours(libvirtd, instance_id)
@@ -342,7 +369,7 @@ class LibvirtCompute:
 
     def _info(self, domain: libvirt.virDomain) -> DomainInfo | None:
         """None where it is not ours, or went while we looked."""
-        if owner_of(domain) != self._owner:
+        if not self._is_ours(domain):
             return None
         try:
             _, memory, _, vcpus, _ = domain.info()

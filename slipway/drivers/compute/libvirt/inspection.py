@@ -1,17 +1,60 @@
-"""What is wrong with a domain that runs: changed past us, or not to be started again once it has ended."""
+"""Whose a domain is, and what is wrong with it: changed past us, or not to be started again once it has ended."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from xml.etree import ElementTree
 
 import libvirt
 
-from slipway.drivers.compute.shape import differences, shape_of, unreadable
+from slipway.drivers.compute.handmade import RUNS, HandMade, read_hand_made
+from slipway.drivers.compute.libvirt.lookup import owner_of
+from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
+from slipway.drivers.compute.shape import differences, is_the_same, shape_of, unreadable
+from slipway.model.numa import cpus_text
 
 _FILES = ("kernel", "initrd", "loader")
 """What a domain's start reads besides its disks."""
+
+
+def hand_made(libvirtd: libvirt.virConnect, name: str) -> HandMade | None:
+    """The domain of this name that bears nobody's tag, with what keeps it from being an instance. Raises its errors."""
+    try:
+        domain = libvirtd.lookupByName(name)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+    if owner_of(domain) is not None:
+        return None
+    return read_hand_made(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), tuple(_kept(domain)))
+
+
+def _kept(domain: libvirt.virDomain) -> Iterator[str]:
+    """What libvirt has of it besides its XML."""
+    if not domain.isPersistent():
+        yield "it is defined no more, and is gone when it ends"
+    if domain.isActive():
+        yield RUNS
+    if domain.hasManagedSaveImage():
+        yield "its memory is saved: start it, and shut it down"
+    if count := domain.snapshotNum():
+        yield f"libvirt has {count} snapshot{'' if count == 1 else 's'} of it: delete them"
+
+
+def forget(domain: libvirt.virDomain | None) -> None:
+    """Undefine one that was made by hand, unless it is somebody's or runs by now. Raises libvirt's errors."""
+    if domain is not None and owner_of(domain) is None and not domain.isActive():
+        domain.undefine()
+
+
+def was_defined_by(domain: libvirt.virDomain, definition: str | None) -> bool:
+    """Whether a domain that bears nobody's tag is what was defined so. Raises libvirt's errors."""
+    with suppress(ValueError), suppress_code(libvirt.VIR_ERR_NO_DOMAIN):
+        return definition is not None and is_the_same(shape_of(definition), shape_of(domain.XMLDesc(0)))
+    return False
 
 
 def faults(domain: libvirt.virDomain, definition: str | None) -> Iterator[str]:
@@ -25,11 +68,14 @@ def faults(domain: libvirt.virDomain, definition: str | None) -> Iterator[str]:
         except ValueError as error:
             yield unreadable(error)
         else:
-            found = dict.fromkeys(differences(defined, shape_of(domain.XMLDesc(0))))
-            if domain.isActive() and domain.isPersistent():
+            runs = bool(domain.isActive())
+            found = dict.fromkeys(differences(defined, shape_of(domain.XMLDesc(0)), runs=runs))
+            if runs and domain.isPersistent():
                 later = differences(defined, shape_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
                 found |= dict.fromkeys(f"{text}, from its next start" for text in later if text not in found)
             yield from found
+    if domain.isPersistent() and domain.autostart():
+        yield "libvirt starts it by itself, before its NICs are joined"
     yield from obstacles(domain)
 
 
@@ -43,3 +89,11 @@ def obstacles(domain: libvirt.virDomain) -> Sequence[str]:
     root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     named = [(what, root.findtext(f"os/{what}")) for what in _FILES]
     return tuple(f"its {what} {path} is gone" for what, path in named if path and not os.path.exists(path))
+
+
+def cells(capabilities: str) -> Sequence[str]:
+    """The CPUs of each NUMA cell that there is."""
+    found = ElementTree.fromstring(capabilities).iterfind("host/topology/cells/cell")
+    cpus = ([int(cpu.get("id", "0")) for cpu in cell.iterfind("cpus/cpu")] for cell in found)
+    # One may have memory alone.
+    return tuple(cpus_text(one) for one in cpus if one)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from slipway.drivers.compute.domain_xml import NAMESPACE
+from slipway.drivers.compute.details import NAMESPACE
 from slipway.drivers.compute.libvirt.translation import has_code
 
 

@@ -20,7 +20,7 @@ from slipway.drivers.disk.devices import device_name
 from slipway.drivers.disk.qcow2.seed import seed_image
 from slipway.drivers.disk.qcow2.snapshots import Snapshots, copy, taken
 from slipway.drivers.disk.volumes import check_free
-from slipway.drivers.files import TEMPORARY, file_name, locked, make_directories, remove, replace, text_of
+from slipway.drivers.files import TEMPORARY, clear, file_name, locked, make_directories, remove, replace, text_of
 from slipway.drivers.images import qemu_img
 from slipway.drivers.images.cache import ImageCache
 from slipway.drivers.images.header import backing_file, read_header
@@ -216,6 +216,8 @@ class Qcow2Disk:
         with self._base(request.image, request.size) as base:
             make_directories(self._directory)
             with locked(self._directory):
+                if request.clears and _size(path) is None:
+                    clear(path, whole=True)
                 if not os.path.lexists(path):
                     if request.seed is not None:
                         replace(path, seed_image(request.seed))
@@ -256,6 +258,8 @@ class Qcow2Disk:
                 check_free(path, self._taken())
                 found = self._checked(path, volume.format)
                 with locked(self._directory):
+                    if request.clears:
+                        clear(claim)
                     replace(claim, msgspec.json.encode(found))
         return self._volume(request, found)
 
@@ -350,7 +354,7 @@ def _identity(path: str) -> str:
 def _read_claim(path: str) -> _Attached | None:
     try:
         return msgspec.json.decode(Path(path).read_bytes(), type=_Attached)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     except msgspec.MsgspecError as error:
         raise DiskError(f"{path} is damaged: {error}; delete it when no guest uses its volume") from error

@@ -217,6 +217,11 @@ class EmbeddedNetwork(GroupsAndQuotas, Routing):
         with self._transactions.reading(tx) as own:
             return self._bindings.list(own, context, port_id)
 
+    def further_bindings(self, context: Context, hosts: Sequence[str]) -> Sequence[tuple[Port, str]]:
+        """By one question, whatever hosts there are. Raises `PolicyNotAuthorized`."""
+        with self._transactions.reading(None) as own:
+            return self._bindings.further(own, context, hosts)
+
     def create_binding(
         self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None
     ) -> PortBinding:

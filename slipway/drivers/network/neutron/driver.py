@@ -200,6 +200,15 @@ class NeutronNetwork(Routing):
         found = map(conversion.binding, answer.get("bindings") or ())
         return sorted((one for one in found if one.host), key=lambda one: (one.status != ACTIVE, one.host))
 
+    def further_bindings(self, context: Context, hosts: Sequence[str]) -> Sequence[tuple[Port, str]]:
+        """By a question for each host: Neutron finds a port by any of its bindings, and shows the one that counts."""
+        return [
+            (port, host)
+            for host in hosts
+            for port in self._list(context, "ports", conversion.port, **{"binding:host_id": host})
+            if port.binding_host_id != host
+        ]
+
     def create_binding(
         self, context: Context, port_id: str, host: str, *, tx: Transaction | None = None
     ) -> PortBinding:

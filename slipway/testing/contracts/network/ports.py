@@ -191,6 +191,8 @@ class PortsContract(ServiceContract):
         assert driver.create_binding(service.admin, port.id, there) == made
         assert _bindings(service, port.id) == [(here, "ACTIVE"), (there, "INACTIVE")]
         assert driver.show_port(service.admin, port.id).binding_host_id == bound.binding_host_id
+        further = driver.further_bindings(service.admin, [here, there])
+        assert [(one.id, host) for one, host in further if one.id == port.id] == [(port.id, there)]
         for _ in range(2):
             driver.activate_binding(service.admin, port.id, there)
         assert _bindings(service, port.id) == [(there, "ACTIVE"), (here, "INACTIVE")]

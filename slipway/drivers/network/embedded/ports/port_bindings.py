@@ -5,7 +5,7 @@ The port's own columns are the binding that counts, rows of a table the others (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -25,6 +25,9 @@ ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 _OF_PORT = port_bindings.c.port_id == sa.bindparam("port")
 _OF_HOST = sa.and_(_OF_PORT, port_bindings.c.host == sa.bindparam("on"))
 _LIST = sa.select(port_bindings.c.host, port_bindings.c.vif_type).where(_OF_PORT).order_by(port_bindings.c.host)
+_FURTHER = sa.select(port_bindings.c.port_id, port_bindings.c.host).order_by(
+    port_bindings.c.port_id, port_bindings.c.host
+)
 _INSERT = insert_if_absent(port_bindings)
 _DELETE = port_bindings.delete().where(_OF_HOST)
 _COUNTS = (
@@ -44,6 +47,13 @@ class PortBindings:
     def list(self, tx: Transaction, context: Context, port_id: str) -> Sequence[PortBinding]:
         """The one that counts first. Raises as `create`."""
         return self._of(tx, self._port(tx, context, port_id, lock=False))
+
+    def further(self, tx: Transaction, context: Context, hosts: Collection[str]) -> Sequence[tuple[Port, str]]:
+        """The ports that are bound to one of these hosts besides the one that counts. Raises `PolicyNotAuthorized`."""
+        if not context.is_admin:
+            raise errors.PolicyNotAuthorized("only an administrator sees the bindings of ports")
+        found = [(row.port_id, row.host) for row in tx.execute(_FURTHER) if row.host in hosts]
+        return [(port_rows.from_row(self._ports.row(tx, context, port_id)), host) for port_id, host in found]
 
     def create(self, tx: Transaction, context: Context, port_id: str, host: str) -> PortBinding:
         """Bind it to one more host, or give the binding to that host that there is.

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from slipway.drivers import programs
 from slipway.drivers.deadline import left
-from slipway.drivers.files import replace
+from slipway.drivers.files import clear, replace
 from slipway.drivers.wiring.linuxbridge import namespace
 from slipway.drivers.wiring.linuxbridge.dhcp import supervisor
 from slipway.errors import WiringError
@@ -74,12 +74,30 @@ class ServerProcess:
             return
         # Written even if it was the same: the answer to this start is told from an older one by the file's version.
         replace(self._path(supervisor.CONFIGURATION), text.encode())
+        if status is not None:
+            self._recover_leases(status.server[0])
         if status is not None and self._lives(status.supervisor):
             self._signal(status.supervisor, signal.SIGHUP)
         else:
             self.stop()
             self._start()
         self._wait()
+
+    def keeps_leases(self) -> bool:
+        """Whether the file is there that the server writes its leases to."""
+        return os.path.isfile(self.leases)
+
+    def _recover_leases(self, server: int) -> None:
+        """Write the leases again where somebody has deleted their file: the server has it open while it lives."""
+        if self.keeps_leases():
+            return
+        clear(self.leases)
+        with suppress(OSError):
+            for name in os.listdir(f"/proc/{server}/fd"):
+                if os.readlink(f"/proc/{server}/fd/{name}") == f"{self.leases} (deleted)":
+                    with open(f"/proc/{server}/fd/{name}", "rb") as file:
+                        replace(self.leases, file.read())
+                    return
 
     def works_by(self, text: str) -> bool:
         """Whether the server that lives read this configuration when it was started."""
@@ -102,6 +120,7 @@ class ServerProcess:
                         _end(fd)
 
     def _start(self) -> None:
+        clear(self.leases)
         os.close(os.open(self.leases, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with suppress(FileNotFoundError):
             os.unlink(self._path(supervisor.STATUS))
@@ -146,9 +165,10 @@ class ServerProcess:
         return Status((a, b), (c, d), (e, f), words)
 
     def _is_up_to_date(self, status: Status, text: str) -> bool:
-        if not self._run(status) or self._is_to_forget() or _read(self._path(supervisor.CONFIGURATION)) != text:
+        if not self._run(status) or self._is_to_forget() or not self.keeps_leases():
             return False
-        return status.version == supervisor.version(self._directory)
+        told = _read(self._path(supervisor.CONFIGURATION)) == text
+        return told and status.version == supervisor.version(self._directory)
 
     def _run(self, status: Status) -> bool:
         return self._lives(status.supervisor) and self._lives(status.server)

@@ -205,7 +205,9 @@ class DhcpServers:
         if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
             return ()
         fault = links.fault(served.server, served.server_addresses())
-        if not process.works_by(configuration(served, inner_name(served.server.id))):
+        if not process.keeps_leases():
+            fault = "the file with its server's leases is gone"
+        elif not process.works_by(configuration(served, inner_name(served.server.id))):
             fault = "its server works by another configuration than it was told"
         return [Wired(vif.port_id, fault, network_id) for vif in served.vifs]
 

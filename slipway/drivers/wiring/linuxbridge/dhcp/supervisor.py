@@ -139,10 +139,14 @@ def forget(directory: str) -> None:
             addresses = set(file.read().split())
     except FileNotFoundError:
         return
-    with open(f"{directory}/{LEASES}", "rb") as file:
-        # time, MAC or IAID, address, name, client; or "duid" and the server's own.
-        kept = [line for line in file if addresses.isdisjoint(line.split()[2:3])]
-    replace(f"{directory}/{LEASES}", b"".join(kept))
+    try:
+        with open(f"{directory}/{LEASES}", "rb") as file:
+            # time, MAC or IAID, address, name, client; or "duid" and the server's own.
+            kept = [line for line in file if addresses.isdisjoint(line.split()[2:3])]
+        replace(f"{directory}/{LEASES}", b"".join(kept))
+    except FileNotFoundError:
+        # Somebody has deleted it: with it they have gone.
+        pass
     os.unlink(f"{directory}/{FORGET}")
 
 
