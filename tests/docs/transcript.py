@@ -98,7 +98,7 @@ def _typed(command: str) -> str:
     runner = CliRunner()
     environment = {"SLIPWAY_STATE": "state", "COLUMNS": "120", "NO_COLOR": "1"}
     done = runner.invoke(main, shlex.split(command), prog_name="slipway", env=environment)
-    said = "\n".join(line.rstrip() for line in _plain(done.output).strip().splitlines())
+    said = "\n".join(line.rstrip() for line in plain(done.output).strip().splitlines())
     code = f"\n(exit code {done.exit_code})" if done.exit_code else ""
     return (
         f"    $ slipway {command}\n" + "\n".join(f"    {line}".rstrip() for line in f"{said}{code}".splitlines()) + "\n"
@@ -110,7 +110,7 @@ def _damaged() -> str:
     shown = CliRunner().invoke(main, ["show", "web-1", "--output", "json"], env={"SLIPWAY_STATE": "state"})
     (domain,) = Path("state/world").rglob(f"domains/{json.loads(shown.stdout)['id']}.json")
     domain.unlink()
-    return f"    $ rm {_plain(str(domain))}    # behind Slipway's back: the domain of web-1\n"
+    return f"    $ rm {plain(str(domain))}    # behind Slipway's back: the domain of web-1\n"
 
 
 _PLAIN = (
@@ -122,7 +122,7 @@ _PLAIN = (
 )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     for found, instead in _PLAIN:
         text = found.sub(instead, text)
     return text
