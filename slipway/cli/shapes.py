@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from slipway.cli.entries import Entry
 from slipway.drivers.images.shelf import StoredImage
@@ -304,6 +304,30 @@ class Id(Struct):
     id: str
 
 
+class Upgraded(Struct):
+    """The version of the tables before and after; `kept` is the copy of an older record in SQLite."""
+
+    from_: int = field(name="from")
+    to: int
+    kept: str | None
+
+
+class TablesChecked(Struct):
+    """The version of the record's tables, the one that this Slipway knows, and where they are otherwise than made."""
+
+    schema: int
+    known: int
+    differences: tuple[str, ...]
+
+
+class TablesVersion(Struct):
+    """A version of the tables: what it brought, and whether the record has it."""
+
+    schema: int
+    what: str
+    applied: bool
+
+
 _LEADING = ("add-subnet", "remove-subnet", "add-port", "remove-port")
 CHANGES = (
     *("attach-interface", "detach-interface", "attach-disk", "detach-disk", "grow-disk"),
@@ -337,6 +361,9 @@ WHOLE: dict[str, Any] = {
     "prune": Pruned,
     "metrics": tuple[Metric, ...],
     "workers": Workers,
+    "db upgrade": Upgraded,
+    "db check": TablesChecked,
+    "db history": tuple[TablesVersion, ...],
     "quota list": tuple[Quota, ...],
     **dict.fromkeys(("quota show", "quota set", "quota create", "quota delete"), Quota),
     "router list": tuple[Router, ...],

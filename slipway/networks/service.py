@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeAlias, Unpack
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, TypeAlias, TypeVar, Unpack
 
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
@@ -33,6 +33,11 @@ from slipway.states.store import Transaction
 
 Guard: TypeAlias = Callable[[Context, str, Mapping[str, object] | None], AbstractContextManager[Transaction | None]]
 """Given a port's id and its changes (None: it is to be deleted), what it is done in; raises where that must not be."""
+
+T = TypeVar("T")
+
+_MOST_TRIES = 5
+"""How often a call is begun that is in the way of others."""
 
 _OUR_OWN = frozenset({"tx", "key"})
 """Arguments of drivers that are no attributes: for the build, not for whoever calls from outside."""
@@ -167,15 +172,24 @@ class Networks(Routing):
         `PortNotFound`, `PortBound`, `PortInUse`, `PortSecurityPortHasSecurityGroup`.
         """
         self._check_options(attributes, ())
-        with self._guard(context or self._context, port_id, attributes) as tx:
-            changed: Port = self._do("update_port", context, attributes, port_id, tx=tx)
+
+        def change() -> Port:
+            with self._guard(context or self._context, port_id, attributes) as tx:
+                changed: Port = self._do("update_port", context, attributes, port_id, tx=tx)
+            return changed
+
+        changed = _again_after_conflicts(change)
         self._changed(changed)
         return changed
 
     def delete_port(self, port_id: str, *, context: Context | None = None) -> None:
         """Delete a port and give its addresses back. Raises `PortNotFound`, `PortInUse` for an instance's NIC."""
-        with self._guard(context or self._context, port_id, None) as tx:
-            self._do("delete_port", context, {}, port_id, tx=tx)
+
+        def delete() -> None:
+            with self._guard(context or self._context, port_id, None) as tx:
+                self._do("delete_port", context, {}, port_id, tx=tx)
+
+        _again_after_conflicts(delete)
 
     def show_port(self, port_id: str, *, context: Context | None = None) -> Port:
         """One port by id. Raises `PortNotFound`."""
@@ -281,7 +295,7 @@ class Networks(Routing):
 
     def _call(self, operation: str, context: Context | None, named: Mapping[str, object], *places: object) -> Any:
         self._check_options(named, places)
-        result = self._do(operation, context, named, *places)
+        result = _again_after_conflicts(lambda: self._do(operation, context, named, *places))
         if operation in _MATTERS_TO_HOSTS:
             self._changed(result)
         return result
@@ -322,6 +336,15 @@ class Networks(Routing):
             self._known[operation] = None if takes_all else frozenset(each.name for each in parameters)
         known = self._known[operation]
         return () if known is None else sorted(named.keys() - known)
+
+
+def _again_after_conflicts(call: Callable[[], T]) -> T:
+    """What a call gives. One whose transaction PostgreSQL has rolled back for another one has done nothing: it begins
+    anew, behind that one."""
+    for _ in range(_MOST_TRIES - 1):
+        with suppress(errors.DatabaseConflict):
+            return call()
+    return call()
 
 
 def _requests(places: Sequence[object]) -> Iterator[object]:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -44,7 +43,7 @@ def try_all(said: str, state: Path, tmp_path: Path) -> list[str]:
     commands = advice(said)
     for number, command in enumerate(commands):
         copy = tmp_path / f"copy-{number}-{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(state, copy)
+        record.copy(state, copy)
         words = [str(copy) if word == str(state) else word for word in shlex.split(command)[1:]]
         done = CliRunner().invoke(main, words, env={"SLIPWAY_STATE": str(copy)}, prog_name="slipway")
         assert done.exit_code in ACCEPTED, (command, done.output)
@@ -99,9 +98,9 @@ def test_after_undos_that_failed(slipway: Call, run_file: FileWriter, state: Pat
 
 def failing(state: Path, *calls: str) -> None:
     """Have the host fail in these calls from now on, of which the run file said nothing."""
-    host = json.loads(record.opened(state / "slipway.db").execute("SELECT spec FROM hosts").fetchone()[0])
-    host["simulate"] = {**host.get("simulate", {}), "fail": calls}
     connection = record.opened(state / "slipway.db")
+    host = json.loads(connection.execute("SELECT spec FROM hosts").fetchone()[0])
+    host["simulate"] = {**host.get("simulate", {}), "fail": calls}
     connection.execute("UPDATE hosts SET spec = ?", (json.dumps(host).encode(),))
     connection.commit()
     connection.close()

@@ -36,18 +36,21 @@ def complete(environment: dict[str, str]) -> Callable[..., list[str]]:
     return call
 
 
+of_the_file = pytest.mark.sqlite("names are completed from the file alone, by SQLite itself")
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
         (("st",), ["stop", "start"]),
-        (("stop", "w"), ["web"]),
-        (("stop", "web", ""), ["gate"]),
-        (("console", "g"), ["gate"]),
+        pytest.param(("stop", "w"), ["web"], marks=of_the_file),
+        pytest.param(("stop", "web", ""), ["gate"], marks=of_the_file),
+        pytest.param(("console", "g"), ["gate"], marks=of_the_file),
         (("stop", "--sta"), ["--stack", "--status", "--state"]),
-        (("delete", "--stack", ""), ["demo"]),
-        (("list", "--host", "no"), ["node-1"]),
+        pytest.param(("delete", "--stack", ""), ["demo"], marks=of_the_file),
+        pytest.param(("list", "--host", "no"), ["node-1"], marks=of_the_file),
         (("list", "--status", "ACT"), ["ACTIVE"]),
-        (("list", "--project", "d"), ["demo"]),
+        pytest.param(("list", "--project", "d"), ["demo"], marks=of_the_file),
         (("list", "--output", ""), ["text", "json"]),
         (("runs", "sh"), ["show"]),
         (("stop", "no%"), []),
@@ -68,6 +71,7 @@ def test_nothing_is_offered_and_nothing_made_without_a_record(
     assert not Path(environment["SLIPWAY_STATE"]).exists()
 
 
+@of_the_file
 def test_names_are_completed_without_what_takes_long(
     slipway: Call, run_file: FileWriter, environment: dict[str, str]
 ) -> None:

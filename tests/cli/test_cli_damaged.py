@@ -6,10 +6,15 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import Result
+
+from slipway.states.schema import metadata
+from tests import record
 
 Call = Callable[..., Result]
 FileWriter = Callable[..., str]
@@ -26,16 +31,13 @@ VALUES: tuple[object, ...] = (b"\xff\xfe", "typed by hand", 2**62, -1, "", "{")
 
 def columns(db: Path) -> list[tuple[str, str]]:
     """Every column of every table that has a row."""
-    connection = sqlite3.connect(db)
-    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    found = [
-        (table, row[1])
-        for table in tables
-        if not table.startswith("sqlite_") and connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        for row in connection.execute(f"PRAGMA table_info({table})")
-    ]
-    connection.close()
-    return found
+    with closing(record.opened(db)) as connection:
+        return [
+            (table.name, column.name)
+            for table in metadata.sorted_tables
+            if connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]
+            for column in table.columns
+        ]
 
 
 @pytest.fixture
@@ -56,15 +58,15 @@ def assert_said(done: Result, about: object) -> None:
 
 def damage(state: Path, table: str, column: str, value: object) -> bool:
     """Whether the schema lets it be put into the first row."""
-    connection = sqlite3.connect(state / "slipway.db")
-    first = f"(SELECT min(rowid) FROM {table})"
-    try:
-        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = {first}", (value,))
-        connection.commit()
-    except sqlite3.Error:
-        return False
-    finally:
-        connection.close()
+    row = "ctid" if record.on_postgresql() else "rowid"
+    with closing(record.opened(state / "slipway.db")) as connection:
+        try:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? WHERE {row} = (SELECT min({row}) FROM {table})", (value,)
+            )
+            connection.commit()
+        except (sqlite3.Error, psycopg.Error):
+            return False
     return True
 
 
@@ -74,12 +76,12 @@ def test_no_column_that_was_damaged_is_an_unexpected_error(
 ) -> None:
     state, file = built
     whole = tmp_path / "whole"
-    shutil.copytree(state, whole)
+    record.copy(state, whole)
     places = columns(state / "slipway.db")
     assert len(places) > 80
     for number, (table, column) in list(enumerate(places))[part::4]:
         shutil.rmtree(state)
-        shutil.copytree(whole, state)
+        record.copy(whole, state)
         value = VALUES[(number // 4) % len(VALUES)]
         if damage(state, table, column, value):
             for command in (LOOKING[number % len(LOOKING)], ("show", "web"), CHANGING[number % len(CHANGING)]):
@@ -98,12 +100,12 @@ def test_no_file_that_was_damaged_is_an_unexpected_error(
 ) -> None:
     state, file = built
     whole = tmp_path / "whole"
-    shutil.copytree(state, whole)
+    record.copy(state, whole)
     relative = [path.relative_to(state) for path in world_files(state)]
     assert len(relative) >= 5
     for one in relative:
         shutil.rmtree(state)
-        shutil.copytree(whole, state)
+        record.copy(whole, state)
         (state / one).write_bytes(content)
         for command in (*LOOKING[:4], *CHANGING):
             done = slipway(*(word.format(file=file) for word in command))

@@ -69,6 +69,7 @@ def test_help_of_a_command_loads_nothing_heavy(name: str) -> None:
     assert {other for other in COMMANDS if module(other) in loaded} == {name}
 
 
+@pytest.mark.sqlite("is about what a run loads for the file")
 def test_a_run_loads_what_it_needs_and_not_another_database(run_file: Callable[..., str], tmp_path: Path) -> None:
     loaded = modules_after("run", run_file(), "--state", str(tmp_path / "state"), "--parallel", "1")
     assert "sqlalchemy.dialects.sqlite" in loaded

@@ -19,6 +19,7 @@ from click.testing import Result
 
 import slipway.cli
 from slipway import Orchestrator
+from slipway.states.schema import metadata
 from tests import record
 
 Call = Callable[..., Result]
@@ -224,8 +225,7 @@ def test_an_image_servers_answer_and_the_secrets_of_its_url(
             assert SECRET not in done.stdout + done.stderr, args
     # The request alone has it, for it must be known when the build goes on.
     connection = record.opened(Path(environment["SLIPWAY_STATE"], "slipway.db"))
-    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    rows = {name: str(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in tables}
+    rows = {name: str(connection.execute(f"SELECT * FROM {name}").fetchall()) for name in metadata.tables}
     connection.close()
     assert {name for name, text in rows.items() if SECRET in text} <= {"instances"}
     assert SECRET not in rows["events"] + rows["effects"]

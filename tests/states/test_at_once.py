@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from slipway import Flavor, GiB, Host, Image, InstanceRequest, Orchestrator, loads
@@ -16,8 +19,10 @@ from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states import quotas
+from slipway.states.postgresql import lock_network
 from slipway.states.store import Store
 from tests.postgresql import PostgreSQL, name_of
+from tests.waiting import until
 
 WEB = InstanceRequest(
     "web",
@@ -143,3 +148,42 @@ def test_no_connection_stays_open_of_a_thread_that_ended(postgresql: PostgreSQL,
         assert connections(postgresql, database) <= 2
         slipway.list()
     assert connections(postgresql, database) == 0
+
+
+@pytest.mark.parametrize("change", ["update_port", "delete_port", "create_ports", "update_network"])
+def test_a_change_of_networks_that_a_deadlock_has_rolled_back_is_begun_anew(
+    change: str, database: str, tmp_path: Path
+) -> None:
+    """Somebody holds rows that it wants, and wants what it holds: the server gives up who has waited for longest."""
+    with (
+        Orchestrator(tmp_path, db=database) as slipway,
+        ThreadPoolExecutor(1) as pool,
+        closing(Store(database)) as other,
+    ):
+        networks = slipway.network
+        net = networks.create_network(name="net")
+        networks.create_subnet(network_id=net.id, ip_version=4, cidr="10.0.0.0/24")
+        port = networks.create_port(network_id=net.id)
+        calls: dict[str, Callable[[], object]] = {
+            "update_port": lambda: networks.update_port(port.id, name="new", fixed_ips=[]),
+            "delete_port": lambda: networks.delete_port(port.id),
+            "create_ports": lambda: networks.create_ports([{"network_id": net.id}] * 2),
+            "update_network": lambda: networks.update_network(net.id, name="new"),
+        }
+        with other.write() as tx:
+            for table in ("networks", "ports", "allocations", "free_ranges", "quotas"):
+                tx.exec_driver_sql(f"SELECT * FROM {table} FOR UPDATE")
+            done = pool.submit(calls[change])
+            until(lambda: waits(other), "it waits for one of the rows")
+            lock_network(tx, alone=True)
+        done.result(60)
+        ports = {"update_port": ["new"], "delete_port": [], "create_ports": [""] * 3, "update_network": [""]}
+        assert [one.name for one in networks.list_ports()] == ports[change]
+        assert [one.name for one in networks.list_networks()] == ["new" if change == "update_network" else "net"]
+        assert slipway.audit() == ()
+
+
+def waits(store: Store) -> bool:
+    """Whether anybody waits for a lock."""
+    with store.read() as tx:
+        return bool(tx.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one())
