@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         "slipway drill demo.yaml --verb 'attach-disk web-1 --size 1GiB'",
         "slipway drill demo.yaml --verb 'stop web-1' --verb 'start web-1'",
         "slipway drill deploy.yaml --allow-commands --look 'ls zones'",
+        "slipway drill demo.yaml --db postgresql://slipway@localhost/slipway",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -100,20 +101,24 @@ def command(
 
     Of a run file all happens in simulated hosts in a directory of its own: nothing that exists is touched. Of a
     workflow the record and the instances are such; what its tasks do besides, they really do, and undo, many times.
-    With --verb it is not their builds that go wrong, but what is done to instances that are there. The exit code is 5
-    if anything leaked.
+    With --verb it is not their builds that go wrong, but what is done to instances that are there. The record is in
+    SQLite; with --db on a server of PostgreSQL's, in databases that are made there beside that one and dropped in the
+    end. The exit code is 5 if anything leaked.
     """
     from slipway.cli.failures import Code
     from slipway.cli.output import print_json
     from slipway.cli.run import is_workflow
 
+    database = _database(options)
     wanted = _wanted(only, modes, pairs, jobs or os.cpu_count() or 1, fail_fast=fail_fast)
     if is_workflow(file):
         if jobs or remote_network or verbs:
             raise click.UsageError(f"{file} is a workflow: it has no --jobs, --remote-network or --verb")
         from slipway.cli.drillworkflow import drill_of
 
-        drill = drill_of(options, file, given, file_of_inputs, look, world, seed, allow_commands=allow_commands)
+        drill = drill_of(
+            options, file, given, file_of_inputs, look, world, seed, database, allow_commands=allow_commands
+        )
     else:
         if given or file_of_inputs or look or world or allow_commands:
             raise click.UsageError(f"{file} is no workflow: it has no inputs, --look, --world or --allow-commands")
@@ -137,6 +142,18 @@ def command(
     return Code.DIFFERENT if report.leaks else Code.DONE
 
 
+def _database(options: Options) -> str | None:
+    """The one whose server is to have the records. What the environment says is where the user's own record is."""
+    database = options.typed.get("db")
+    if database is None:
+        return None
+    from slipway.states.urls import parsed_url
+
+    if parsed_url(database).get_backend_name() != "postgresql":
+        raise click.BadParameter("a drill takes PostgreSQL's; in SQLite it has files of its own", param_hint="--db")
+    return database
+
+
 def _drill_of(options: Options, file: Path, seed: int, verbs: tuple[str, ...], *, remote_network: bool) -> Drill:
     from slipway.drill import campaign
     from slipway.drill.bench import Plan
@@ -147,7 +164,8 @@ def _drill_of(options: Options, file: Path, seed: int, verbs: tuple[str, ...], *
         from slipway.cli.drillverb import verb_of
 
         verb = verb_of(verbs)
-    plan = Plan(load(file, state=options.directory), seed=seed, remote_network=remote_network, verb=verb)
+    source = load(file, state=options.directory)
+    plan = Plan(source, seed=seed, remote_network=remote_network, verb=verb, database=_database(options))
     return campaign.Drill(
         lambda wanted: campaign.points(plan, wanted),
         lambda wanted, progress: campaign.drill(plan, wanted, on_result=progress),

@@ -14,7 +14,7 @@ from slipway.drill.workflows import campaign
 from slipway.drill.workflows.plan import FlowPlan, look_by
 from slipway.flows.runs.prepared import prepare
 from slipway.runfile import load
-from slipway.texts import MASK
+from slipway.texts import MASK, masked_url
 
 
 def drill_of(
@@ -25,6 +25,7 @@ def drill_of(
     look: str | None,
     world: Path | None,
     seed: int,
+    database: str | None,
     *,
     allow_commands: bool,
 ) -> Drill:
@@ -37,6 +38,7 @@ def drill_of(
     for name, value in (("inputs", file_of_inputs), ("look", look), ("world", world)):
         words += [f"--{name}", str(value)] if value is not None else []
     words += ["--allow-commands"] if allow_commands else []
+    words += ["--db", masked_url(database)] if database is not None else []
     words += [word for spec in options.tasks for word in ("--tasks", spec)]
     plan = FlowPlan(
         file,
@@ -46,6 +48,7 @@ def drill_of(
         allow_commands=allow_commands,
         seed=seed,
         options=tuple(words),
+        database=database,
     )
     return Drill(
         lambda wanted: campaign.points(plan, wanted),

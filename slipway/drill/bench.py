@@ -16,7 +16,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from slipway.drill.copies import copy
+from slipway.drill.records import record_of
 from slipway.drill.simulated import simulated_drivers
+from slipway.drill.things import Things, look
 from slipway.drill.trace import Paper, Trace
 from slipway.drill.verb import Verb
 from slipway.drivers.registry import Drivers
@@ -30,6 +32,7 @@ from slipway.settings import Settings
 from slipway.states.store import Store
 from slipway.testing import Clock, Fault, Faults, FaultyDrivers, FaultyStore
 from slipway.testing.tasks import faulty_tasks
+from slipway.texts import masked_url
 
 NEIGHBOUR = "drill-neighbour"
 
@@ -43,6 +46,8 @@ class Plan:
     remote_network: bool = False
     verb: Verb | None = None
     """What is drilled in place of the file's builds."""
+    database: str | None = None
+    """The URL of a database of PostgreSQL's: on its server each bench has its record, in a database of its own."""
 
     @property
     def path(self) -> Path:
@@ -53,7 +58,8 @@ class Plan:
     def options(self) -> Sequence[str]:
         """The words of a command line that say the same, besides the file and the seed."""
         remote = ("--remote-network",) if self.remote_network else ()
-        return (*remote, *(self.verb.words if self.verb else ()))
+        record = ("--db", masked_url(self.database)) if self.database else ()
+        return (*remote, *(self.verb.words if self.verb else ()), *record)
 
     @property
     def secret(self) -> str:
@@ -105,6 +111,7 @@ class Bench:
         directory.mkdir(parents=True)
         self.plan, self.file = plan, plan.marked
         self.state = directory / "state"
+        self.record = record_of(plan.database, self.state)
         self._papers = trace, self.log = Paper(directory / "trace"), Paper(directory / "log")
         self.trace = Trace(trace)
         self._handler = logging.StreamHandler(self.log)
@@ -139,6 +146,7 @@ class Bench:
     def _parts(self, faults: Faults, rng: random.Random) -> dict[str, Any]:
         """What an orchestrator on this state directory is made of."""
         return {
+            "db": self.record.url,
             "store": partial(self._make_store, faults),
             "drivers": partial(self._make_drivers, faults),
             "settings": self.plan.file.settings,
@@ -181,9 +189,29 @@ class Bench:
             paper.keep()
 
     def rest(self) -> None:
-        """Have nothing open and nothing unwritten, so that files may be copied and the process forked."""
-        self._close()
+        """Have no file open and nothing unwritten, so that files may be copied and the process forked.
+
+        Connections to PostgreSQL stay: to make them takes long, and a store has its own in a forked process.
+        """
+        if self.record.url is None:
+            self._close()
         self.keep()
+
+    def copy(self, target: Path) -> Path:
+        """Copy the state directory, with the record as it is committed."""
+        self.record.keep()
+        return copy(self.state, target)
+
+    def replace(self, source: Path) -> None:
+        """Have the state directory, and the record, as in a copy; nothing of them is open."""
+        shutil.rmtree(self.state)
+        copy(source, self.state)
+        self.record.put()
+
+    def look(self) -> Things:
+        """Everything that exists."""
+        self.record.keep()
+        return look(self.state)
 
     @property
     def written(self) -> str:
@@ -194,8 +222,7 @@ class Bench:
         """Begin anew from a template; everything that the last run left is gone, and its chance and clock as well."""
         self.rest()
         if template is not None:
-            shutil.rmtree(self.state)
-            copy(template, self.state)
+            self.replace(template)
         self.trace.clear()
         self.log.clear()
         self.reseed(template.name if template else "")
@@ -217,7 +244,7 @@ class Bench:
     def save(self, template: Path) -> None:
         """Keep what is there as a template."""
         self.rest()
-        copy(self.state, template)
+        self.copy(template)
 
     def arm(self, *faults: Fault) -> None:
         """Count from nought again, and let these go off."""
@@ -302,5 +329,6 @@ class Bench:
     def close(self) -> None:
         """Close the database and the files."""
         self._close()
+        self.record.close()
         for paper in self._papers:
             paper.close()

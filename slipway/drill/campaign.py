@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from slipway.drill.bench import Bench, Plan
 from slipway.drill.cases import CALL_MODES, COMMIT_MODES, CRASHES, Case, Scenario, Selection, cases_of, drawn_pairs
 from slipway.drill.explore import CannotDrill, Exploration, explore
+from slipway.drill.records import drop
 from slipway.drill.runner import Outcome, Result, Run, Runner
 from slipway.drill.verbs.explore import explore as explore_verb
 from slipway.drill.verbs.runner import VerbRun
@@ -107,7 +108,7 @@ def drill(
     began = time.perf_counter()
     if not plan.file.instances:
         raise CannotDrill(f"{plan.file.path} has no instance: there is nothing to drill")
-    with directory() as place:
+    with directory(plan.database) as place:
         bench = Bench(plan, place / "explorer")
         try:
             exploration = _explore(bench, place / "templates")
@@ -124,7 +125,7 @@ def drill(
 
 def points(plan: Plan, wanted: Wanted) -> list[Case]:
     """The cases that a drill would run. Raises as `drill`."""
-    with directory() as place:
+    with directory(plan.database) as place:
         bench = Bench(plan, place / "explorer")
         try:
             return select(_explore(bench, place / "templates"), wanted, plan.seed)
@@ -158,8 +159,8 @@ def _wanted(cases: list[Case], wanted: Wanted, seed: int) -> list[Case]:
 
 
 @contextmanager
-def directory() -> Iterator[Path]:
-    """A directory in memory where there is one: nothing of a drill is to last."""
+def directory(database: str | None = None) -> Iterator[Path]:
+    """A directory in memory where there is one: nothing of a drill is to last, nor what is on the database's server."""
     memory = Path("/dev/shm")
     within = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     path = Path(tempfile.mkdtemp(prefix="slipway-drill-", dir=within))
@@ -167,6 +168,8 @@ def directory() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        if database is not None:
+            drop(database, path.name)
 
 
 # --- processes ----------------------------------------------------------------------------------------------------

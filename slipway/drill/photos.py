@@ -10,10 +10,10 @@ import filecmp
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from slipway.drill.bench import Bench
-from slipway.drill.copies import copy
 from slipway.drill.explore import Stage
 from slipway.drill.processes import stand_still, stops
 from slipway.drill.trace import Line
@@ -30,10 +30,14 @@ class Photo:
     state: Path
     log: str
     lines: Sequence[Line]
+    at: datetime
+    """When it was taken, by the time of day."""
 
     def put(self, bench: Bench) -> None:
-        """Have the bench as if a process had just died there."""
+        """Have the bench as if a process had just died there: on a busy machine the leases of a photo would pass before
+        its turn comes."""
         bench.load(self.state)
+        bench.faults.clock.ahead = self.at - datetime.now(UTC)
         bench.log.clear(self.log)
         bench.trace.clear(self.lines)
 
@@ -58,9 +62,10 @@ def photograph(bench: Bench, stage: Stage, deaths: Collection[Fault], album: Pat
             *lines, (_, _, name) = bench.trace.lines
             others = names - {name}
             kept = [line for line in lines if line[1] != STOPPED and not (line[1] == "fault" and line[2] in others)]
+            bench.record.keep()
             if state is None or not _equal(bench.state, state):
-                state = copy(bench.state, album / str(len(photos)))
-            photos[name] = Photo(state, bench.log.read().decode(), kept)
+                state = bench.copy(album / str(len(photos)))
+            photos[name] = Photo(state, bench.log.read().decode(), kept, datetime.now(UTC))
             if len(photos) == len(names):
                 break
     return photos

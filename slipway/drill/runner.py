@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -22,7 +21,6 @@ from slipway.drill.attempts import attempt, difference, killed, stopped
 from slipway.drill.auditor import audit
 from slipway.drill.bench import NEIGHBOUR, Bench
 from slipway.drill.cases import CRASHES, GOING, MAIN, Case, Scenario, cases_of, parse_fault
-from slipway.drill.copies import copy
 from slipway.drill.explore import Exploration, Stage, points_of
 from slipway.drill.likeness import likeness
 from slipway.drill.meanwhile import do
@@ -30,7 +28,7 @@ from slipway.drill.photos import Photo, photograph
 from slipway.drill.problem import Problem
 from slipway.drill.processes import DEADLINE, Overdue, deadline
 from slipway.drill.promises import broken_promises, lasting_kinds
-from slipway.drill.things import Row, Things, look, set_up
+from slipway.drill.things import Row, Things, set_up
 from slipway.drill.trace import Line
 from slipway.testing import HANG_TIME, Fault, Mode
 from slipway.texts import named
@@ -218,18 +216,17 @@ class Run:
         """Have it that the worker was of another boot: nobody can see that it is gone, so its lease must pass first."""
         bench = self.bench
         bench.rest()
-        with closing(sqlite3.connect(bench.state / "slipway.db")) as db, db:
-            held = db.execute("SELECT id, worker FROM instances WHERE worker IS NOT NULL").fetchall()
-            for instance_id, worker in held:
-                lease = msgspec.json.decode(worker)
-                lease["worker"]["boot"] = "another"
-                text = msgspec.json.encode(lease).decode()
-                db.execute("UPDATE instances SET worker = ? WHERE id = ?", (text, instance_id))
+        held = bench.record.execute("SELECT id, worker FROM instances WHERE worker IS NOT NULL")
+        for instance_id, worker in held:
+            lease = msgspec.json.decode(worker)
+            lease["worker"]["boot"] = "another"
+            text = msgspec.json.encode(lease).decode()
+            bench.record.execute("UPDATE instances SET worker = ? WHERE id = ?", text, instance_id)
         if held:
-            before = look(bench.state).fingerprint
+            before = bench.look().fingerprint
             bench.arm(*self.lasting)
             bench.resume()
-            if changed := difference(before, look(bench.state).fingerprint):
+            if changed := difference(before, bench.look().fingerprint):
                 self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
         bench.faults.clock.ahead += self.patience
 
@@ -242,11 +239,11 @@ class Run:
                 return
             bench.arm(*self.lasting)
             bench.resume()
-            taken_over = look(bench.state)
+            taken_over = bench.look()
         if worker.status:
             self._problem("A1", f"the worker that woke up ended with status {worker.status}")
         ids = [row["id"] for row in taken_over.rows["instances"]]
-        before, after = taken_over.bearing(ids), look(bench.state).bearing(ids)
+        before, after = taken_over.bearing(ids), bench.look().bearing(ids)
         # The one call that was under way may still reach the world, and put a file in its own place.
         changed = difference(before, after, besides="file ") if self._begun(taken_over) else ""
         if changed:
@@ -277,13 +274,13 @@ class Run:
         bench = self.bench
         kept, lines = bench.state.with_name("kept"), bench.trace.lines
         bench.rest()
-        copy(bench.state, kept)
+        bench.copy(kept)
         bench.arm(*self.lasting)
         bench.resume()
         points = points_of(bench.trace.lines[len(lines) :])
         bench.rest()
-        shutil.rmtree(bench.state)
-        kept.rename(bench.state)
+        bench.replace(kept)
+        shutil.rmtree(kept)
         bench.forget()
         modes = frozenset(Mode) - {Mode.PAUSE, Mode.HANG, Mode.REBOOT, Mode.MEANWHILE}
         cases = list(cases_of(points, modes))
@@ -302,7 +299,7 @@ class Run:
 
     def _judge(self) -> Things:
         """Look at where it came to rest; gives what there is."""
-        now = look(self.bench.state)
+        now = self.bench.look()
         self._audit(now, "after the recovery")
         rows = self._rows(now)
         self.ends = {name: row["vm_state"] for name, row in rows.items()}
@@ -349,9 +346,9 @@ class Run:
         if self._meanwhile:
             # A run mends what others have done to its instances: after that there is nothing to do.
             self._action()
-            before = look(bench.state)
+            before = bench.look()
         self._action()
-        now = look(bench.state)
+        now = bench.look()
         if self.stage.scenario not in GOING and set(self.ends) == set(bench.names):
             changed = difference(before.fingerprint, now.fingerprint)
             if changed:
@@ -371,7 +368,7 @@ class Run:
             bench.destroy()
         else:
             bench.delete()
-        now = look(bench.state)
+        now = bench.look()
         left = set_up(now).by_name if self.stage.scenario is Scenario.DESTROY else {}
         for name, content in left.items():
             # A project's default group stays for ever, as in Neutron.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from slipway.drill.records import KEPT, kept_rows
 
 Row = Mapping[str, Any]
 
@@ -39,7 +41,7 @@ _KEYS = {
     "port_security_groups": ("port_id", "security_group_id"),
 }
 _DATABASE = ("slipway.db", "slipway.db-wal")
-_NO_THINGS = (*_DATABASE, "slipway.db-shm", "state-id", "world/version.json")
+_NO_THINGS = (*_DATABASE, KEPT, "slipway.db-shm", "state-id", "world/version.json")
 
 SET_UP = ("networks", "subnets", "allocation_pools", "security_groups", "security_group_rules")
 """The tables that only what comes before the first instance writes."""
@@ -108,7 +110,11 @@ class Things:
 
 
 def look(state: Path) -> Things:
-    """Everything below a state directory. Lock files and the world's version are left out."""
+    """Everything below a state directory, where what is in a database was kept before. Lock files and the world's
+    version are left out."""
+    if (kept := kept_rows(state)) is not None:
+        known = {table: kept.get(table, ()) for table in (*TABLES, *SUMS, *RECORD)}
+        return Things(known, _files(state), {KEPT: b"".join(_bytes_of(kept))})
     with closing(sqlite3.connect(state / "slipway.db")) as db:
         present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         rows = {table: _rows(db, table) for table in (*TABLES, *SUMS, *RECORD) if table in present}
@@ -120,6 +126,13 @@ def _rows(db: sqlite3.Connection, table: str) -> list[Row]:
     cursor = db.execute(f"SELECT * FROM {table}")
     columns = [column for column, *_ in cursor.description]
     return [dict(zip(columns, row, strict=True)) for row in cursor]
+
+
+def _bytes_of(kept: Mapping[str, Sequence[Row]]) -> Iterator[bytes]:
+    """All values of all rows, in which a secret may be."""
+    for rows in kept.values():
+        for row in rows:
+            yield from (value if isinstance(value, bytes) else str(value).encode() for value in row.values())
 
 
 def _files(state: Path) -> dict[str, str]:

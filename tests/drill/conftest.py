@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,15 @@ instances:
 SECOND = "  node-2: {vcpus: 8, memory: 8GiB, disk: 100GiB, compute: sim}"
 
 Drill = Callable[..., Report]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A drill has its records in files of its own, or where it is told to."""
+    why = "is of drills in files of SQLite's; test_drill_postgresql has those on PostgreSQL"
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name != "test_drill_postgresql.py":
+            item.add_marker(pytest.mark.sqlite(why))
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipway.drill.bench import Bench, Plan
 from slipway.drill.cases import CRASHES, Case, Scenario, cases_of
 from slipway.drill.explore import Exploration, explore
-from slipway.drill.photos import photograph
+from slipway.drill.photos import Photo, photograph
 from slipway.drill.runner import Runner
 from slipway.drill.things import Things, look
 from slipway.runfile import RunFile
@@ -77,3 +82,26 @@ def test_what_the_same_files_lead_to_is_carried_out_once(bench: Bench, explorati
     for result in shared:
         twin = by_name[result.same_as]
         assert (twin.same_as, twin.outcome, twin.ends) == ("", result.outcome, result.ends)
+
+
+def test_a_photo_whose_turn_comes_late_is_of_its_own_time(
+    bench: Bench, exploration: Exploration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the lease of who was photographed would have passed by then."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    def taken_before(*words: Any) -> Mapping[str, Photo]:
+        photos = photograph(*words)
+        for module in ("testing.faults", "drill.photos"):
+            monkeypatch.setattr(f"slipway.{module}.datetime", Later, raising=False)
+        monkeypatch.setattr("slipway.testing.faults.time", SimpleNamespace(monotonic=lambda: time.monotonic() + 3600))
+        return photos
+
+    monkeypatch.setattr("slipway.drill.runner.photograph", taken_before)
+    case = replace(deaths(exploration, Scenario.BUILD)[-3], mode=Mode.REBOOT)
+    (result,) = Runner(bench, exploration).run([case])
+    assert (result.outcome, result.problems) == ("resumed", ())

@@ -84,11 +84,11 @@ class _Explorer:
                 return None
         except errors.SlipwayError as error:
             raise CannotDrill(f"{bench.file.path}: it fails before any fault: {error}") from error
-        before, begun = look(self._templates / READY), look(bench.state)
+        before, begun = look(self._templates / READY), bench.look()
         if any(row["vm_state"] == "ERROR" for row in begun.rows["instances"]):
             raise CannotDrill(f"{bench.file.path}: its instances are not built without a fault")
         lines = self._dry_run()
-        now = look(bench.state)
+        now = bench.look()
         if now.rows["events"] == begun.rows["events"]:
             raise CannotDrill(f"{bench.file.path}: the verb changes nothing: there is nothing to drill")
         if neighbour and any(problem.invariant == "A8" for problem in _audit(now, before)):
@@ -135,7 +135,7 @@ class _Explorer:
             if not faults:
                 raise CannotDrill(f"{bench.file.path}: the verb fails before any fault: {error}") from error
         lines = bench.trace.lines
-        if look(bench.state).stuck:
+        if bench.look().stuck:
             bench.arm()
             bench.mend()
         return lines
@@ -148,7 +148,7 @@ class _Explorer:
             lines = self._dry_run(base)
             at = next((n for n, line in enumerate(lines) if line[1] == "fault"), len(lines))
             points = _points(lines[at:], Scenario.BACK)
-            if points and shape(look(self._bench.state), before) == forward.was != forward.becomes:
+            if points and shape(self._bench.look(), before) == forward.was != forward.becomes:
                 return replace_fields(forward, scenario=Scenario.BACK, points=points, base=base)
         return None
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from slipway.drill.cases import CRASHES, Scenario
 from slipway.drill.runner import Outcome, Run
-from slipway.drill.things import Row, Things, look
+from slipway.drill.things import Row, Things
 from slipway.drill.verbs.explore import VerbStage
 from slipway.drill.verbs.shape import powerless, shape, sizeless, told
 from slipway.testing import COMMIT, Mode
@@ -23,7 +23,7 @@ class VerbRun(Run):
 
     def _judge(self) -> Things:
         """Look at where it came to rest; what is stuck there must be listed, and goes with a repair."""
-        now = look(self.bench.state)
+        now = self.bench.look()
         if self.stage.damaged and not self._goes_on(now) and shape(now, self.before) != self.stage.becomes:
             self.outcome = Outcome.ROLLED_BACK
             now = self._repaired() if now.stuck else self._once_more()
@@ -72,14 +72,14 @@ class VerbRun(Run):
         self.bench.trace.write("drill", "again")
         self.bench.arm()
         self._action()
-        now = look(self.bench.state)
+        now = self.bench.look()
         return self._repaired() if now.stuck else now
 
     def _repaired(self) -> Things:
         self.bench.trace.write("drill", "repair")
         self.bench.arm()
         self.bench.mend()
-        return look(self.bench.state)
+        return self.bench.look()
 
     def _again(self, before: Things) -> None:
         """What has come to nothing comes about when it is done again (A7); what has come about is not done twice."""
@@ -99,7 +99,7 @@ class VerbRun(Run):
         bench.trace.write("drill", "delete")
         bench.arm()
         bench.delete()
-        now = look(bench.state)
+        now = bench.look()
         for name, row in self._rows(now).items():
             if row["vm_state"] != "DELETED":
                 self._problem("A11", f"instance {name} is {row['vm_state']} after a delete without a fault")

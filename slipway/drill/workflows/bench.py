@@ -49,7 +49,7 @@ class FlowBench(Bench):
         self.after: Hook = nothing
         self.watching: Hook = nothing
         self._drill = uuid.uuid4().hex
-        super().__init__(Plan(flow.before, seed=flow.seed), directory)
+        super().__init__(Plan(flow.before, seed=flow.seed, database=flow.database), directory)
 
     def _make(self) -> Orchestrator:
         parts = self._parts(self.faults, self._rng)

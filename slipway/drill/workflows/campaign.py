@@ -74,7 +74,7 @@ def drill_workflow(
 @contextmanager
 def _explored(plan: FlowPlan) -> Iterator[tuple[FlowBench, Exploration]]:
     plan.prepared  # noqa: B018 - what is wrong with it is said before anything is done
-    with directory() as place:
+    with directory(plan.database) as place:
         bench = FlowBench(plan, place / "bench")
         try:
             with bench.logged():

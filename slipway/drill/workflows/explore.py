@@ -131,7 +131,7 @@ class _Explorer:
             raise CannotDrill(f"{bench.flow.path}: it ends {run.state} before any fault: {why}")
         number = made(there, bench.flow.seen()).total()
         bench.take_back()
-        lasting = {point for point, state in standing(look(bench.state)) if state == "done"}
+        lasting = {point for point, state in standing(bench.look()) if state == "done"}
         if pauses:
             self._dry(Stage(Scenario.REJECT, begin, _tell("reject")))
             self._dry(Stage(Scenario.CANCEL, begin, _tell("cancel")))
@@ -156,7 +156,7 @@ class _Explorer:
             lines = lines[next((n for n, line in enumerate(lines) if line[1] == BASE), len(lines)) :]
         run = bench.run_drilled
         assert run is not None
-        found = look(bench.state)
+        found = bench.look()
         stage = Stage(
             stage.scenario,
             stage.lead_in,

@@ -36,6 +36,8 @@ class FlowPlan:
     allow_commands: bool = False
     seed: int = 0
     options: tuple[str, ...] = ()
+    database: str | None = None
+    """The URL of a database of PostgreSQL's: on its server the record is, in a database of its own."""
 
     @property
     def path(self) -> Path:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from datetime import timedelta
 from functools import partial
 
@@ -20,7 +18,7 @@ from slipway.drill.problem import Problem
 from slipway.drill.processes import DEADLINE, Overdue, deadline
 from slipway.drill.promises import lasting_kinds
 from slipway.drill.runner import Outcome, Result
-from slipway.drill.things import Things, look
+from slipway.drill.things import Things
 from slipway.drill.workflows.bench import FlowBench, nothing
 from slipway.drill.workflows.cases import second_fault
 from slipway.drill.workflows.checks import (
@@ -136,33 +134,33 @@ class _FlowRun:
                 return
             bench.arm()
             bench.resume()
-            taken_over = look(bench.state)
+            taken_over = bench.look()
         if worker.status:
             self._problem("A1", f"the worker that woke up ended with status {worker.status}")
-        if changed := difference(fingerprint(taken_over), fingerprint(look(bench.state)), besides="file "):
+        if changed := difference(fingerprint(taken_over), fingerprint(bench.look()), besides="file "):
             self._problem("A2", f"the worker that was replaced still changed {changed}")
 
     def _other_boot(self) -> None:
         """Have it that the worker was of another boot: nobody can see that it is gone, so its lease must pass first."""
         bench = self.bench
         bench.rest()
-        with closing(sqlite3.connect(bench.state / "slipway.db")) as db, db:
-            held = [
-                (table, *row)
-                for table in ("runs", "instances")
-                for row in db.execute(f"SELECT id, worker FROM {table} WHERE worker IS NOT NULL")
-            ]
-            for table, owner, worker in held:
-                lease = msgspec.json.decode(worker)
-                lease["worker"]["boot"] = "another"
-                db.execute(f"UPDATE {table} SET worker = ? WHERE id = ?", (msgspec.json.encode(lease).decode(), owner))
+        held = [
+            (table, *row)
+            for table in ("runs", "instances")
+            for row in bench.record.execute(f"SELECT id, worker FROM {table} WHERE worker IS NOT NULL")
+        ]
+        for table, owner, worker in held:
+            lease = msgspec.json.decode(worker)
+            lease["worker"]["boot"] = "another"
+            text = msgspec.json.encode(lease).decode()
+            bench.record.execute(f"UPDATE {table} SET worker = ? WHERE id = ?", text, owner)
         if held:
             # An instance that nobody holds may be gone on with before the run that it belongs to.
             owners = [owner for _, owner, _ in held]
-            before = bearing(look(bench.state), owners)
+            before = bearing(bench.look(), owners)
             bench.arm()
             bench.resume()
-            if changed := difference(before, bearing(look(bench.state), owners)):
+            if changed := difference(before, bearing(bench.look(), owners)):
                 self._problem("A2", f"before the lease of another boot's worker has passed, resume changed {changed}")
         bench.faults.clock.ahead += _LONG
 
@@ -202,15 +200,15 @@ class _FlowRun:
         bench.resume()
         self._action()
         self.resumed |= any(kind == "event" for _, kind, _ in bench.trace.lines[before:])
-        rested = fingerprint(look(bench.state))
+        rested = fingerprint(bench.look())
         bench.trace.write("drill", "again")
         self._action()
-        if changed := difference(rested, fingerprint(look(bench.state))):
+        if changed := difference(rested, fingerprint(bench.look())):
             self._problem("A7", f"doing it again changed {changed}")
 
     def _judge(self) -> None:
         """Look at where it came to rest."""
-        bench, now = self.bench, look(self.bench.state)
+        bench, now = self.bench, self.bench.look()
         run = bench.run_drilled
         if run is None:
             self._problem("A1", "the run is not on record")
@@ -279,7 +277,7 @@ class _FlowRun:
         bench.trace.write("drill", "take back")
         bench.arm()
         bench.take_back()
-        run, now = bench.run_drilled, look(bench.state)
+        run, now = bench.run_drilled, bench.look()
         if run is not None and run.state not in _BACK:
             self._problem("A11", f"taken back without a fault it is {run.state}: {cause(now)}")
             return
