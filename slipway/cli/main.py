@@ -52,6 +52,7 @@ COMMANDS = {
     "ssh": "Log in to a guest, or run a command in it.",
     "cp": "Copy files to a guest and from it.",
     "forward": "Have ports of this machine lead to a guest's.",
+    "vnc": "See a guest's screen, by a password for a while.",
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",
     "timeline": "Show how long each step took.",

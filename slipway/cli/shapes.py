@@ -20,6 +20,7 @@ from slipway.model.metrics import Metric
 from slipway.model.record import EffectState, Fault, RecordedEvent, Scope
 from slipway.model.request import Flavor
 from slipway.model.routing import FloatingIp, PortForwarding, Router, RouterInterface
+from slipway.operations.access import Screen
 from slipway.operations.audit import Difference
 from slipway.operations.batch import Status
 from slipway.operations.workers import Workers
@@ -377,6 +378,7 @@ WHOLE: dict[str, Any] = {
     "floating-ip forward remove": tuple[Id, ...],
     "timeline": Timeline,
     "graph": Drawing,
+    "vnc": Screen,
     "error": Failed,
 }
 """What commands write at once; `error` is what any of them may."""

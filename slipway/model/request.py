@@ -269,6 +269,7 @@ SIMULATED_CALLS = (
         "migrate",
         "end_migration",
         "open_console",
+        "open_screen",
         "host_keys",
     ),
 )

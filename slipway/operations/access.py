@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from slipway import errors
 from slipway.drivers.registry import HostDrivers
@@ -13,11 +17,21 @@ from slipway.model.neutron import ADMIN
 from slipway.model.record import Instance
 from slipway.operations import hostkeys
 from slipway.operations.addresses import bound
+from slipway.operations.limits import check_seconds
 from slipway.states import hosts
 from slipway.states.details import Details, details_of
 
 _AGAIN = 0.5
 """Seconds after which a guest that does not answer yet is asked again."""
+
+
+class Screen(Struct, frozen=True):
+    """Where a guest's screen is seen by VNC, by which password, and until when that lets anybody in."""
+
+    address: str
+    port: int
+    password: str
+    valid_until: datetime
 
 
 class Guest:
@@ -58,6 +72,24 @@ class Access:
             return compute.open_console(details.instance.id, force=force)
         except errors.ConsoleUnavailable as error:
             raise errors.ConsoleUnavailable(f"instance {details.instance.name}: {error}") from error
+
+    def open_screen(self, name: str, *, project: str | None = None, valid: float = 600.0) -> Screen:
+        """Have whoever knows a new password see the guest's screen by VNC within so many seconds.
+
+        Raises `InstanceNotFound`, `ConsoleUnavailable`, and `ValueError` for what is no time.
+        """
+        check_seconds("valid", valid)
+        details = self._details(name, project)
+        if details.instance.host is None:
+            raise errors.ConsoleUnavailable(f"instance {details.instance.name} is on no host: it has no screen")
+        password = secrets.token_urlsafe(6)
+        until = self._tools.clock() + timedelta(seconds=valid)
+        try:
+            compute = self._drivers(details).compute
+            address, port = compute.open_screen(details.instance.id, password=password, until=until)
+        except errors.ConsoleUnavailable as error:
+            raise errors.ConsoleUnavailable(f"instance {details.instance.name}: {error}") from error
+        return Screen(address, port, password, until)
 
     def guest(self, name: str, *, project: str | None = None) -> Guest:
         """The guest, at the first address of its ports. Raises `InstanceNotFound`, `GuestUnreachable`."""

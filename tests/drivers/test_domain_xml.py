@@ -451,6 +451,8 @@ def test_a_vif_must_be_bound(
 def test_consoles_are_not_open_to_the_network(make_instance: Callable[..., Instance]) -> None:
     root = etree.fromstring(build_domain_xml(make_instance(), NULL, [], [], Platform(console_log="/instances/one.log")))
     assert one(root, "devices/graphics/listen").get("address") == "127.0.0.1"
+    # With an empty one libvirt lets nobody in.
+    assert one(root, "devices/graphics").get("passwd") == ""
     assert one(root, "devices/serial/log").get("file") == "/instances/one.log"
     assert etree.fromstring(build_domain_xml(make_instance(), NULL, [], [])).find("devices/serial/log") is None
 

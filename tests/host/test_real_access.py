@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from slipway.drivers.wiring.linuxbridge.reach import dial
 from slipway.errors import ConsoleUnavailable
 from slipway.orchestrator import Orchestrator
 from slipway.runfile import loads
@@ -190,11 +192,41 @@ def test_many_connections_at_once_through_a_forwarded_port(site: Site) -> None:
     assert said.startswith("slipway: one: 10.9.0.2:81 is not reached: no answer within 5 s, asked from 10.9.0.")
 
 
+def test_a_screen_is_seen_by_a_password_that_expires(site: Site) -> None:
+    site.host.ip("link", "set", "lo", "up")
+    first = json.loads(site.slipway("vnc", "one", "--output", "json").stdout)
+    assert first["address"] == "127.0.0.1"
+    assert lets_in(site, first)
+    assert not lets_in(site, {**first, "password": "guessed"})
+    second = json.loads(site.slipway("vnc", "one", "--valid", "0", "--output", "json").stdout)
+    assert second["password"] != first["password"]
+    assert not lets_in(site, first), "another one has taken its place"
+    assert not lets_in(site, second), "it has expired"
+
+
+def lets_in(site: Site, screen: dict[str, Any]) -> bool:
+    """Whether QEMU takes the password (RFC 6143, 7.2.2: DES of what it sends, each byte of the key reversed)."""
+    key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in screen["password"].encode().ljust(8, b"\0"))
+    cipher = ("openssl", "enc", "-des-ecb", "-nopad", "-provider", "legacy", "-provider", "default", "-K", key.hex())
+    with dial(site.host.name, screen["address"], screen["port"], within=PATIENCE) as there:
+        there.settimeout(PATIENCE)
+        assert there.recv(12, socket.MSG_WAITALL) == b"RFB 003.008\n"
+        there.sendall(b"RFB 003.008\n")
+        count = there.recv(1)[0]
+        assert there.recv(count, socket.MSG_WAITALL) == b"\x02", "only by a password"
+        there.sendall(b"\x02")
+        sent = there.recv(16, socket.MSG_WAITALL)
+        there.sendall(subprocess.run(cipher, input=sent, capture_output=True, check=True).stdout)
+        return there.recv(4, socket.MSG_WAITALL) == b"\0\0\0\0"
+
+
 def test_nothing_is_reached_of_a_guest_that_is_off(site: Site) -> None:
     """The last one here: it ends the guest."""
     site.orchestrator.stop("one", force=True)
     for command in (("ssh", "one"), ("forward", "one", "0:80"), ("cp", "one:/etc/passwd", "x")):
         done = site.slipway(*command)
         assert (done.returncode, done.stderr) == (1, "slipway: the guest of one does not run: its domain is shutdown\n")
+    with pytest.raises(ConsoleUnavailable, match="does not run"):
+        site.orchestrator.access.open_screen("one")
     with pytest.raises(ConsoleUnavailable, match="does not run"):
         site.orchestrator.access.open_console("one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -164,6 +165,13 @@ class ComputeDriver(Protocol):
         One has it at a time; with `force` whoever had it loses it. At its end there is nothing more to read: the domain
         has ended, or somebody else has taken it. Raises `DomainNotFound`, and `ConsoleUnavailable` where the domain
         does not run, there is no guest, or somebody has it.
+        """
+
+    def open_screen(self, instance_id: str, *, password: str, until: datetime) -> tuple[str, int]:
+        """Have VNC clients that know the password, of at most 8 characters, see the guest's screen until then.
+
+        Gives the address and port, on the host's loopback. Whatever was set before counts no more; who is connected
+        stays so. Raises `DomainNotFound`, and `ConsoleUnavailable` where the domain does not run or has no screen.
         """
 
     def host_keys(self, instance_id: str) -> Sequence[str]:

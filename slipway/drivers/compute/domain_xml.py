@@ -274,7 +274,9 @@ def _add_consoles(devices: Element, console_log: str | None) -> None:
         serial.add("log", {"file": _path("the console's log", console_log), "append": "off"})
     serial.add("target", {"port": "0"})
     devices.add("console", {"type": "pty"}).add("target", {"type": "serial", "port": "0"})
-    graphics = devices.add("graphics", {"type": "vnc", "port": "-1", "autoport": "yes"})
+    # A pointer that is where the user's is; and nobody sees the screen before a password is set for a while.
+    devices.add("input", {"type": "tablet", "bus": "usb"})
+    graphics = devices.add("graphics", {"type": "vnc", "port": "-1", "autoport": "yes", "passwd": ""})
     graphics.add("listen", {"type": "address", "address": "127.0.0.1"})
     devices.add("video").add("model", {"type": "vga"})
 

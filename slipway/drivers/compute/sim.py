@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from xml.etree.ElementTree import Element
@@ -174,6 +175,12 @@ class SimCompute:
         self._calls.enter("open_console")
         self._get(instance_id)
         raise ConsoleUnavailable(f"{self._host.name} simulates no guest that would have a console")
+
+    def open_screen(self, instance_id: str, *, password: str, until: datetime) -> tuple[str, int]:
+        """There is none: no guest is simulated. Raises `ConsoleUnavailable`, `DomainNotFound`."""
+        self._calls.enter("open_screen")
+        self._get(instance_id)
+        raise ConsoleUnavailable(f"{self._host.name} simulates no guest that would have a screen")
 
     def host_keys(self, instance_id: str) -> Sequence[str]:
         """None: no guest is simulated that would answer. Raises `DomainNotFound`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import cells, faults, forget, hand_made, obstacles, was_defined_by
 from slipway.drivers.compute.libvirt.lookup import find, has_name, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
+from slipway.drivers.compute.libvirt.screen import open_screen
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.drivers.deadline import left
 from slipway.errors import ComputeError, DomainNotFound
@@ -207,6 +209,15 @@ class LibvirtCompute:
             return open_console(held, self._existing(held.libvirtd, instance_id), where, force=force)
 
         return self._connection.ask(f"opening the console of instance {instance_id}", begin)
+
+    def open_screen(self, instance_id: str, *, password: str, until: datetime) -> tuple[str, int]:
+        """By libvirt, which tells QEMU the password and when it expires."""
+        where = f"the domain of instance {instance_id}"
+
+        def set_password(libvirtd: libvirt.virConnect) -> tuple[str, int]:
+            return open_screen(self._existing(libvirtd, instance_id), where, password, until)
+
+        return self._connection.ask(f"setting the password of {where}'s screen", set_password, within=CHANGE)
 
     def host_keys(self, instance_id: str) -> Sequence[str]:
         """Read by qemu-guest-agent from where OpenSSH has them."""
