@@ -92,7 +92,8 @@ def test_an_image_is_copied_once_and_again_when_it_changed(tmp_path: Path, image
     (cached,) = [name for name in kept(tmp_path) if not name.endswith(".qcow2")]
     before = (tmp_path / "state" / "images" / cached).stat()
     driver(tmp_path).create_disk(replace(root(image), instance_id="later"))
-    assert (tmp_path / "state" / "images" / cached).stat() == before
+    # Its times say when it was used last.
+    assert (tmp_path / "state" / "images" / cached).stat().st_ino == before.st_ino
     qemu_img("resize", image, 12 * MIB)
     driver(tmp_path).create_disk(replace(root(image), instance_id="last"))
     assert len([name for name in kept(tmp_path) if not name.endswith(".qcow2")]) == 2
