@@ -18,6 +18,7 @@ from slipway.drivers.network.embedded.common.tables import free_ranges
 from slipway.drivers.network.embedded.driver import EmbeddedNetwork
 from slipway.settings import Settings
 from slipway.states.store import Store
+from tests.postgresql import PostgreSQL, started
 
 FORK = multiprocessing.get_context("fork")
 
@@ -26,21 +27,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.races", description=__doc__)
     parser.add_argument("--ports", type=int, default=300, help="ports that each process makes (default 300)")
     parser.add_argument("--directory", type=Path, default=DISK, help=f"where (default {DISK})")
+    parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL as well, where that is installed")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
-    rows = []
-    for processes in (1, 8):
+    rows: list[dict[str, Any]] = []
+
+    def race(processes: int, ports: int, quota: int, database: PostgreSQL | None = None) -> None:
         with scratch(options.directory) as directory:
-            rows.append({"processes": processes, "quota": -1} | _race(directory, processes, options.ports, -1))
-    with scratch(options.directory) as directory:
-        rows.append({"processes": 16, "quota": 5} | _race(directory, 16, 5, 5))
+            url = database.empty() if database else f"sqlite:///{directory}/slipway.db"
+            what = {"on": "PostgreSQL" if database else "SQLite", "processes": processes, "quota": quota}
+            rows.append(what | _race(url, processes, ports, quota))
+
+    for processes in (1, 8):
+        race(processes, options.ports, -1)
+    race(16, 5, 5)
+    if options.postgresql:
+        with started({"fsync": "on"}) as database:
+            for on in (None, database):
+                race(16, options.ports, -1, on)
+                # A quota that is never reached is counted all the same.
+                race(16, options.ports, 16 * options.ports, on)
+            race(16, 5, 5, database)
     text = table(list(rows[0]), [list(row.values()) for row in rows])
-    tell({f"{row['processes']} processes": row for row in rows}, text, as_json=options.json)
+    tell(
+        {f"{row['on']}, {row['processes']} processes, {row['quota']}": row for row in rows}, text, as_json=options.json
+    )
 
 
-def _race(directory: Path, processes: int, ports: int, quota: int) -> dict[str, Any]:
+def _race(url: str, processes: int, ports: int, quota: int) -> dict[str, Any]:
     """Every process makes so many ports and deletes each third one; then all of it is counted."""
-    url, settings = f"sqlite:///{directory}/slipway.db", Settings(quota_port=quota)
+    settings = Settings(quota_port=quota)
     store = Store(url)
     pool = Pool(EmbeddedNetwork(store, settings), store, Shape("10.0.0.0/16"))
     store.close()
@@ -69,7 +85,7 @@ def _work(barrier: Barrier, url: str, settings: Settings, network_id: str, ports
             port = driver.create_port(ADMIN, network_id=network_id)
         except errors.OverQuota:
             continue
-        if number % 3 == 2 and settings.quota_port < 0:
+        if number % 3 == 2 and settings.quota_port != 5:
             driver.delete_port(ADMIN, port.id)
     store.close()
 

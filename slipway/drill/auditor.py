@@ -9,6 +9,7 @@ nothing.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -29,6 +30,7 @@ _OURS = frozenset({"seed", "dhcp-port"})
 """Kinds of effects besides that no task of a user's has."""
 _CHANGED_BY_OWNER = frozenset({"device_id", "device_owner", "status"})
 """What of a port brought along changes while an instance has it, besides its binding."""
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RESTING = frozenset({"ACTIVE", "PAUSED", "STOPPED", "ERROR", "DELETED"})
 _GOOD = frozenset(f"instance.{move}" for move in (Move.FINISH, Move.RUNS, Move.HALTED, Move.SUSPENDED))
 """The events after which nothing is wrong any more."""
@@ -82,6 +84,15 @@ class _Audit:
             self.effects[row["instance_id"]].append(row)
         self.ports = {row["id"]: row for row in now.rows.get("ports", ())}
         self.holders = {port_id: self._holder(port) for port_id, port in self.ports.items()}
+        self.held: dict[str, list[Row]] = defaultdict(list)
+        """By instance, its ports, by their ids."""
+        for port_id, port in sorted(self.ports.items()):
+            self.held[self.holders[port_id] or ""].append(port)
+        self.addresses = Counter(row["port_id"] for row in now.rows.get("allocations", ()))
+        """How many each port has."""
+        silent = {row["id"] for row in now.rows.get("subnets", ()) if not row["enable_dhcp"]}
+        self.without_dhcp = {row["port_id"] for row in now.rows.get("allocations", ()) if row["subnet_id"] in silent}
+        """The ports with an address on a subnet that has none."""
 
     def problems(self) -> Iterator[Problem]:
         """All of them, one invariant after the other."""
@@ -149,10 +160,9 @@ class _Audit:
 
     def _owner(self, name: str, content: str) -> str | None:
         """The drilled instance that a thing belongs to: it is in its name or in itself, or in its port."""
-        text = name + content
-        for instance_id in self.instances:
-            if instance_id in text:
-                return instance_id
+        for instance_id in _ID.findall(name + content):
+            if instance_id in self.instances:
+                return str(instance_id)
         row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
         return self.holders.get(row.get("port_id", row.get("id", "")))
 
@@ -220,7 +230,7 @@ class _Audit:
 
     def _whole(self, instance: Row, found: Counter[str], rows: list[Row]) -> Iterator[Problem]:
         name, state = instance["name"], instance["vm_state"]
-        promised = _promised(instance, self.now)
+        promised = self._promised(instance)
         left = Counter(_found_as(row["kind"]) for row in rows if row["state"] == "stuck" and self.stuck)
         for kind in _KINDS:
             if kind in WIRED - self.wired:
@@ -237,6 +247,23 @@ class _Audit:
                 yield Problem("A3", f"instance {name} is {state} and {row['key']} is stuck")
         if not left:
             yield from self._fits(instance)
+
+    def _promised(self, instance: Row) -> Counter[str]:
+        """How many effects of each kind an instance that runs must have, by its request and its ports' subnets."""
+        request = msgspec.json.decode(instance["request"])
+        asked = request["networks"]
+        nics = len(asked) if asked is not None else min(1, len(self.now.rows.get("networks", ())))
+        disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + self._has_seed(request, instance)
+        return Counter(
+            claim=1, port=nics, binding=nics, disk=disks, definition=1, domain=1, vif=nics, filter=nics, dhcp=nics
+        )
+
+    def _has_seed(self, request: Any, instance: Row) -> bool:
+        """Whether it has something to tell its guest, or an address on a subnet without DHCP."""
+        if request["user_data_sha256"] is not None or request["ssh_keys"] or request["files"]:
+            return True
+        mine = (port["id"] for port in self.held[instance["id"]] if port["device_id"] == instance["id"])
+        return not self.without_dhcp.isdisjoint(mine)
 
     def _lasts(self, row: Row) -> bool:
         return row["state"] == "done" and self._is_lasting(row)
@@ -258,7 +285,7 @@ class _Audit:
 
     def _fits(self, instance: Row) -> Iterator[Problem]:
         """The domain has the instance's ports, addresses and disks, on the host that it claimed."""
-        mine = [port for port_id, port in sorted(self.ports.items()) if self.holders[port_id] == instance["id"]]
+        mine = self.held[instance["id"]]
         for port in mine:
             if port["binding_host_id"] != instance["host"]:
                 yield Problem(
@@ -275,9 +302,9 @@ class _Audit:
         if sorted(content["macs"]) != sorted(p["mac_address"] for p in mine):
             yield Problem("A2", f"instance {instance['name']}: the domain's MACs are not its ports'")
         on_record = set(msgspec.json.decode(instance["addresses"] or "[]"))
-        held = {p["address"] for p in self.now.rows.get("allocations", ()) if self.ports[p["port_id"]] in mine}
-        if len(on_record) != len(held):
-            yield Problem("A2", f"instance {instance['name']} has {len(held)} addresses and {len(on_record)} on record")
+        held = sum(self.addresses[port["id"]] for port in mine)
+        if len(on_record) != held:
+            yield Problem("A2", f"instance {instance['name']} has {held} addresses and {len(on_record)} on record")
 
     # --- A4, A6 ---------------------------------------------------------------------------------------------------
 
@@ -348,25 +375,6 @@ def _kind(name: str) -> str:
         in_world = parts[0] == "world" and len(parts) == 4 and what.endswith(".json")
         return _FOLDERS.get(parts[2], "file") if in_world else "file"
     return {"claims": "claim", "ports": "port"}.get(where, "part")
-
-
-def _promised(instance: Row, now: Things) -> Counter[str]:
-    """How many effects of each kind an instance that runs must have, by its request and its ports' subnets alone."""
-    request = msgspec.json.decode(instance["request"])
-    nics = len(request["networks"]) if request["networks"] is not None else min(1, len(now.rows.get("networks", ())))
-    disks = bool(request["flavor"]["disk"]) + len(request["disks"]) + _has_seed(request, now, instance)
-    return Counter(
-        claim=1, port=nics, binding=nics, disk=disks, definition=1, domain=1, vif=nics, filter=nics, dhcp=nics
-    )
-
-
-def _has_seed(request: Any, now: Things, instance: Row) -> bool:
-    """Whether it has something to tell its guest, or an address on a subnet without DHCP."""
-    if request["user_data_sha256"] is not None or request["ssh_keys"] or request["files"]:
-        return True
-    silent = {row["id"] for row in now.rows.get("subnets", ()) if not row["enable_dhcp"]}
-    ports = {row["id"] for row in now.rows.get("ports", ()) if row["device_id"] == instance["id"]}
-    return any(row["subnet_id"] in silent and row["port_id"] in ports for row in now.rows.get("allocations", ()))
 
 
 def _twice(what: str, values: list[Any]) -> Iterator[Problem]:

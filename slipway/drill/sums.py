@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -54,7 +55,8 @@ def _addresses(now: Things) -> Iterator[Problem]:
     pools, free, taken = (_by_subnet(now, table) for table in ("allocation_pools", "free_ranges", "allocations"))
     for subnet, ranges in pools.items():
         held = {first for first, _ in taken[subnet] if any(low <= first <= high for low, high in ranges)}
-        both = [address for address in held if any(low <= address <= high for low, high in free[subnet])]
+        ranges_free = sorted(free[subnet])
+        both = [address for address in held if _is_within(ranges_free, address)]
         if both:
             yield Problem("A4", f"subnet {subnet}: {len(both)} addresses are free and taken at the same time")
         lost = _size(ranges) - _size(free[subnet]) - len(held) + len(both)
@@ -68,6 +70,12 @@ def _by_subnet(now: Things, table: str) -> dict[str, list[tuple[int, int]]]:
         first = row["address"] if table == "allocations" else row["first"]
         found[row["subnet_id"]].append((int(first, 16), int(row.get("last", first), 16)))
     return found
+
+
+def _is_within(ranges: list[tuple[int, int]], address: int) -> bool:
+    """Whether it is in one of them, which are in their order and apart."""
+    at = bisect(ranges, address, key=lambda one: one[0])
+    return at > 0 and ranges[at - 1][1] >= address
 
 
 def _size(ranges: list[tuple[int, int]]) -> int:
