@@ -193,10 +193,14 @@ class _Audit:
             return False
         host = str(server["device_id"]).removeprefix("dhcp-").removesuffix(f"-{server['network_id']}")
         served = (p["binding_host_id"] == host for p in self.ports.values() if p["network_id"] == server["network_id"])
-        stuck = (
-            row["kind"] == "dhcp-port" and row["state"] == "stuck" for rows in self.effects.values() for row in rows
-        )
-        return any(served) or any(stuck)
+        return any(served) or any(self._holds_server(rows, host) for rows in self.effects.values())
+
+    @staticmethod
+    def _holds_server(rows: list[Row], host: str) -> bool:
+        """Whether an instance of which something is stuck holds it: its NIC may be bound nowhere just then."""
+        standing = [row for row in rows if row["state"] in ("done", "stuck")]
+        held = any(row["kind"] == "dhcp-port" and row["host"] == host for row in standing)
+        return held and any(row["state"] == "stuck" for row in standing)
 
     def _was_given_away(self, name: str, content: str) -> bool:
         """Whether it is a port, or something of one, that somebody took meanwhile: it is theirs from then on."""

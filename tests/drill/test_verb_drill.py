@@ -53,6 +53,16 @@ def test_a_leak_of_a_verb_is_told_with_the_line_that_reproduces_it(
     assert f"slipway drill {file} --only redefine:error.abort:0 --seed 0 --verb 'attach-disk web-1 --size 1GiB'" in out
 
 
+def test_what_serves_a_nic_that_could_not_be_bound_again_is_its_own(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its port is bound to no host then, and what is on record as stuck holds the DHCP server's port."""
+    words = ("--verb", "host drain node-2 --move", "--remote-network", "--only", "back/show_port:error.abort:2")
+    code, out, _ = drill(capsys, file, *words, "--output", "json", "--jobs", "1")
+    (case,) = json.loads(out)["cases"]
+    assert (code, case["outcome"], case["step"]) == (0, "stuck", "releases")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
