@@ -68,7 +68,7 @@ def reach(slipway: Orchestrator, options: Options, program: str, name: str, aske
     guest = slipway.access.wait_for(name, asked.port, project=asked.project, within=asked.wait or 0.0)
     instance = guest.instance
     user = asked.user or _user_of(instance)
-    identity = asked.identity or _identity_for(instance)
+    identity = asked.identity or identity_for(instance.request.ssh_keys)
     words = [path, *_known(slipway, instance, asked), *_through(options, instance, asked.port)]
     words += ["-o", f"IdentityFile={_quoted(identity)}"] if identity else []
     host = f"[{guest.address}]" if ":" in guest.address and program == "scp" else guest.address
@@ -122,12 +122,13 @@ def _user_of(instance: Instance) -> str:
     return next((user for word, user in _USERS.items() if word in words), "root")
 
 
-def _identity_for(instance: Instance) -> str | None:
-    """The user's private key whose public one the guest was given; None: ssh looks for keys as it always does."""
-    given = {tuple(key.split()[:2]) for key in instance.request.ssh_keys}
+def identity_for(keys: Sequence[str]) -> str | None:
+    """The user's private key whose public one is among those; None: ssh looks for keys as it always does."""
+    # A line of `authorized_keys` may have options before the key.
+    given = {word for line in keys for word in line.split()}
     for public in sorted(Path.home().glob(".ssh/*.pub")):
         try:
-            key = tuple(public.read_text().split()[:2])
+            _, key, *_ = public.read_text().split()
         except (OSError, ValueError):
             continue
         # ssh has an agent sign where only the public key is there.
