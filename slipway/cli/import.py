@@ -18,7 +18,7 @@ _KINDS = ("instance", "network", "subnet", "port", "security group", "host", _DO
         "slipway import web-1 --stack shop",
         "slipway import back --kind network --stack shop --project demo",
         "slipway import rack-a-1 --stack shop",
-        "slipway import old-vm --kind domain --host rack-a-1 --network front --stack shop",
+        "slipway import old --kind domain --host node-1 --network front --stack shop",
     ),
 )
 @click.argument("name")

@@ -22,7 +22,7 @@ def command(options: Options, name: str, valid: float, project: str | None) -> N
     Its host alone reaches it. The password lets in whoever connects before it expires, or another one is made.
     """
     from slipway.cli.output import print_json
-    from slipway.cli.say import shown
+    from slipway.cli.say import say, shown
 
     with orchestrator(options) as slipway:
         screen = slipway.access.open_screen(name, project=project, valid=valid)
@@ -33,4 +33,4 @@ def command(options: Options, name: str, valid: float, project: str | None) -> N
         return
     until = screen.valid_until.astimezone().strftime("%H:%M:%S")
     # Not by `say`, which leaves passwords out.
-    click.echo(f"{shown(name)}: vnc://{screen.address}:{screen.port} with the password {screen.password} until {until}")
+    say(f"{shown(name)}: vnc://{screen.address}:{screen.port} with the password {screen.password} until {until}")

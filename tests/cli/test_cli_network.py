@@ -319,14 +319,6 @@ def test_routers_and_floating_ips(said: Said, site: dict[str, str], refused: Ref
     assert [one["name"] for one in said("router", "delete", "edge")] == ["edge"]
 
 
-def test_routers_that_no_host_realises_are_told(slipway: Call) -> None:
-    size = ("--vcpus", "1", "--memory", "1GiB", "--disk", "1GiB")
-    assert slipway("host", "add", "node-1", *size, "--compute", "sim", "--wiring", "linuxbridge").exit_code == 0
-    done = slipway("router", "create", "edge")
-    assert done.exit_code == 0
-    assert done.stderr.startswith("note: routers and floating IPs are on record only: node-1 forward")
-
-
 def test_quotas(said: Said, site: dict[str, str], refused: Refused, slipway: Call) -> None:
     shown = said("quota", "show")
     assert (shown["project_id"], shown["port"], shown["used"]["network"]) == ("default", 500, 1)
