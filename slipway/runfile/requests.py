@@ -150,7 +150,9 @@ def make_request(
 def _keys(keypairs: Tree, entry: Tree) -> Iterator[str]:
     """Each line of the keypairs, which may be several keys' each."""
     for name in entry.get("keypairs", ()):
-        yield from (keypairs.get(name) or "").splitlines()
+        # Of one whose file cannot be read there is no text, which is told where it is read.
+        if isinstance(text := keypairs.get(name), str):
+            yield from text.splitlines()
 
 
 def _wait_for(entry: Tree) -> Iterator[Readiness]:

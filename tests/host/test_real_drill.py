@@ -23,7 +23,7 @@ from tests.host.hosts import RealHost, things
 pytestmark = pytest.mark.host
 
 DOING = {"macs_for_instance", "dhcp_options_for_instance", "platform_for_instance", "create_disk", "write_definition",
-         "plug", "apply_filter", "serve_dhcp", "spawn", "power_state"}  # fmt: skip
+         "plug", "set_routers", "apply_filter", "serve_dhcp", "spawn", "power_state"}  # fmt: skip
 UNDOING = {"destroy", "withdraw_dhcp", "remove_filter", "unplug", "delete_definition", "delete_disk"}
 LOOKING = {"list_domains", "list_definitions", "list_disks"}
 """Before anything is built on a host it is looked at what is there already."""

@@ -25,6 +25,8 @@ _STANDING = ("name", "vm_state", "task_state", "host", "request")
 
 _POWER = re.compile(r"vm_state=\w+|state=\w+|status=\w+")
 """What tells whether a guest runs: of an instance, its domain and its ports."""
+_SLOT = re.compile(r"^device \w+")
+"""The name of a disk in its guest, which is that of its slot."""
 _SIZE = re.compile(r"size=\w+")
 
 Shape = Counter[str]
@@ -77,7 +79,7 @@ def _said(row: Row) -> list[Any]:
 def _sorted(value: Any) -> Any:
     """Of files the names alone: each process of a drill has a directory of its own."""
     if isinstance(value, dict):
-        value = [f"{_name(name)}: {_name(said)}" for name, said in value.items()]
+        value = [f"{_name(name)}: {_SLOT.sub('', _name(said))}" for name, said in value.items()]
         return sorted(_DRAWN.sub("#", text) for text in value)
     return sorted(_DRAWN.sub("#", _name(one)) for one in value) if isinstance(value, list) else value
 
