@@ -25,6 +25,8 @@ _PROTOCOL = "113"
 """By which our routes are known: whatever else is routed there stays."""
 
 _FORWARDS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+_ARP = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
+"""Each link answers for its own addresses alone: of two on one network the other one would answer as well."""
 
 
 class Link(Struct, frozen=True):
@@ -83,8 +85,8 @@ class Place:
         if not namespace.exists(self.netns):
             namespace.run(None, ["ip", "netns", "add", self.netns], timeout=_PATIENCE)
         with namespace.inside(self.netns):
-            for name in _FORWARDS:
-                write(name, "1")
+            for name, value in {**dict.fromkeys(_FORWARDS, "1"), **_ARP}.items():
+                write(name, value)
         with translated("the router's links"), namespace.open_links(self.netns) as own:
             own.link("set", ifname="lo", state="up")
 
