@@ -271,6 +271,9 @@ SIMULATED_CALLS = (
         "open_console",
         "open_screen",
         "host_keys",
+        "numa_cells",
+        "hand_made",
+        "forget_hand_made",
     ),
 )
 """The calls that a simulated host can be told to fail."""
