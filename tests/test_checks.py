@@ -40,6 +40,12 @@ def test_nothing_built_or_downloaded_is_kept() -> None:
     assert not [path.name for path in paths if path.is_file() and path.stat().st_size > 1_000_000]
 
 
+def test_parameters_of_commands_are_of_the_oldest_click() -> None:
+    """8.1 knows no types of parameters: a command that names one does not load there."""
+    commands = (ROOT / "slipway" / "cli").glob("*.py")
+    assert [path.name for path in commands if "ParamType[" in path.read_text()] == []
+
+
 def test_files_stay_short_enough_to_read() -> None:
     """But for the catalogue of errors and the Python API, which things are looked up in, the ledger and its holder."""
     long = {

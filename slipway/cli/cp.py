@@ -31,11 +31,7 @@ def command(
     What is here and has a colon in its name begins with ./ . Options and exit codes are those of `slipway ssh`.
     """
     there = {name for one in (*sources, target) if (name := _guest(one))}
-    if (
-        len(there) != 1
-        or (_guest(target) and any(map(_guest, sources)))
-        or not (_guest(target) or all(map(_guest, sources)))
-    ):
+    if len(there) != 1 or any(bool(_guest(one)) == bool(_guest(target)) for one in sources):
         raise click.UsageError("either TARGET or all of SOURCE must be in one guest: NAME:PATH")
     (name,) = there
     with orchestrator(options) as slipway:

@@ -17,7 +17,7 @@ class Forward(NamedTuple):
     to: int
 
 
-class ForwardType(click.ParamType[Forward]):
+class ForwardType(click.ParamType):  # type: ignore[type-arg]
     """[ADDRESS:]PORT[:GUESTPORT]; an IPv6 address stands in brackets."""
 
     name = "forward"

@@ -29,7 +29,7 @@ AUTO = ("auto",)
 """Its NUMA cells are to be measured."""
 
 
-class Cells(click.ParamType[tuple[str, ...]]):
+class Cells(click.ParamType):  # type: ignore[type-arg]
     """`0-3/4-7`, or `auto`, or `none`."""
 
     name = "cells"

@@ -224,12 +224,7 @@ def delete(options: Options, names: tuple[str, ...], project: str | None) -> Non
 @scope_options
 def add_subnet(options: Options, name: str, subnet: str, project: str | None) -> None:
     """Have the router called NAME lead to SUBNET, with the address of its gateway."""
-    from slipway.cli import resourcetext
-
-    with network_service(options, project) as network:
-        router = find(network, "router", name, project)
-        made = network.add_router_interface(router.id, subnet_id=refer(network, "subnet", subnet, router.project_id).id)
-    resourcetext.show(options, made)
+    _lead(options, name, "subnet", subnet, project)
 
 
 @subcommand(command, "remove-subnet", "slipway router remove-subnet edge demo-subnet")
@@ -238,14 +233,7 @@ def add_subnet(options: Options, name: str, subnet: str, project: str | None) ->
 @scope_options
 def remove_subnet(options: Options, name: str, subnet: str, project: str | None) -> None:
     """Have the router called NAME lead to SUBNET no longer."""
-    from slipway.cli import resourcetext
-
-    with network_service(options, project) as network:
-        router = find(network, "router", name, project)
-        gone = network.remove_router_interface(
-            router.id, subnet_id=refer(network, "subnet", subnet, router.project_id).id
-        )
-    resourcetext.show(options, gone)
+    _lead(options, name, "subnet", subnet, project, no_longer=True)
 
 
 @subcommand(command, "add-port", "slipway router add-port edge edge-port")
@@ -257,12 +245,7 @@ def add_port(options: Options, name: str, port: str, project: str | None) -> Non
 
     So it has other addresses than the gateway's: a subnet can have two routers, or one that is no gateway.
     """
-    from slipway.cli import resourcetext
-
-    with network_service(options, project) as network:
-        router = find(network, "router", name, project)
-        made = network.add_router_interface(router.id, port_id=refer(network, "port", port, router.project_id).id)
-    resourcetext.show(options, made)
+    _lead(options, name, "port", port, project)
 
 
 @subcommand(command, "remove-port", "slipway router remove-port edge edge-port")
@@ -271,9 +254,15 @@ def add_port(options: Options, name: str, port: str, project: str | None) -> Non
 @scope_options
 def remove_port(options: Options, name: str, port: str, project: str | None) -> None:
     """Have the router called NAME lead to the network of PORT no longer; the port is deleted."""
+    _lead(options, name, "port", port, project, no_longer=True)
+
+
+def _lead(options: Options, name: str, kind: str, target: str, project: str | None, *, no_longer: bool = False) -> None:
+    """Have a router lead to a subnet or by a port, or do so no longer, and show what came of it."""
     from slipway.cli import resourcetext
 
     with network_service(options, project) as network:
         router = find(network, "router", name, project)
-        gone = network.remove_router_interface(router.id, port_id=refer(network, "port", port, router.project_id).id)
-    resourcetext.show(options, gone)
+        done = network.remove_router_interface if no_longer else network.add_router_interface
+        came = done(router.id, **{f"{kind}_id": refer(network, kind, target, router.project_id).id})
+    resourcetext.show(options, came)

@@ -23,7 +23,7 @@ class HostedRouter(Struct, frozen=True):
     @property
     def by_host(self) -> bool:
         """Whether its way out is the host's own: its external network is of no physical one."""
-        return self.outside is not None and self.outside.network_type in (None, "local")
+        return self.outside is not None and self.outside.ends_at_host
 
     @property
     def legs(self) -> tuple[Vif, ...]:

@@ -182,6 +182,11 @@ class Vif(Struct, frozen=True):
     dhcp_options: tuple[DhcpOption, ...] = ()
     admin_up: bool = True
 
+    @property
+    def ends_at_host(self) -> bool:
+        """Whether its network ends at its host's bridge: it is of no type, or `local`."""
+        return self.network_type in (None, "local")
+
 
 class Wired(Struct, frozen=True):
     """A tap, a filter or a DHCP entry that is there, by its name; `fault` says what is wrong with it, if anything.

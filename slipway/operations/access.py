@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 
 from slipway import errors
+from slipway.drivers.compute.base import ComputeDriver
 from slipway.drivers.registry import HostDrivers
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import PowerState, Vif
@@ -64,14 +67,8 @@ class Access:
 
         One has it at a time; with `force` whoever has it loses it. Raises `InstanceNotFound`, `ConsoleUnavailable`.
         """
-        details = self._details(name, project)
-        if details.instance.host is None:
-            raise errors.ConsoleUnavailable(f"instance {details.instance.name} is on no host: it has no console")
-        compute = self._drivers(details).compute
-        try:
-            return compute.open_console(details.instance.id, force=force)
-        except errors.ConsoleUnavailable as error:
-            raise errors.ConsoleUnavailable(f"instance {details.instance.name}: {error}") from error
+        with self._domain(name, project, "console") as (compute, instance_id):
+            return compute.open_console(instance_id, force=force)
 
     def open_screen(self, name: str, *, project: str | None = None, valid: float = 600.0) -> Screen:
         """Have whoever knows a new password see the guest's screen by VNC within so many seconds.
@@ -79,16 +76,10 @@ class Access:
         Raises `InstanceNotFound`, `ConsoleUnavailable`, and `ValueError` for what is no time.
         """
         check_seconds("valid", valid)
-        details = self._details(name, project)
-        if details.instance.host is None:
-            raise errors.ConsoleUnavailable(f"instance {details.instance.name} is on no host: it has no screen")
         password = secrets.token_urlsafe(6)
         until = self._tools.clock() + timedelta(seconds=valid)
-        try:
-            compute = self._drivers(details).compute
-            address, port = compute.open_screen(details.instance.id, password=password, until=until)
-        except errors.ConsoleUnavailable as error:
-            raise errors.ConsoleUnavailable(f"instance {details.instance.name}: {error}") from error
+        with self._domain(name, project, "screen") as (compute, instance_id):
+            address, port = compute.open_screen(instance_id, password=password, until=until)
         return Screen(address, port, password, until)
 
     def guest(self, name: str, *, project: str | None = None) -> Guest:
@@ -97,7 +88,7 @@ class Access:
         instance = details.instance
         if instance.host is None:
             raise errors.GuestUnreachable(f"instance {instance.name} is on no host")
-        drivers = self._drivers(details)
+        drivers = self._drivers(instance)
         state = drivers.compute.power_state(instance.id)
         if state is not PowerState.RUNNING:
             raise errors.GuestUnreachable(f"the guest of {instance.name} does not run: its domain is {state}")
@@ -125,8 +116,7 @@ class Access:
 
         They are told by its console's log, where cloud-init writes them once, or its agent; or they were kept before.
         """
-        with self._tools.store.read() as tx:
-            compute = self._tools.drivers.on(hosts.get(tx, str(instance.host))).compute
+        compute = self._drivers(instance).compute
         found = hostkeys.in_log(compute.console_log(instance.id)) or hostkeys.legible(compute.host_keys(instance.id))
         if not found:
             return hostkeys.kept(self.state, instance.id)
@@ -137,6 +127,18 @@ class Access:
         with self._tools.store.read() as tx:
             return details_of(tx, name, project)
 
-    def _drivers(self, details: Details) -> HostDrivers:
+    def _drivers(self, instance: Instance) -> HostDrivers:
         with self._tools.store.read() as tx:
-            return self._tools.drivers.on(hosts.get(tx, str(details.instance.host)))
+            return self._tools.drivers.on(hosts.get(tx, str(instance.host)))
+
+    @contextmanager
+    def _domain(self, name: str, project: str | None, has: str) -> Iterator[tuple[ComputeDriver, str]]:
+        """Its driver, and by which id it is known there; what keeps it from having such a thing names the instance."""
+        instance = self._details(name, project).instance
+        if instance.host is None:
+            raise errors.ConsoleUnavailable(f"instance {instance.name} is on no host: it has no {has}")
+        compute = self._drivers(instance).compute
+        try:
+            yield compute, instance.id
+        except errors.ConsoleUnavailable as error:
+            raise errors.ConsoleUnavailable(f"instance {instance.name}: {error}") from error

@@ -63,7 +63,7 @@ NOT_WHILE_IT_RUNS = frozenset({"its CPU", "its firmware", "the most vCPUs", "the
 def details_of(root: Element) -> Mapping[str, str]:
     """They, by their names in words; "" is what is not said."""
     found = {name: root.findtext(path) or "" for name, path in _TEXTS.items()}
-    found |= {name: _attribute(root, path, attribute) for name, (path, attribute) in _ATTRIBUTES.items()}
+    found |= {name: attribute(root, *where) for name, where in _ATTRIBUTES.items()}
     pins = root.iterfind("cputune/vcpupin")
     found[PINS] = ", ".join(sorted(f"{pin.get('vcpu')}: {pin.get('cpuset')}" for pin in pins))
     found[OURS] = ", ".join(sorted(_metadata(root)))
@@ -72,12 +72,12 @@ def details_of(root: Element) -> Mapping[str, str]:
     memory = root.find("memory")
     found["the most memory"] = "" if memory is None else f"{bytes_of(memory) >> 10} KiB"
     for device in root.iterfind("devices/interface"):
-        mac = _attribute(device, "mac", "address")
+        mac = attribute(device, "mac", "address")
         found[nic(mac)] = _said(device, _OF_NIC, link="up")
-        found[tap_of(mac)] = _attribute(device, "target", "dev")
+        found[tap_of(mac)] = attribute(device, "target", "dev")
     for device in root.iterfind("devices/disk"):
         read_only = " read-only" if device.find("readonly") is not None else ""
-        found[f"its disk {_attribute(device, 'source', 'file')}"] = _said(device, _OF_DISK) + read_only
+        found[f"its disk {attribute(device, 'source', 'file')}"] = _said(device, _OF_DISK) + read_only
     return found
 
 
@@ -106,13 +106,14 @@ def bytes_of(element: Element) -> int:
 _UNITS = {"b": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
-def _attribute(element: Element, path: str, attribute: str) -> str:
+def attribute(element: Element, path: str, name: str) -> str:
+    """What the element at the path says by that name; "" where nothing is said."""
     found = element if path == "." else element.find(path)
-    return "" if found is None else found.get(attribute, "")
+    return "" if found is None else found.get(name, "")
 
 
 def _said(device: Element, of: Mapping[str, tuple[str, str]], **usual: str) -> str:
-    values = ((name, _attribute(device, *where)) for name, where in of.items())
+    values = ((name, attribute(device, *where)) for name, where in of.items())
     return ", ".join(f"{name} {value}" for name, value in values if value != usual.get(name, ""))
 
 
@@ -135,6 +136,6 @@ def _devices(root: Element) -> Iterator[str]:
 
 
 def _cpu(root: Element) -> str:
-    mode = _attribute(root, "cpu", "mode")
+    mode = attribute(root, "cpu", "mode")
     cells = (f"{cell.get('cpus')} with {cell.get('memory')}" for cell in root.iterfind("cpu/numa/cell"))
     return ", ".join((f"{mode} {root.findtext('cpu/model') or ''}".strip() if mode == "custom" else mode, *cells))

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from msgspec import Struct
 
-from slipway.drivers.compute.details import bytes_of
+from slipway.drivers.compute.details import attribute, bytes_of
 from slipway.model.request import Volume
 
 _FORMATS = ("qcow2", "raw")
@@ -68,7 +68,7 @@ def read_hand_made(xml: str, kept: tuple[str, ...] = ()) -> HandMade:
         initrd=root.findtext("os/initrd"),
         cmdline=root.findtext("os/cmdline"),
         disks=tuple(_volume(disk) for disk in disks if not [*_of_disk(disk)]),
-        macs=tuple(_attribute(nic, "mac", "address").lower() for nic in root.iterfind("devices/interface")),
+        macs=tuple(attribute(nic, "mac", "address").lower() for nic in root.iterfind("devices/interface")),
         refused=(*kept, *_refused(root, machine, disks)),
     )
 
@@ -86,8 +86,8 @@ def _refused(root: Element, machine: Element, disks: list[Element]) -> Iterator[
     for disk in disks:
         yield from _of_disk(disk)
     for nic in root.iterfind("devices/interface"):
-        if (model := _attribute(nic, "model", "type")) != "virtio":
-            yield f"its NIC {_attribute(nic, 'mac', 'address')} is {_a(model)}, not virtio"
+        if (model := attribute(nic, "model", "type")) != "virtio":
+            yield f"its NIC {attribute(nic, 'mac', 'address')} is {_a(model)}, not virtio"
     for device in dict.fromkeys(device.tag for device in root.iterfind("devices/*") if device.tag not in _KNOWN):
         yield f"it has {_a(device)}"
     if not disks and root.find("os/kernel") is None:
@@ -95,14 +95,14 @@ def _refused(root: Element, machine: Element, disks: list[Element]) -> Iterator[
 
 
 def _of_disk(disk: Element) -> Iterator[str]:
-    name = f"its disk {_attribute(disk, 'target', 'dev')}"
+    name = f"its disk {attribute(disk, 'target', 'dev')}"
     if disk.get("type") != "file":
         yield f"{name} is {_a(disk.get('type', ''))}, no file"
     if disk.get("device", "disk") != "disk":
         yield f"{name} is {_a(disk.get('device', ''))}: eject what is in it"
-    elif (bus := _attribute(disk, "target", "bus")) != "virtio":
+    elif (bus := attribute(disk, "target", "bus")) != "virtio":
         yield f"{name} is at {bus}, not at virtio"
-    if (kind := _attribute(disk, "driver", "type")) not in _FORMATS:
+    if (kind := attribute(disk, "driver", "type")) not in _FORMATS:
         yield f"{name} is of the format {kind or 'that is not said'}, neither qcow2 nor raw"
     for mode in ("readonly", "shareable", "encryption", "transient"):
         if disk.find(mode) is not None:
@@ -110,7 +110,7 @@ def _of_disk(disk: Element) -> Iterator[str]:
 
 
 def _volume(disk: Element) -> Volume:
-    return Volume(_attribute(disk, "source", "file"), _attribute(disk, "driver", "type"))
+    return Volume(attribute(disk, "source", "file"), attribute(disk, "driver", "type"))
 
 
 def _is_empty(disk: Element) -> bool:
@@ -120,11 +120,6 @@ def _is_empty(disk: Element) -> bool:
 
 def _family(machine: str) -> str:
     return re.sub(r"^pc-(?:(q35)|i440fx)-.*", lambda version: version[1] or "pc", machine)
-
-
-def _attribute(element: Element, path: str, attribute: str) -> str:
-    found = element.find(path)
-    return "" if found is None else found.get(attribute, "")
 
 
 def _a(what: str) -> str:

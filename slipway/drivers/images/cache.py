@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,15 +12,14 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from slipway.drivers.deadline import left
 from slipway.drivers.files import TEMPORARY, locked, make_directories, replace
+from slipway.drivers.images.copying import copy, opened
 from slipway.drivers.images.integrity import Base, check, check_all
 from slipway.drivers.images.room import check_room
 from slipway.drivers.images.shelf import Shelf
 from slipway.errors import DiskError, ImageUnacceptable, StepTimeout
 from slipway.model.request import NAMED_IMAGE, Image
 
-_CHUNK = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -119,10 +116,8 @@ class ImageCache:
     def _copied(self, image: Image, source: str, declared: str | None) -> str:
         """The digest of the image's file, which is in the cache then."""
         place = hashlib.sha256(source.encode()).hexdigest()
-        with locked(self._directory, place), _opened(image, source) as file:
+        with locked(self._directory, place), opened(image.name, source) as file:
             now = os.fstat(file)
-            if not stat.S_ISREG(now.st_mode):
-                raise ImageUnacceptable(f"image {image.name}: {source} is not a file")
             note = f"{self._directory}/source-{place}.json"
             known = _known(note, now)
             if known is None or not os.path.exists(f"{self._directory}/{known}"):
@@ -136,18 +131,7 @@ class ImageCache:
     def _copy(self, image: Image, file: int, temporary: str) -> str:
         before, digest = os.fstat(file), hashlib.sha256()
         try:
-            target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            # Buffered: of a raw write to a disk that is nearly full a part is missing, and nobody says so.
-            with open(target, "wb") as copy:
-                while chunk := os.read(file, _CHUNK):
-                    left(math.inf)
-                    digest.update(chunk)
-                    # Holes stay holes.
-                    if chunk.count(0) == len(chunk):
-                        copy.seek(len(chunk), os.SEEK_CUR)
-                    else:
-                        copy.write(chunk)
-                copy.truncate(copy.tell())
+            copy(file, temporary, digest)
             after = os.fstat(file)
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise DiskError(f"{self._host}: the file of image {image.name} changed while it was copied; try again")
@@ -166,19 +150,6 @@ class ImageCache:
             yield
         except OSError as error:
             raise DiskError(f"{self._host}: image {image.name} cannot be kept: {error}") from error
-
-
-@contextmanager
-def _opened(image: Image, path: str) -> Iterator[int]:
-    try:
-        # A named pipe would be waited for.
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ImageUnacceptable(f"image {image.name}: {path} cannot be read: {error.strerror}") from error
-    try:
-        yield file
-    finally:
-        os.close(file)
 
 
 def _source(now: os.stat_result, sha256: str) -> _Source:

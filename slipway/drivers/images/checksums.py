@@ -28,12 +28,13 @@ class Digest(Struct, frozen=True):
     algorithm: str
     text: str
 
-    def begun(self) -> Any:
-        """An object of hashlib's."""
-        return hashlib.new(self.algorithm)
-
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.text}"
+
+
+def begun(wanted: Digest | None) -> Any:
+    """An object of hashlib's, by which a file's digest is told from the wanted one; a SHA-256 where none is."""
+    return hashlib.new(wanted.algorithm if wanted else "sha256")
 
 
 def digest_of(text: str) -> Digest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import json
 import math
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO
 
 from slipway.drivers.deadline import left
 from slipway.drivers.files import remove
-from slipway.drivers.images.checksums import Digest
+from slipway.drivers.images.checksums import Digest, begun
 from slipway.drivers.images.room import check_room
 from slipway.drivers.images.timely_http import Unsafe, open_url
 from slipway.errors import DiskError, ImageUnacceptable, StepTimeout
@@ -117,7 +116,7 @@ def _fetch(url: str, part: str, wanted: Digest | None, most: int) -> Digest:
         with _opened(url, have, validator) as answer:
             # A server that knows no ranges, or has another version by now, sends all of it again, and says so.
             if answer.status != http.client.PARTIAL_CONTENT:
-                digest, have = _begun(wanted), 0
+                digest, have = begun(wanted), 0
                 file.truncate(file.seek(0))
             _keep_validator(part, answer)
             missing = answer.length
@@ -136,13 +135,9 @@ def _fetch(url: str, part: str, wanted: Digest | None, most: int) -> Digest:
     return Digest(digest.name, str(digest.hexdigest()))
 
 
-def _begun(wanted: Digest | None) -> Any:
-    return hashlib.sha256() if wanted is None else wanted.begun()
-
-
 def _so_far(file: BinaryIO, wanted: Digest | None) -> tuple[Any, int]:
     """The digest of what an earlier attempt has left, so that all is read once, and its length."""
-    digest = _begun(wanted)
+    digest = begun(wanted)
     while chunk := file.read(_CHUNK):
         left(math.inf)
         digest.update(chunk)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import stat
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
@@ -13,7 +12,8 @@ from msgspec import Struct
 
 from slipway.drivers.deadline import left
 from slipway.drivers.images import qemu_img, signatures
-from slipway.drivers.images.checksums import LARGEST_FILE, Digest, digest_of, find
+from slipway.drivers.images.checksums import LARGEST_FILE, Digest, begun, digest_of, find
+from slipway.drivers.images.copying import copy, opened
 from slipway.drivers.images.download import download, fetch_small
 from slipway.drivers.images.header import read_header
 from slipway.drivers.images.integrity import check_all
@@ -118,29 +118,11 @@ def size_of(path: str) -> int:
 
 
 def _copied(name: str, file: str, work: str, wanted: Digest | None) -> Digest:
-    """Copy the file, so that nobody changes it any more while it is looked at; holes stay holes."""
-    digest = hashlib.sha256() if wanted is None else wanted.begun()
-    try:
-        # A named pipe would be waited for.
-        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ImageUnacceptable(f"image {name}: {file} cannot be read: {error.strerror}") from error
-    now = os.fstat(fd)
-    if not stat.S_ISREG(now.st_mode):
-        os.close(fd)
-        raise ImageUnacceptable(f"image {name}: {file} is not a file")
-    with open(fd, "rb", buffering=0) as source:
-        check_room(os.path.dirname(work), now.st_blocks * 512)
-        target = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(target, "wb") as copy:
-            while chunk := source.read(_CHUNK):
-                left(math.inf)
-                digest.update(chunk)
-                if chunk.count(0) == len(chunk):
-                    copy.seek(len(chunk), os.SEEK_CUR)
-                else:
-                    copy.write(chunk)
-            copy.truncate(copy.tell())
+    """Copy the file, so that nobody changes it any more while it is looked at."""
+    digest = begun(wanted)
+    with opened(name, file) as source:
+        check_room(os.path.dirname(work), os.fstat(source).st_blocks * 512)
+        copy(source, work, digest)
     return Digest(digest.name, str(digest.hexdigest()))
 
 
@@ -150,8 +132,8 @@ def _small(what: str, source: str) -> bytes:
     if file is None:
         return fetch_small(what, source, LARGEST_FILE)
     try:
-        with open(file, "rb") as opened:
-            content = opened.read(LARGEST_FILE + 1)
+        with open(file, "rb") as small:
+            content = small.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ImageUnacceptable(f"{what}: {file} cannot be read: {error.strerror}") from error
     if len(content) > LARGEST_FILE:

@@ -140,7 +140,7 @@ def _known(store: Store, names: Collection[str]) -> list[Host]:
 
 def _stays(one: HostedRouter) -> bool:
     """Whether nothing that the router leads to goes from host to host."""
-    return all(vif.network_type in (None, "local") for vif in one.legs)
+    return all(vif.ends_at_host for vif in one.legs)
 
 
 def _whole(

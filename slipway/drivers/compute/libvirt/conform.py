@@ -37,11 +37,15 @@ def conform(domain: libvirt.virDomain, xml: str, before: str) -> None:
         domain.setVcpusFlags(wanted.vcpus, _LIVE)
     if found.memory != wanted.memory:
         domain.setMemoryFlags(wanted.memory >> 10, _LIVE)
+    nics = {nic(mac): mac for mac in wanted.macs}
     for detail in changed(wanted, found, runs=True):
-        _have(domain, detail, ElementTree.fromstring(xml), xml)
+        if detail not in nics:
+            _have(domain, detail, ElementTree.fromstring(xml))
+        elif (interface := nic_of(xml, nics[detail])) is not None:
+            domain.updateDeviceFlags(interface, _LIVE)
 
 
-def _have(domain: libvirt.virDomain, detail: str, root: ElementTree.Element, xml: str) -> None:
+def _have(domain: libvirt.virDomain, detail: str, root: ElementTree.Element) -> None:
     """Have one detail as it is defined, of those that can be while it runs."""
     if detail == "its title":
         domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, root.findtext("title"), None, None, _LIVE)
@@ -50,9 +54,6 @@ def _have(domain: libvirt.virDomain, detail: str, root: ElementTree.Element, xml
         domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, ours, "slipway", NAMESPACE, _LIVE)
     elif detail == PINS:
         _pin(domain, root)
-    for mac in shape_of(xml).macs:
-        if detail == nic(mac) and (device := nic_of(xml, mac)) is not None:
-            domain.updateDeviceFlags(device, _LIVE)
     for name, event in _EVENTS.items():
         if detail == f"its {name}" and (action := _ACTIONS.get(root.findtext(name) or "")) is not None:
             domain.setLifecycleAction(event, action, _LIVE)

@@ -23,7 +23,7 @@ from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import cells, faults, forget, hand_made, obstacles, was_defined_by
-from slipway.drivers.compute.libvirt.lookup import find, has_name, owner_of, takes_files
+from slipway.drivers.compute.libvirt.lookup import find, find_named, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.screen import open_screen
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
@@ -351,7 +351,7 @@ class LibvirtCompute:
         try:
             return libvirtd.defineXMLFlags(domain.xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         except libvirt.libvirtError as error:
-            if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and has_name(libvirtd, domain.name):
+            if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and find_named(libvirtd, domain.name) is not None:
                 text = f"{self._host.name}: a domain with the name {domain.name!r} exists already"
                 raise ComputeError(text) from error
             raise

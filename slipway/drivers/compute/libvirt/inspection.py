@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import libvirt
 
 from slipway.drivers.compute.handmade import RUNS, HandMade, read_hand_made
-from slipway.drivers.compute.libvirt.lookup import owner_of
-from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
+from slipway.drivers.compute.libvirt.lookup import find_named, owner_of
+from slipway.drivers.compute.libvirt.translation import suppress_code
 from slipway.drivers.compute.shape import differences, is_the_same, shape_of, unreadable
 from slipway.model.numa import cpus_text
 
@@ -21,13 +21,8 @@ _FILES = ("kernel", "initrd", "loader")
 
 def hand_made(libvirtd: libvirt.virConnect, name: str) -> HandMade | None:
     """The domain of this name that bears nobody's tag, with what keeps it from being an instance. Raises its errors."""
-    try:
-        domain = libvirtd.lookupByName(name)
-    except libvirt.libvirtError as error:
-        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
-            return None
-        raise
-    if owner_of(domain) is not None:
+    domain = find_named(libvirtd, name)
+    if domain is None or owner_of(domain) is not None:
         return None
     return read_hand_made(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), tuple(_kept(domain)))
 

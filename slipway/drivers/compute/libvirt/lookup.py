@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 from xml.etree import ElementTree
 
@@ -17,23 +18,21 @@ def find(libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | 
         UUID(instance_id)
     except ValueError:
         return None
+    return _there(libvirtd.lookupByUUIDString, instance_id)
+
+
+def find_named(libvirtd: libvirt.virConnect, name: str) -> libvirt.virDomain | None:
+    """The domain that is called so, whose ever it is."""
+    return _there(libvirtd.lookupByName, name)
+
+
+def _there(look: Callable[[str], libvirt.virDomain], which: str) -> libvirt.virDomain | None:
     try:
-        return libvirtd.lookupByUUIDString(instance_id)
+        return look(which)
     except libvirt.libvirtError as error:
         if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
             return None
         raise
-
-
-def has_name(libvirtd: libvirt.virConnect, name: str) -> bool:
-    """Whether any domain is called so."""
-    try:
-        libvirtd.lookupByName(name)
-    except libvirt.libvirtError as error:
-        if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
-            return False
-        raise
-    return True
 
 
 def takes_files(libvirtd: libvirt.virConnect) -> bool:

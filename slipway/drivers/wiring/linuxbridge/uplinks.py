@@ -18,9 +18,9 @@ def uplink_name(host: Host, vif: Vif) -> str | None:
 
     Raises `WiringError` for what the host's entry does not have, or a type of network that no bridge can carry.
     """
-    kind, number = vif.network_type, vif.segmentation_id
-    if kind in (None, "local"):
+    if vif.ends_at_host:
         return None
+    kind, number = vif.network_type, vif.segmentation_id
     network = f"network {vif.network_name}"
     if kind not in ("flat", "vlan", "vxlan"):
         raise WiringError(f"{network}: there are no bridges for networks of type {kind}")
