@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Container
 from typing import Any
@@ -66,8 +67,12 @@ def _run(
 ) -> str:
     """What it says. Raises `StepTimeout` where its time is over, which is the host's fault and not the image's."""
     limits = (f"--as={_MEMORY}", f"--cpu={cpu}")
+    # Each of its threads would reserve addresses of its own, and on a busy machine there are many of those.
+    env = {**os.environ, "MALLOC_ARENA_MAX": "1"}
     try:
-        done = programs.run(["prlimit", *limits, "--", "qemu-img", *arguments], timeout=patience, stderr=errors)
+        done = programs.run(
+            ["prlimit", *limits, "--", "qemu-img", *arguments], timeout=patience, env=env, stderr=errors
+        )
     except OSError as error:
         raise DiskError(f"{error.filename} cannot be run: {error.strerror}; install util-linux") from error
     except subprocess.TimeoutExpired as error:
