@@ -76,14 +76,11 @@ class Hands:
             self.run.under_way.pop(self.word, None)
 
     def _carry_routers(self) -> None:
-        from slipway.flows.tasks.hosting import carry_routers
+        from slipway.flows.tasks.hosting import carry_routers_on
 
         assert self.run.host is not None
         self.check()
-        tools, host = self.run.tools, self.run.host
-        for name, error in carry_routers(tools.store, tools.drivers, [host]):
-            if name == host.name:
-                raise error
+        carry_routers_on(self.run.tools.store, self.run.tools.drivers, self.run.host)
 
     def release(self) -> None:
         """Have what its guest has leased forgotten."""

@@ -125,6 +125,13 @@ def carry_routers(
     return tuple(failed.items())
 
 
+def carry_routers_on(store: Store, drivers: Drivers, host: Host, *, without: str | None = None) -> None:
+    """As `carry_routers`, for a step on one host, whose error is raised: what another lacks by it an audit finds."""
+    for name, error in carry_routers(store, drivers, [host], without=without):
+        if name == host.name:
+            raise error
+
+
 _MOST_CHANGES = 10
 """How often it is looked again."""
 

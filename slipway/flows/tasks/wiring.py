@@ -60,13 +60,10 @@ class Plug(WiringTask):
 def _carry_routers(work: BuildWork, *, without: str | None = None) -> None:
     if has_wiring(work.tools, work.host):
         # Most builds are on simulated hosts, or have no router.
-        from slipway.flows.tasks.hosting import carry_routers
+        from slipway.flows.tasks.hosting import carry_routers_on
 
         assert work.host is not None
-        for name, error in carry_routers(work.tools.store, work.tools.drivers, [work.host], without=without):
-            # What another host lacks by it an audit finds.
-            if name == work.host.name:
-                raise error
+        carry_routers_on(work.tools.store, work.tools.drivers, work.host, without=without)
 
 
 class FilterPort(WiringTask):
