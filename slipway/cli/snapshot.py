@@ -155,4 +155,4 @@ def _write(found: tuple[Snapshot, ...]) -> None:
         )
         for one in found
     ]
-    write(table(("NAME", "MADE AT", "DISKS", "SIZE>", "GUEST", "CONSISTENT"), rows))
+    write(table(("NAME", "MADE AT", "SLOTS", "SIZE>", "GUEST", "CONSISTENT"), rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
@@ -11,15 +11,21 @@ from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.network.routing import routing_of
 from slipway.drivers.registry import Drivers
 from slipway.model.network import Context, Network, Port, SecurityGroup, Subnet
-from slipway.model.neutron import DHCP_OWNER
+from slipway.model.neutron import DHCP_OWNER, ROUTER_GATEWAY, ROUTER_INTERFACE, ROUTER_INTERFACES
 from slipway.runfile.entries import NetworkEntry, RunFile
 from slipway.stacks.changes import Changes
 from slipway.stacks.lookups import AMBIGUOUS, Lookups, Named, T, all_or_nothing
 from slipway.stacks.ours import Ours, stack_of, told
-from slipway.stacks.routing import ROUTER_INTERFACE, Routing
+from slipway.stacks.routing import Routing
 from slipway.states import hosts, instances, stacks
 from slipway.states.stacks import Kind
 from slipway.states.store import Store, Transaction
+from slipway.texts import some
+
+_MOST = 5
+"""Users of a thing that are named where it stays."""
+
+_ROUTERS = (ROUTER_GATEWAY, *ROUTER_INTERFACES)
 
 
 def take_back(file: RunFile, store: Store, drivers: Drivers) -> Changes:
@@ -94,7 +100,8 @@ class _TakeBack:
                 continue
             label = f"router {found[0].name or id_}"
             if needed := driver.list_floatingips(self.admin, router_id=id_, tx=self.tx):
-                self.kept.append(f"{label}: {len(needed)} floating IPs need it")
+                addresses = some([one.floating_ip_address for one in needed], _MOST)
+                self.kept.append(f"{label}: in use by floating IP {addresses}")
                 continue
             driver.update_router(self.admin, id_, routes=[], tx=self.tx)
             for port in self.driver.list_ports(self.admin, device_id=id_, tx=self.tx):
@@ -114,7 +121,7 @@ class _TakeBack:
             if self._given_back(Kind.PORT, port, label):
                 continue
             if port.device_id:
-                self.kept.append(f"{label}: {port.device_id} has it")
+                self.kept.append(f"{label}: in use by {self._holders([port])}")
             else:
                 self._remove(Kind.PORT, port.id, label, self.driver.delete_port)
 
@@ -136,7 +143,7 @@ class _TakeBack:
         for network in networks:
             left = self._left_on(network)
             if left:
-                self.kept.append(f"network {network.name}: {len(left)} ports are on it")
+                self.kept.append(f"network {network.name}: in use by {self._holders(left)}")
                 subnets = [subnet for subnet in subnets if subnet.network_id != network.id]
         for subnet in subnets:
             self._remove(Kind.SUBNET, subnet.id, f"subnet {subnet.name or subnet.id}", self.driver.delete_subnet)
@@ -168,14 +175,23 @@ class _TakeBack:
         ports = self.driver.list_ports(self.admin, network_id=network.id, tx=self.tx)
         return [port for port in ports if port.device_owner != DHCP_OWNER]
 
+    def _holders(self, ports: Sequence[Port]) -> str:
+        """Who has these ports: instances and routers by their names, what has a port of nobody's by the port's."""
+        with self.ours.transaction() as tx:
+            names = {one.id: one.name for one in instances.those(tx, {port.device_id for port in ports})}
+        if any(port.device_owner in _ROUTERS for port in ports):
+            routers = routing_of(self.driver).list_routers(self.admin, tx=self.tx)
+            names |= {router.id: f"router {router.name or router.id}" for router in routers}
+        return some(sorted({names.get(port.device_id) or f"port {port.name or port.id}" for port in ports}), _MOST)
+
     def security_groups(self) -> None:
         """The groups that no port uses."""
         mine = self._found(Kind.SECURITY_GROUP, self.driver.list_security_groups, self.user)
-        uses = Counter(group for port in self._every_port() for group in port.security_groups) if mine else Counter()
+        ports = self._every_port() if mine else ()
         for group in mine:
             label = f"security group {group.name}"
-            if uses[group.id]:
-                self.kept.append(f"{label}: {uses[group.id]} ports use it")
+            if users := [port for port in ports if group.id in port.security_groups]:
+                self.kept.append(f"{label}: in use by {self._holders(users)}")
             else:
                 self._remove(Kind.SECURITY_GROUP, group.id, label, self.driver.delete_security_group)
 
@@ -185,12 +201,15 @@ class _TakeBack:
     def hosts(self) -> None:
         """The hosts from which nothing is claimed."""
         with self.ours.transaction() as tx:
-            claims = Counter(claim.host for claim in hosts.all_claims(tx))
+            claims: dict[str, list[str]] = defaultdict(list)
+            for claim in hosts.all_claims(tx):
+                claims[claim.host].append(claim.instance_id)
             for name in stacks.members(tx, self.file.stack, Kind.HOST):
                 if not self.goes(Kind.HOST, name):
                     continue
                 if claims[name]:
-                    self.kept.append(f"host {name}: {claims[name]} instances are on it")
+                    names = sorted(instance.name for instance in instances.those(tx, claims[name]))
+                    self.kept.append(f"host {name}: in use by {some(names, _MOST)}")
                 else:
                     hosts.remove(tx, name)
                     stacks.drop(tx, Kind.HOST, name)

@@ -20,7 +20,7 @@ def test_a_snapshot_is_made_listed_restored_and_deleted(slipway: Slipway) -> Non
     assert slipway("snapshot", "list", "web").stdout == "web has no snapshots\n"
     assert slipway("snapshot", "create", "web", "first").exit_code == 0
     listed = slipway("snapshot", "list", "web").stdout.splitlines()
-    assert listed[0].split() == ["NAME", "MADE", "AT", "DISKS", "SIZE", "GUEST", "CONSISTENT"]
+    assert listed[0].split() == ["NAME", "MADE", "AT", "SLOTS", "SIZE", "GUEST", "CONSISTENT"]
     assert "no (as after a power cut)" in listed[1]
     shown = json.loads(slipway("snapshot", "show", "web", "first", "--output", "json").stdout)
     assert (shown["name"], shown["disks"], shown["state"], shown["consistent"]) == ("first", [0], "running", False)

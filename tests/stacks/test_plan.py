@@ -349,7 +349,7 @@ def test_what_is_in_use_is_not_pruned_and_said(slipway: Orchestrator) -> None:
     (net,) = slipway.network.list_networks(name="more")
     slipway.network.create_port(network_id=net.id, name="theirs")
     result = slipway.run(file(), prune=True, yes=True)
-    assert "network more: 1 ports are on it" in result.changes.kept
+    assert "network more: in use by port theirs" in result.changes.kept
     assert set(result.changes.removed) == {"port old", "host b"}
 
 

@@ -86,9 +86,9 @@ def test_what_others_need_of_a_router_stays(slipway: Orchestrator) -> None:
     slipway.run(file)
     (public,) = slipway.network.list_networks(name="public")
     (port,) = slipway.network.list_ports(name="web")
-    slipway.network.create_floatingip(floating_network_id=public.id, port_id=port.id)
+    theirs = slipway.network.create_floatingip(floating_network_id=public.id, port_id=port.id)
     _, gone = slipway.destroy(file)
-    assert "router edge: 1 floating IPs need it" in gone.kept
+    assert f"router edge: in use by floating IP {theirs.floating_ip_address}" in gone.kept
     assert len(slipway.network.list_routers()[0].routes) == 1
 
 

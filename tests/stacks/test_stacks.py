@@ -139,7 +139,7 @@ def test_two_files_that_name_the_same_things(slipway: Orchestrator) -> None:
     assert [str(one.status) for one in again.ended] == ["unchanged", "built"]
     ended, changes = slipway.destroy(file("first"))
     assert [(one.name, str(one.status)) for one in ended] == [("web", "deleted")]
-    assert list(changes.kept) == ["host a: 1 instances are on it"]
+    assert list(changes.kept) == ["host a: in use by db"]
     changes = destroyed(slipway, second)
     assert (changes.removed, list(changes.kept)) == ((), ["host a: it stays, for stack first made it"])
     assert destroyed(slipway, file("first")).removed == ("host a",)
@@ -153,14 +153,13 @@ def test_what_another_stack_uses_stays_until_it_does_not(slipway: Orchestrator) 
     )
     slipway.run(file())
     slipway.run(other)
-    gate = slipway.show("gate").instance
     changes = destroyed(slipway, file())
     assert changes.removed == ()
     assert list(changes.kept) == [
-        f"port spare: {gate.id} has it",
-        "network net: 2 ports are on it",
-        "security group web: 1 ports use it",
-        "host a: 2 instances are on it",
+        "port spare: in use by gate",
+        "network net: in use by db, gate",
+        "security group web: in use by db",
+        "host a: in use by db, gate",
     ]
     assert list(destroyed(slipway, other).kept) == [
         f"{thing}: it stays, for stack mine made it"
@@ -326,3 +325,11 @@ def test_a_record_without_stacks_is_brought_up_to_date(tmp_path: Path) -> None:
 
 def test_stacks_of_two_projects_with_one_name_are_two() -> None:
     assert file(project="a").stack == Stack("a", "mine") != file(project="b").stack
+
+
+def test_a_router_of_others_is_named_that_keeps_a_network(slipway: Orchestrator) -> None:
+    slipway.run(file())
+    (subnet,) = slipway.network.list_subnets(name="sub")
+    router = slipway.network.create_router(name="edge")
+    slipway.network.add_router_interface(router.id, subnet_id=subnet.id)
+    assert list(destroyed(slipway, file()).kept) == ["network net: in use by router edge"]
