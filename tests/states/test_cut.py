@@ -52,13 +52,15 @@ def test_a_build_goes_on_whose_connections_are_cut_at_any_statement(
     file = loads(FILE.format(simulate=""), "cut.yaml")
     with Orchestrator(tmp_path, db=database, settings=file.settings) as slipway:
         numbers = count()
+        # In the midst of the next transaction, or of this one: whichever is quicker.
+        cutter = threading.Timer(0.001 * (nth % 4), cut, (postgresql, database), {"patience": 10})
 
         def cut_once(event: Event) -> None:
             if next(numbers) == nth:
-                # In the midst of the next transaction, or of this one: whichever is quicker.
-                threading.Timer(0.001 * (nth % 4), cut, (postgresql, database)).start()
+                cutter.start()
 
         assert [one.status for one in slipway.run(file, on_event=cut_once).ended] == ["built"]
+        cutter.join()
         check(slipway, tmp_path, list(slipway.events()))
 
 
