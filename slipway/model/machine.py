@@ -10,13 +10,17 @@ from slipway.model.request import Image, Volume
 
 
 class PortRequest(Struct, frozen=True):
-    """One NIC, resolved and checked: the network with its subnets, the address, or the port brought along."""
+    """One NIC, resolved and checked: the network with its subnets, the address, or the port brought along.
+
+    `default_route` false: an NIC before it has the guest's, so that DHCP names no router to this one.
+    """
 
     network: Network
     subnets: tuple[Subnet, ...]
     fixed_ip: str | None = None
     port_id: str | None = None
     security_groups: tuple[str, ...] | None = None
+    default_route: bool = True
 
 
 class Allocation(Struct, frozen=True):

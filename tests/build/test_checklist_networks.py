@@ -64,6 +64,7 @@ def test_n1_ports_get_the_hypervisors_macs_and_dhcp_options(make_world: Maker) -
         assert {port.mac_address for port in ports} == set(MACS)
         for port in ports:
             options = {(option.opt_name, option.opt_value, option.ip_version) for option in port.extra_dhcp_opts}
+            options -= {("router", "", 4)}
             assert options == {("bootfile-name", "pxelinux.0", 4), ("tftp-server", "192.168.0.1", 4)}
 
 

@@ -128,6 +128,12 @@ def test_there_is_one_default_route(make_instance: MakeInstance, first: Vif) -> 
     assert second["routes"] == [{"to": "172.16.0.0/12", "via": "10.1.0.9"}]
 
 
+def test_a_second_nic_with_dhcp_is_behind_the_first(make_instance: MakeInstance) -> None:
+    given = nics(make_instance(), vif(0, (DHCP, "10.0.0.4")), vif(1, (DHCP, "10.0.0.5")))
+    assert ["dhcp4-overrides" in given[name] for name in ("eth0", "eth1")] == [False, True]
+    assert given["eth1"]["dhcp4-overrides"] == {"route-metric": 1024}
+
+
 def test_there_is_one_default_route_of_ipv6(make_instance: MakeInstance) -> None:
     given = nics(make_instance(), vif(0, (STATIC6, "2001:db8::4")), vif(1, (STATIC6, "2001:db8::5")))
     assert ["gateway6" in given[name] for name in ("eth0", "eth1")] == [True, False]

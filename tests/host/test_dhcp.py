@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -174,6 +175,28 @@ def test_without_a_gateway_no_router_is_named(world: World) -> None:
         told = guest.ask()
     assert told["ip"] == "10.9.0.11"
     assert "router" not in told
+
+
+@pytest.mark.parametrize(
+    ("says", "routes"),
+    [
+        ({}, ""),
+        ({"host_routes": (HostRoute("10.1.0.0/16", "10.9.0.7"),)}, "10.1.0.0/16 10.9.0.7"),
+        ({"host_routes": (HostRoute("0.0.0.0/0", "10.9.0.8"),)}, ""),
+        ({"gateway_ip": "192.0.2.1"}, ""),
+    ],
+)  # fmt: skip
+def test_a_port_that_is_told_of_no_router_gets_no_default_route(
+    world: World, says: dict[str, Any], routes: str
+) -> None:
+    world.subnets = (subnet(world.network, **says),)
+    second, other = world.serve(world.vif(1, DhcpOption("router", ""))), world.serve(world.vif(2))
+    with world.client(second) as guest, world.client(other) as neighbour:
+        told = guest.ask("121", "249", "26")
+        assert (told["ip"], told["mtu"]) == ("10.9.0.11", "1450")
+        assert "router" not in told
+        assert (told.get("staticroutes", ""), told.get("msstaticroutes", "")) == (routes, routes)
+        assert "router" in neighbour.ask("121")
 
 
 def test_unknown_guests_get_nothing(world: World) -> None:

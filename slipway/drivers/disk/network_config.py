@@ -24,6 +24,10 @@ _SLAAC = {"slaac": "ipv6_slaac", "dhcpv6-stateless": "ipv6_dhcpv6-stateless"}
 """cloud-init's words for how an address comes about that is made from the MAC."""
 
 
+_SECOND = 1024
+"""The metric of what DHCP says on a NIC that has not the default route; programs give theirs at most 1002 or so."""
+
+
 def network_config(vifs: Sequence[Vif]) -> dict[str, Any]:
     """The config for a guest with these NICs, to be written as JSON."""
     routed: set[int] = set()
@@ -38,11 +42,12 @@ class Way(Struct, frozen=True):
 
     `slaac` is cloud-init's word where the guest makes the address itself; `address`, with its prefix length, is one
     that it is told. `gateway`: where its default route leads, if it is to have one by this. `off_link`: which of these
-    next hops are not in the subnet.
+    next hops are not in the subnet. `second`: by DHCP, and another NIC has the default route.
     """
 
     version: int
     dhcp: bool = False
+    second: bool = False
     advertised: bool = False
     slaac: str = ""
     address: str = ""
@@ -69,12 +74,13 @@ def ways_of(vif: Vif, routed: set[int]) -> Sequence[Way]:
 def _way(vif: Vif, address: str, subnet: Subnet, routed: set[int]) -> Way:
     version, mode, servers = subnet.ip_version, subnet.ipv6_address_mode, subnet.dns_nameservers
     gateway = way_out(subnet)
-    if version in routed:
+    second = version in routed
+    if second:
         gateway = None
     elif gateway is not None:
         routed.add(version)
     if version == 4 and subnet.enable_dhcp:
-        return Way(4, dhcp=True)
+        return Way(4, dhcp=True, second=second)
     if version == 6 and mode == "dhcpv6-stateful":
         return Way(6, dhcp=True, advertised=True)
     if version == 6 and mode in AUTO_ADDRESS_MODES:
@@ -99,6 +105,9 @@ def _ethernet(name: str, vif: Vif, ways: Sequence[Way]) -> dict[str, Any]:
     for way in ways:
         if way.dhcp:
             nic["dhcp4" if way.version == 4 else "dhcp6"] = True
+        if way.second:
+            # DHCP names no router there; where another server does, its route is not to be the one that counts.
+            nic["dhcp4-overrides"] = {"route-metric": _SECOND}
         if way.advertised:
             nic |= {"dhcp6": nic.get("dhcp6", False), "accept-ra": True}
     routes = [_route(way, to, via) for way in ways for to, via in way.routes]

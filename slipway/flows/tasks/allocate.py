@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.flows.tasks.base import BuildWork, Tools
@@ -12,6 +14,7 @@ from slipway.model.hostname import host_name
 from slipway.model.machine import Allocation, PortRequest, VifRequirements
 from slipway.model.network import Network, Subnet
 from slipway.model.request import Host, NetworkRequest
+from slipway.model.routes import way_out
 from slipway.states.intent import Durability
 
 
@@ -35,14 +38,24 @@ class AllocateNetwork(NetworkTask):
         request = work.instance.request
         groups = security_groups(work) if request.security_groups else None
         wanted = request.networks if request.networks is not None else _only_network(work)
-        return Allocation(
-            tuple(
-                _port_to_make(work, nic, groups)
-                if nic.port is None
-                else _port_brought_along(work, nic.port, requirements)
-                for nic in wanted
-            )
+        resolved = (
+            _port_to_make(work, nic, groups) if nic.port is None else _port_brought_along(work, nic.port, requirements)
+            for nic in wanted
         )
+        return Allocation(one_way_out(resolved))
+
+
+def one_way_out(resolved: Iterable[PortRequest], before: Iterable[PortRequest] = ()) -> tuple[PortRequest, ...]:
+    """The NICs, of which the first that a gateway is on has the guest's default route; those `before` count first."""
+    routed, told = any(map(_leads_out, before)), []
+    for request in resolved:
+        told.append(replace(request, default_route=not routed))
+        routed = routed or _leads_out(request)
+    return tuple(told)
+
+
+def _leads_out(request: PortRequest) -> bool:
+    return any(subnet.ip_version == 4 and way_out(subnet) for subnet in request.subnets)
 
 
 def _only_network(work: BuildWork) -> tuple[NetworkRequest, ...]:

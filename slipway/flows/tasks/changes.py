@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from slipway.drivers.compute.domain_xml import build_domain_xml
 from slipway.errors import RecordDamaged
-from slipway.flows.tasks.allocate import AllocateNetwork
+from slipway.flows.tasks.allocate import AllocateNetwork, one_way_out
 from slipway.flows.tasks.base import BuildWork, Tools
 from slipway.flows.tasks.change_claim import ClaimMore
 from slipway.flows.tasks.change_disks import MapNewDisks
@@ -22,7 +22,7 @@ from slipway.flows.tasks.moving import OF_MOVES
 from slipway.flows.tasks.moving_live import OF_LIVE_MOVES
 from slipway.flows.tasks.moving_ports import TryBinding
 from slipway.model.change import Change
-from slipway.model.machine import Allocation, Claim, Disk, Domain, Vif, VifRequirements
+from slipway.model.machine import Allocation, Claim, Disk, Domain, Nic, Vif, VifRequirements
 from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host, InstanceRequest
 from slipway.states import codec
@@ -44,7 +44,9 @@ class AllocateInterface(AllocateNetwork):
         """Raises what `allocate-network` does."""
         assert work.change is not None
         wanted = replace(work.instance.request, networks=work.change.nics)
-        return super().do(replace(work, instance=replace(work.instance, request=wanted)), requirements)
+        made = super().do(replace(work, instance=replace(work.instance, request=wanted)), requirements)
+        before = (nic.request for nic in results(_effects(work), "port", Nic))
+        return Allocation(one_way_out(made.requests, before))
 
 
 class NewDefinition(ComputeTask):

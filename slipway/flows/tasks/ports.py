@@ -42,7 +42,6 @@ class CreatePort(NetworkTask):
             port = network.update_port(work.context, free.id, unchanged=free, device_id=work.instance.id, tx=work.tx)
             check_mac(port, requirements)
             return Nic(port, request)
-        options = requirements.dhcp_options
         try:
             port = network.create_port(
                 work.context,
@@ -52,7 +51,7 @@ class CreatePort(NetworkTask):
                 mac_address=_free_mac(work, request.network, requirements.macs),
                 device_id=work.instance.id,
                 security_groups=request.security_groups,
-                extra_dhcp_opts=[{"opt_name": o.opt_name, "opt_value": o.opt_value} for o in options] or None,
+                extra_dhcp_opts=_dhcp_options(request, requirements) or None,
                 dns_name=dns_name(work.instance.name),
                 tx=work.tx,
             )
@@ -211,6 +210,13 @@ def _free_mac(work: BuildWork, home: Network, macs: Sequence[str] | None) -> str
     if not left:
         raise errors.PortNotFree(f"instance {work.instance.name}: none of the host's {len(macs)} MAC addresses is left")
     return left[0]
+
+
+def _dhcp_options(request: PortRequest, requirements: VifRequirements) -> list[dict[str, str]]:
+    """What the hypervisor dictates; and that there is no router, where another NIC has the default route."""
+    said = {} if request.default_route else {"router": ""}
+    said |= {option.opt_name: option.opt_value for option in requirements.dhcp_options}
+    return [{"opt_name": name, "opt_value": value} for name, value in said.items()]
 
 
 def _as_nova(error: errors.NetworkError, request: PortRequest) -> errors.SlipwayError:

@@ -196,6 +196,11 @@ def _subnet(subnet: Subnet, mtu: int) -> Iterator[str]:
     if names:
         yield f"{lead},option:dns-server,{','.join(names)}"
     yield f"{lead},option:mtu,{mtu}"
+    yield from _routes(subnet, lead, gateway)
+
+
+def _routes(subnet: Subnet, lead: str, gateway: str | None) -> Iterator[str]:
+    """The subnet's routes, with that to everywhere by the gateway, if there is one."""
     routes = [(route.destination, route.nexthop) for route in other_routes(subnet)]
     hops = dict.fromkeys([*([gateway] if gateway else ()), *(nexthop for _, nexthop in routes)])
     # RFC 3442: a next hop of 0.0.0.0 is the link itself.
@@ -229,8 +234,18 @@ def _host(vif: Vif, handed_out: set[str]) -> Iterator[str]:
     for address in v4[1:]:
         yield f"dhcp-host={vif.mac_address},set:{tag},{address}"
     # After those of the subnets, for the last one counts.
+    if any(option.opt_name in ("router", "3") and not option.opt_value for option in vif.dhcp_options):
+        for subnet in vif.subnets:
+            if subnet.ip_version == 4 and subnet.id in handed_out:
+                yield from _no_way_out(subnet, f"dhcp-option=tag:{tag}")
     for option in vif.dhcp_options:
         yield f"dhcp-option=tag:{tag},{_option(option)}"
+
+
+def _no_way_out(subnet: Subnet, lead: str) -> Iterator[str]:
+    """To a port that is told of no router: the subnet's routes but for a default one; none, where that is all."""
+    routes = [*_routes(subnet, lead, None)]
+    yield from routes or (f"{lead},option:classless-static-route", f"{lead},249")
 
 
 def _option(option: DhcpOption) -> str:
