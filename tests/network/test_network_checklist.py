@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -128,6 +129,22 @@ def test_a1_one_address_of_each_version_and_those_from_the_mac(
     assert port.fixed_ips == (*drawn, FixedIp(auto, EUI64))
     router = driver.create_port(admin, network_id=network_id, device_owner="network:router_interface")
     assert {each.subnet_id for each in router.fixed_ips} == {v4, stateful}
+
+
+def test_a1_a_new_mac_makes_a_subnets_addresses_anew_whatever_is_asked_for_there(
+    driver: EmbeddedNetwork, admin: Context, network_id: str
+) -> None:
+    """What comes after is looked at all the same (Neutron: `update_port_with_ips`)."""
+    v4, auto = subnet(driver, network_id, "10.0.0.0/24"), slaac(driver, network_id)
+    port = driver.create_port(admin, network_id=network_id, mac_address=MAC)
+    asked = {"subnet_id": auto, "ip_address": "2001:db8::5"}
+    mac = "0a:00:00:00:00:01"
+    with pytest.raises(errors.SubnetNotFound):
+        driver.update_port(admin, port.id, mac_address=mac, fixed_ips=[asked, {"subnet_id": str(uuid4())}])
+    with pytest.raises(errors.AllocationOnAutoAddressSubnet):
+        driver.update_port(admin, port.id, fixed_ips=[asked])
+    changed = driver.update_port(admin, port.id, mac_address=mac, fixed_ips=[{"subnet_id": v4}, asked])
+    assert changed.fixed_ips == (FixedIp(v4, "10.0.0.2"), FixedIp(auto, "2001:db8::800:ff:fe00:1"))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,10 @@ def plan(
     if wanted is None:
         wanted = [Wanted(each.subnet_id, each.address) for each in left]
     gone = {each.address for each in stale}
-    changes = _compare(left, [each for each in wanted if each.address not in gone], holder, subnets)
+    # Neutron makes the whole subnet's addresses anew, whatever is asked for there.
+    anew = {each.subnet_id for each in stale}
+    asked = [each for each in wanted if each.address not in gone and each.subnet_id not in anew]
+    changes = _compare(left, asked, holder, subnets)
     if frozen:
         _check_ipv4_stays(holder, changes, subnets)
     picks = fixed_ips.asked_for(tx, holder, subnets, changes.add)
