@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from slipway.model.limits import Address, Between, Cidr, Distinct, Mac, Name, OneOf, Text
 from slipway.model.network import AllocationPool, HostRoute
+from slipway.model.neutron import PROTOCOLS_WITH_PORTS
 from slipway.model.record import Stack
 from slipway.model.request import Host, InstanceRequest
 from slipway.model.routing import Route
@@ -73,14 +74,28 @@ class RouterEntry(Struct, frozen=True):
     routes: tuple[Route, ...] = ()
 
 
+class ForwardEntry(Struct, frozen=True):
+    """Ports of a floating IP (first and last) that lead to a port's. No `fixed_ip`: its only address of IPv4."""
+
+    port: Text
+    external: tuple[int, int]
+    internal: tuple[int, int]
+    protocol: Annotated[str, OneOf(PROTOCOLS_WITH_PORTS)] = "tcp"
+    fixed_ip: Address | None = None
+
+
 class FloatingIpEntry(Struct, frozen=True):
-    """An address of an external network. No `address`: any; no `port`: it stands for none."""
+    """An address of an external network. No `address`: any; no `port`: it stands for none.
+
+    `forward`: all that it forwards; None: what it forwards is not the file's.
+    """
 
     name: Name
     network: Text
     address: Address | None = None
     port: Text | None = None
     fixed_ip: Address | None = None
+    forward: tuple[ForwardEntry, ...] | None = None
 
 
 class RuleEntry(Struct, frozen=True):

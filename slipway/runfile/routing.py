@@ -7,9 +7,9 @@ from collections import defaultdict
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from slipway.model.formats import Cidr, parse_address, parse_cidr
+from slipway.model.formats import Cidr, parse_address, parse_cidr, parse_ports
 from slipway.model.routing import Route
-from slipway.runfile.entries import FloatingIpEntry, RouterEntry
+from slipway.runfile.entries import FloatingIpEntry, ForwardEntry, RouterEntry
 from slipway.runfile.references import References
 from slipway.runfile.requests import address, only
 from slipway.yamlfile.document import Document, NodePath
@@ -119,19 +119,53 @@ def _check_floating_ips(document: Document, references: References) -> None:
             one = (str(entry.get("network")), entry["port"], entry.get("fixed_ip"))
             if taken.setdefault(one, name) != name:
                 document.problem((*path, "port"), f"port {quoted(entry['port'])} has {quoted(taken[one])} already")
-            _check_reached(document, path, entry, tree)
+            _check_reached(document, path, entry["port"], entry.get("network"))
+        _check_forwards(document, references, path, entry)
 
 
-def _check_reached(document: Document, path: NodePath, entry: dict[str, Any], tree: dict[str, Any]) -> None:
+def _check_forwards(document: Document, references: References, path: NodePath, entry: dict[str, Any]) -> None:
+    """Note forwardings of an address that stands for a port, those that lead nowhere, and ports forwarded twice."""
+    forwards = entry.get("forward", ())
+    if forwards and "port" in entry:
+        text = f"forward: it stands for port {quoted(entry['port'])}, to which all of its ports lead"
+        document.problem((*path, "forward"), text, key=True)
+    for index, one in enumerate(forwards):
+        place: NodePath = (*path, "forward", index)
+        if not {"port", "external_port"} <= one.keys():
+            continue
+        references.check(document, (*place, "port"), "port", one["port"])
+        _check_reached(document, place, one["port"], entry.get("network"))
+        if "fixed_ip" in one and parse_address(one["fixed_ip"]).version != 4:
+            document.problem((*place, "fixed_ip"), f"fixed_ip {one['fixed_ip']} is not of IPv4, as floating IPs are")
+        (first, last), inner = _forwarded(one)
+        if inner[1] > inner[0] and inner[1] - inner[0] != last - first:
+            text = f"internal_port {one['internal_port']} must be one port, or as many as {one['external_port']}"
+            document.problem((*place, "internal_port"), text)
+        for other in forwards[:index]:
+            if "external_port" not in other:
+                continue
+            (begin, end), _ = _forwarded(other)
+            if other.get("protocol") == one.get("protocol") and begin <= last and first <= end:
+                text = f"port {max(first, begin)} is forwarded to {quoted(str(other.get('port')))} already"
+                document.problem((*place, "external_port"), text)
+
+
+def _forwarded(one: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The first and the last port outside, and inside."""
+    return parse_ports(one["external_port"]), parse_ports(one.get("internal_port", one["external_port"]))
+
+
+def _check_reached(document: Document, path: NodePath, port: str, outside: str | None) -> None:
     """Note a port from whose network no router of the file leads to the floating IP's; others may be on record."""
+    tree: dict[str, Any] = document.value
     networks = tree.get("networks", {})
-    inside = [known for known in networks.values() if entry["port"] in known.get("ports", {})]
-    routers = [one for one in tree.get("routers", {}).values() if one.get("external_network") == entry.get("network")]
-    if not inside or entry.get("network") not in networks or not tree.get("routers"):
+    inside = [known for known in networks.values() if port in known.get("ports", {})]
+    routers = [one for one in tree.get("routers", {}).values() if one.get("external_network") == outside]
+    if not inside or outside not in networks or not tree.get("routers"):
         return
     reached = {subnet for router in routers for subnet in router.get("subnets", ())}
     if not reached.intersection(inside[0].get("subnets", {})):
-        text = f"no router leads from the network of port {quoted(entry['port'])} to {quoted(entry['network'])}"
+        text = f"no router leads from the network of port {quoted(port)} to {quoted(outside or '')}"
         document.problem((*path, "port"), text)
 
 
@@ -154,5 +188,17 @@ def build_floating_ip(name: str, entry: dict[str, Any]) -> FloatingIpEntry:
         network=entry["network"],
         address=address(entry["address"]) if "address" in entry else None,
         fixed_ip=address(entry["fixed_ip"]) if "fixed_ip" in entry else None,
+        forward=tuple(map(_build_forward, entry["forward"])) if "forward" in entry else None,
         **only(entry, "port"),
+    )
+
+
+def _build_forward(entry: dict[str, Any]) -> ForwardEntry:
+    external, internal = _forwarded(entry)
+    return ForwardEntry(
+        port=entry["port"],
+        external=external,
+        internal=internal,
+        fixed_ip=address(entry["fixed_ip"]) if "fixed_ip" in entry else None,
+        **only(entry, "protocol"),
     )

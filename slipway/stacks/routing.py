@@ -12,8 +12,8 @@ from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.network.routing import RoutingDriver, routing_of
 from slipway.model.network import Context
 from slipway.model.neutron import ROUTER_INTERFACE as ROUTER_INTERFACE
-from slipway.model.routing import FloatingIp, Router
-from slipway.runfile.entries import FloatingIpEntry, RouterEntry, RunFile
+from slipway.model.routing import FloatingIp, PortForwarding, Router
+from slipway.runfile.entries import FloatingIpEntry, ForwardEntry, RouterEntry, RunFile
 from slipway.stacks.lookups import Lookups
 from slipway.states.store import Transaction
 
@@ -84,14 +84,21 @@ class Routing:
         """The same for a floating IP; a fixed IP that the file does not name is as it is."""
         networks = {one.id: one.name for one in self._network_driver.list_networks(self._admin, tx=self._tx)}
         outside = networks.get(found.floating_network_id, found.floating_network_id)
-        have = {"network": outside, "port": found.port_id, "address": found.floating_ip_address}
-        want = {"network": entry.network, "port": entry.port, "address": entry.address or found.floating_ip_address}
+        have: dict[str, Any] = {"network": outside, "port": found.port_id, "address": found.floating_ip_address}
+        want: dict[str, Any] = {
+            "network": entry.network,
+            "port": entry.port,
+            "address": entry.address or found.floating_ip_address,
+        }
         if found.port_id is not None:
             port = self._network_driver.show_port(self._admin, found.port_id, tx=self._tx)
             is_meant = entry.port is not None and self._port_id(entry.port) == port.id
             have["port"] = entry.port if is_meant else port.name or port.id
         if entry.fixed_ip is not None:
             have["fixed_ip"], want["fixed_ip"] = found.fixed_ip_address, entry.fixed_ip
+        if entry.forward is not None:
+            have["forward"] = tuple(sorted(self._forwards(entry.forward, found)))
+            want["forward"] = tuple(sorted(map(_words, entry.forward)))
         return {name: (have[name], value) for name, value in want.items() if have[name] != value}
 
     def _led_to(self, router: Router) -> Mapping[str, str]:
@@ -148,12 +155,52 @@ class Routing:
             said["floating_ip_address"] = entry.address
         said |= self._association(entry)
         made = self._driver.create_floatingip(self._admin, project_id=self._file.project, tx=self._tx, **said)
+        for forward in entry.forward or ():
+            self._forward(made.id, forward)
         return made.id
 
     def change_floating_ip(self, floatingip_id: str, entry: FloatingIpEntry) -> None:
         """Have it stand for the port that the file says, or for none."""
-        said = {"port_id": None} | self._association(entry)
-        self._driver.update_floatingip(self._admin, floatingip_id, tx=self._tx, **said)
+        (found,) = self._driver.list_floatingips(self._admin, id=floatingip_id, tx=self._tx)
+        wanted = {_words(forward): forward for forward in entry.forward or ()}
+        there = self._forwards(entry.forward or (), found)
+        for words in there.keys() - wanted.keys() if entry.forward is not None else ():
+            self._driver.delete_port_forwarding(self._admin, floatingip_id, there[words].id, tx=self._tx)
+        if entry.port is not None or found.port_id is not None:
+            said = {"port_id": None} | self._association(entry)
+            self._driver.update_floatingip(self._admin, floatingip_id, tx=self._tx, **said)
+        for words in wanted.keys() - there.keys():
+            self._forward(floatingip_id, wanted[words])
+
+    def _forward(self, floatingip_id: str, entry: ForwardEntry) -> None:
+        port_id = self._port_id(entry.port)
+        assert port_id is not None
+        port = self._network_driver.show_port(self._admin, port_id, tx=self._tx)
+        found = [each.ip_address for each in port.fixed_ips if ":" not in each.ip_address]
+        if entry.fixed_ip is None and len(found) != 1:
+            raise errors.BadRequest(f"forward: port {entry.port} has {len(found)} addresses of IPv4: give a fixed_ip")
+        self._driver.create_port_forwarding(
+            self._admin,
+            floatingip_id,
+            protocol=entry.protocol,
+            internal_port_id=port_id,
+            internal_ip_address=entry.fixed_ip or found[0],
+            external_port_range=_range(entry.external),
+            internal_port_range=_range(entry.internal),
+            tx=self._tx,
+        )
+
+    def _forwards(self, entries: Collection[ForwardEntry], found: FloatingIp) -> Mapping[str, PortForwarding]:
+        """What a floating IP forwards, in the words of a file; the address too where the file names it."""
+        names = {self._port_id(entry.port): entry.port for entry in entries}
+        precise = {(entry.protocol, _range(entry.external)) for entry in entries if entry.fixed_ip}
+        said = {}
+        for one in found.port_forwardings:
+            port = names.get(one.internal_port_id, one.internal_port_id)
+            where = (one.protocol, one.external_port_range) in precise
+            at = f"{port} ({one.internal_ip_address})" if where else port
+            said[_line(one.protocol, one.external_port_range, at, one.internal_port_range)] = one
+        return said
 
     def _association(self, entry: FloatingIpEntry) -> dict[str, Any]:
         if entry.port is None:
@@ -185,3 +232,18 @@ class Routing:
                 found = None if there is None else self._find.port(there, name)
                 return None if found is None else found.id
         return name
+
+
+def _words(entry: ForwardEntry) -> str:
+    """As `Routing._forwards` says what is there."""
+    at = f"{entry.port} ({entry.fixed_ip})" if entry.fixed_ip else entry.port
+    return _line(entry.protocol, _range(entry.external), at, _range(entry.internal))
+
+
+def _line(protocol: str, outer: str, at: str, inner: str) -> str:
+    seen, led = ("-".join(dict.fromkeys(ports.split(":"))) for ports in (outer, inner))
+    return f"{protocol} {seen} to {at}:{led}"
+
+
+def _range(ports: tuple[int, int]) -> str:
+    return f"{ports[0]}:{ports[1]}"

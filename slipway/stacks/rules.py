@@ -103,6 +103,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "floating IP": {
         "port": _IN_PLACE,
         "fixed_ip": _IN_PLACE,
+        "forward": _IN_PLACE,
         "network": _FLOATING,
         "address": _FLOATING,
     },

@@ -88,6 +88,8 @@ class _TakeBack:
                 self.ours.drop(Kind.FLOATING_IP, id_)
                 continue
             label = f"floating IP {found[0].description or found[0].floating_ip_address}"
+            for forwarding in found[0].port_forwardings:
+                driver.delete_port_forwarding(self.admin, id_, forwarding.id, tx=self.tx)
             self._remove(Kind.FLOATING_IP, id_, label, driver.delete_floatingip)
 
     def routers(self) -> None:

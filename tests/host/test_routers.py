@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from uuid import uuid4
 
@@ -171,15 +173,17 @@ def _found(site: Site) -> Things:
 
 
 def _hears(namespace: str, source: str, action: Callable[[], object]) -> bool:
-    """Whether an IPv4 packet from that source comes to the namespace while something is done."""
+    """Whether a packet from that source comes to the namespace while something is done."""
+    wanted = ip_address(source)
+    ethertype, where = (0x0800, slice(12, 16)) if wanted.version == 4 else (0x86DD, slice(8, 24))
     with inside(namespace):
-        wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ethertype))
     with wire:
         wire.settimeout(1)
         action()
         with suppress(TimeoutError):
             while True:
-                if wire.recv(2000)[12:16] == socket.inet_aton(source):
+                if wire.recv(2000)[where] == wanted.packed:
                     return True
     return False
 
@@ -341,6 +345,67 @@ def test_a_way_out_by_a_physical_network(site: Site) -> None:
     site.host.ip("link", "del", "g0")
     site.slipway.network.update_router(router.id, admin_state_up=False)
     assert site.namespaces() == []
+    site.slipway.delete("web-1")
+    assert _found(site) == before
+
+
+DUAL = """
+networks:
+  public:
+    external: true
+    provider: {type: flat, physical_network: physnet1}
+    subnets:
+      pub: {cidr: 198.51.100.0/24, gateway: 198.51.100.9}
+      pub-6: {cidr: "2001:db8:51::/64", gateway: "2001:db8:51::9"}
+  front:
+    provider: {type: local}
+    subnets:
+      front-4: {cidr: 10.9.0.0/24}
+      front-6: {cidr: "2001:db8:9::/64", ipv6_ra_mode: slaac, ipv6_address_mode: slaac}
+    ports: {web: {}}
+"""
+EDGE = """
+routers: {edge: {external_network: public, external_ips: [198.51.100.5, "2001:db8:51::5"], subnets: [front-4, front-6]}}
+floating_ips: {web: {network: public, port: web, address: 198.51.100.7}}
+"""
+
+
+def _remembers(namespace: str, device: str, address: str) -> Callable[[], bool]:
+    """Have the namespace know the address at a MAC that has gone; gives whether it knows a better one by now."""
+    gone = "02:00:00:00:00:66"
+    run("ip", "-n", namespace, "neigh", "replace", address, "lladdr", gone, "dev", device, "nud", "stale")
+    return lambda: gone not in run("ip", "-n", namespace, "neigh", "show", address, "dev", device)
+
+
+def test_neighbours_hear_of_addresses_and_ipv6_leaves_as_it_is(site: Site) -> None:
+    """Nobody asks: whoever knew an address elsewhere is told of the router's link, inside and outside."""
+    before = _found(site)
+    run("ip", "-n", site.outside, "address", "add", "2001:db8:51::9/64", "dev", "wire0", "nodad")
+    site.run(DUAL, WEB)
+    web = site.guest("web")
+    outside, known = ("198.51.100.5", "198.51.100.7", "2001:db8:51::5"), []
+    known += [(address, _remembers(site.outside, "wire0", address)) for address in outside]
+    known += [(address, _remembers(web, "eth0", address)) for address in ("10.9.0.1", "2001:db8:9::")]
+    time.sleep(1.1)  # What a kernel has just been told it believes for a second.
+    site.run(DUAL + EDGE, WEB)
+    for address, is_told in known:
+        until(is_told, f"word of {address}")
+    # A floating IP that comes later.
+    (floating,) = site.slipway.network.list_floatingips()
+    port = floating.port_id
+    site.slipway.network.update_floatingip(floating.id, port_id=None)
+    is_told = _remembers(site.outside, "wire0", "198.51.100.7")
+    time.sleep(1.1)
+    site.slipway.network.update_floatingip(floating.id, port_id=port)
+    until(is_told, "word of the floating IP")
+
+    own = next(ip.ip_address for ip in site.slipway.network.list_ports(name="web")[0].fixed_ips if ":" in ip.ip_address)
+    until(lambda: "default" in run("ip", "-n", web, "-6", "route", "show", "proto", "ra"), "a way out by IPv6")
+    run("ip", "-n", site.outside, "route", "add", "2001:db8:9::/64", "via", "2001:db8:51::5")
+    until(lambda: pings(web, "2001:db8:51::9", seconds=1), "the way out by IPv6")
+    assert _hears(site.outside, own, lambda: pings(web, "2001:db8:51::9"))
+    assert site.findings() == []
+    site.host.ip("link", "del", "g0")
     site.slipway.delete("web-1")
     assert _found(site) == before
 

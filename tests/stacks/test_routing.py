@@ -81,6 +81,53 @@ def test_routers_and_floating_ips_are_made_changed_and_taken_back(slipway: Orche
     assert (slipway.network.list_ports(), slipway.network.list_networks()) == ((), ())
 
 
+def test_ports_are_forwarded_as_the_file_says(slipway: Orchestrator) -> None:
+    """Where the file says nothing of them they are left to commands; a stack that goes takes those along as well."""
+    ssh = "{port: web, external_port: 2222, internal_port: 22}"
+    many = "{port: db, fixed_ip: 10.0.0.6, external_port: 8000-8002, protocol: udp}"
+    first = loads(said(EDGE % "", f"web: {{network: public, forward: [{ssh}, {many}]}}"), "mine.yaml")
+    slipway.run(first)
+    assert slipway.plan(first).acts == ()
+    assert forwarded(slipway) == {
+        ("tcp", "2222:2222", "10.0.0.5", "22:22"),
+        ("udp", "8000:8002", "10.0.0.6", "8000:8002"),
+    }
+    one = "{port: db, external_port: 2222, internal_port: 22}"
+    second = loads(said(EDGE % "", f"web: {{network: public, forward: [{one}]}}"), "mine.yaml")
+    (change,) = (change for change in slipway.plan(second).changes if change.differences)
+    (difference,) = change.differences
+    assert (difference.have, difference.want) == (
+        f"tcp 2222 to {port(slipway, 'web')}:22, udp 8000-8002 to db:8000-8002",
+        "tcp 2222 to db:22",
+    )
+    slipway.run(second)
+    assert slipway.plan(second).acts == ()
+    assert forwarded(slipway) == {("tcp", "2222:2222", "10.0.0.6", "22:22")}
+    silent = loads(said(EDGE % "", "web: {network: public}"), "mine.yaml")
+    assert slipway.plan(silent).acts == ()
+    whole = loads(said(EDGE % "", "web: {network: public, port: db, forward: []}"), "mine.yaml")
+    slipway.run(whole)
+    assert forwarded(slipway) == set()
+    assert slipway.network.list_floatingips()[0].fixed_ip_address == "10.0.0.6"
+    slipway.run(first)
+    assert len(forwarded(slipway)) == 2
+    _, gone = slipway.destroy(silent)
+    assert "floating IP web" in gone.removed
+    assert (slipway.network.list_floatingips(), slipway.network.list_ports()) == ((), ())
+
+
+def forwarded(slipway: Orchestrator) -> set[tuple[str, str, str, str]]:
+    return {
+        (each.protocol, each.external_port_range, each.internal_ip_address, each.internal_port_range)
+        for one in slipway.network.list_floatingips()
+        for each in one.port_forwardings
+    }
+
+
+def port(slipway: Orchestrator, name: str) -> str:
+    return slipway.network.list_ports(name=name)[0].id
+
+
 def test_what_others_need_of_a_router_stays(slipway: Orchestrator) -> None:
     file = loads(said(EDGE % ROUTE), "mine.yaml")
     slipway.run(file)

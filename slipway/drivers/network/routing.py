@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from slipway import errors
 from slipway.drivers.network.base import NetworkDriver
 from slipway.model.network import Context
-from slipway.model.routing import FloatingIp, Router, RouterInterface
+from slipway.model.routing import FloatingIp, PortForwarding, Router, RouterInterface
 from slipway.states.store import Transaction
 
 
@@ -54,6 +54,16 @@ class RoutingDriver(Protocol):
         self, context: Context, *, tx: Transaction | None = None, **filters: Any
     ) -> Sequence[FloatingIp]:
         """The floating IPs that match all filters."""
+
+    def create_port_forwarding(
+        self, context: Context, floatingip_id: str, *, tx: Transaction | None = None, **attributes: Any
+    ) -> PortForwarding:
+        """Forward ports of a floating IP. Raises `FloatingIPNotFound`, and what the service refuses."""
+
+    def delete_port_forwarding(
+        self, context: Context, floatingip_id: str, forwarding_id: str, *, tx: Transaction | None = None
+    ) -> None:
+        """Forward these ports no longer. Raises `FloatingIPNotFound`, `PortForwardingNotFound`."""
 
 
 def routing_of(driver: NetworkDriver) -> RoutingDriver:

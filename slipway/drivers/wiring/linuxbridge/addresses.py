@@ -34,8 +34,8 @@ def addresses_at(links: IPRoute, index: int) -> set[IPv4Interface | IPv6Interfac
     }
 
 
-def set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> None:
-    """Have the link have just these, which have prefix lengths."""
+def set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> list[str]:
+    """Have the link have just these, which have prefix lengths; gives those that it did not have."""
     index = find(links, link)["index"]
     wanted = {ip_interface(address) for address in addresses}
     there = addresses_at(links, index)
@@ -44,6 +44,7 @@ def set_addresses(links: IPRoute, link: str, addresses: Sequence[str]) -> None:
     for address in wanted - there:
         nodad = {"flags": _NODAD} if address.version == 6 else {}
         links.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **nodad)
+    return [str(address) for address in sorted(wanted - there, key=str)]
 
 
 def set_ipv6(link: str, name: str, value: str) -> None:

@@ -64,6 +64,11 @@ class Kernel:
             raise
         return self._link(found)
 
+    def is_operational(self, name: str) -> bool:
+        """Whether the kernel has told the link's bridge that its other end is up; so where there is no such link."""
+        found = self.find(name)
+        return found is None or self._ask("link", "get", index=found.index)[0].get("operstate") == "UP"
+
     def of_kind(self, kind: str) -> Sequence[Link]:
         """All links of a kind."""
         return [self._link(found) for found in self._ask("get_links", kind=kind)]

@@ -7,6 +7,7 @@ somebody else deleted the tap, for no bridge of ours stays with nothing but its 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from slipway.model.request import Host
 
 _OURS = re.compile(r"(tap|brq)[0-9A-Za-z-]{1,11}")
 """What a name that we make of an id looks like."""
+
+_PATIENCE, _PAUSE = 2.0, 0.02
 
 
 class Links:
@@ -68,6 +71,16 @@ class Links:
         with kernel_of(self._host.name, self._host.netns, self._installation, "links cannot be looked at") as kernel:
             tap = kernel.find(vif.devname)
             return f"{vif.devname} is gone" if tap is None else "; ".join(_faults_in(kernel, tap, vif.bridge))
+
+    def await_forwarding(self, devnames: Sequence[str]) -> None:
+        """Wait until their bridges forward what comes by these taps, which a new cable's do when they hear of its end.
+
+        That is the kernel's work, at most a second; whoever waits in vain is not told so.
+        """
+        late = time.monotonic() + _PATIENCE
+        with kernel_of(self._host.name, self._host.netns, self._installation, "links cannot be looked at") as kernel:
+            while not all(map(kernel.is_operational, devnames)) and time.monotonic() < late:
+                time.sleep(_PAUSE)
 
     def check(self, vif: Vif) -> None:
         """Raise `WiringError` where the VIF's bridge could not have the uplink that it needs."""

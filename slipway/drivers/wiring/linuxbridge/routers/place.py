@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_interface, ip_network
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.wiring.linuxbridge import namespace
 from slipway.drivers.wiring.linuxbridge.addresses import (
@@ -17,6 +19,7 @@ from slipway.drivers.wiring.linuxbridge.addresses import (
     set_ipv6,
     translated,
 )
+from slipway.drivers.wiring.linuxbridge.routers.announced import announce
 from slipway.model.hosted import HostedRouter
 from slipway.model.machine import Vif
 
@@ -95,8 +98,9 @@ class Place:
         if namespace.exists(self.netns):
             namespace.run(None, ["ip", "netns", "delete", self.netns], timeout=_PATIENCE)
 
-    def equip(self, links: Sequence[Link]) -> None:
-        """Have the links, which are there, be as they are to be."""
+    def equip(self, links: Sequence[Link]) -> list[Link]:
+        """Have the links, which are there, be as they are to be; gives those with the addresses that are new there."""
+        fresh = []
         for link in links:
             with translated(f"the router's link {link.name}"), namespace.open_links(self.netns) as own:
                 if not (find(own, link.name) or {"flags": UP})["flags"] & UP:
@@ -105,7 +109,16 @@ class Place:
                         set_ipv6(link.name, name, "0")
                 mtu = {"mtu": link.mtu} if link.mtu > 0 else {}
                 own.link("set", ifname=link.name, address=link.mac_address, state="up", **mtu)
-                set_addresses(own, link.name, link.addresses)
+                if added := set_addresses(own, link.name, link.addresses):
+                    fresh.append(replace(link, addresses=tuple(added)))
+        return fresh
+
+    def tell(self, links: Sequence[Link]) -> None:
+        """Tell those at the links of their addresses. What nobody hears is no error: it only saves them time."""
+        with namespace.inside(self.netns):
+            for link in links:
+                with suppress(OSError):
+                    announce(link.name, link.mac_address, link.addresses)
 
     def lead(self, ways: Sequence[Way]) -> None:
         """Have just these routes."""

@@ -146,9 +146,14 @@ class Routers:
                 self._links.join(hosted.outside, place.netns, outside_name(hosted.outside.port_id), OWNER)
         # Before there is an address to send anything to.
         nft.load(place.netns, kept.ruleset)
-        place.equip(kept.links)
+        fresh = place.equip(kept.links)
         place.lead(kept.ways)
         self._advertise(hosted)
+        names = {inside_name(vif.port_id): vif for vif in hosted.inside}
+        if kept.link is None and hosted.outside is not None:
+            names[outside_name(hosted.outside.port_id)] = hosted.outside
+        self._links.await_forwarding([names[link.name].devname for link in fresh if link.name in names])
+        place.tell([link for link in fresh if link.name in names])
         return kept
 
     def _let_go(self, before: _Kept, kept: _Kept) -> None:
