@@ -161,7 +161,9 @@ class Disk(Struct, frozen=True):
 class Vif(Struct, frozen=True):
     """A NIC of an instance on its host, ready for the domain XML (I2); `devname` is `tap` and 11 of the port id.
 
-    `admin_up` False: the port or its network is administratively down, and no packet is to pass.
+    `admin_up` False: the port or its network is administratively down, and no packet is to pass. For who serves it,
+    `names`: by which its addresses are known, `domain`: in which plain names are looked for, `reaches_out`: whether its
+    network has a way to the outside.
     """
 
     port_id: str
@@ -185,6 +187,9 @@ class Vif(Struct, frozen=True):
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     dhcp_options: tuple[DhcpOption, ...] = ()
     admin_up: bool = True
+    names: tuple[str, ...] = ()
+    domain: str = ""
+    reaches_out: bool = False
 
     @property
     def ends_at_host(self) -> bool:

@@ -37,6 +37,7 @@ class NetworkChanges(TypedDict, total=False):
     port_security_enabled: bool
     shared: bool
     router_external: bool
+    dns_domain: str
 
 
 class NewNetwork(NetworkChanges, total=False):
@@ -60,6 +61,7 @@ class NetworkFilters(Paging, total=False):
     port_security_enabled: bool
     shared: bool
     router_external: bool
+    dns_domain: Texts
     provider_network_type: Texts
     provider_physical_network: Texts
     provider_segmentation_id: int | Sequence[int]

@@ -11,11 +11,13 @@ from typing import ClassVar, Protocol, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from slipway import texts
 from slipway.drivers.network.base import NetworkDriver
 from slipway.drivers.registry import Drivers
 from slipway.drivers.wiring.base import WiringDriver
 from slipway.errors import PortNotFound, RecordDamaged, SlipwayError
 from slipway.flows.tasks.catalog import arguments_of
+from slipway.flows.tasks.naming import as_now, reaches_out
 from slipway.flows.tasks.wiring import (
     FilterPort,
     Plug,
@@ -33,7 +35,6 @@ from slipway.model.record import Effect, EffectState
 from slipway.model.request import Host
 from slipway.states import effects, hosts
 from slipway.states.store import Store
-from slipway.texts import named
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Behind(Struct, frozen=True):
     @property
     def text(self) -> str:
         """Why, in one line."""
-        return str(self.error) if isinstance(self.error, SlipwayError) else named(self.error)
+        return str(self.error) if isinstance(self.error, SlipwayError) else texts.named(self.error)
 
 
 def refresh(store: Store, drivers: Drivers) -> tuple[Behind, ...]:
@@ -116,7 +117,8 @@ def rejoin(
         vif: Vif = arguments.service.vif if effect.kind == ServeDhcp.kind else arguments.vif
         port = network.show_port(ADMIN, vif.port_id)
         subnets = network.list_subnets(ADMIN, network_id=vif.network_id)
-        now = _as_now(vif, port, subnets, network.show_network(ADMIN, vif.network_id))
+        home = network.show_network(ADMIN, vif.network_id)
+        now = as_now(vif, port, subnets, home)
         check(effect)
         if effect.kind == Plug.kind:
             wiring.plug(effect.instance_id, now)
@@ -124,6 +126,7 @@ def rejoin(
             rules = rules_of(network, Context(port.project_id, is_admin=True), now)
             wiring.apply_filter(effect.instance_id, now, rules)
         elif arguments.service.server is not None:
+            now = replace(now, reaches_out=reaches_out(network, home, subnets))
             server = with_addresses(network, ADMIN, network.show_port(ADMIN, arguments.service.server.id), subnets)
             wiring.serve_dhcp(effect.instance_id, now, server)
 
@@ -263,7 +266,7 @@ class _Filter(Struct, frozen=True):
 
     def _now(self) -> tuple[Vif, Sequence[SecurityGroupRule]]:
         port = self.network.show_port(ADMIN, self.vif.port_id)
-        now = _as_now(self.vif, port, self.vif.subnets, self.home_of(self.network_id))
+        now = as_now(self.vif, port, self.vif.subnets, self.home_of(self.network_id))
         return now, rules_of(self.network, Context(port.project_id, is_admin=True), now)
 
 
@@ -298,19 +301,6 @@ class _Server(Struct, frozen=True):
     def _now(self, subnets: Sequence[Subnet]) -> Sequence[Vif]:
         home = self.home_of(self.network_id)
         ports = {port.id: port for port in self.network.list_ports(ADMIN, network_id=self.network_id)}
-        return [_as_now(vif, ports[vif.port_id], subnets, home) for vif in self.vifs if vif.port_id in ports]
-
-
-def _as_now(vif: Vif, port: Port, subnets: Sequence[Subnet], home: Network) -> Vif:
-    return replace(
-        vif,
-        mac_address=port.mac_address,
-        mtu=home.mtu,
-        fixed_ips=port.fixed_ips,
-        subnets=tuple(subnet for subnet in subnets if any(ip.subnet_id == subnet.id for ip in port.fixed_ips)),
-        port_security_enabled=port.port_security_enabled,
-        security_groups=port.security_groups,
-        allowed_address_pairs=port.allowed_address_pairs,
-        dhcp_options=port.extra_dhcp_opts,
-        admin_up=port.admin_state_up and home.admin_state_up,
-    )
+        there = [as_now(vif, ports[vif.port_id], subnets, home) for vif in self.vifs if vif.port_id in ports]
+        out = reaches_out(self.network, home, subnets)
+        return [replace(vif, reaches_out=out) for vif in there]

@@ -52,6 +52,8 @@ def _network(name: str, entry: Tree) -> NetworkEntry:
     kind = provider.get("type")
     return NetworkEntry(
         name=name,
+        # As Neutron has it: a domain ends with a dot.
+        dns_domain=f"{entry['dns_domain'].removesuffix('.')}." if "dns_domain" in entry else None,
         mtu=entry.get("mtu", 1450 if kind == "vxlan" else 1500),
         provider_network_type=kind,
         provider_physical_network=provider.get("physical_network"),
@@ -80,6 +82,7 @@ def _port(name: str, entry: Tree) -> PortEntry:
     return PortEntry(
         name=name,
         fixed_ip=address(entry["fixed_ip"]) if "fixed_ip" in entry else None,
+        dns_name=entry.get("dns_name"),
         mac_address=parse_mac(entry["mac_address"]) if "mac_address" in entry else None,
         security_groups=tuple(entry["security_groups"]) if "security_groups" in entry else None,
     )

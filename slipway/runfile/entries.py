@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from slipway.model.limits import Address, Between, Cidr, Distinct, Mac, Name, OneOf, Text
+from slipway.model.limits import Address, Between, Cidr, Distinct, DnsName, Mac, Name, OneOf, Text
 from slipway.model.network import AllocationPool, HostRoute
 from slipway.model.neutron import PROTOCOLS_WITH_PORTS
 from slipway.model.record import Stack
@@ -45,6 +45,7 @@ class PortEntry(Struct, frozen=True):
     name: Name
     fixed_ip: Address | None = None
     mac_address: Mac | None = None
+    dns_name: DnsName | None = None
     security_groups: Annotated[tuple[Text, ...], Distinct()] | None = None
 
 
@@ -56,6 +57,7 @@ class NetworkEntry(Struct, frozen=True):
     shared: bool = False
     external: bool = False
     port_security_enabled: bool = True
+    dns_domain: DnsName | None = None
     provider_network_type: Annotated[str, OneOf(("local", "flat", "vlan", "vxlan"))] | None = None
     provider_physical_network: Text | None = None
     provider_segmentation_id: Annotated[int, Between(1, 16777215)] | None = None

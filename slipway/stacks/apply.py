@@ -172,6 +172,7 @@ class _Apply:
         said: dict[str, Any] = {
             "fixed_ips": [{"ip_address": entry.fixed_ip}] if entry.fixed_ip else None,
             "mac_address": entry.mac_address,
+            **({} if entry.dns_name is None else {"dns_name": entry.dns_name}),
             "security_groups": self._group_ids(entry.security_groups),
         }
         if change.id is None:

@@ -24,19 +24,20 @@ GIVEN = frozenset(meaning(RuleEntry("egress", version)) for version in ("IPv4", 
 
 
 def network(entry: NetworkEntry) -> dict[str, Any]:
-    """A network; what the file leaves open of its segment is not among it."""
+    """A network; what the file leaves open of its segment and its domain is not among it."""
     said = {
+        "dns_domain": entry.dns_domain,
         "provider_network_type": entry.provider_network_type,
         "provider_physical_network": entry.provider_physical_network,
         "provider_segmentation_id": entry.provider_segmentation_id,
     }
-    segment = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in said.items() if value is not None}
     return {
         "mtu": entry.mtu,
         "shared": entry.shared,
         "router_external": entry.external,
         "port_security_enabled": entry.port_security_enabled,
-        **segment,
+        **given,
     }
 
 

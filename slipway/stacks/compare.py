@@ -158,6 +158,8 @@ class Comparison:
         if entry.mac_address is not None and entry.mac_address != port.mac_address:
             used = bool(port.device_id)
             found.append(self._difference(Kind.PORT, "mac_address", port.mac_address, entry.mac_address, met=used))
+        if entry.dns_name is not None and entry.dns_name != port.dns_name:
+            found.append(self._difference(Kind.PORT, "dns_name", port.dns_name or "none", entry.dns_name))
         if (groups := self._other_groups(entry, port)) is not None:
             found.append(self._difference(Kind.PORT, "security_groups", *groups))
         yield from self._compared(Kind.PORT, port, entry.name, tuple(found), within.name)

@@ -72,6 +72,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "shared": _IN_PLACE,
         "router_external": _IN_PLACE,
         "port_security_enabled": Rule(How.CHANGE, "it counts for ports that are made from then on"),
+        "dns_domain": Rule(How.CHANGE, "hosts follow at once; guests hear of it when they next ask DHCP"),
         "provider_network_type": _SEGMENT,
         "provider_physical_network": _SEGMENT,
         "provider_segmentation_id": _SEGMENT,
@@ -91,6 +92,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "mac_address": Rule(
             How.CHANGE, "a guest's NIC keeps its MAC", unless="an instance has the port", otherwise=How.KEEP
         ),
+        "dns_name": Rule(How.CHANGE, "hosts follow at once"),
         "security_groups": Rule(How.CHANGE, "hosts follow at once"),
     },
     "router": {

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from slipway.flows.tasks.allocate import security_groups
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.requirements import NetworkTask
-from slipway.flows.tasks.wiring import WiringTask, has_wiring, rules_of
+from slipway.flows.tasks.wiring import WiringTask, has_wiring, rules_of, server_key, with_names
 from slipway.model.hostname import dns_name
 from slipway.model.machine import Nic, Vif
 from slipway.model.network import Port
@@ -100,6 +100,25 @@ class RefilterPort(WiringTask):
         _refilter(work, change.port.id, change.port.security_groups)
 
 
+class RenameServed(WiringTask):
+    """Have the DNS of the network on the instance's host follow the name of its port."""
+
+    name = "rename-served"
+    kind = "renamed-dhcp"
+    in_build_only = True
+    vital = True
+    passing = True
+    uses = frozenset({"port", "binding", "dhcp", "reworded-port"})
+
+    def do(self, work: BuildWork, change: Reworded) -> None:
+        """Raises `WiringError`, or what the network service does."""
+        _rename(work, change.port.id, change.dns_name)
+
+    def undo(self, work: BuildWork, result: None, change: Reworded) -> None:
+        """Have it follow the one that its port had before."""
+        _rename(work, change.port.id, change.port.dns_name)
+
+
 class TakeName(Task):
     """Have the instance be called so from now on; the last step, for somebody may take the old name at once."""
 
@@ -124,7 +143,7 @@ class TakeName(Task):
         instances.rename(work.tx, work.instance.id, instances.get(work.tx, work.instance.id).request.name)
 
 
-OF_WORDS = (PortsToReword, RewordPort, RefilterPort, TakeName)
+OF_WORDS = (PortsToReword, RewordPort, RefilterPort, RenameServed, TakeName)
 
 
 def _made(work: BuildWork) -> Iterator[str]:
@@ -151,3 +170,17 @@ def _refilter(work: BuildWork, port_id: str, groups: tuple[str, ...]) -> None:
         if vif.port_id == port_id:
             now = replace(vif, security_groups=groups)
             work.on_host.wiring.refresh_filter(now, rules_of(work.tools.drivers.network, work.admin, now))
+
+
+def _rename(work: BuildWork, port_id: str, name: str) -> None:
+    network, host = work.tools.drivers.network, work.host
+    if host is None or not has_wiring(work.tools, host) or network.brings_dhcp:
+        return
+    with work.tools.store.read() as tx:
+        found = effects_of(tx, work.instance.id)
+    for vif in results(found, "binding", Vif):
+        if vif.port_id != port_id:
+            continue
+        server = network.find_port(work.admin, server_key(vif.network_id, host.name))
+        if server is not None:
+            work.on_host.wiring.refresh_dhcp([with_names(work, vif, name=name)], server)

@@ -223,7 +223,7 @@ class ServeDhcp(WiringTask):
     def do(self, work: BuildWork, service: DhcpService) -> None:
         """Raises `WiringError`."""
         if service.server is not None:
-            work.on_host.wiring.serve_dhcp(work.instance.id, service.vif, service.server)
+            work.on_host.wiring.serve_dhcp(work.instance.id, with_names(work, service.vif), service.server)
             # It was as `service` says some steps ago; its last neighbour may have gone since.
             set_serving(work.tools.drivers.network, replace(service.server, status="DOWN"))
 
@@ -231,3 +231,15 @@ class ServeDhcp(WiringTask):
         """Release the lease and withdraw the entry."""
         if service.server is not None:
             work.on_host.wiring.withdraw_dhcp(service.vif.network_id, service.vif.port_id)
+
+
+def with_names(work: BuildWork, vif: Vif, *, name: str | None = None) -> Vif:
+    """The VIF as the network says now; `name`: as if that were its port's DNS name."""
+    # Imported late: routers go by wiring.
+    from slipway.flows.tasks.naming import as_now, reaches_out
+
+    network, port = work.tools.drivers.network, work.tools.drivers.network.show_port(work.admin, vif.port_id)
+    home = network.show_network(work.admin, vif.network_id)
+    subnets = network.list_subnets(work.admin, network_id=vif.network_id)
+    told = as_now(vif, port if name is None else replace(port, dns_name=name), subnets, home)
+    return replace(told, reaches_out=reaches_out(network, home, subnets))

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from slipway.drivers.dhcp_options import check_form
+from slipway.drivers.wiring.linuxbridge.dhcp import names
 from slipway.errors import WiringError
 from slipway.model.machine import Lease, Vif
 from slipway.model.network import DhcpOption, Port, Subnet
@@ -107,9 +108,9 @@ def configuration(served: Served, interface: str) -> str:
     Raises `WiringError` for what cannot be said in it.
     """
     try:
-        lines = [*_server(served, interface)]
+        lines = [*_server(served, interface), *names.lines(served.vifs)]
         for subnet in served.subnets:
-            lines += _subnet(subnet, served.mtu)
+            lines += _subnet(subnet, served)
         handed_out = {subnet.id for subnet in served.subnets if _mode(subnet) == "static"}
         for vif in served.vifs:
             lines += _host(vif, handed_out)
@@ -145,7 +146,6 @@ def read_leases(text: str, served: Served) -> tuple[Lease, ...]:
 
 def _server(served: Served, interface: str) -> Iterator[str]:
     yield f"# {interface} {served.server.mac_address} mtu {served.mtu} {' '.join(served.server_addresses())}"
-    yield "port=0"
     yield "no-ping"
     yield "bind-interfaces"
     yield f"interface={interface}"
@@ -165,37 +165,45 @@ def _server(served: Served, interface: str) -> Iterator[str]:
 
 
 def user() -> Iterator[str]:
-    """It reads what guests send, so it is not root; without a user of its own, it is the one that may do nothing."""
+    """Who it is, by its configuration."""
+    if name := user_name():
+        yield f"user={name}"
+        yield f"group={grp.getgrgid(pwd.getpwnam(name).pw_gid).gr_name}"
+
+
+def user_name() -> str:
+    """It reads what guests send, so it is not root; without a user of its own, it is the one that may do nothing.
+
+    "": there is none of them.
+    """
     for name in _DEFAULT_USERS:
         with suppress(KeyError):
-            user = pwd.getpwnam(name)
-            yield f"user={name}"
-            yield f"group={grp.getgrgid(user.pw_gid).gr_name}"
-            return
+            return pwd.getpwnam(name).pw_name
+    return ""
 
 
-def _subnet(subnet: Subnet, mtu: int) -> Iterator[str]:
+def _subnet(subnet: Subnet, served: Served) -> Iterator[str]:
     network = ip_network(subnet.cidr)
     tag = f"subnet-{_id(subnet.id)}"
     lead = f"dhcp-option=tag:{tag}"
-    names = [
-        ip_address(server).compressed
-        for server in subnet.dns_nameservers
-        if ip_address(server).version == subnet.ip_version
-    ]
+    servers = names.servers(subnet, served.server)
+    # Where others are named, plain names are for them: they are not told of a domain that they do not know.
+    domain = "" if subnet.dns_nameservers else names.checked(served.vifs[-1].domain)
     first = network.network_address.compressed
     if network.version == 6:
         yield f"dhcp-range=set:{tag},{first},{_mode(subnet)},{network.prefixlen},{LEASE_SECONDS}s"
-        if names:
-            yield f"{lead},option6:dns-server,{','.join(f'[{name}]' for name in names)}"
+        # Without a value: dnsmasq would otherwise name itself.
+        yield ",".join((f"{lead},option6:dns-server", *(f"[{server}]" for server in servers)))
+        if domain:
+            yield f"{lead},option6:domain-search,{domain}"
         return
     yield f"dhcp-range=set:{tag},{first},static,{network.netmask},{LEASE_SECONDS}s"
-    # Without a value: dnsmasq would otherwise name itself.
     gateway = way_out(subnet)
     yield f"{lead},option:router{f',{gateway}' if gateway else ''}"
-    if names:
-        yield f"{lead},option:dns-server,{','.join(names)}"
-    yield f"{lead},option:mtu,{mtu}"
+    yield ",".join((f"{lead},option:dns-server", *servers))
+    if domain:
+        yield f"{lead},option:domain-name,{domain}"
+    yield f"{lead},option:mtu,{served.mtu}"
     yield from _routes(subnet, lead, gateway)
 
 

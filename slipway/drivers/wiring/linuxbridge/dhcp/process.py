@@ -1,4 +1,4 @@
-"""One network's dnsmasq with its supervisor: started, told of a new configuration, looked at, ended.
+"""One network's dnsmasq, or its relay, with a supervisor: started, told of a new configuration, looked at, ended.
 
 No process is known by its id alone: before a signal its start time and its command line, which names our directory, are
 looked at, through a descriptor of the process (pidfd) that no successor with the same id can take.
@@ -28,6 +28,9 @@ _PATIENCE = 10.0
 """Seconds for a server to start or end; it takes some milliseconds."""
 
 
+_SUPERVISOR = "/supervisor.py"
+
+
 class Status(Struct, frozen=True):
     """What the supervisor wrote last: ids and start times, the configuration's version, and dnsmasq's words.
 
@@ -43,11 +46,19 @@ class Status(Struct, frozen=True):
 class ServerProcess:
     """The server whose files are in `directory`. Whoever changes something has locked the directory."""
 
-    def __init__(self, directory: str, netns: str) -> None:
+    def __init__(self, directory: str, netns: str, command: Sequence[str] = (), outside: str | None = None) -> None:
+        """`command`: what is run in place of dnsmasq, which keeps no leases; `outside`: the host's namespace, of which
+        it gets a descriptor as its first argument."""
         self._directory = directory
         self._netns = netns
+        self._other = command
+        self._outside = outside
         # In the command lines of both, whichever version of Slipway started them.
         self._mark = f"--conf-file={self._path(supervisor.CONFIGURATION)}"
+
+    @property
+    def _called(self) -> str:
+        return os.path.basename(self._other[0]) if self._other else "dnsmasq"
 
     @property
     def leases(self) -> str:
@@ -85,7 +96,7 @@ class ServerProcess:
 
     def keeps_leases(self) -> bool:
         """Whether the file is there that the server writes its leases to."""
-        return os.path.isfile(self.leases)
+        return bool(self._other) or os.path.isfile(self.leases)
 
     def _recover_leases(self, server: int) -> None:
         """Write the leases again where somebody has deleted their file: the server has it open while it lives."""
@@ -120,18 +131,16 @@ class ServerProcess:
                         _end(fd)
 
     def _start(self) -> None:
-        clear(self.leases)
-        os.close(os.open(self.leases, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with suppress(FileNotFoundError):
             os.unlink(self._path(supervisor.STATUS))
         python = (sys.executable or "python3", "-I", "-S", supervisor.__file__, self._directory)
-        server = ("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--pid-file")
-        with namespace.inside(self._netns):
+        with self._command() as (server, given), namespace.inside(self._netns):
             started = subprocess.Popen(
-                [*python, *server, f"--dhcp-leasefile={self.leases}", self._mark],
+                [*python, *server, self._mark],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                pass_fds=given,
                 cwd="/",
                 start_new_session=True,
             )
@@ -140,7 +149,24 @@ class ServerProcess:
             if not _has_ended(fd):
                 started.kill()
         if (code := started.wait()) != 0:
-            raise WiringError(f"{python[0]} cannot supervise dnsmasq: it ended with {code}")
+            raise WiringError(f"{python[0]} cannot supervise {self._called}: it ended with {code}")
+
+    @contextmanager
+    def _command(self) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
+        """What the supervisor is to run, and the descriptors that it needs for that."""
+        if not self._other:
+            clear(self.leases)
+            os.close(os.open(self.leases, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            server = ("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--pid-file")
+            yield (*server, f"--dhcp-leasefile={self.leases}"), ()
+            return
+        with namespace.inside(self._outside):
+            outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            program, *arguments = self._other
+            yield (sys.executable or "python3", "-I", "-S", program, str(outside), *arguments), (outside,)
+        finally:
+            os.close(outside)
 
     def _wait(self) -> None:
         """Until the server runs with the configuration as it is now."""
@@ -150,11 +176,11 @@ class ServerProcess:
             status = self._status()
             if status is not None and status.version == version and not self._is_to_forget():
                 if status.server[0] == 0:
-                    raise WiringError(f"dnsmasq does not start: {_what_matters(status.words)}")
+                    raise WiringError(f"{self._called} does not start: {_what_matters(status.words)}")
                 if self._lives(status.server):
                     return
             time.sleep(0.001)
-        raise WiringError(f"dnsmasq did not start within {_PATIENCE:g} s")
+        raise WiringError(f"{self._called} did not start within {_PATIENCE:g} s")
 
     def _status(self) -> Status | None:
         said = _read(self._path(supervisor.STATUS))
@@ -185,7 +211,7 @@ class ServerProcess:
     def _pids(self) -> list[int]:
         """The supervisor first, or it would start another server."""
         found = [int(name) for name in os.listdir("/proc") if name.isdecimal() and self._is_ours(int(name))]
-        return sorted(found, key=lambda pid: _command(pid)[:1] == ("dnsmasq",))
+        return sorted(found, key=lambda pid: not any(word.endswith(_SUPERVISOR) for word in _command(pid)))
 
     def _is_ours(self, pid: int) -> bool:
         """Not so when it has ended: a process that was not waited for yet has no command line."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from slipway.drivers.files import file_name, make_directories, replace, text_of, wait_for_lock
+from slipway.drivers.wiring.linuxbridge.dhcp import names
 from slipway.drivers.wiring.linuxbridge.dhcp.config import (
     Served,
     addresses_of,
@@ -20,6 +21,7 @@ from slipway.drivers.wiring.linuxbridge.dhcp.config import (
     options_alone,
     read_leases,
 )
+from slipway.drivers.wiring.linuxbridge.dhcp.forwarding import Forwarding
 from slipway.drivers.wiring.linuxbridge.dhcp.process import ServerProcess, refusal
 from slipway.drivers.wiring.linuxbridge.dhcp.veth import ServerLinks, inner_name
 from slipway.errors import InvalidInput, StepTimeout, WiringError
@@ -56,6 +58,7 @@ class DhcpServers:
             before = _read(directory)
             if before is not None and before.server.id != server.id:
                 self._process(directory, vif.network_id).stop()
+                self._relay(directory, vif.network_id).set(wanted=False)
                 self._links(vif.network_id).disconnect(before.server.id)
             self._bring(directory, before, (before or Served(server)).with_vif(vif, server))
 
@@ -108,6 +111,7 @@ class DhcpServers:
         process, links = self._process(directory, server.network_id), self._links(server.network_id)
         if served.idle:
             process.stop()
+            self._relay(directory, server.network_id).set(wanted=False)
             links.disconnect(server.id)
             return
         text = configuration(served, inner_name(server.id))
@@ -117,6 +121,7 @@ class DhcpServers:
         if moved if whole else connect:
             anew = links.connect(server, addresses, vif.bridge, vif.mtu)
         process.apply(text, anew=anew)
+        self._relay(directory, server.network_id).set(wanted=names.forwards(served.vifs))
 
     def withdraw(self, network_id: str, port_id: str) -> None:
         """Forget the port and its leases; with the last port the server, its links and its files go.
@@ -131,6 +136,7 @@ class DhcpServers:
             after = None if before is None else before.without(port_id)
             if before is None or after is None or not after.vifs:
                 process.stop()
+                self._relay(directory, network_id).set(wanted=False)
                 if before is not None:
                     self._links(network_id).disconnect(before.server.id)
                 _delete(directory)
@@ -209,6 +215,8 @@ class DhcpServers:
             fault = "the file with its server's leases is gone"
         elif not process.works_by(configuration(served, inner_name(served.server.id))):
             fault = "its server works by another configuration than it was told"
+        elif not self._relay(directory, network_id).is_set(wanted=names.forwards(served.vifs)):
+            fault = "what its server does not know of names is not asked from the host's own name servers"
         return [Wired(vif.port_id, fault, network_id) for vif in served.vifs]
 
     @contextmanager
@@ -238,6 +246,9 @@ class DhcpServers:
 
     def _process(self, directory: str, network_id: str) -> ServerProcess:
         return ServerProcess(directory, self.namespace(network_id))
+
+    def _relay(self, directory: str, network_id: str) -> Forwarding:
+        return Forwarding(directory, self.namespace(network_id), self._host.netns)
 
     def _links(self, network_id: str) -> ServerLinks:
         return ServerLinks(self._host.netns, self.namespace(network_id), self._alias)
@@ -300,8 +311,7 @@ def _locked(directory: str, make: bool) -> int | None:
 
 def _delete(directory: str) -> None:
     """Delete it and what is in it, the lock last: those who wait for that will see that it is gone."""
-    names = sorted(os.listdir(directory), key=lambda name: (name == _LOCK, name != _SERVED))
-    for name in names:
+    for name in sorted(os.listdir(directory), key=lambda name: (name == _LOCK, name != _SERVED)):
         os.unlink(f"{directory}/{name}")
     # Somebody may have begun to use it since.
     with suppress(OSError):
