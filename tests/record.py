@@ -10,8 +10,9 @@ import os
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,6 +35,16 @@ def opened(path: str | os.PathLike[str], **options: Any) -> sqlite3.Connection:
     """A connection to the record that has its place there, which is as that of `sqlite3` in what the tests use."""
     name = _name_in(path) if on_postgresql() else None
     return sqlite3.connect(path, **options) if name is None else cast(sqlite3.Connection, _Connection(name))
+
+
+def kept(state: Path) -> bytes:
+    """All that is on record in a state directory: SQLite's files as they are, or what each row of the database has."""
+    name = _name_in(state / "slipway.db") if on_postgresql() else None
+    if name is None:
+        return b"".join(path.read_bytes() for path in sorted(state.glob("slipway.db*")))
+    with closing(_Connection(name)) as db:
+        tables = [table for (table,) in db.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        return str({table: db.execute(f"SELECT * FROM {table}").fetchall() for table in sorted(tables)}).encode()
 
 
 class _Connection:
@@ -87,6 +98,26 @@ def move_to_postgresql(store: type[Any]) -> None:
         self.is_new = self.is_new or new
 
     store.__init__ = begin_there
+
+
+def drill_on_postgresql(plan: type[Any]) -> None:
+    """Have a drill whose record has no place of its own keep it on the same server."""
+    begin = plan.__init__
+    if begin.__name__ == "begin_there":
+        return
+
+    def begin_there(self: Any, *given: Any, database: str | None = None, **more: Any) -> None:
+        begin(self, *given, database=database or _url("postgres"), **more)
+
+    plan.__init__ = begin_there
+
+
+MOVED: Mapping[str, Callable[[Any], None]] = {
+    "slipway.states.store": lambda module: move_to_postgresql(module.Store),
+    "slipway.drill.bench": lambda module: drill_on_postgresql(module.Plan),
+    "slipway.drill.workflows.plan": lambda module: drill_on_postgresql(module.FlowPlan),
+}
+"""What is done to each module that says where a record is."""
 
 
 def python_path(*first: str | Path) -> str:
@@ -186,9 +217,8 @@ def _tell(statement: str) -> None:
 def keep_here() -> None:
     """Have a worker of pytest's keep the record there: pytest loads Slipway, which has a plugin of its, by itself, past
     `sitecustomize`."""
-    from slipway.states.store import Store
-
-    move_to_postgresql(Store)
+    for name, move in MOVED.items():
+        move(import_module(name))
 
 
 @contextmanager

@@ -127,6 +127,8 @@ class Bench:
             on_call=self.trace.call,
             on_fault=self._on_fault,
         )
+        # A server would have one clock for all.
+        self._others.clock = self.faults.clock
         self.orchestrator = self._make()
         # Drivers are made when they are first asked for: now, so that no run pays for it.
         assert self.orchestrator.network is not None

@@ -26,14 +26,14 @@ _ITS = sa.and_(_OF_PROCESS, workers.c.name == sa.bindparam("b_name"))
 
 def now(tx: Transaction, clock: Callable[[], datetime]) -> datetime:
     """The time by a clock that all who use the record share: the server's, and of SQLite this machine's."""
-    if tx.dialect.name == "postgresql":
+    shared: Callable[[], datetime] | None = tx.info.get(CLOCK)
+    if shared is None and tx.dialect.name == "postgresql":
         return datetime.fromtimestamp(float(tx.scalar(_SERVERS_CLOCK) or 0), UTC)
-    shared: Callable[[], datetime] = tx.info.get(CLOCK, clock)
-    return shared()
+    return (shared or clock)()
 
 
 CLOCK = "clock"
-"""Where a transaction has the clock of a server that it only stands for."""
+"""Where a transaction has the clock that stands for a server's."""
 
 
 _SERVERS_CLOCK = sa.text("SELECT EXTRACT(EPOCH FROM clock_timestamp())")

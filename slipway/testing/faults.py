@@ -74,6 +74,10 @@ class Clock:
         """Now."""
         return datetime.now(UTC) + self.ahead + self.set_by
 
+    def of_a_server(self) -> datetime:
+        """Now by the clock of a database's server: it is put forward as well, and nobody sets it."""
+        return datetime.now(UTC) + self.ahead
+
     def monotonic(self) -> float:
         """Seconds by the clock that nobody sets, put forward as well."""
         return time.monotonic() + self.ahead.total_seconds()

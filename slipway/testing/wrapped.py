@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -11,6 +12,7 @@ from slipway.drivers.registry import Drivers, HostDrivers
 from slipway.model.request import Host
 from slipway.states import installation
 from slipway.states.store import Store, Transaction
+from slipway.states.workers import CLOCK
 
 D = TypeVar("D")
 
@@ -18,8 +20,19 @@ COMMIT = "commit"
 """The name of the fault points that are commits of ours."""
 
 
+class Clock(Protocol):
+    """The time that it is for them."""
+
+    def of_a_server(self) -> datetime:
+        """By the clock of a database's server."""
+
+
 class Faults(Protocol):
     """Who lets calls and commits go wrong: `slipway.testing.Faults`."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time of all who have this store."""
 
     def at(self, call: str, family: str = "") -> AbstractContextManager[None]:
         """Around a call."""
@@ -43,6 +56,14 @@ class FaultyStore(Store):
         """Know nothing of the record that was here before: another one was put in its place."""
         with self.read() as tx:
             self.installation = installation.id_of(tx)
+
+    @contextmanager
+    def _transaction(self, begin: str | None, about: dict[str, Any], *, snapshot: bool) -> Iterator[Transaction]:
+        """As the store's own, by a server's clock that goes with ours: leases pass where nobody waits for them."""
+        if self._postgresql and self._faults is not None:
+            about = {**about, CLOCK: self._faults.clock.of_a_server}
+        with super()._transaction(begin, about, snapshot=snapshot) as tx:
+            yield tx
 
     @contextmanager
     def write(self, *, once: bool = False) -> Iterator[Transaction]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from slipway import Orchestrator, errors
 from slipway.model.request import Image, InjectedFile
 from slipway.testing import Fault, Mode, crashed
+from tests import record
 from tests.repair.conftest import Site
 
 OTHER = Image("other", path="/other.qcow2", format="qcow2")
@@ -140,4 +140,4 @@ def _digest(text: str) -> str:
 
 
 def _record(site: Site) -> str:
-    return "".join(Path(path).read_bytes().decode("latin-1") for path in site.state.glob("slipway.db*"))
+    return record.kept(site.state).decode("latin-1")

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 import pytest
 
+pytestmark = pytest.mark.sqlite("counts what SQLite itself is told; PostgreSQL is told some of it otherwise")
+
 
 class Counts(NamedTuple):
     """What SQLite was told: every `statement`, BEGIN and COMMIT among them; transactions that `read`, and `commits`."""

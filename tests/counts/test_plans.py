@@ -12,6 +12,8 @@ import pytest
 from slipway.orchestrator import Orchestrator
 from slipway.states.store import Store
 
+pytestmark = pytest.mark.sqlite("asks SQLite how it comes by its rows")
+
 GROWING = {
     "instances",
     "claims",

@@ -19,6 +19,7 @@ from slipway import Orchestrator, errors
 from slipway.cli.main import main
 from slipway.operations import webhook
 from slipway.runfile import loads
+from tests import record
 from tests.states.test_outbox import FILE
 from tests.waiting import until
 
@@ -211,7 +212,7 @@ def test_no_secret_of_the_url_is_said_or_kept(slipway: Orchestrator, receiver: R
         slipway.deliver(url)
     slipway.deliver(url)
     slipway.close()
-    kept = b"".join(path.read_bytes() for path in (tmp_path / "state").glob("slipway.db*"))
+    kept = record.kept(tmp_path / "state")
     for secret in ("hunter2", "abc123"):
         assert secret not in str(refused.value)
         assert secret.encode() not in kept

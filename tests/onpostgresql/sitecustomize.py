@@ -13,10 +13,14 @@ from typing import Any
 
 
 class _Finder(MetaPathFinder):
-    """Changes the store's module when it is first imported."""
+    """Changes the modules that say where a record is when they are first imported."""
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != "slipway.states.store":
+        if not name.startswith("slipway."):
+            return None
+        from tests.record import MOVED
+
+        if name not in MOVED:
             return None
         spec = PathFinder.find_spec(name, path, target)
         assert spec is not None
@@ -25,9 +29,7 @@ class _Finder(MetaPathFinder):
 
         def load_and_change(module: ModuleType) -> None:
             load(module)
-            from tests.record import move_to_postgresql
-
-            move_to_postgresql(module.Store)
+            MOVED[name](module)
 
         spec.loader.exec_module = load_and_change  # type: ignore[method-assign]
         return spec

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.orchestrator import Orchestrator
+from tests import record
 from tests.runs.conftest import Workflow
 from tests.runs.test_runs import FAIL, files, make, outputs
 
@@ -82,7 +83,7 @@ def test_secrets_of_the_whole_are_secrets_of_its_parts(
     run = slipway.runs.run(whole, {"token": "hunter-2"})
     assert run.state == "SUCCEEDED", run.fault
     slipway.close()
-    assert b"hunter-2" not in b"".join(path.read_bytes() for path in (tmp_path / "state").glob("slipway.db*"))
+    assert b"hunter-2" not in record.kept(tmp_path / "state")
 
 
 def test_a_whole_is_pruned_with_its_parts(slipway: Orchestrator, workflow: Workflow, tmp_path: Path) -> None:

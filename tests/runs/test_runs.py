@@ -11,6 +11,7 @@ import pytest
 from slipway import errors
 from slipway.model.run import RunRecord
 from slipway.orchestrator import Orchestrator
+from tests import record
 from tests.runs.conftest import Workflow
 
 MAKE = """
@@ -195,7 +196,7 @@ def test_secrets_are_on_record_only_while_the_run_goes_on(
     assert run.fault is not None
     assert run.fault.message == "is ***"
     slipway.close()
-    assert b"hunter-2" not in b"".join(path.read_bytes() for path in (tmp_path / "state").glob("slipway.db*"))
+    assert b"hunter-2" not in record.kept(tmp_path / "state")
     assert "hunter-2" not in "".join(told)
 
 

@@ -10,6 +10,7 @@ from slipway import Orchestrator
 from slipway.errors import InvalidRequest, SecretGone
 from slipway.flows.runs.prepared import Given
 from slipway.testing import Fault, Faults, Mode, crashed
+from tests import record
 from tests.runs.conftest import Workflow
 
 KEY = "hunter-2 'quoted' \" as JSON\n"
@@ -43,7 +44,7 @@ def test_what_takes_a_secret_is_undone_with_it_and_refused_without(
     after = slipway.runs.undo(run.id, {"key": KEY})
     assert (after.state, after.fault, after.secrets) == ("CANCELLED", None, None)
     assert undone(tmp_path) == f"key {KEY}"
-    everything = b"".join(file.read_bytes() for file in (tmp_path / "state").glob("slipway.db*"))
+    everything = record.kept(tmp_path / "state")
     assert b"hunter-2" not in everything
 
 

@@ -19,6 +19,7 @@ from slipway.stacks import attributes
 from slipway.stacks.changes import Changes
 from slipway.stacks.plan import How
 from slipway.stacks.rules import RULES
+from tests import record
 from tests.stacks.planned import HOST, agreed, done, file, of
 
 
@@ -369,7 +370,8 @@ def test_what_is_not_the_stacks_own_stays(slipway: Orchestrator) -> None:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    files = {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    return {**files, "on record": record.kept(directory)}
 
 
 def test_a_plan_changes_nothing_byte_by_byte(slipway: Orchestrator, tmp_path: Path) -> None:
@@ -442,8 +444,8 @@ def test_what_failed_is_left_alone_until_it_is_to_be_replaced(slipway: Orchestra
 
 def test_whatever_can_differ_has_a_row() -> None:
     named = {"name", "project", "idempotency_key", "user_data_sha256", "place", "source"}
-    for kind, record in (("host", Host), ("instance", InstanceRequest)):
-        missing = {*record.__struct_fields__} - named - RULES[kind].keys()
+    for kind, given in (("host", Host), ("instance", InstanceRequest)):
+        missing = {*given.__struct_fields__} - named - RULES[kind].keys()
         assert not missing, kind
     assert {*attributes.HOST} == {*Host.__struct_fields__} - named
 
