@@ -14,8 +14,8 @@ from slipway.yamlfile.mistakes import quoted
 
 
 def resolve(document: Document, file: str) -> str:
-    """The absolute path of a file that is named relative to the run file."""
-    return os.path.abspath(Path(document.name).parent / file)
+    """The absolute path of a file that is named relative to the run file; `~` is whoever runs it."""
+    return os.path.abspath(Path(document.name).parent / Path(file).expanduser())
 
 
 def check_keypairs(document: Document) -> None:

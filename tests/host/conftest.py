@@ -18,6 +18,7 @@ from tests.drivers.conftest import make_vif as make_vif
 from tests.host.hosts import RealHost, two_hosts
 from tests.host.lan import Lan
 from tests.host.libvirtd import Libvirtd, missing
+from tests.host.routed import Site, routed_site
 
 pytestmark = pytest.mark.host
 
@@ -92,6 +93,14 @@ def real_hosts() -> Iterator[tuple[RealHost, RealHost]]:
         pytest.skip(reason)
     with two_hosts() as hosts:
         yield hosts
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A host with an uplink to the outside, for routers."""
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+    with routed_site(tmp_path / "state") as made:
+        yield made
 
 
 @pytest.fixture

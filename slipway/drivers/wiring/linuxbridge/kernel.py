@@ -163,9 +163,14 @@ class Kernel:
 
 
 def keep_host_away(name: str) -> None:
-    """Take IPv6 from a link, so that guests cannot reach the host by an address that it would give itself there."""
-    with suppress(FileNotFoundError), open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "w") as file:
-        file.write("1")
+    """Have the host take nothing at a link where it has no address, nor say there that it has others.
+
+    Else guests would reach it by an address of IPv6 that it gives itself there, or, by frames to the link's own MAC,
+    by any of its addresses, and whoever it forwards to.
+    """
+    for setting in (f"ipv6/conf/{name}/disable_ipv6", f"ipv4/conf/{name}/rp_filter", f"ipv4/conf/{name}/arp_ignore"):
+        with suppress(FileNotFoundError), open(f"/proc/sys/net/{setting}", "w") as file:
+            file.write("1")
 
 
 @contextmanager

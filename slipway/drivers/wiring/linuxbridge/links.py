@@ -242,8 +242,8 @@ def _bridge(kernel: Kernel, vif: Vif, uplink: str | None) -> Link:
     before = _uplink_of(bridge)
     if before is not None and before != uplink:
         remove_uplink(kernel, before, bridge)
+    keep_host_away(vif.bridge)
     if not bridge.owner or before != uplink:
-        keep_host_away(vif.bridge)
         kernel.tag(bridge, f"bridge:{uplink or ''}")
     if vif.mtu > 0 and bridge.mtu != vif.mtu:
         kernel.set(bridge, mtu=vif.mtu)

@@ -58,7 +58,9 @@ def host_table(router_id: str) -> str:
 
 def host_ruleset(hosted: HostedRouter, link: HostLink, device: str) -> str:
     """What is done on the host whose uplink the router uses: to what comes and goes at `device` and nothing else."""
-    own = _braced([link.router, *floating_addresses(hosted)])
+    floating = floating_addresses(hosted)
+    own = _braced([link.router, *floating])
+    led = f" ip daddr != {_braced(floating)}" if floating else ""
     return _table(
         host_table(hosted.router.id),
         [
@@ -75,7 +77,8 @@ def host_ruleset(hosted: HostedRouter, link: HostLink, device: str) -> str:
                 f'iifname "{device}" ip saddr != {own} drop',
                 f'iifname "{device}" meta nfproto != ipv4 drop',
                 f'oifname "{device}" ct state established,related accept',
-                f'oifname "{device}" ip daddr != {own} drop',
+                # The router itself is nobody's but its host's.
+                f'oifname "{device}"{led} drop',
             ),
             _chain(
                 "leave",
