@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from slipway.drivers.network.embedded.common.transactions import NetworkEvent
     from slipway.flows.engine.flow import Flow
     from slipway.flows.tasks.base import InstanceVerbs, Task, Tools
+    from slipway.model.measured import Measured
     from slipway.model.metrics import Metric
     from slipway.networks import Networks
     from slipway.operations.access import Access
@@ -597,16 +598,20 @@ class Orchestrator:
         on_event: Listener = lambda _event: None,
     ) -> Work:
         """What takes work from the job board, as the worker of that name: what is for these `hosts`, and with
-        `anything` what is for none. Within `with` it is on record, and
-        `until` takes work in the thread that calls it.
+        `anything` what is for none. Within `with` it is on record, and `until` takes work in the thread that calls it.
+
+        The hosts are measured and on record afterwards, those that were not by libvirt, qcow2 and linuxbridge.
 
         At most `concurrency` instances are in hand at once, each in a thread. Others take them over when this worker is
         not heard of for `ttl` seconds. `tell` is told what it does, in lines for people.
-        Raises `InvalidBoard`, `BoardUnavailable`, `ComputeResourcesUnavailable` for a host that is not on record, and
-        `HostElsewhere` for one that belongs to another place.
+        Raises `InvalidBoard`, `BoardUnavailable`, `HostNotFound` for a host that is not on record and cannot be
+        measured, and `HostElsewhere` for one that belongs to another place.
         """
+        from slipway.operations.registering import register
         from slipway.operations.working import make_work, only
 
+        for host in hosts:
+            register(host, self._tools, tell)
         only(self._tools, hosts)
         # What workflows do to instances is posted as well.
         self._board_url = board
@@ -894,16 +899,20 @@ class Orchestrator:
 
     # --- hosts ----------------------------------------------------------------------------------------------------
 
-    def add_host(self, host: Host, *, exist_ok: bool = True) -> None:
+    def add_host(self, host: Host, *, exist_ok: bool = True, measured: Measured | None = None) -> None:
         """Put a host on record, or change what is known of it: what instances have claimed of it stays claimed.
 
+        `measured`: what `measured_host` gave of it.
         Raises `InvalidRequest` with all that is wrong, `UnknownDriver`, `HostElsewhere` for another place's,
         `HostInUse` where more of it is claimed than it would have, and `HostExists` unless that is `exist_ok`.
         """
         from slipway.operations.hosts import add_host
+        from slipway.operations.registering import keep
 
         self._keep_settings()
         add_host(host, self._store, self._drivers, exist_ok=exist_ok)
+        if measured is not None:
+            keep(host.name, measured, self._tools)
 
     def set_host(self, name: str, changes: HostChanges) -> HostUsage:
         """Change what is known of a host on record; gives it as it is then.
@@ -915,9 +924,14 @@ class Orchestrator:
 
         return set_host(name, changes, self._store, self._drivers)
 
-    def measured_numa(self, host: Host) -> tuple[str, ...]:
-        """The CPUs of each NUMA cell of a host, by its hypervisor; for `Host.numa`. Raises what the driver does."""
-        return tuple(self._drivers.on(host).compute.numa_cells())
+    def measured_host(self, host: Host, *missing: str) -> tuple[Host, Measured]:
+        """A host with what its entry is `missing` ("vcpus", "memory", "disk", "numa") as its own drivers measure it.
+
+        Raises `InvalidRequest` where they do not measure that, and what they do.
+        """
+        from slipway.operations.registering import filled
+
+        return filled(host, missing, self._tools)
 
     def disable_hosts(self, *names: str, reason: str = "") -> None:
         """Place no new instances on these hosts until they are enabled, whatever run files say; what is there stays.

@@ -64,4 +64,4 @@ def test_the_core_stays_small() -> None:
         ROOT / "slipway" / "flows" / f"{name}.py" for name in ("conductor", "run", "effect_task", "compiler", "loader")
     ]
     core = [*(ROOT / "slipway" / "states").glob("*.py"), *flows]
-    assert sum(len(path.read_text().splitlines()) for path in core) < 6600
+    assert sum(len(path.read_text().splitlines()) for path in core) < 6650

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,25 +55,21 @@ class Label(click.ParamType):  # type: ignore[type-arg]
         return key, text
 
 
-def _room(*, required: bool) -> Callable[[F], F]:
+def _room(function: F) -> F:
     """What a host has, and how often it may be given out."""
-
-    def add(function: F) -> F:
-        for option in (
-            click.option("--label", "labels", metavar="KEY=VALUE", type=Label(), multiple=True, help="Repeatable."),
-            click.option("--numa", type=Cells(), help="CPUs of each NUMA cell, as 0-3/4-7; auto: as libvirt says."),
-            click.option("--disk-ratio", metavar="N", type=float, help="How often a byte of disk may be given out."),
-            click.option("--memory-ratio", metavar="N", type=float, help="How often a byte of memory may be."),
-            click.option("--cpu-ratio", metavar="N", type=float, help="How often a vCPU may be given out."),
-            click.option("--zone", metavar="ZONE", help="The availability zone that it is in."),
-            click.option("--disk", metavar="SIZE", type=Size(), required=required, help="Disk, as in 500GiB."),
-            click.option("--memory", metavar="SIZE", type=Size(), required=required, help="Memory, as in 32GiB."),
-            click.option("--vcpus", metavar="N", type=int, required=required, help="vCPUs."),
-        ):
-            function = option(function)
-        return function
-
-    return add
+    for option in (
+        click.option("--label", "labels", metavar="KEY=VALUE", type=Label(), multiple=True, help="Repeatable."),
+        click.option("--numa", type=Cells(), help="CPUs of each NUMA cell, as 0-3/4-7; auto: as libvirt says."),
+        click.option("--disk-ratio", metavar="N", type=float, help="How often a byte of disk may be given out."),
+        click.option("--memory-ratio", metavar="N", type=float, help="How often a byte of memory may be."),
+        click.option("--cpu-ratio", metavar="N", type=float, help="How often a vCPU may be given out."),
+        click.option("--zone", metavar="ZONE", help="The availability zone that it is in."),
+        click.option("--disk", metavar="SIZE", type=Size(), help="Disk, as in 500GiB."),
+        click.option("--memory", metavar="SIZE", type=Size(), help="Memory, as in 32GiB."),
+        click.option("--vcpus", metavar="N", type=int, help="vCPUs."),
+    ):
+        function = option(function)
+    return function
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +98,7 @@ def show(options: Options, name: str) -> None:
 
 @command.command("add", epilog=example("slipway host add node-3 --vcpus 8 --memory 32GiB --disk 500GiB"))
 @click.argument("name", metavar="NAME")
-@_room(required=True)
+@_room
 @click.option("--compute", metavar="DRIVER", help="The driver of the hypervisor. [default: sim]")
 @click.option("--wiring", metavar="DRIVER", help="The driver of bridges and taps. [default: null]")
 @click.option("--disks", metavar="DRIVER", help="The driver of disks. [default: sim]")
@@ -115,18 +111,25 @@ def show(options: Options, name: str) -> None:
 def add(options: Options, /, name: str, labels: Sequence[tuple[str, str]], **values: Any) -> None:
     """Put a host on record, on which instances can be placed from then on.
 
-    The host belongs to no run file. One that is on record already is refused.
+    What is not said of its vCPUs, memory and disk is measured, for which its hypervisor must be within reach. The host
+    belongs to no run file. One that is on record already is refused.
     """
     from msgspec.structs import replace
 
     from slipway.model.request import Host
 
     with orchestrator(options, new=True) as slipway:
-        host = Host(name, labels=tuple(sorted(labels)), **_given(values))
-        if host.numa == AUTO:
-            measured = slipway.measured_numa(replace(host, numa=()))
-            host = replace(host, numa=measured)
-        slipway.add_host(host, exist_ok=False)
+        said = _given(values)
+        missing = [what for what in ("vcpus", "memory", "disk") if what not in said]
+        blanks: dict[str, Any] = dict.fromkeys(missing, 1)
+        host = Host(name, labels=tuple(sorted(labels)), **blanks, **said)
+        measured = None
+        if host.numa == AUTO or ("vcpus" in missing and "numa" not in said):
+            host = replace(host, numa=())
+            missing.append("numa")
+        if missing:
+            host, measured = slipway.measured_host(host, *missing)
+        slipway.add_host(host, exist_ok=False, measured=measured)
         _tell(slipway, (name,), options, "added")
 
 
@@ -134,7 +137,7 @@ def add(options: Options, /, name: str, labels: Sequence[tuple[str, str]], **val
     "set", epilog=example("slipway host set node-1 --memory 64GiB", "slipway host set node-1 --label gpu=a100")
 )
 @click.argument("name", metavar="NAME")
-@_room(required=False)
+@_room
 @click.option("--no-label", "no_labels", metavar="KEY", multiple=True, help="Take a label away. Repeatable.")
 @common_options()
 @click.pass_obj
@@ -158,7 +161,8 @@ def set_(
         raise click.UsageError("there is nothing to set: name what is to change, as in --memory 64GiB")
     with orchestrator(options) as slipway:
         if changes.numa == AUTO:
-            changes = replace(changes, numa=slipway.measured_numa(slipway.show_host(name).usage.host))
+            host, _ = slipway.measured_host(slipway.show_host(name).usage.host, "numa")
+            changes = replace(changes, numa=host.numa)
         slipway.set_host(name, changes)
         _tell(slipway, (name,), options, "changed")
 

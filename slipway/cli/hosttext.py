@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipway.cli.say import say
@@ -10,6 +10,7 @@ from slipway.cli.say import say
 if TYPE_CHECKING:
     from slipway.cli.options import Options
     from slipway.drivers.hostcheck.finding import Finding
+    from slipway.model.measured import Measured
     from slipway.operations.hosts import HostDetails
     from slipway.states.hosts import HostUsage
 
@@ -88,7 +89,7 @@ def tell_details(details: HostDetails, options: Options) -> None:
     left = [{"key": e.key, "kind": e.kind, "state": e.state, "error": e.error} for e in details.left]
     if options.json:
         there = [instance_json(instance) for instance in details.instances]
-        print_json({**host_json(usage), "instances": there, "left": left})
+        print_json({**host_json(usage), "measured": details.measured, "instances": there, "left": left})
         return
     drivers = f"{host.compute}, wiring {host.wiring}, disks {host.disks}" + (f", {host.uri}" if host.uri else "")
     place = f"{usage.place.directory} on {usage.place.name}" if usage.place else "whoever uses it first"
@@ -100,6 +101,7 @@ def tell_details(details: HostDetails, options: Options) -> None:
         ("failed builds", str(usage.failed_builds)),
         ("drivers", drivers),
         ("belongs to", place),
+        *(_measured(details.measured) if details.measured else ()),
     ]
     rooms = [
         (
@@ -129,6 +131,13 @@ def tell_details(details: HostDetails, options: Options) -> None:
         write("", "what is left of others, or may be:")
         effects = [(effect.key, coloured(effect.state), effect.error or "-") for effect in details.left]
         write(table(("EFFECT", "STATE", "WHY"), effects, folded=("WHY",)))
+
+
+def _measured(found: Measured) -> Iterator[tuple[str, str]]:
+    from slipway.cli.output import time_text
+    from slipway.operations.registering import text_of
+
+    yield "measured", f"{text_of(found)} ({time_text(found.at)})"
 
 
 def tell_findings(found: list[Finding], options: Options) -> None:

@@ -14,7 +14,7 @@ from slipway.cli.say import say
 from slipway.cli.selecting import Chosen, selectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from slipway.model.record import Instance
     from slipway.model.selection import Order
@@ -104,9 +104,10 @@ def command(
         return _watch(options, chosen, columns, order, limit, after, interval, deleted=deleted)
     with orchestrator(options) as slipway:
         found = _found(slipway, chosen, order, limit, after, deleted=deleted)
-        _show(options, chosen, columns, found, limit, deleted=deleted)
+        silent = slipway.silent_hosts()
+        _show(options, chosen, columns, found, limit, silent, deleted=deleted)
         if not options.json:
-            for host in slipway.silent_hosts():
+            for host in silent:
                 say(f"slipway: host {host} is not heard of: what its instances do now is not known", err=True)
     return Code.DONE
 
@@ -124,6 +125,7 @@ def _show(
     columns: tuple[str, ...] | None,
     found: Iterator[Instance],
     limit: int | None,
+    silent: Collection[str],
     *,
     deleted: bool,
 ) -> None:
@@ -131,12 +133,12 @@ def _show(
 
     if options.json:
         if columns is None:
-            print_array(map(instance_json, found))
+            print_array({**instance_json(one), "known": one.host not in silent} for one in found)
         else:
             print_array({name: _json(one, name) for name in columns} for one in found)
         return
     number, last = 0, ""
-    for instance in _tables(found, columns, deleted=deleted):
+    for instance in _tables(found, columns, silent, deleted=deleted):
         number, last = number + 1, instance.id
     if not number:
         which = " like that" if chosen.selectors else ""
@@ -148,7 +150,9 @@ def _show(
         say(f"(the next page: --after {last})", err=True)
 
 
-def _tables(found: Iterator[Instance], columns: tuple[str, ...] | None, *, deleted: bool) -> Iterator[Instance]:
+def _tables(
+    found: Iterator[Instance], columns: tuple[str, ...] | None, silent: Collection[str], *, deleted: bool
+) -> Iterator[Instance]:
     """Write them, a page at a time, and give each that was written."""
     from slipway.cli.output import LongTable
 
@@ -160,7 +164,7 @@ def _tables(found: Iterator[Instance], columns: tuple[str, ...] | None, *, delet
             faults = len(page) == _PAGE or any(one.fault for one in page)
             names = names or (*(USUAL if faults else USUAL[:-1]), *(("deleted",) if deleted else ()))
             written = LongTable([name.upper() for name in names], folded=("STATE", "FAULT"))
-        written.write([[_cell(one, name) for name in names] for one in page])
+        written.write([[_cell(one, name, silent) for name in names] for one in page])
         yield from page
 
 
@@ -195,6 +199,7 @@ def _watch(
                         columns,
                         _found(slipway, chosen, order, limit, after, deleted=deleted),
                         limit,
+                        slipway.silent_hosts(),
                         deleted=deleted,
                     )
                     if not drawn and not options.json:
@@ -209,13 +214,13 @@ def _watch(
     return Code.INTERRUPTED
 
 
-def _cell(instance: Instance, column: str) -> Any:
+def _cell(instance: Instance, column: str, silent: Collection[str]) -> Any:
     """What a person is shown of it."""
     from slipway.cli.output import coloured, fault_text, several, state_text, time_text
 
     match column:
         case "state":
-            return coloured(state_text(instance))
+            return coloured(state_text(instance, silent))
         case "addresses":
             return several(instance.addresses)
         case "fault":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +55,10 @@ class LongTable:
         write(page)
 
 
-def state_text(instance: Instance) -> str:
-    """`ACTIVE`, or what is being done as well: `BUILDING (SPAWNING)`."""
-    return instance.vm_state + (f" ({instance.task_state})" if instance.task_state else "")
+def state_text(instance: Instance, silent: Collection[str] = ()) -> str:
+    """`ACTIVE`, or what is being done as well: `BUILDING (SPAWNING)`; of one on a host that is silent how it was."""
+    state = instance.vm_state + (f" ({instance.task_state})" if instance.task_state else "")
+    return f"unknown, was {state}" if instance.host in silent else state
 
 
 def fault_text(instance: Instance) -> str:

@@ -52,6 +52,12 @@ class Instance(Struct):
     deleted_at: datetime | None
 
 
+class ListedInstance(Instance, kw_only=True):
+    """An instance, and whether it is `known` how it is now: the worker of its host is heard of."""
+
+    known: bool
+
+
 class Effect(Struct):
     """A row of the ledger."""
 
@@ -92,7 +98,7 @@ class Port(Struct):
     guest_addresses: tuple[str, ...] | None
 
 
-class ShownInstance(Instance, kw_only=True):
+class ShownInstance(ListedInstance, kw_only=True):
     """An instance with everything on record about it."""
 
     request: dict[str, Any]
@@ -347,11 +353,10 @@ LINES: dict[str, tuple[type, ...]] = {
 }
 """What commands write a line at a time."""
 WHOLE: dict[str, Any] = {
-    "list": tuple[Instance, ...],
+    "list": tuple[ListedInstance, ...],
     "show": ShownInstance,
-    "runs list": tuple[Run, ...],
+    **dict.fromkeys(("runs list", "runs prune"), tuple[Run, ...]),
     "runs show": ShownRun,
-    "runs prune": tuple[Run, ...],
     "audit": tuple[Finding, ...],
     **dict.fromkeys(("image add", "image pull", "image create", "image show"), StoredImage),
     **dict.fromkeys(("image list", "image delete", "image prune"), tuple[StoredImage, ...]),
@@ -367,9 +372,8 @@ WHOLE: dict[str, Any] = {
     "db history": tuple[TablesVersion, ...],
     "quota list": tuple[Quota, ...],
     **dict.fromkeys(("quota show", "quota set", "quota create", "quota delete"), Quota),
-    "router list": tuple[Router, ...],
     **dict.fromkeys((f"router {verb}" for verb in ("show", "create", "set", "unset")), Router),
-    "router delete": tuple[Router, ...],
+    **dict.fromkeys(("router list", "router delete"), tuple[Router, ...]),
     **dict.fromkeys((f"router {verb}" for verb in _LEADING), RouterInterface),
     "floating-ip list": tuple[FloatingIp, ...],
     **dict.fromkeys((f"floating-ip {verb}" for verb in ("show", "create", "set", "unset")), FloatingIp),

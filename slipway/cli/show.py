@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,25 +40,27 @@ def command(options: Options, chosen: Chosen) -> None:
 
     chosen.check()
     with orchestrator(options) as slipway:
+        silent = slipway.silent_hosts()
         found = ((slipway.show(one.id), slipway.addresses(one.id)) for one in list(find(slipway, chosen)))
         if not options.json:
             for number, one in enumerate(found):
                 if number:
                     say("\n")
-                _write(*one)
+                _write(*one, silent)
         elif len(chosen.names) == 1:
-            print_json(_json(*next(found)))
+            print_json(_json(*next(found), silent))
         else:
-            print_array(_json(*one) for one in found)
+            print_array(_json(*one, silent) for one in found)
 
 
-def _json(details: Details, seen: SeenAddresses) -> dict[str, Any]:
+def _json(details: Details, seen: SeenAddresses, silent: Collection[str]) -> dict[str, Any]:
     from slipway.cli.entries import entry_json, timeline
     from slipway.cli.output import effect_json, instance_json
     from slipway.states.secrets import to_keep
 
     return {
         **instance_json(details.instance),
+        "known": details.instance.host not in silent,
         "request": to_keep(details.instance.request),
         "claim": details.claim,
         "ports": [
@@ -131,12 +133,13 @@ def _results(details: Details, kind: str, type_: Any) -> Iterator[Any]:
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def _write(details: Details, seen: SeenAddresses) -> None:
+def _write(details: Details, seen: SeenAddresses, silent: Collection[str]) -> None:
     from slipway.cli.entries import timeline, timeline_rows
     from slipway.cli.output import coloured, labelled, state_text, table, without_owner, write
 
     instance = details.instance
-    write(coloured(f"{instance.name}  {state_text(instance)}", instance.vm_state), labelled(list(_facts(details))))
+    state = state_text(instance, silent)
+    write(coloured(f"{instance.name}  {state}", instance.vm_state), labelled(list(_facts(details))))
     nics = [
         (
             _own(nic, addresses) or "-",

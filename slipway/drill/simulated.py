@@ -36,6 +36,10 @@ class WiringFiles:
         """Nothing is made before the first tap."""
         self._directory = state.absolute() / "world" / host.name
 
+    def nics(self) -> Sequence[str]:
+        """None."""
+        return ()
+
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Make the tap, or make it again."""
         self._put("taps", vif.devname, instance_id=instance_id, bridge=vif.bridge)

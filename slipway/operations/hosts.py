@@ -13,9 +13,10 @@ from slipway.checks import check
 from slipway.drivers.registry import Drivers
 from slipway.flows.scheduler import required, size
 from slipway.flows.tasks.base import Tools
+from slipway.model.measured import Measured
 from slipway.model.record import Effect, Instance
 from slipway.model.request import Host
-from slipway.states import effects, hosts, instances, stacks
+from slipway.states import effects, hostmeasures, hosts, instances, stacks
 from slipway.states.hosts import HostUsage
 from slipway.states.store import Store, Transaction
 from slipway.texts import some
@@ -43,11 +44,13 @@ class HostChanges(Struct, frozen=True):
 
 
 class HostDetails(Struct, frozen=True):
-    """A host with what is on it: its instances, and the effects of others that are there or may be."""
+    """A host with what is on it: its instances, and the effects of others that are there or may be; and what was
+    measured of it last."""
 
     usage: HostUsage
     instances: tuple[Instance, ...]
     left: tuple[Effect, ...]
+    measured: Measured | None = None
 
 
 def add_host(host: Host, store: Store, drivers: Drivers, *, exist_ok: bool = True) -> None:
@@ -151,7 +154,7 @@ def host_details(name: str, store: Store) -> HostDetails:
     with store.read() as tx:
         there = tuple(_instances_on(tx, name))
         usage = replace(hosts.apart(hosts.usage(tx, name)), instances=len(there))
-        return HostDetails(usage, there, tuple(_left_on(tx, name)))
+        return HostDetails(usage, there, tuple(_left_on(tx, name)), hostmeasures.of(tx, name))
 
 
 def _instances_on(tx: Transaction, name: str) -> Sequence[Instance]:

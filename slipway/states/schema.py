@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from slipway.model.request import DEFAULT_ZONE
 from slipway.states.postgresql import lock_schema
 
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15
 """Raised by one with each change of the tables, together with a migration."""
 
 metadata = sa.MetaData()
@@ -325,6 +325,13 @@ deliveries = sa.Table(
     sa.Column("receiver", sa.String, primary_key=True),
     sa.Column("seq", Counter, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+)
+
+host_measures = sa.Table(
+    "host_measures",
+    metadata,
+    sa.Column("host", sa.ForeignKey("hosts.name", ondelete="CASCADE"), primary_key=True),
+    sa.Column("measured", Encoded, nullable=False),
 )
 
 workers = sa.Table(

@@ -95,7 +95,7 @@ def test_cpus_as_text() -> None:
 
 def test_libvirt_says_the_cells_of_its_host() -> None:
     pytest.importorskip("libvirt")
-    from slipway.drivers.compute.libvirt.inspection import cells
+    from slipway.drivers.compute.libvirt.node import cells
 
     def cell(*cpus: int) -> str:
         return f"<cell><cpus>{''.join(f'<cpu id={chr(39)}{cpu}{chr(39)}/>' for cpu in cpus)}</cpus></cell>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
 from slipway.drivers.deadline import within
 from slipway.errors import ComputeError, HypervisorUnavailable, InvalidDomainXml, SlipwayError, UnsupportedHardware
 from slipway.model.machine import Acceleration, Domain, PowerState, Vif
+from slipway.model.numa import parse_cpus
 from slipway.model.record import Instance
 from slipway.model.request import Boot, Host, Image
 from tests.drivers.conftest import make_vif as make_vif
@@ -295,3 +297,11 @@ def test_a_libvirt_that_one_process_has_is_not_watched(tmp_path: Path) -> None:
     embedded = replace(HOST, uri=f"qemu:///embed?root={tmp_path}")
     with pytest.raises(ComputeError, match=r"node-1: qemu:///embed.* only a libvirt with a daemon is watched"):
         driver(embedded, tmp_path).watch(print)
+
+
+def test_it_measures_its_machine(host: Host, tmp_path: Path) -> None:
+    seen = driver(host, tmp_path).measure()
+    assert seen.vcpus == os.cpu_count()
+    assert 1 << 28 < seen.memory <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert sum(len(parse_cpus(cell)) for cell in seen.numa) == seen.vcpus
+    assert re.fullmatch(r"QEMU \d+\.\d+\.\d+, libvirt \d+\.\d+\.\d+", seen.version)

@@ -313,3 +313,16 @@ def test_processes_at_one_bridge(host: Host, netns: str, tmp_path: Path, make_vi
         worker.join(PATIENCE)
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert set(links(netns)) == before
+
+
+def test_nics_are_those_by_which_a_network_could_leave(plain: Links, netns: str, make_vif: Callable[..., Vif]) -> None:
+    ip(netns, "link", "set", "lo", "up")
+    assert plain.nics() == [NIC]
+    ip(netns, "link", "set", "far", "up")
+    plain.plug("one", make_vif())
+    assert plain.nics() == [NIC, "far"]
+    ip(netns, "link", "add", "br-x", "type", "bridge")
+    ip(netns, "link", "set", "br-x", "up")
+    ip(netns, "link", "set", "far", "master", "br-x")
+    ip(netns, "link", "set", NIC, "master", "br-x")
+    assert plain.nics() == [NIC]

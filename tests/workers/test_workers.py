@@ -192,10 +192,14 @@ def test_what_is_on_a_host_that_is_not_heard_of_is_not_known(shared_board: Serve
         until(lambda: made.states().get("all") == "silent", "it is not heard of")
         done = slipway_says(made, "list")
         assert "web" in done.stdout
-        assert "ACTIVE" in done.stdout
+        assert "unknown, was ACTIVE" in done.stdout
+        assert "web  unknown, was ACTIVE" in slipway_says(made, "show", "web").stdout
+        (one,) = json.loads(slipway_says(made, "list", "--output", "json").stdout)
+        assert (one["vm_state"], one["known"]) == ("ACTIVE", False)
         assert done.stderr == "slipway: host node-1 is not heard of: what its instances do now is not known\n"
         made.start("again", "--host", "node-1")
         assert slipway_says(made, "list").stderr == ""
+        assert "unknown" not in slipway_says(made, "list").stdout
 
 
 def slipway_says(made: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
@@ -211,7 +215,7 @@ def test_what_is_wrong_is_said_in_one_line(shared_board: Server, tmp_path: Path)
             (("--any",), "the board is missing: --board URL, or SLIPWAY_BOARD"),
             (("--any", "--board", "redis://x:secret@127.0.0.1:1"), "the board does not answer"),
             (("--any", "--board", "amqp://x:secret@h"), "no job board is known by 'amqp'"),
-            (("--host", "node-7", "--board", shared_board.url), "host node-7 is not on record"),
+            (("--host", "node-7", "--board", shared_board.url), "host node-7 is not on record, and cannot be measured"),
             (("--any", "--name", "all", "--board", shared_board.url), "worker all runs already"),
         )
         for words, text in wrong:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from slipway.drivers.compute.handmade import HandMade
 from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
+from slipway.model.measured import Hypervisor
 from slipway.model.network import DhcpOption
 
 if TYPE_CHECKING:
@@ -213,8 +214,8 @@ class ComputeDriver(Protocol):
         Raises `DomainNotFound`.
         """
 
-    def numa_cells(self) -> Sequence[str]:
-        """The CPUs of each NUMA cell of the host, as `0-3,8`, by the hypervisor; none: it does not say."""
+    def measure(self) -> Hypervisor | None:
+        """What the hypervisor says of itself and of the host's CPUs and memory; None: it measures nothing."""
 
     def hand_made(self, name: str) -> HandMade | None:
         """The domain with this name that bears nobody's tag; None: there is none."""

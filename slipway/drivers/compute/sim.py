@@ -244,9 +244,9 @@ class SimCompute:
         except OSError as error:
             raise ComputeError(f"{self._host.name}: disk {here} cannot be copied: {error}") from error
 
-    def numa_cells(self) -> Sequence[str]:
-        """Those of the host's entry: nothing is measured."""
-        return self._host.numa
+    def measure(self) -> None:
+        """Nothing: a simulated host is what its entry says."""
+        self._calls.enter("measure")
 
     def hand_made(self, name: str) -> HandMade | None:
         """A domain of the world with another owner, or none."""

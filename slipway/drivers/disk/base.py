@@ -65,6 +65,9 @@ class DiskDriver(Protocol):
         A volume is taken as it is, by one instance at a time. Raises `VolumeInUse`.
         """
 
+    def capacity(self) -> int | None:
+        """The bytes of where its disks are, whoever has them; None: it measures nothing."""
+
     def check_volume(self, volume: Volume) -> None:
         """Raise what `create_disk` would for the volume now: `VolumeInUse`, `ImageUnacceptable`. Nothing is made."""
 

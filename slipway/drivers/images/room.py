@@ -16,6 +16,12 @@ def spare(path: str) -> int:
     return max(0, free - kept)
 
 
+def capacity(path: str) -> int:
+    """The bytes of the file system of `path`, whoever has them."""
+    found = os.statvfs(path)
+    return found.f_blocks * found.f_frsize
+
+
 def _free_and_kept(path: str) -> tuple[int, int]:
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize, min(_KEPT, found.f_blocks * found.f_frsize // _KEPT_PART)

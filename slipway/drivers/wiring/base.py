@@ -23,6 +23,9 @@ class WiringDriver(Protocol):
 
     local: ClassVar[bool]
 
+    def nics(self) -> Sequence[str]:
+        """The links of the host by which a network could leave it, by name."""
+
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Make the VIF's tap and put it into its network's bridge, which is made if it is not there."""
 

@@ -26,6 +26,10 @@ class NullWiring:
         """Of what every driver of a host is given only the host's name is used."""
         self._name = host.name
 
+    def nics(self) -> Sequence[str]:
+        """None: no network leaves the host."""
+        return ()
+
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Do nothing."""
 

@@ -22,14 +22,16 @@ from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
-from slipway.drivers.compute.libvirt.inspection import cells, faults, forget, hand_made, obstacles, was_defined_by
+from slipway.drivers.compute.libvirt.inspection import faults, forget, hand_made, obstacles, was_defined_by
 from slipway.drivers.compute.libvirt.lookup import find, find_named, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
+from slipway.drivers.compute.libvirt.node import measured
 from slipway.drivers.compute.libvirt.screen import open_screen
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
 from slipway.drivers.deadline import left
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
+from slipway.model.measured import Hypervisor
 from slipway.model.network import DhcpOption
 from slipway.model.request import Host
 
@@ -260,9 +262,9 @@ class LibvirtCompute:
         what = f"ending a migration of instance {instance_id}"
         return self._connection.ask(what, lambda libvirtd: end(self._existing(libvirtd, instance_id)), within=CHANGE)
 
-    def numa_cells(self) -> Sequence[str]:
-        """By libvirt's capabilities."""
-        return self._connection.ask("asking for its NUMA cells", lambda libvirtd: cells(libvirtd.getCapabilities()))
+    def measure(self) -> Hypervisor:
+        """What libvirt says of the node, and of its NUMA cells in its capabilities."""
+        return self._connection.ask("measuring it", measured)
 
     def hand_made(self, name: str) -> HandMade | None:
         """As libvirt has it defined."""

@@ -13,7 +13,6 @@ from slipway.drivers.compute.handmade import RUNS, HandMade, read_hand_made
 from slipway.drivers.compute.libvirt.lookup import find_named, owner_of
 from slipway.drivers.compute.libvirt.translation import suppress_code
 from slipway.drivers.compute.shape import differences, is_the_same, shape_of, unreadable
-from slipway.model.numa import cpus_text
 
 _FILES = ("kernel", "initrd", "loader")
 """What a domain's start reads besides its disks."""
@@ -84,11 +83,3 @@ def obstacles(domain: libvirt.virDomain) -> Sequence[str]:
     root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     named = [(what, root.findtext(f"os/{what}")) for what in _FILES]
     return tuple(f"its {what} {path} is gone" for what, path in named if path and not os.path.exists(path))
-
-
-def cells(capabilities: str) -> Sequence[str]:
-    """The CPUs of each NUMA cell that there is."""
-    found = ElementTree.fromstring(capabilities).iterfind("host/topology/cells/cell")
-    cpus = ([int(cpu.get("id", "0")) for cpu in cell.iterfind("cpus/cpu")] for cell in found)
-    # One may have memory alone.
-    return tuple(cpus_text(one) for one in cpus if one)

@@ -25,7 +25,7 @@ from slipway.drivers.images import qemu_img
 from slipway.drivers.images.cache import ImageCache
 from slipway.drivers.images.header import backing_file, read_header
 from slipway.drivers.images.integrity import check, check_whole
-from slipway.drivers.images.room import spare
+from slipway.drivers.images.room import capacity, spare
 from slipway.errors import DiskError, FlavorDiskTooSmall, ImageUnacceptable
 from slipway.model.machine import Disk, DiskRequest, DiskRole, DiskSnapshot
 from slipway.model.request import Host, Image, Volume
@@ -59,11 +59,15 @@ class Qcow2Disk:
         self._images = ImageCache(host.name, state)
         self._snapshots = Snapshots(host.name, self._directory)
 
+    def capacity(self) -> int:
+        """Those of the state directory's file system."""
+        with self._translated():
+            return capacity(self._state)
+
     def create_disk(self, request: DiskRequest) -> Disk:
         """Make the disk, or give the one that was made before: an overlay on its image, an empty one, or the seed.
 
-        Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`, and `FlavorDiskTooSmall` for an image that is larger
-        than the disk.
+        Raises `DiskError`, `ImageUnacceptable`, `VolumeInUse`, and `FlavorDiskTooSmall` for an image that has no room.
         """
         if request.volume is not None:
             with self._translated():
@@ -388,8 +392,7 @@ def _size(path: str) -> int | None:
         found = os.lstat(path)
         if stat.S_ISREG(found.st_mode):
             if path.endswith(_VOLUME):
-                claim = _read_claim(path)
-                return claim.size if claim else None
+                return claim.size if (claim := _read_claim(path)) else None
             if path.endswith(_SEED):
                 return found.st_size
             header = read_header(path)

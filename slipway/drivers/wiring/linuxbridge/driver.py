@@ -49,6 +49,10 @@ class LinuxBridgeWiring:
 
         return Routers(*self._given, self._links)
 
+    def nics(self) -> Sequence[str]:
+        """Links that are up, in nobody's bridge, and not made by us."""
+        return self._links.nics()
+
     def plug(self, instance_id: str, vif: Vif) -> None:
         """Make the VIF's tap, its bridge and the bridge's uplink where they are not."""
         self._links.plug(instance_id, vif)

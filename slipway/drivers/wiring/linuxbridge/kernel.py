@@ -69,6 +69,10 @@ class Kernel:
         found = self.find(name)
         return found is None or self._ask("link", "get", index=found.index)[0].get("operstate") == "UP"
 
+    def all(self) -> Sequence[Link]:
+        """All links."""
+        return [self._link(found) for found in self._ask("get_links")]
+
     def of_kind(self, kind: str) -> Sequence[Link]:
         """All links of a kind."""
         return [self._link(found) for found in self._ask("get_links", kind=kind)]

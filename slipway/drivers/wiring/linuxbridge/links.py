@@ -22,6 +22,8 @@ from slipway.model.request import Host
 
 _OURS = re.compile(r"(tap|brq)[0-9A-Za-z-]{1,11}")
 """What a name that we make of an id looks like."""
+_LEAVING = (None, "bond", "team", "veth")
+"""Kinds of links that lead out of a host; None: the kernel made it for a device."""
 
 _PATIENCE, _PAUSE = 2.0, 0.02
 
@@ -45,6 +47,13 @@ class Links:
             uplink = uplink_name(self._host, vif)
             tap = _tap(kernel, instance_id, vif)
             self._put(kernel, vif, tap, uplink)
+
+    def nics(self) -> Sequence[str]:
+        """The names of the links that could be a `physical_nic`, or are it."""
+        with kernel_of(self._host.name, self._host.netns, self._installation, "links cannot be looked at") as kernel:
+            found = [link for link in kernel.all() if link.up and link.owner is None and link.kind in _LEAVING]
+        mine = self._host.physical_nic
+        return sorted(one.name for one in found if one.name == mine or (one.master is None and one.name != "lo"))
 
     def join(self, vif: Vif, netns: str, inner: str, owner: str) -> None:
         """Make the VIF's tap, in its bridge, one end of a cable whose other end is `inner` in the namespace.
