@@ -15,7 +15,7 @@ from slipway.yamlfile.mistakes import quoted
 
 def resolve(document: Document, file: str) -> str:
     """The absolute path of a file that is named relative to the run file; `~` is whoever runs it."""
-    return os.path.abspath(Path(document.name).parent / Path(file).expanduser())
+    return os.path.abspath(Path(document.name).parent / os.path.expanduser(file))
 
 
 def check_keypairs(document: Document) -> None:

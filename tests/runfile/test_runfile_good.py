@@ -261,6 +261,24 @@ def test_both_addresses_of_a_31_may_be_asked_for(address: str) -> None:
     assert loads(text, "f").networks[0].ports[0].fixed_ip == address
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("~/tiny.qcow2", "/home/me/tiny.qcow2"),
+        ("~nobody-is-called-so/tiny.qcow2", "/at/~nobody-is-called-so/tiny.qcow2"),
+    ],
+)
+def test_a_path_from_home(path: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    text = f"""
+schema: 1
+flavors: {{small: {{vcpus: 1, memory: 1GiB, disk: 1GiB}}}}
+images: {{tiny: {{path: "{path}"}}}}
+instances: {{a: {{flavor: small, image: tiny}}}}
+"""
+    assert loads(text, "/at/run.yaml").instances[0].request.image.path == found
+
+
 def test_a_volumes_path_is_relative_to_the_file_and_old_records_stay_readable() -> None:
     text = """
 schema: 1
