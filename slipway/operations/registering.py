@@ -13,6 +13,7 @@ from slipway.model.request import Host
 from slipway.operations.hosts import add_host, check_here, check_room
 from slipway.states import hostmeasures, hosts, stacks
 from slipway.states.store import Transaction
+from slipway.states.worker import this_worker
 
 REAL = ("libvirt", "qcow2", "linuxbridge")
 """The drivers of a host that its worker puts on record: whoever wants others says so first, by `slipway host add`."""
@@ -66,11 +67,17 @@ def register(name: str, tools: Tools, tell: Callable[[str], None]) -> None:
     """Measure a host, and put it on record where it is not.
 
     Of one that is, the numbers follow that were what was measured before; what somebody said otherwise stays. One that
-    cannot be measured stays as it is on record. Raises `HostElsewhere`, and for a new one what its drivers do.
+    cannot be measured stays as it is on record. Raises `HostElsewhere`, and `HostNotFound` for a new one that cannot be
+    measured, or whose machine is on record by another name: its room would be given out twice.
     """
     with tools.store.read() as tx:
         known = hosts.get(tx, name) if hosts.there(tx, name) else None
         check_here(tx, [name], tools.drivers)
+        if known is None and (other := _of_this_machine(tx)):
+            raise errors.HostNotFound(
+                f"host {name} is not on record, and this machine is there as {other}: `slipway worker --host {other}`, "
+                f"or `slipway host add {name}` for a part of it"
+            )
     try:
         host, measured = (known, measure(known, tools)) if known else filled(blank(name), ROOM, tools)
     except errors.SlipwayError as error:
@@ -84,6 +91,16 @@ def register(name: str, tools: Tools, tell: Callable[[str], None]) -> None:
         tell(f"{name} is new on record: {text_of(measured)}")
     for line in keep(name, measured, tools):
         tell(line)
+
+
+def _of_this_machine(tx: Transaction) -> str | None:
+    """The host that this machine is by its own hypervisor already."""
+    new = blank("")
+    for one in hosts.usages(tx):
+        same = (one.host.compute, one.host.uri, one.host.netns) == (new.compute, new.uri, new.netns)
+        if same and one.host.place is not None and one.host.place.machine == this_worker().machine:
+            return one.host.name
+    return None
 
 
 def keep(name: str, measured: Measured, tools: Tools) -> list[str]:

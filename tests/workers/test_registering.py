@@ -158,6 +158,8 @@ def test_a_host_that_is_not_on_record_is_put_there(
     assert said.startswith("node-1 is new on record: 8 vCPUs, 3GiB memory")
     assert shown(tmp_path, "node-1") == (8, 3 * GiB)
     assert measured(tmp_path, "node-1") == []
+    with pytest.raises(HostNotFound, match=r"^host nod-1 is not on record, and this machine is there as node-1: "):
+        measured(tmp_path, "nod-1")
 
 
 def test_a_worker_measures_its_host_when_it_starts(
