@@ -131,6 +131,7 @@ def test_a_pool_of_any_size_is_one_row(wide_pool: Pool) -> None:
     ]
 
 
+@pytest.mark.sqlite("asks SQLite how it comes by its rows")
 def test_every_look_up_goes_by_an_index(pool: Pool) -> None:
     statements: list[tuple[str, Any]] = []
 

@@ -18,6 +18,7 @@ from slipway.model.network import Context
 from slipway.settings import Settings
 from slipway.states.store import Store
 
+pytestmark = pytest.mark.sqlite("counts the steps of SQLite's machine")
 ADMIN = Context("demo", is_admin=True)
 STATEFUL = {"ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful"}
 
