@@ -16,6 +16,7 @@ from slipway.model.numa import parse_cpus
 from slipway.model.request import (
     NAMED_IMAGE,
     Boot,
+    Firmware,
     Flavor,
     Host,
     Image,
@@ -54,14 +55,16 @@ def _image(image: Image) -> Iterator[Mistake]:
     if image.boot is Boot.NETWORK:
         if image.kernel is not None:
             yield _is(("boot",), "boot: network and kernel exclude each other", there=True)
-    elif image.boot is Boot.VOLUME:
+    elif image.boot in (Boot.VOLUME, Boot.CDROM):
         if image.path is not None or image.kernel is not None:
-            yield _is(("boot",), "boot: volume excludes path and kernel", there=True)
+            yield _is(("boot",), f"boot: {image.boot} excludes path and kernel", there=True)
     elif image.path is None and image.kernel is None:
         yield _is((), f"{shown(image.name)} needs path or kernel", there=True)
     for name, owner in (("initrd", "kernel"), ("cmdline", "kernel"), ("format", "path"), ("sha256", "path")):
         if getattr(image, name) is not None and getattr(image, owner) is None:
             yield _is((name,), f"{name} needs {owner}", there=True)
+    if image.firmware is Firmware.UEFI_SECURE and "q35" not in image.machine:
+        yield _is(("firmware",), f"firmware: uefi-secure needs machine: q35, not {image.machine}", there=True)
     if image.path is None:
         return
     if image.path.startswith(NAMED_IMAGE):
@@ -108,6 +111,9 @@ def _request(request: InstanceRequest) -> Iterator[Mistake]:
         yield Mistake(("user_data_sha256",), "is for the record: a request has the user data themselves")
     if sum(len((file.content or "").encode()) for file in request.files) > MOST_TEXT:
         yield _is(("files",), f"the files are larger than {MOST_TEXT // 1024} KiB together", there=True)
+    if request.image.boot is Boot.CDROM and request.cdrom is None:
+        yield _is((), f"image {shown(request.image.name)} boots from a CD-ROM: it needs cdrom", there=True)
+    yield from _twice("shares", "tag", (share.tag for share in request.shares))
     yield from _twice("files", "path", (file.path for file in request.files))
     yield from _twice("networks", "port", (nic.port for nic in request.networks or ()))
     addresses = ((nic.network, nic.fixed_ip) if nic.fixed_ip else None for nic in request.networks or ())

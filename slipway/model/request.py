@@ -66,21 +66,24 @@ class Flavor(Struct, frozen=True):
 
 
 class Firmware(StrEnum):
-    """What a machine starts with."""
+    """What a machine starts with. `UEFI_SECURE`: it starts only what is signed by keys that its vendors know."""
 
     BIOS = "bios"
     UEFI = "uefi"
+    UEFI_SECURE = "uefi-secure"
 
 
 class Boot(StrEnum):
     """From what a machine boots: its kernel or first disk, or the network, and its first disk after that.
 
-    `VOLUME`: the first disk is one that is brought along.
+    `VOLUME`: the first disk is one that is brought along. `CDROM`: the first disk once something is on it, until then
+    the instance's CD-ROM, which installs it.
     """
 
     DISK = "disk"
     NETWORK = "network"
     VOLUME = "volume"
+    CDROM = "cdrom"
 
 
 IMAGE_STATUSES = (
@@ -99,7 +102,8 @@ class Image(Struct, frozen=True):
     Paths are absolute; `path` may be a file:, http: or https: URL as well, or `image:NAME`: the image of that name in
     the cache of the machine, or in the catalogue.
 
-    `machine`: the type of machine that it needs, as QEMU calls it. `vpn`: its instances are a VPN's ends.
+    `machine`: the type of machine that it needs, as QEMU calls it. `vpn`: its instances are a VPN's ends. `tpm`: they
+    have a TPM 2.0.
     """
 
     name: Name
@@ -119,6 +123,7 @@ class Image(Struct, frozen=True):
     firmware: Firmware = Firmware.BIOS
     boot: Boot = Boot.DISK
     vpn: bool = False
+    tpm: bool = False
 
 
 class ServerGroup(Struct, frozen=True):
@@ -176,6 +181,13 @@ class Volume(Struct, frozen=True):
     format: DiskFormat
 
 
+class Share(Struct, frozen=True):
+    """A directory of the host that the guest mounts by this tag: `mount -t virtiofs TAG /mnt`."""
+
+    tag: Annotated[str, Matching("[A-Za-z0-9_][A-Za-z0-9_.-]{0,35}", "a tag of at most 36 letters, digits, _ . or -")]
+    path: AbsolutePath
+
+
 PublicKey: TypeAlias = Annotated[
     str,
     Matching(
@@ -197,6 +209,7 @@ class InstanceRequest(Struct, frozen=True):
     `requires`: labels that its host must have, beside those that its flavor requires. `source`: the id of the instance
     that it is a clone of. `network_config`: what cloud-init is told of its NICs in place of what would be said, as YAML
     of cloud-init's version 1 or 2. `config_drive`: it is told everything in OpenStack's form, not in NoCloud's.
+    `cdrom`: an ISO that it has in its CD-ROM drive. `shares`: directories of its host that it may mount, and write.
     """
 
     name: Name
@@ -231,6 +244,8 @@ class InstanceRequest(Struct, frozen=True):
     ) = None
     network_config: Annotated[str, AnyText()] | None = None
     config_drive: bool = False
+    cdrom: AbsolutePath | None = None
+    shares: tuple[Share, ...] = ()
 
 
 DEFAULT_ZONE = "nova"

@@ -37,7 +37,12 @@ def check_here(document: Document, records: Records, stored_images: Callable[[],
                 document.problem(("images", name, "path"), f"unknown image {quoted(named)}", wrong=named, known=known)
     places: dict[NodePath, str] = {}
     for name, request in records.requests.items():
-        places.update(_opened(document, name, request, _hosts_of(request, records)))
+        hosts = _hosts_of(request, records)
+        places.update(_opened(document, name, request, hosts))
+        for share in request.shares if any(map(_is_local, hosts)) else ():
+            if not os.path.isdir(share.path):
+                place = ("instances", name, "shares", share.tag)
+                document.problem(place, f"share {quoted(_written(document, place))} is no directory")
     for path, file in places.items():
         if path not in document.dropped and (why := _why_not(file)):
             document.problem(path, f"{path[-1]} {quoted(_written(document, path))} {why}")
@@ -80,6 +85,8 @@ def _opened(
         for key in ("kernel", "initrd"):
             if (file := getattr(image, key)) is not None:
                 yield (*path, key), file
+        if request.cdrom is not None:
+            yield ("instances", name, "cdrom"), request.cdrom
 
 
 def _is_local(host: Host) -> bool:

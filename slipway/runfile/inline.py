@@ -20,7 +20,7 @@ from slipway.yamlfile.document import Document, NodePath
 from slipway.yamlfile.mistakes import did_you_mean, quoted
 
 _SIZES = ("memory", "disk", "hugepages", "min_disk", "min_memory", "size")
-_FILES = ("path", "kernel", "initrd", "file", "volume")
+_FILES = ("path", "kernel", "initrd", "file", "volume", "cdrom")
 _TAKEN_OUT = {"flavor": "flavors", "image": "images", "group": "server_groups"}
 
 
@@ -93,7 +93,7 @@ def _relative(value: Any, path: NodePath) -> Iterator[tuple[NodePath, str]]:
             yield from _relative(one, (*path, index))
     elif (
         isinstance(value, str)
-        and path[-1] in _FILES
+        and (path[-1] in _FILES or path[2:3] == ("shares",))
         and "://" not in value
         and not (value.startswith(NAMED_IMAGE) or os.path.isabs(value))
     ):

@@ -63,7 +63,7 @@ def _entries(document: Document, section: str) -> Iterator[tuple[str, Tree]]:
             yield name, mended
 
 
-_MAPPINGS = ("metadata", "files", "simulate", "ratios", "labels", "requires")
+_MAPPINGS = ("metadata", "files", "shares", "simulate", "ratios", "labels", "requires")
 _NEEDED = {
     "hosts": ("vcpus", "memory", "disk"),
     "flavors": ("vcpus", "memory", "disk"),
@@ -106,7 +106,7 @@ def _instances(document: Document, made: Records) -> Iterator[InstanceEntry]:
         group = groups.get(entry.get("group", ""))
         first = make_request(document, expanded[entry_name][0], entry, flavor=flavor, image=image, group=group)
         made.requests[entry_name] = first
-        own = [one for one in mistakes_of(first, InstanceRequest) if one.place[0] not in _ELSEWHERE]
+        own = [one for one in mistakes_of(first, InstanceRequest) if one.place[:1] not in _ELSEWHERE]
         _note(document, ("instances", entry_name), [one._replace(place=_place_of(first, one.place)) for one in own])
         if (host := made.hosts.get(first.host or "")) and first.zone not in (None, host.zone):
             text = f"host {quoted(host.name)} is in zone {quoted(host.zone)}, not {quoted(first.zone)}"
@@ -124,7 +124,7 @@ def _image(document: Document, made: Records, name: str) -> Image:
     return Image(name, path=f"{NAMED_IMAGE}{name}")
 
 
-_ELSEWHERE = ("project", "flavor", "image", "group", "ssh_keys")
+_ELSEWHERE = [(name,) for name in ("project", "flavor", "image", "group", "ssh_keys")]
 """Attributes of a request whose values stand elsewhere in the file, and are checked there."""
 
 
@@ -135,6 +135,8 @@ def _place_of(request: InstanceRequest, place: NodePath) -> NodePath:
             return ("files", request.files[index].path, *rest) if rest != ["path"] else place
         case ("wait_for", int(index), *_):
             return ("wait_for", request.wait_for[index].sign.value)
+        case ("shares", int(index), "path"):
+            return ("shares", request.shares[index].tag)
         case ("metadata", int(index), *_):
             return ("metadata", request.metadata[index][0])
         case ("requires", int(index), *_):
@@ -144,10 +146,13 @@ def _place_of(request: InstanceRequest, place: NodePath) -> NodePath:
     return place
 
 
+_KEYS = (("files", "path"), ("shares", "tag"))
+
+
 def _note(document: Document, entry: NodePath, mistakes: list[Mistake]) -> None:
     for mistake in mistakes:
-        # Names and paths of files are keys, which were checked with the file's shape.
-        if mistake.place != ("name",) and (mistake.place[:1], mistake.place[2:]) != (("files",), ("path",)):
+        # Names, paths of files and tags of shares are keys, which were checked with the file's shape.
+        if mistake.place != ("name",) and (*mistake.place[:1], *mistake.place[2:]) not in _KEYS:
             path = (*entry, *mistake.place)
             text = mistake.text if mistake.sentence else f"{path[-1]} {mistake.text}"
             document.problem(path, text, key=mistake.there)

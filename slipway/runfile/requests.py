@@ -21,6 +21,7 @@ from slipway.model.request import (
     NetworkRequest,
     Readiness,
     ServerGroup,
+    Share,
     Sign,
     Simulation,
     Volume,
@@ -103,7 +104,7 @@ def make_image(document: Document, name: str, entry: Tree) -> Image:
         **sizes,
         firmware=Firmware(entry.get("firmware", Firmware.BIOS)),
         boot=Boot(entry.get("boot", Boot.DISK)),
-        **only(entry, "format", "sha256", "cmdline", "status", "machine", "vpn"),
+        **only(entry, "format", "sha256", "cmdline", "status", "machine", "vpn", "tpm"),
     )
 
 
@@ -143,6 +144,8 @@ def make_request(
         files=tuple(InjectedFile(path, file["content"], **only(file, "mode", "owner")) for path, file in files),
         wait_for=tuple(_wait_for(entry.get("wait_for", {}))),
         **only(entry, "user_data", "zone", "host", "autostart"),
+        cdrom=resolve(document, entry["cdrom"]) if "cdrom" in entry else None,
+        shares=tuple(Share(tag, resolve(document, path)) for tag, path in entry.get("shares", {}).items()),
         **only(entry, "timezone", "locale", "network_config", "config_drive"),
     )
 

@@ -200,6 +200,8 @@ def _text(name: str, value: Any) -> str:
             return ", ".join(each.path if isinstance(each, Volume) else shown(each, "disk") for each in value) or "none"
         case "metadata" | "requires":
             return ", ".join(f"{key}={text}" for key, text in value) or "none"
+        case "shares":
+            return ", ".join(f"{share.tag} {share.path}" for share in value) or "none"
         case "group":
             return "none" if value is None else f"{value.name} ({value.policy})"
         case "wait_for":

@@ -37,6 +37,7 @@ _ROOT = "its root disk is made anew by a rebuild"
 _FLOATING = Rule(How.KEEP, "it would be another one; give the one of the file another name")
 _SIZE = Rule(How.STOP, "its guest is stopped, and started with it", "it is stopped", How.CHANGE)
 _ORDER = "they stay in the order in which the guest has got them"
+_DEVICE = Rule(How.KEEP, "a guest has it from its build on")
 _RECORD = Rule(How.CHANGE, "on record only: it counts when something is built")
 
 
@@ -140,6 +141,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
             ("timezone", "locale", "network_config", "config_drive"),
             Rule(How.REPLACE, "a guest is told at its first boot, and a rebuild tells it the same"),
         ),
+        "cdrom": _DEVICE,
+        "shares": _DEVICE,
         "files": Rule(How.STOP, f"a guest reads them at its first boot: {_ROOT}"),
     },
 }

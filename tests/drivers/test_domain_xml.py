@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -16,13 +17,14 @@ from hypothesis import strategies as st
 from lxml import etree
 from msgspec.structs import replace
 
-from slipway.drivers.compute.details import NAMESPACE
+from slipway.drivers.compute.details import NAMESPACE, details_of
 from slipway.drivers.compute.domain_xml import build_domain_xml, domain_name
+from slipway.drivers.compute.shape import shape_of
 from slipway.drivers.disk.devices import device_name
 from slipway.errors import AbortBuild, InvalidDomainXml, PortBindingFailed
 from slipway.model.machine import Acceleration, Disk, DiskRole, Platform, Vif
 from slipway.model.record import Instance
-from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image
+from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image, Share
 
 NULL = Host("node-1", vcpus=8, memory=1 << 34, disk=1 << 40)
 WIRED = replace(NULL, name="node-2", wiring="linuxbridge")
@@ -350,6 +352,26 @@ def test_what_does_not_go_up_aborts_the_build(
 ) -> None:
     with pytest.raises(InvalidDomainXml, match=text):
         build_domain_xml(make_instance(flavor=flavor), NULL, [], [])
+
+
+def test_what_it_has_of_its_host(tmp_path: Path, make_instance: Callable[..., Instance]) -> None:
+    image = Image("installer", boot=Boot.CDROM, firmware=Firmware.UEFI_SECURE, tpm=True)
+    request = replace(make_instance().request, image=image, cdrom="/x.iso", shares=(Share("src", "/srv/src"),))
+    xml = build_domain_xml(replace(make_instance(), request=request), NULL, DISKS, ())
+    root = etree.fromstring(xml.encode())
+    assert [boot.get("dev") for boot in root.findall("os/boot")] == ["hd", "cdrom"]
+    assert {feature.get("enabled") for feature in root.findall("os/firmware/feature")} == {"yes"}
+    assert one(root, "features/smm").get("state") == "on"
+    cdrom = one(root, "devices/disk[@device='cdrom']")
+    assert [one(cdrom, "source").get(name) for name in ("file", "startupPolicy")] == ["/x.iso", "optional"]
+    assert cdrom.find("readonly") is not None
+    assert one(root, "devices/filesystem/target").get("dir") == "src"
+    assert one(root, "memoryBacking/access").get("mode") == "shared"
+    assert one(root, "devices/tpm/backend").get("version") == "2.0"
+    if shutil.which("virt-xml-validate"):
+        validate(xml, tmp_path)
+    assert shape_of(xml).disks == {disk.path for disk in DISKS}, "what a guest ejects is no disk that it has lost"
+    assert details_of(ElementTree.fromstring(xml))["its shares"] == "src: /srv/src"
 
 
 def test_disks_by_role(make_instance: Callable[..., Instance]) -> None:

@@ -105,7 +105,7 @@ def _image(scratch: Path, init: str) -> tuple[Path, Path]:
     there = {path.stem.replace("-", "_"): path for path in unpacked.glob("lib/modules/*/kernel/**/*.ko")}
     order: list[Path] = []
     for module in (*_ROOT, *_NETWORK, *_FILTERS):
-        _with_needed(module, there, order)
+        with_needed(module, there, order)
     for path in order:
         shutil.copy(path, root / "modules")
     (root / "modules" / "order").write_text("\n".join(path.name for path in order))
@@ -116,7 +116,7 @@ def _image(scratch: Path, init: str) -> tuple[Path, Path]:
     return next(unpacked.glob("boot/vmlinuz-*")), packed
 
 
-def _with_needed(module: str, there: dict[str, Path], order: list[Path]) -> None:
+def with_needed(module: str, there: dict[str, Path], order: list[Path]) -> None:
     """Put the module, after those that it says it needs, into the order. Not there: it is built in."""
     path = there.get(module)
     if path is None or path in order:
@@ -124,5 +124,5 @@ def _with_needed(module: str, there: dict[str, Path], order: list[Path]) -> None
     needs = re.search(rb"\0depends=([\w,-]*)\0", path.read_bytes())
     assert needs is not None, path
     for needed in needs[1].decode().replace("-", "_").split(","):
-        _with_needed(needed, there, order)
+        with_needed(needed, there, order)
     order.append(path)

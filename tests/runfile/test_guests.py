@@ -87,9 +87,33 @@ def test_what_a_guest_is_told(tmp_path: Path) -> None:
     assert request("config_drive: true").config_drive
 
 
+def test_what_a_guest_has_of_its_host() -> None:
+    made = request("cdrom: ./x.iso\nshares: {src: ../src, data: /srv}")
+    assert made.cdrom == "/files/x.iso"
+    assert [(share.tag, share.path) for share in made.shares] == [("src", "/src"), ("data", "/srv")]
+    installer = "images: {i: {boot: cdrom, firmware: uefi-secure, tpm: true}}"
+    image = loads(
+        FILE.format(says="    cdrom: /x.iso", more="").replace("images: {i: {kernel: ./k}}", installer), "a.yaml"
+    )
+    assert image.instances[0].request.image.tpm
+
+
+def test_what_boots_from_a_cdrom_needs_one() -> None:
+    text = FILE.format(says="", more="").replace("kernel: ./k", "boot: cdrom")
+    with pytest.raises(errors.InvalidFile, match='image "i" boots from a CD-ROM: it needs cdrom'):
+        loads(text, "demo.yaml")
+    with pytest.raises(errors.InvalidFile, match="boot: cdrom excludes path and kernel"):
+        loads(text.replace("boot: cdrom", "boot: cdrom, path: ./p"), "demo.yaml")
+    with pytest.raises(errors.InvalidFile, match="firmware: uefi-secure needs machine: q35, not pc"):
+        loads(text.replace("boot: cdrom", "kernel: ./k, firmware: uefi-secure, machine: pc"), "demo.yaml")
+
+
 @pytest.mark.parametrize(
     ("says", "what"),
     [
+        ("cdrom: 1", "cdrom must be"),
+        ("shares: {'a b': /srv}", "is not a tag of at most 36 letters"),
+        ("shares: {a: 1}", "a must be"),
         ("timezone: ../etc/passwd", "timezone must be a time zone, such as Europe/Berlin"),
         ("timezone: Europe/", "timezone must be a time zone"),
         ("locale: de DE", "locale must be a locale, such as de_DE.UTF-8"),

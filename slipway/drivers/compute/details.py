@@ -36,6 +36,8 @@ _ATTRIBUTES = {
     "its console's log": ("devices/serial/log", "file"),
     "where its screen listens": ("devices/graphics/listen", "address"),
     "the channel of its agent": ("devices/channel/target[@type='virtio']", "name"),
+    "its CD-ROM drive": ("devices/disk[@device='cdrom']/target", "dev"),
+    "its TPM": ("devices/tpm/backend", "version"),
     "its source of randomness": ("devices/rng", "model"),
     "its balloon": ("devices/memballoon", "model"),
 }
@@ -75,7 +77,11 @@ def details_of(root: Element) -> Mapping[str, str]:
         mac = attribute(device, "mac", "address")
         found[nic(mac)] = _said(device, _OF_NIC, link="up")
         found[tap_of(mac)] = attribute(device, "target", "dev")
-    for device in root.iterfind("devices/disk"):
+    shares = root.iterfind("devices/filesystem")
+    found["its shares"] = ", ".join(
+        sorted(f"{attribute(one, 'target', 'dir')}: {attribute(one, 'source', 'dir')}" for one in shares)
+    )
+    for device in root.iterfind("devices/disk[@device!='cdrom']"):
         read_only = " read-only" if device.find("readonly") is not None else ""
         found[f"its disk {attribute(device, 'source', 'file')}"] = _said(device, _OF_DISK) + read_only
     return found

@@ -12,7 +12,7 @@ from slipway.drivers.compute.xmltext import Element
 from slipway.errors import ComputeError, InvalidDomainXml, PortBindingFailed
 from slipway.model.machine import Acceleration, Disk, DiskRole, Domain, Platform, Vif
 from slipway.model.record import Instance
-from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image
+from slipway.model.request import Boot, CpuMode, Firmware, Flavor, Host, Image, Share
 
 _MACHINE = re.compile(r"[A-Za-z0-9_.-]+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -50,13 +50,16 @@ def build_domain_xml(
     domain.add("title", text=_line("the instance's name", instance.name))
     _add_metadata(domain, instance, platform.owner)
     domain.add("memory", {"unit": "KiB"}, str(-(-request.flavor.memory // 1024)))
-    _add_memory_backing(domain, request.flavor)
+    _add_memory_backing(domain, request.flavor, shared=bool(request.shares))
     domain.add("vcpu", {"placement": "static"}, str(request.flavor.vcpus))
     _add_pins(domain, request.flavor)
     _add_boot(domain, request.image, platform)
     features = domain.add("features")
     features.add("acpi")
     features.add("apic")
+    if request.image.firmware is Firmware.UEFI_SECURE:
+        # Only code in this mode may write the variables with the keys.
+        features.add("smm", {"state": "on"})
     _add_cpu(domain, request.flavor, platform.acceleration)
     clock = domain.add("clock", {"offset": "utc"})
     clock.add("timer", {"name": "rtc", "tickpolicy": "catchup"})
@@ -66,13 +69,19 @@ def build_domain_xml(
     domain.add("on_reboot", text="restart")
     domain.add("on_crash", text="destroy")
     devices = domain.add("devices")
-    _add_ports(devices, request.image, len(disks) + len(vifs))
+    _add_ports(devices, request.image, len(disks) + len(vifs) + len(request.shares))
     for disk in disks:
         _add_disk(devices, disk, platform)
+    if request.cdrom is not None:
+        _add_cdrom(devices, request.cdrom)
+    for share in request.shares:
+        _add_share(devices, share)
     for vif in vifs:
         _add_interface(devices, host, vif, platform.acceleration)
     _add_consoles(devices, platform.console_log)
     _add_helpers(devices)
+    if request.image.tpm:
+        devices.add("tpm", {"model": "tpm-crb"}).add("backend", {"type": "emulator", "version": "2.0"})
     return domain.written()
 
 
@@ -130,14 +139,15 @@ def _add_metadata(domain: Element, instance: Instance, owner: str) -> None:
         ours.add("slipway:metadata", {"key": key}, value)
 
 
-def _add_memory_backing(domain: Element, flavor: Flavor) -> None:
+def _add_memory_backing(domain: Element, flavor: Flavor, *, shared: bool) -> None:
     """Nova: hw:mem_page_size, and memory that others may map for vhost-user and virtiofs."""
-    if not flavor.hugepages and not flavor.shared_memory:
+    shared = shared or flavor.shared_memory
+    if not flavor.hugepages and not shared:
         return
     backing = domain.add("memoryBacking")
     if flavor.hugepages:
         backing.add("hugepages").add("page", {"size": str(flavor.hugepages // 1024), "unit": "KiB"})
-    if flavor.shared_memory:
+    if shared:
         backing.add("source", {"type": "memfd"})
         backing.add("access", {"mode": "shared"})
 
@@ -157,19 +167,22 @@ def _add_boot(domain: Element, image: Image, platform: Platform) -> None:
     """Nova's order: an image with a kernel is booted directly, any other from its first disk."""
     if not _MACHINE.fullmatch(image.machine):
         raise InvalidDomainXml(f"the image's machine must be a type that QEMU has, such as q35, not {image.machine!r}")
-    uefi = image.firmware is Firmware.UEFI
+    uefi = image.firmware is not Firmware.BIOS
+    secure = "yes" if image.firmware is Firmware.UEFI_SECURE else "no"
     boot = domain.add("os", {"firmware": "efi"} if uefi else {})
     boot.add("type", {"arch": "x86_64", "machine": image.machine}, "hvm")
     if uefi:
-        # libvirt finds the files; without secure boot, which boots only what Microsoft's keys signed.
+        # libvirt finds the files; those for secure boot boot only what Microsoft's keys signed.
         features = boot.add("firmware")
-        features.add("feature", {"enabled": "no", "name": "enrolled-keys"})
-        features.add("feature", {"enabled": "no", "name": "secure-boot"})
+        features.add("feature", {"enabled": secure, "name": "enrolled-keys"})
+        features.add("feature", {"enabled": secure, "name": "secure-boot"})
     from_network = platform.network_boot or image.boot is Boot.NETWORK
     if from_network:
         boot.add("boot", {"dev": "network"})
     if from_network or image.kernel is None:
         boot.add("boot", {"dev": "hd"})
+        if image.boot is Boot.CDROM:
+            boot.add("boot", {"dev": "cdrom"})
         return
     boot.add("kernel", text=_path("the image's kernel", image.kernel))
     if image.initrd is not None:
@@ -240,6 +253,24 @@ def _add_disk(devices: Element, disk: Disk, platform: Platform) -> None:
     element.add("target", {"dev": disk.device, "bus": "virtio"})
     if seed:
         element.add("readonly")
+
+
+def _add_cdrom(devices: Element, path: str) -> None:
+    """At the bus that every installer knows. Once it has installed, the file may go: the drive is empty then."""
+    element = devices.add("disk", {"type": "file", "device": "cdrom"})
+    element.add("driver", {"name": "qemu", "type": "raw"})
+    source = element.add("source", {"file": _path("the CD-ROM", path), "startupPolicy": "optional"})
+    # libvirt would change the file's owner.
+    source.add("seclabel", {"model": "dac", "relabel": "no"})
+    element.add("target", {"dev": "sda", "bus": "sata"})
+    element.add("readonly")
+
+
+def _add_share(devices: Element, share: Share) -> None:
+    element = devices.add("filesystem", {"type": "mount", "accessmode": "passthrough"})
+    element.add("driver", {"type": "virtiofs"})
+    element.add("source", {"dir": _path(f"share {share.tag}", share.path)})
+    element.add("target", {"dir": share.tag})
 
 
 def _add_interface(devices: Element, host: Host, vif: Vif, acceleration: Acceleration) -> None:

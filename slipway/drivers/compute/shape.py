@@ -36,7 +36,8 @@ def shape_of(xml: str) -> Shape:
         count,
         _memory(root),
         _attributes(root, "interface/mac", "address"),
-        _attributes(root, "disk/source", "file"),
+        # What a guest ejects is no disk that it has lost.
+        _attributes(root, "disk[@device!='cdrom']/source", "file"),
         details_of(root),
     )
 

@@ -72,6 +72,8 @@ class BuildInstance(InstanceTask):
         locale: str | None = None,
         network_config: str | Mapping[str, Any] | None = None,
         config_drive: bool | None = None,
+        cdrom: str | None = None,
+        shares: Mapping[str, str] | None = None,
         wait_for: Mapping[str, Any] | None = None,
     ) -> BuiltInstance:
         """The arguments are those of a run file's instance, with the flavor, the image and the server group in place of
@@ -96,6 +98,8 @@ class BuildInstance(InstanceTask):
             "locale": locale,
             "network_config": network_config,
             "config_drive": config_drive,
+            "cdrom": cdrom,
+            "shares": shares,
             "wait_for": wait_for,
         }
         given = {key: value for key, value in entry.items() if value is not None}

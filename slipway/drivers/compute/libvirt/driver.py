@@ -23,7 +23,7 @@ from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import faults, forget, hand_made, obstacles, was_defined_by
-from slipway.drivers.compute.libvirt.lookup import find, find_named, owner_of, takes_files
+from slipway.drivers.compute.libvirt.lookup import find, find_named, missing_medium, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.node import measured
 from slipway.drivers.compute.libvirt.screen import open_screen
@@ -338,6 +338,8 @@ class LibvirtCompute:
             self._check_ours(present)
             if present.isActive():
                 return
+        if missing := missing_medium(domain.xml, self._uri):
+            raise ComputeError(f"{self._host.name}: the CD-ROM {missing} of domain {domain.name} is not there")
         defined = self._define(libvirtd, domain)
         try:
             defined.create()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from urllib.parse import urlsplit
 from uuid import UUID
 from xml.etree import ElementTree
 
 import libvirt
 
-from slipway.drivers.compute.details import NAMESPACE
+from slipway.drivers.compute.details import NAMESPACE, attribute
 from slipway.drivers.compute.libvirt.translation import has_code
 
 
@@ -51,3 +53,12 @@ def owner_of(domain: libvirt.virDomain) -> str | None:
         raise
     # libvirt looks the element up by its namespace, and gives it without one.
     return ElementTree.fromstring(ours).findtext("{*}owner")
+
+
+def missing_medium(xml: str, uri: str) -> str | None:
+    """The file in the CD-ROM drive, where this machine is its host and has it not; None otherwise.
+
+    libvirt starts a domain with an empty drive then, which is right once what was on it is installed.
+    """
+    path = attribute(ElementTree.fromstring(xml), "devices/disk[@device='cdrom']/source", "file")
+    return path if path and not urlsplit(uri).hostname and not os.path.exists(path) else None
