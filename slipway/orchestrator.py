@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from slipway.operations.repair import Mended, Repair, Selection
     from slipway.operations.runs import Runs
     from slipway.operations.several import Several
+    from slipway.operations.usage import Meter
     from slipway.operations.work import Work
     from slipway.operations.workers import Workers
     from slipway.runfile import RunFile
@@ -1067,6 +1068,12 @@ class Orchestrator:
         from slipway.operations.metrics import metrics
 
         return metrics(self._tools)
+
+    def meter(self, *, project: str | None = None) -> Meter:
+        """What guests use: each `look` says so since the one before, of a project or of all."""
+        from slipway.operations.usage import Meter
+
+        return Meter(self._tools, project)
 
     def history(
         self, name: str | None = None, *, project: str | None = None, limit: int | None = None

@@ -56,6 +56,7 @@ COMMANDS = {
     "events": "Tell what has come to be on record, and what comes.",
     "graph": "Draw a workflow, what became of it, or the states.",
     "timeline": "Show how long each step took.",
+    "top": "Show what guests use now.",
     "watch": "Tell what happens to instances by themselves.",
     "delete": "Delete instances.",
     "import": "Bring what is there under a stack.",

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.json import schema_components
 
 from slipway.cli.entries import Entry
 from slipway.drivers.images.shelf import StoredImage
@@ -23,6 +24,7 @@ from slipway.model.routing import FloatingIp, PortForwarding, Router, RouterInte
 from slipway.operations.access import Screen
 from slipway.operations.audit import Difference
 from slipway.operations.batch import Status
+from slipway.operations.usage import Uses
 from slipway.operations.workers import Workers
 from slipway.states.run_machine import RunState
 
@@ -375,14 +377,14 @@ WHOLE: dict[str, Any] = {
     **dict.fromkeys((f"router {verb}" for verb in ("show", "create", "set", "unset")), Router),
     **dict.fromkeys(("router list", "router delete"), tuple[Router, ...]),
     **dict.fromkeys((f"router {verb}" for verb in _LEADING), RouterInterface),
-    "floating-ip list": tuple[FloatingIp, ...],
+    **dict.fromkeys(("floating-ip list", "floating-ip delete"), tuple[FloatingIp, ...]),
     **dict.fromkeys((f"floating-ip {verb}" for verb in ("show", "create", "set", "unset")), FloatingIp),
-    "floating-ip delete": tuple[FloatingIp, ...],
     "floating-ip forward add": PortForwarding,
     "floating-ip forward remove": tuple[Id, ...],
     "timeline": Timeline,
     "graph": Drawing,
     "vnc": Screen,
+    "top": Uses,
     "error": Failed,
 }
 """What commands write at once; `error` is what any of them may."""
@@ -391,10 +393,8 @@ COMMANDS = tuple(sorted({*LINES, *WHOLE}))
 
 def schema_of(command: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what a command writes; of a line of it, where it writes several."""
-    import msgspec
-
     kinds = LINES.get(command) or (WHOLE[command],)
-    schemas, parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    schemas, parts = schema_components(kinds, ref_template="#/$defs/{name}")
     about = {"title": f"slipway {command} --output json" + (", a line" if command in LINES else "")}
     shape = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **about, **shape, "$defs": parts}

@@ -253,6 +253,7 @@ DEFAULT_ZONE = "nova"
 
 SIMULATED_CALLS = (
     *("spawn", "destroy", "stop", "start", "power_state", "console_log", "guest_addresses", "list_domains", "watch"),
+    "domain_uses",
     *("platform_for_instance", "write_definition", "read_definition", "delete_definition", "list_definitions"),
     *("macs_for_instance",),
     *(

@@ -1,10 +1,11 @@
-"""CD-ROMs, Secure Boot, a TPM and directories of the host, as guests that really run have them."""
+"""CD-ROMs, Secure Boot, a TPM, directories of the host and what is used of it, of guests that really run."""
 
 from __future__ import annotations
 
 import io
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,26 @@ def test_a_tpm_and_a_directory_of_the_host(machines: Machines, tmp_path: Path) -
         orchestrator.delete("one")
         assert (shared / "told").exists()
     assert not [path for path in machines.libvirtd.root.rglob("*tpm*") if path.is_file()]
+
+
+def test_what_a_guest_uses(machines: Machines) -> None:
+    with built(machines) as (orchestrator, instance):
+        until(lambda: "ready after" in machines.console(instance), "the guest's marker")
+        meter = orchestrator.meter()
+        (first,) = meter.look().guests
+        assert (first.name, first.host, first.cpu, first.read) == ("one", "node-1", None, None)
+        assert 0 < first.resident < 2 * instance.request.flavor.memory
+        time.sleep(0.5)
+        (then,) = meter.look().guests
+        assert then.cpu is not None
+        assert 0 <= then.cpu < 4
+        assert (then.received, then.sent) == (0, 0)
+        orchestrator.pause("one")
+        time.sleep(0.2)
+        meter.look()
+        time.sleep(0.5)
+        (paused,) = meter.look().guests
+        assert paused.cpu is not None
+        assert paused.cpu < 0.2
+        orchestrator.stop("one", force=True)
+        assert meter.look().guests == ()

@@ -34,6 +34,23 @@ class DomainInfo(Struct, frozen=True):
     opens_taps: bool = False
 
 
+class DomainUse(Struct, frozen=True):
+    """What a domain that runs has used since it was started: seconds of its vCPUs, bytes of disks and NICs.
+
+    `resident`: the bytes of the host's memory that it has. `memory`: those that its guest says it needs; None: it says
+    nothing.
+    """
+
+    instance_id: str
+    cpu: float = 0.0
+    resident: int = 0
+    memory: int | None = None
+    read: int = 0
+    written: int = 0
+    received: int = 0
+    sent: int = 0
+
+
 class Change(StrEnum):
     """What has happened to a domain. `SHUTDOWN`: its guest ended it, asked to or not; `DESTROYED`: somebody else did.
 
@@ -225,6 +242,9 @@ class ComputeDriver(Protocol):
 
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
+
+    def domain_uses(self) -> Sequence[DomainUse]:
+        """What those of them use that run."""
 
     def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
         """Tell what happens to our domains, from a thread of the driver's own, until the function it gives is called.

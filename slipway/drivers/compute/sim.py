@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from msgspec import Struct
 from msgspec.structs import replace
 
-from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, DomainUse, Endpoint, Hearing, Migration
 from slipway.drivers.compute.details import NAME, OURS, details_of, tap_of
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
@@ -274,6 +274,12 @@ class SimCompute:
             for domain in self._domains.all()
             if self._is_ours(domain)
         )
+
+    def domain_uses(self) -> Sequence[DomainUse]:
+        """All memory that they are to have, and nothing else: no guest is simulated that would do anything."""
+        self._calls.enter("domain_uses")
+        ours = (domain for domain in self._domains.all() if self._is_ours(domain))
+        return tuple(DomainUse(one.instance_id, resident=one.memory) for one in ours if one.state is PowerState.RUNNING)
 
     def _is_ours(self, domain: SimDomain) -> bool:
         """Whether it bears our tag; or nobody's, and is what was defined here for its instance."""

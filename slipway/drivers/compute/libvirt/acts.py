@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import libvirt
 
+from slipway.drivers.compute.libvirt.lookup import find_named
 from slipway.drivers.compute.libvirt.translation import has_code
-from slipway.model.machine import PowerState
+from slipway.errors import ComputeError
+from slipway.model.machine import Domain, PowerState
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
@@ -94,3 +96,13 @@ def undefine(domain: libvirt.virDomain) -> None:
         if not has_code(error, libvirt.VIR_ERR_INVALID_ARG):
             raise
         domain.undefine()
+
+
+def define(libvirtd: libvirt.virConnect, domain: Domain, host: str) -> libvirt.virDomain:
+    """Define it. Raises `ComputeError` where another domain of the host has its name."""
+    try:
+        return libvirtd.defineXMLFlags(domain.xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+    except libvirt.libvirtError as error:
+        if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and find_named(libvirtd, domain.name) is not None:
+            raise ComputeError(f"{host}: a domain with the name {domain.name!r} exists already") from error
+        raise

@@ -11,23 +11,24 @@ from typing import ClassVar
 
 import libvirt
 
-from slipway.drivers.compute.base import DomainEvent, DomainInfo, Endpoint, Hearing, Migration
+from slipway.drivers.compute.base import DomainEvent, DomainInfo, DomainUse, Endpoint, Hearing, Migration
 from slipway.drivers.compute.domain_files import Definitions
 from slipway.drivers.compute.domain_xml import parse_domain_xml
 from slipway.drivers.compute.handmade import HandMade
 from slipway.drivers.compute.libvirt.acceleration import Prover
-from slipway.drivers.compute.libvirt.acts import pause, resume, shut_down, start, state_of, stop, undefine
+from slipway.drivers.compute.libvirt.acts import define, pause, resume, shut_down, start, state_of, stop, undefine
 from slipway.drivers.compute.libvirt.agent import ASK, ask_agent, freeze, host_keys, thaw
 from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import faults, forget, hand_made, obstacles, was_defined_by
-from slipway.drivers.compute.libvirt.lookup import find, find_named, missing_medium, owner_of, takes_files
+from slipway.drivers.compute.libvirt.lookup import find, missing_medium, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.node import measured
 from slipway.drivers.compute.libvirt.screen import open_screen
 from slipway.drivers.compute.libvirt.translation import has_code, suppress_code
+from slipway.drivers.compute.libvirt.usage import use_of
 from slipway.drivers.deadline import left
 from slipway.errors import ComputeError, DomainNotFound
 from slipway.model.machine import Disk, Domain, GuestNic, Platform, PowerState
@@ -111,7 +112,7 @@ class LibvirtCompute:
                 self._check_ours(present)
                 if present.name() != domain.name:
                     present.rename(domain.name)
-            defined = self._define(libvirtd, domain)
+            defined = define(libvirtd, domain, self._host.name)
             if defined.autostart():
                 defined.setAutostart(0)
             if defined.isActive():
@@ -283,6 +284,15 @@ class LibvirtCompute:
 
         return self._connection.ask("listing the domains", listed)
 
+    def domain_uses(self) -> Sequence[DomainUse]:
+        """What libvirt counts."""
+
+        def look(libvirtd: libvirt.virConnect) -> Sequence[DomainUse]:
+            running = libvirtd.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+            return tuple(use for domain in running if self._is_ours(domain) and (use := use_of(domain)) is not None)
+
+        return self._connection.ask("measuring the domains", look)
+
     def watch(self, tell: Callable[[DomainEvent | Hearing], None]) -> Callable[[], None]:
         """libvirt's lifecycle events; a daemon that was lost is looked for every other second.
 
@@ -340,7 +350,7 @@ class LibvirtCompute:
                 return
         if missing := missing_medium(domain.xml, self._uri):
             raise ComputeError(f"{self._host.name}: the CD-ROM {missing} of domain {domain.name} is not there")
-        defined = self._define(libvirtd, domain)
+        defined = define(libvirtd, domain, self._host.name)
         try:
             defined.create()
         except libvirt.libvirtError:
@@ -349,15 +359,6 @@ class LibvirtCompute:
                 return
             with suppress_code(libvirt.VIR_ERR_NO_DOMAIN):
                 undefine(defined)
-            raise
-
-    def _define(self, libvirtd: libvirt.virConnect, domain: Domain) -> libvirt.virDomain:
-        try:
-            return libvirtd.defineXMLFlags(domain.xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
-        except libvirt.libvirtError as error:
-            if has_code(error, libvirt.VIR_ERR_OPERATION_FAILED) and find_named(libvirtd, domain.name) is not None:
-                text = f"{self._host.name}: a domain with the name {domain.name!r} exists already"
-                raise ComputeError(text) from error
             raise
 
     def _ours(self, libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
