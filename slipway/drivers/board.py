@@ -126,19 +126,28 @@ class Board:
             board, self._open = self._open, None
             if board is not None:
                 with suppress(Exception):
-                    board.session.close() if self._conf["board"] == "etcd" else board.close()
+                    board.session.close() if self._conf["board"] == "etcd" else board._client.close()
 
     def _board(self) -> Any:
         with self._lock:
             if self._conf["board"] == "etcd":
                 return self._etcd()
             if self._open is None:
-                from taskflow.jobs.backends.impl_redis import RedisJobBoard
-
-                made = RedisJobBoard("slipway", self._conf)
-                made.connect()
-                self._open = made
+                self._open = self._redis()
             return self._open
+
+    def _redis(self) -> Any:
+        """On a client that asks twice at most: its own asks ten times, also where a password is wrong, and waits for
+        each time-out."""
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+        from taskflow.jobs.backends.impl_redis import RedisJobBoard
+
+        client = RedisJobBoard._make_client(self._conf)
+        client.set_retry(Retry(NoBackoff(), 1))
+        made = RedisJobBoard("slipway", self._conf, client=client)
+        made.connect()
+        return made
 
     def _etcd(self) -> Any:
         """A new one each time, on one client: it keeps the jobs that it has seen by their place, and after a server has
@@ -167,7 +176,7 @@ class Board:
             raise InvalidBoard(f"{self._shown}: it needs the Python module {error.name}: {_EXTRA}") from error
         except Exception as error:
             self.close()
-            raise BoardUnavailable(f"{self._shown}: the board does not answer: {_first_line(error)}") from error
+            raise BoardUnavailable(f"{self._shown}: {_why(error)}") from error
 
 
 _OF_ETCD = ("host", "port", "protocol", "ca_cert", "cert_key", "cert_cert", "timeout", "api_path")
@@ -222,8 +231,18 @@ def _job_of(handle: Any) -> Job | None:
     return job if job.what in ("instance", "run") else None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _why(error: BaseException) -> str:
+    """What the server or its library said first: TaskFlow's own errors say no more than that it did."""
+    while type(error).__module__.startswith("taskflow") and error.__cause__ is not None:
+        error = error.__cause__
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    refused = type(error).__name__ in _REFUSALS
+    return f"the board lets nobody in by this user and password: {text}" if refused else _UNANSWERED + text
+
+
+_REFUSALS = ("AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError")
+"""Of the client of Redis."""
+_UNANSWERED = "the board does not answer: "
 
 
 class Beat:

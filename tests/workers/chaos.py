@@ -14,7 +14,7 @@ from random import Random
 from threading import Event
 
 from slipway import Instance
-from slipway.errors import BuildInterrupted, NotFinished, StoreError
+from slipway.errors import BoardUnavailable, BuildInterrupted, NotFinished, StoreError
 from slipway.model.record import RecordedEvent
 from tests.boards import Server
 from tests.postgresql import PostgreSQL
@@ -110,7 +110,7 @@ def _restart(made: Fleet, name: str, words: list[str]) -> None:
 
 
 def _built(made: Fleet, name: str, stop: Event) -> Instance:
-    """Whoever asks asks again, by the key: the database may be away just then."""
+    """Whoever asks asks again, by the key: the database or the board may be away just then."""
     asked = request(name, key=name)
 
     def sleep(seconds: float) -> None:
@@ -121,7 +121,7 @@ def _built(made: Fleet, name: str, stop: Event) -> Instance:
         try:
             with made.client(sleep) as client:
                 return client.create(asked)
-        except (StoreError, NotFinished):
+        except (StoreError, BoardUnavailable, NotFinished):
             time.sleep(0.3)
             return None
 

@@ -185,3 +185,19 @@ def test_a_board_by_tls(kind: str, certificates: Path, tmp_path: Path, monkeypat
         for wrong in (f"{server.url}?ca={certificates}/other.pem&{ours}", f"{server.url}?ca={certificates}/ca.pem"):
             with pytest.raises(BoardUnavailable):
                 Board(wrong, "tests", "tests", ttl=5)
+
+
+def test_a_board_that_lets_nobody_in_is_said_at_once(tmp_path: Path) -> None:
+    redis = pytest.importorskip("redis")
+    if reason := missing("redis"):
+        pytest.skip(reason)
+    with running("redis", tmp_path / "board") as server:
+        redis.Redis(port=server.port).config_set("requirepass", "right-secret")
+        began = time.monotonic()
+        for url in (f"redis://:wrong-secret@127.0.0.1:{server.port}", f"redis://127.0.0.1:{server.port}"):
+            with pytest.raises(BoardUnavailable, match="the board lets nobody in by this user and password: ") as caught:
+                Board(url, "tests", "tests", ttl=5)
+            assert "secret" not in str(caught.value)
+        # Its client would ask ten times, and longer each time.
+        assert time.monotonic() - began < 3
+        Board(f"redis://:right-secret@127.0.0.1:{server.port}", "tests", "tests", ttl=5).close()
