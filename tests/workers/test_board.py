@@ -195,7 +195,9 @@ def test_a_board_that_lets_nobody_in_is_said_at_once(tmp_path: Path) -> None:
         redis.Redis(port=server.port).config_set("requirepass", "right-secret")
         began = time.monotonic()
         for url in (f"redis://:wrong-secret@127.0.0.1:{server.port}", f"redis://127.0.0.1:{server.port}"):
-            with pytest.raises(BoardUnavailable, match="the board lets nobody in by this user and password: ") as caught:
+            with pytest.raises(
+                BoardUnavailable, match=r"the board lets nobody in by this user and password: "
+            ) as caught:
                 Board(url, "tests", "tests", ttl=5)
             assert "secret" not in str(caught.value)
         # Its client would ask ten times, and longer each time.
