@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -121,8 +124,10 @@ class WiringFiles:
         return [self._as_wanted(there, asked) for there in self._list("routers")]
 
     def _as_wanted(self, there: Wired, asked: Mapping[str, str]) -> Wired:
+        if there.name not in asked:
+            return there
         says = json.loads(self._file("routers", there.name).read_text()).get("says")
-        other = there.name in asked and asked[there.name] != says
+        other = asked[there.name] != says
         return replace(there, fault=there.fault or "it works by another record than there is now") if other else there
 
     def leases(self, vif: Vif) -> Sequence[Lease]:
@@ -139,13 +144,22 @@ class WiringFiles:
 
     def _put(self, kind: str, name: str, **content: str | int) -> None:
         (self._directory / kind).mkdir(parents=True, exist_ok=True)
-        self._file(kind, name).write_text(json.dumps(content))
+        path = self._file(kind, name)
+        # In one step, for others read meanwhile.
+        mine = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        mine.write_text(json.dumps(content))
+        mine.replace(path)
 
     def _remove(self, kind: str, name: str) -> None:
         self._file(kind, name).unlink(missing_ok=True)
 
     def _list(self, kind: str) -> Sequence[Wired]:
-        return [_wired(path) for path in sorted((self._directory / kind).glob("*.json"))]
+        found = []
+        for path in sorted((self._directory / kind).glob("*.json")):
+            # Another one may just have taken it away.
+            with suppress(FileNotFoundError):
+                found.append(_wired(path))
+        return found
 
     def _file(self, kind: str, name: str) -> Path:
         return self._directory / kind / f"{name}.json"

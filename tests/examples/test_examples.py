@@ -57,8 +57,11 @@ def test_every_example_is_tried() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} == set(EXAMPLES)
 
 
-def test_the_real_examples_are_valid(tmp_path: Path) -> None:
+def test_the_real_examples_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What they come to is for the tests of real machines."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "id_ed25519.pub").write_text(f"{KEY}\n")
     shutil.copytree(ROOT / "examples" / "real", tmp_path / "examples" / "real")
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "key.pub").write_text(f"{KEY}\n")

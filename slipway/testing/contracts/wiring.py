@@ -11,8 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from slipway.drivers.wiring.base import WiringDriver
+from slipway.model.hosted import HostedRouter
 from slipway.model.machine import Vif, Wired
 from slipway.model.network import AllocationPool, FixedIp, Port, SecurityGroupRule, Subnet
+from slipway.model.routing import Route, Router
 from slipway.testing.contracts.samples import lacking, make_vif
 
 INSTANCE = "0f0f0f0f-0000-4000-8000-000000000000"
@@ -118,6 +120,39 @@ class WiringContract:
         driver.unplug(INSTANCE, vif.devname)
         assert everything(driver) == []
 
+    def test_routers_are_those_that_were_set_last(self, driver: WiringDriver, make_driver: Make, vif: Vif) -> None:
+        one, other = router_of(vif), router_of(replace(beside(vif, 9), fixed_ips=()))
+        assert list(driver.list_routers([one])) == []
+        for _ in range(2):
+            driver.set_routers([one, other])
+            assert said(make_driver().list_routers([one, other])) == found(driver, one.router.id, other.router.id)
+        routes = (Route("10.7.0.0/16", "10.0.0.9"),)
+        changed = replace(one, router=replace(one.router, routes=routes))
+        differs = [
+            bool(each.fault) for each in make_driver().list_routers([changed, other]) if each.name == one.router.id
+        ]
+        assert differs == ([] if driver.local else [True])
+        make_driver().set_routers([changed])
+        for anew in (False, True):
+            driver.set_routers([changed], anew=anew)
+            assert said(make_driver().list_routers([changed])) == found(driver, one.router.id)
+        for _ in range(2):
+            driver.set_routers([])
+            assert everything(make_driver()) == []
+
+    def test_many_set_a_hosts_routers_at_once(self, driver: WiringDriver, make_driver: Make, vif: Vif) -> None:
+        one = router_of(vif)
+
+        def there_and_back(_number: int) -> None:
+            mine = make_driver()
+            mine.set_routers([one])
+            mine.list_routers([])
+            mine.set_routers([])
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(there_and_back, range(8)))
+        assert everything(driver) == []
+
     def test_what_is_absent_is_taken_away_without_error(self, driver: WiringDriver, vif: Vif) -> None:
         driver.withdraw_dhcp(vif.network_id, vif.port_id)
         driver.remove_filter(vif.port_id)
@@ -158,6 +193,11 @@ def server_of(vif: Vif) -> Port:
     return Port(port, "", vif.network_id, "demo", "fa:16:3e:ff:00:01", (FixedIp(vif.subnets[0].id, "10.0.0.2"),))
 
 
+def router_of(vif: Vif) -> HostedRouter:
+    """A router that leads to the VIF's subnets, by a port that is the VIF."""
+    return HostedRouter(Router(str(uuid.uuid4()), "edge", "demo"), (vif,))
+
+
 def beside(vif: Vif, number: int) -> Vif:
     """Another VIF on the same network."""
     port = str(uuid.uuid4())
@@ -179,4 +219,4 @@ def said(listed: Sequence[Wired], *, of: str = "") -> list[Wired]:
 
 def everything(driver: WiringDriver) -> list[Wired]:
     """All that the driver lists."""
-    return [*driver.list_taps(), *driver.list_filters(), *driver.list_dhcp()]
+    return [*driver.list_taps(), *driver.list_filters(), *driver.list_dhcp(), *driver.list_routers([])]
