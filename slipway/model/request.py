@@ -258,6 +258,7 @@ SIMULATED_CALLS = (
     *("macs_for_instance",),
     *(
         "dhcp_options_for_instance",
+        "capacity",
         "create_disk",
         "check_volume",
         "check_image",
@@ -287,7 +288,7 @@ SIMULATED_CALLS = (
         "open_console",
         "open_screen",
         "host_keys",
-        "numa_cells",
+        "measure",
         "hand_made",
         "forget_hand_made",
     ),
