@@ -75,6 +75,7 @@ def show(options: Options, name: str, project: str | None) -> None:
 @flag("shared", "Whether other projects may use it. [default: no]")
 @flag("router-external", "Whether it is external. [default: no]")
 @click.option("--dns-domain", metavar="DOMAIN", help="The domain of its ports' names, such as example.org.")
+@flag("host-address", "Whether its hosts have an address on it. [default: no]")
 @click.option("--provider-network-type", metavar="TYPE", help="local, flat, vlan or vxlan.")
 @click.option("--provider-physical-network", metavar="NAME", help="The physical network of a flat or VLAN one.")
 @click.option("--provider-segmentation-id", metavar="ID", type=int, help="The VLAN or VNI. [default: a free one]")

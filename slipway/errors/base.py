@@ -290,7 +290,12 @@ class HostKeyUnknown(SlipwayError):
 
 
 class GuestUnreachable(SlipwayError):
-    """The instance's guest cannot be reached: it does not run, has no address, or does not answer there."""
+    """The instance's guest cannot be reached: it does not run, has no address, or does not answer there.
+
+    `asked_from`: the address from which it was asked in vain, so that a security group may be what kept it away.
+    """
+
+    asked_from: str | None = None
 
 
 class InstanceExists(SlipwayError):

@@ -163,7 +163,7 @@ class Vif(Struct, frozen=True):
 
     `admin_up` False: the port or its network is administratively down, and no packet is to pass. For who serves it,
     `names`: by which its addresses are known, `domain`: in which plain names are looked for, `reaches_out`: whether its
-    network has a way to the outside.
+    network has a way to the outside, `host_port`: the host's own port on that.
     """
 
     port_id: str
@@ -190,6 +190,7 @@ class Vif(Struct, frozen=True):
     names: tuple[str, ...] = ()
     domain: str = ""
     reaches_out: bool = False
+    host_port: Port | None = None
 
     @property
     def ends_at_host(self) -> bool:

@@ -40,7 +40,7 @@ class DhcpOption(Struct, frozen=True):
 
 
 class Network(Struct, frozen=True):
-    """A network; attributes as in Neutron's API."""
+    """A network; attributes as in Neutron's API, and `host_address`: whether its hosts have an address on it."""
 
     id: str
     name: str
@@ -57,6 +57,7 @@ class Network(Struct, frozen=True):
     status: str = "ACTIVE"
     description: str = ""
     dns_domain: str = ""
+    host_address: bool = False
 
 
 class HostRoute(Struct, frozen=True):

@@ -13,6 +13,9 @@ ADMIN = Context("", is_admin=True)
 DHCP_OWNER = "network:dhcp"
 """The device owner of a DHCP server's port."""
 
+HOST_OWNER = "network:host"
+"""The device owner of a host's own port on a network."""
+
 ROUTER_INTERFACE, ROUTER_GATEWAY = "network:router_interface", "network:router_gateway"
 """The device owners of a router's ports: into a network behind it, and to the outside."""
 

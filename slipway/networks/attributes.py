@@ -38,6 +38,7 @@ class NetworkChanges(TypedDict, total=False):
     shared: bool
     router_external: bool
     dns_domain: str
+    host_address: bool
 
 
 class NewNetwork(NetworkChanges, total=False):
@@ -62,6 +63,7 @@ class NetworkFilters(Paging, total=False):
     shared: bool
     router_external: bool
     dns_domain: Texts
+    host_address: bool
     provider_network_type: Texts
     provider_physical_network: Texts
     provider_segmentation_id: int | Sequence[int]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway import errors
 from slipway.drivers.compute.base import ComputeDriver
@@ -51,7 +52,15 @@ class Guest:
         try:
             return self._drivers.wiring.connect(self._vif, self.address, port, within=within)
         except errors.GuestUnreachable as error:
-            raise errors.GuestUnreachable(f"{self.instance.name}: {error}") from error
+            raise errors.GuestUnreachable(f"{self.instance.name}: {error}{self._to_let_in(port, error)}") from error
+
+    def _to_let_in(self, port: int, error: errors.GuestUnreachable) -> str:
+        """By which command its security group lets in who asked; "" where that was not in vain, or it has no group."""
+        if error.asked_from is None or not self._vif.port_security_enabled or not self._vif.security_groups:
+            return ""
+        source = f"{error.asked_from}/{128 if ':' in error.asked_from else 32}"
+        rule = f"rule add {self._vif.security_groups[0]} --protocol tcp --port {port} --from {source}"
+        return f", asked from {error.asked_from}; where no rule lets that in: slipway security-group {rule}"
 
 
 class Access:
@@ -93,8 +102,11 @@ class Access:
         if state is not PowerState.RUNNING:
             raise errors.GuestUnreachable(f"the guest of {instance.name} does not run: its domain is {state}")
         for vif in bound(details.effects):
-            for ip in self._tools.drivers.network.show_port(ADMIN, vif.port_id).fixed_ips:
-                return Guest(instance, vif, ip.ip_address, drivers)
+            port = self._tools.drivers.network.show_port(ADMIN, vif.port_id)
+            secured, groups = port.port_security_enabled, port.security_groups
+            now = replace(vif, port_security_enabled=secured, security_groups=groups)
+            for ip in port.fixed_ips:
+                return Guest(instance, now, ip.ip_address, drivers)
         raise errors.GuestUnreachable(f"instance {instance.name} has no address by which its guest could be reached")
 
     def wait_for(self, name: str, port: int, *, project: str | None = None, within: float) -> Guest:

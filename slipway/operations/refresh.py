@@ -23,6 +23,10 @@ from slipway.flows.tasks.wiring import (
     Plug,
     ServeDhcp,
     has_addresses,
+    host_key,
+    host_port,
+    is_host_port,
+    keep_host_port,
     rules_of,
     server_key,
     set_serving,
@@ -126,7 +130,8 @@ def rejoin(
             rules = rules_of(network, Context(port.project_id, is_admin=True), now)
             wiring.apply_filter(effect.instance_id, now, rules)
         elif arguments.service.server is not None:
-            now = replace(now, reaches_out=reaches_out(network, home, subnets))
+            own = host_port(network, ADMIN, home, subnets, effect.host or "")
+            now = replace(now, reaches_out=reaches_out(network, home, subnets), host_port=own)
             server = with_addresses(network, ADMIN, network.show_port(ADMIN, arguments.service.server.id), subnets)
             wiring.serve_dhcp(effect.instance_id, now, server)
 
@@ -200,7 +205,7 @@ def _followers(
         for vif in _vifs(here, FilterPort.kind):
             yield _Filter(host.name, wiring, home_of, drivers.network, vif)
         for network_id, vifs in _served(here).items():
-            yield _Server(host.name, wiring, home_of, drivers.network, network_id, vifs)
+            yield _Server(host.name, wiring, home_of, drivers.network, store, network_id, vifs)
 
 
 def _vifs(done: Sequence[Effect], kind: str) -> Iterator[Vif]:
@@ -275,6 +280,7 @@ class _Server(Struct, frozen=True):
     wiring: WiringDriver
     home_of: _HomeOf
     network: NetworkDriver
+    store: Store
     network_id: str
     vifs: Sequence[Vif]
     kind: ClassVar[str] = ServeDhcp.kind
@@ -283,24 +289,26 @@ class _Server(Struct, frozen=True):
         subnets = self.network.list_subnets(ADMIN, network_id=self.network_id)
         if (server := self._port()) is not None:
             server = with_addresses(self.network, ADMIN, server, subnets)
-            self.wiring.refresh_dhcp(self._now(subnets), server)
+            own = keep_host_port(self.store, self.network, self.home_of(self.network_id), subnets, self.host)
+            self.wiring.refresh_dhcp(self._now(subnets, own), server)
             set_serving(self.network, server)
 
     def outdated(self) -> Sequence[str]:
         subnets = self.network.list_subnets(ADMIN, network_id=self.network_id)
         if (server := self._port()) is None:
             return ()
-        now = self._now(subnets)
-        if not has_addresses(server, subnets):
+        own = self.network.find_port(ADMIN, host_key(self.network_id, self.host))
+        now, wanted = self._now(subnets, own), self.home_of(self.network_id).host_address
+        if not has_addresses(server, subnets) or wanted is not (own is not None and is_host_port(own, subnets)):
             return [vif.port_id for vif in now]
         return self.wiring.outdated_dhcp(now, server)
 
     def _port(self) -> Port | None:
         return self.network.find_port(ADMIN, server_key(self.network_id, self.host))
 
-    def _now(self, subnets: Sequence[Subnet]) -> Sequence[Vif]:
+    def _now(self, subnets: Sequence[Subnet], own: Port | None) -> Sequence[Vif]:
         home = self.home_of(self.network_id)
         ports = {port.id: port for port in self.network.list_ports(ADMIN, network_id=self.network_id)}
         there = [as_now(vif, ports[vif.port_id], subnets, home) for vif in self.vifs if vif.port_id in ports]
         out = reaches_out(self.network, home, subnets)
-        return [replace(vif, reaches_out=out) for vif in there]
+        return [replace(vif, reaches_out=out, host_port=own) for vif in there]

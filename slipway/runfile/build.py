@@ -60,7 +60,7 @@ def _network(name: str, entry: Tree) -> NetworkEntry:
         provider_segmentation_id=provider.get("segmentation_id"),
         subnets=tuple(_subnet(*item) for item in entry.get("subnets", {}).items()),
         ports=tuple(_port(*item) for item in entry.get("ports", {}).items()),
-        **only(entry, "shared", "external", "port_security_enabled"),
+        **only(entry, "shared", "external", "port_security_enabled", "host_address"),
     )
 
 

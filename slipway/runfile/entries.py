@@ -58,6 +58,7 @@ class NetworkEntry(Struct, frozen=True):
     external: bool = False
     port_security_enabled: bool = True
     dns_domain: DnsName | None = None
+    host_address: bool = False
     provider_network_type: Annotated[str, OneOf(("local", "flat", "vlan", "vxlan"))] | None = None
     provider_physical_network: Text | None = None
     provider_segmentation_id: Annotated[int, Between(1, 16777215)] | None = None

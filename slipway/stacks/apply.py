@@ -130,6 +130,9 @@ class _Apply:
         entry = self._networks[change.name]
         said = attributes.network(entry)
         if change.id is None:
+            if not entry.host_address:
+                # A network service of another make knows no such thing, and need not hear of it.
+                del said["host_address"]
             made = self._driver.create_network(
                 self._admin,
                 name=entry.name,

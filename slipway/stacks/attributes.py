@@ -37,6 +37,7 @@ def network(entry: NetworkEntry) -> dict[str, Any]:
         "shared": entry.shared,
         "router_external": entry.external,
         "port_security_enabled": entry.port_security_enabled,
+        "host_address": entry.host_address,
         **given,
     }
 

@@ -73,6 +73,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "shared": _IN_PLACE,
         "router_external": _IN_PLACE,
         "port_security_enabled": Rule(How.CHANGE, "it counts for ports that are made from then on"),
+        "host_address": Rule(How.CHANGE, "hosts follow at once"),
         "dns_domain": Rule(How.CHANGE, "hosts follow at once; guests hear of it when they next ask DHCP"),
         "provider_network_type": _SEGMENT,
         "provider_physical_network": _SEGMENT,

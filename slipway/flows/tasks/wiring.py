@@ -12,13 +12,13 @@ from slipway.errors import PortNotFound
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.requirements import NetworkTask
 from slipway.model.machine import DhcpService, Vif
-from slipway.model.network import Context, Port, SecurityGroupRule, Subnet
-from slipway.model.neutron import DHCP_OWNER
+from slipway.model.network import Context, Network, Port, SecurityGroupRule, Subnet
+from slipway.model.neutron import ADMIN, DHCP_OWNER, HOST_OWNER
 from slipway.model.record import EffectState, Scope
 from slipway.model.request import Host
 from slipway.states.effects import effects_of
 from slipway.states.intent import Durability
-from slipway.states.store import Transaction
+from slipway.states.store import Store, Transaction
 
 
 class WiringTask(Task):
@@ -94,7 +94,10 @@ def rules_of(network: NetworkDriver, context: Context, vif: Vif) -> list[Securit
 
 
 class CreateDhcpPort(NetworkTask):
-    """Give the network's DHCP server on this host a port of its own (L3), shared by all instances that it serves."""
+    """Give the network's DHCP server on this host a port of its own (L3), shared by all instances that it serves.
+
+    Where the network says `host_address`, the host itself gets one in the same commit, which goes with the server's.
+    """
 
     name = "create-dhcp-port"
     kind = "dhcp-port"
@@ -125,6 +128,8 @@ class CreateDhcpPort(NetworkTask):
             device_owner=DHCP_OWNER,
             tx=work.tx,
         )
+        home = network.show_network(work.admin, vif.network_id, tx=work.tx)
+        host_port(network, work.admin, home, subnets, work.host.name, tx=work.tx)
         # It may be there since before there was a subnet.
         return DhcpService(vif, with_addresses(network, work.admin, server, subnets, tx=work.tx))
 
@@ -135,12 +140,17 @@ class CreateDhcpPort(NetworkTask):
         """
         host, network = work.effect.host, work.tools.drivers.network
         assert host is not None
-        server = network.find_port(work.admin, server_key(vif.network_id, host), tx=work.tx)
-        if server is None:
+        keys = server_key(vif.network_id, host), host_key(vif.network_id, host)
+
+        def found() -> list[Port]:
+            ports = (network.find_port(work.admin, key, tx=work.tx) for key in keys)
+            return [port for port in ports if port is not None]
+
+        if not (made := found()):
             return
         try:
             # Locks it until the commit, so that of several that go at once the last one sees that it is the last.
-            network.update_port(work.admin, server.id, name=server.name, tx=work.tx)
+            network.update_port(work.admin, made[0].id, name=made[0].name, tx=work.tx)
         except PortNotFound:
             return
         ports = network.list_ports(work.admin, network_id=vif.network_id, tx=work.tx)
@@ -151,9 +161,11 @@ class CreateDhcpPort(NetworkTask):
             if ServeDhcp.kind in standing:
                 return
         if self.kind in standing:
-            network.set_wired(server.device_id, up=False, tx=work.tx)
+            network.set_wired(made[0].device_id, up=False, tx=work.tx)
         else:
-            network.delete_port(work.admin, server.id, tx=work.tx)
+            # Looked for again behind the lock: a refresh may just have given the host one.
+            for port in found():
+                network.delete_port(work.admin, port.id, tx=work.tx)
 
     def _standing(self, work: BuildWork, instance_id: str, host: str, network_id: str) -> set[str]:
         """Whether it is to be served, and is: by what is on record, for bound to the host a port is some steps more."""
@@ -173,6 +185,63 @@ def _needs_server(tools: Tools, host: Host | None) -> bool:
 def server_key(network_id: str, host: str) -> str:
     """The key of the port of the network's DHCP server on a host."""
     return f"dhcp/{network_id}/{host}"
+
+
+def host_key(network_id: str, host: str) -> str:
+    """The key of the port that the host itself has on the network."""
+    return f"host/{network_id}/{host}"
+
+
+def host_port(
+    network: NetworkDriver,
+    context: Context,
+    home: Network,
+    subnets: Sequence[Subnet],
+    host: str,
+    *,
+    tx: Transaction | None = None,
+) -> Port | None:
+    """The host's own port, with an address in each of the network's subnets that gives some out; None: it has none.
+
+    Made, changed or deleted where it is not so. Raises what the network service does.
+    """
+    key = host_key(home.id, host)
+    found = network.find_port(context, key, tx=tx)
+    if not home.host_address:
+        if found is not None:
+            network.delete_port(context, found.id, tx=tx)
+        return None
+    wanted = [{"subnet_id": subnet.id} for subnet in _asked(subnets)]
+    if found is None:
+        device = f"host-{host}-{home.id}"[:255]
+        return network.create_port(
+            context, key=key, network_id=home.id, name="", fixed_ips=wanted, device_id=device,
+            device_owner=HOST_OWNER, tx=tx,
+        )  # fmt: skip
+    if is_host_port(found, subnets):
+        return found
+    return network.update_port(context, found.id, fixed_ips=wanted, tx=tx)
+
+
+def keep_host_port(
+    store: Store, network: NetworkDriver, home: Network, subnets: Sequence[Subnet], host: str
+) -> Port | None:
+    """As `host_port`, for who has no effect that holds it: not where the DHCP server's port, with which it goes, has
+    gone meanwhile."""
+    found = network.find_port(ADMIN, host_key(home.id, host))
+    if home.host_address is (found is not None) and (found is None or is_host_port(found, subnets)):
+        return found
+    with store.write() as tx:
+        server = network.find_port(ADMIN, server_key(home.id, host), tx=tx)
+        if server is None:
+            return None
+        network.update_port(ADMIN, server.id, name=server.name, tx=tx)
+        return host_port(network, ADMIN, home, subnets, host, tx=tx)
+
+
+def is_host_port(port: Port, subnets: Sequence[Subnet]) -> bool:
+    """Whether a host's own port has an address in each of these subnets that gives some out."""
+    return {subnet.id for subnet in _asked(subnets)} <= {ip.subnet_id for ip in port.fixed_ips}
 
 
 def with_addresses(
@@ -242,4 +311,5 @@ def with_names(work: BuildWork, vif: Vif, *, name: str | None = None) -> Vif:
     home = network.show_network(work.admin, vif.network_id)
     subnets = network.list_subnets(work.admin, network_id=vif.network_id)
     told = as_now(vif, port if name is None else replace(port, dns_name=name), subnets, home)
-    return replace(told, reaches_out=reaches_out(network, home, subnets))
+    own = host_port(network, work.admin, home, subnets, work.host.name) if work.host is not None else None
+    return replace(told, reaches_out=reaches_out(network, home, subnets), host_port=own)

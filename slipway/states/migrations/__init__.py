@@ -22,6 +22,7 @@ CHANGES: Mapping[int, str] = {
     11: "slipway.states.migrations.v11_claims",
     13: "slipway.states.migrations.v13_domains",
     14: "slipway.states.migrations.v14_counters",
+    15: "slipway.states.migrations.v15_host_addresses",
 }
 """What each version changed at tables that there were: a module with `upgrade(tx)`, by Alembic's operations."""
 

@@ -146,6 +146,6 @@ class LinuxBridgeWiring:
         return pings(netns, address) if port is None else greets(netns, address, port)
 
     def connect(self, vif: Vif, address: str, port: int, *, within: float) -> socket.socket:
-        """From the DHCP server's namespace; where there is none, as the host itself reaches the guest."""
-        served = self._dhcp.namespace(vif.network_id)
-        return dial(served if exists(served) else self._netns, address, port, within=within)
+        """As the host itself where it has an address there or nobody is served, else from where the DHCP server is."""
+        way = self._dhcp.way_to(vif.network_id, address)
+        return dial(way if exists(way) else self._netns, address, port, within=within)

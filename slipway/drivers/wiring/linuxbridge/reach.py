@@ -32,7 +32,7 @@ def greets(netns: str, address: str, port: int) -> bool:
 def dial(netns: str | None, address: str, port: int, *, within: float) -> socket.socket:
     """A connection that was made there: it stays one of that namespace wherever it is used.
 
-    Raises `GuestUnreachable`, with the address from which nothing was answered, and `WiringError` as `greets` does.
+    Raises `GuestUnreachable`, where nothing was answered with the address that asked, and `WiringError` as `greets`.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with inside(netns):
@@ -49,6 +49,7 @@ def dial(netns: str | None, address: str, port: int, *, within: float) -> socket
             raise GuestUnreachable(f"nothing listens at {where}: {error.strerror}") from error
         silent = isinstance(error, TimeoutError)
         why = f"no answer within {within:.3g} s" if silent else error.strerror or str(error)
-        asked = f", asked from {source}: a security group must let that in" if silent else ""
-        raise GuestUnreachable(f"{where} is not reached: {why}{asked}") from error
+        unreachable = GuestUnreachable(f"{where} is not reached: {why}")
+        unreachable.asked_from = source if silent else None
+        raise unreachable from error
     return connection

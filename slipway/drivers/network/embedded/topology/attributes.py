@@ -36,6 +36,7 @@ NETWORK = Resource(
         "provider_segmentation_id": Attribute(checks.integer, None, none_is_unset=True),
         "description": _description,
         "dns_domain": Attribute(checks.dns_domain, ""),
+        "host_address": Attribute(_flag, False),
     },
     read_only=("id", "status", "subnets", "created_at"),
 )

@@ -91,6 +91,13 @@ class Served(Struct, frozen=True):
                 raise WiringError(f"the DHCP server's port {self.server.id} has no address in subnet {subnet.id}")
         return tuple(f"{own[subnet.id]}/{ip_network(subnet.cidr).prefixlen}" for subnet in self.subnets)
 
+    def host_addresses(self) -> tuple[str, ...]:
+        """The host's own addresses on the network with their prefix lengths, in subnets of those who are served."""
+        if not self.vifs or (port := self.vifs[-1].host_port) is None:
+            return ()
+        lengths = {subnet.id: ip_network(subnet.cidr).prefixlen for vif in self.vifs for subnet in vif.subnets}
+        return tuple(f"{ip.ip_address}/{lengths[ip.subnet_id]}" for ip in port.fixed_ips if ip.subnet_id in lengths)
+
 
 def _distinct(vifs: tuple[Vif, ...]) -> tuple[Vif, ...]:
     """The VIFs, if each address is of one: else dnsmasq would not start, and nobody be served."""

@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from slipway.drivers.wiring.linuxbridge.dhcp.config import (
     read_leases,
 )
 from slipway.drivers.wiring.linuxbridge.dhcp.forwarding import Forwarding
+from slipway.drivers.wiring.linuxbridge.dhcp.hostaddress import HostAddress
 from slipway.drivers.wiring.linuxbridge.dhcp.process import ServerProcess, refusal
 from slipway.drivers.wiring.linuxbridge.dhcp.veth import ServerLinks, inner_name
 from slipway.errors import InvalidInput, StepTimeout, WiringError
@@ -42,7 +44,7 @@ class DhcpServers:
 
     def __init__(self, host: Host, state: Path, installation: str) -> None:
         """The host's bridges are in the namespace `host.netns`."""
-        self._host = host
+        self._host, self._installation = host, installation
         self._directory = state.absolute() / "dhcp" / file_name(host.name)
         self._alias = f"slipway:{installation}:dhcp"
 
@@ -108,6 +110,7 @@ class DhcpServers:
     def _tell(self, directory: str, served: Served, *, connect: bool) -> None:
         """Have the server's link and its process as they are to be; `connect` a link that is not, or is damaged."""
         server, vif = served.server, served.vifs[-1]
+        self._own(server.network_id).set(vif, served.host_addresses())
         process, links = self._process(directory, server.network_id), self._links(server.network_id)
         if served.idle:
             process.stop()
@@ -137,6 +140,7 @@ class DhcpServers:
             if before is None or after is None or not after.vifs:
                 process.stop()
                 self._relay(directory, network_id).set(wanted=False)
+                self._own(network_id).clear()
                 if before is not None:
                     self._links(network_id).disconnect(before.server.id)
                 _delete(directory)
@@ -206,11 +210,12 @@ class DhcpServers:
         process, links, served = self._process(directory, network_id), self._links(network_id), _read(directory)
         if served is None or not served.vifs:
             return ()
+        own = self._own(network_id).fault(served.vifs[-1], served.host_addresses())
         if served.idle:
-            return [Wired(vif.port_id, of=network_id) for vif in served.vifs]
+            return [Wired(vif.port_id, own, network_id) for vif in served.vifs]
         if not process.lives() or not links.is_connected(served.server.id, served.vifs[0].bridge):
             return ()
-        fault = links.fault(served.server, served.server_addresses())
+        fault = links.fault(served.server, served.server_addresses()) or own
         if not process.keeps_leases():
             fault = "the file with its server's leases is gone"
         elif not process.works_by(configuration(served, inner_name(served.server.id))):
@@ -250,8 +255,20 @@ class DhcpServers:
     def _relay(self, directory: str, network_id: str) -> Forwarding:
         return Forwarding(directory, self.namespace(network_id), self._host.netns)
 
+    def _own(self, network_id: str) -> HostAddress:
+        return HostAddress(self._host.netns, self._installation, network_id)
+
     def _links(self, network_id: str) -> ServerLinks:
         return ServerLinks(self._host.netns, self.namespace(network_id), self._alias)
+
+    def way_to(self, network_id: str, address: str) -> str | None:
+        """The namespace from which the address is reached: the host's own where it has one on that subnet."""
+        with self._translated(network_id):
+            served = _read(str(self._path(network_id)))
+        if served is None:
+            return self._host.netns
+        own = [ip_interface(each).network for each in served.host_addresses()]
+        return self._host.netns if any(ip_address(address) in each for each in own) else self.namespace(network_id)
 
     def namespace(self, network_id: str) -> str:
         """Neutron's name; where hosts are namespaces of one machine, which share such names, each host has its own."""
