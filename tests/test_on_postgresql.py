@@ -17,6 +17,8 @@ PART = (
     "tests/states/test_ledger.py",
     "tests/states/test_outbox.py",
     "tests/build/test_checklist_build.py",
+    "tests/changes/test_rebuild.py",
+    "tests/runs/test_half_deleted.py",
 )
 
 
