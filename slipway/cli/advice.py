@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slipway.operations.mends import Mend
 
 Advice: TypeAlias = tuple[tuple[str, ...], str]
-"""The words of a command after `slipway`, and what it does."""
+"""The words of a command after `slipway`, and what it does; no words where none helps, and what does."""
 
 _WANTED = {
     "power_off": Move.STOP,
@@ -35,7 +35,7 @@ def write_advice(options: Options, advice: Sequence[Advice]) -> None:
     if advice:
         write("", "Next:")
     for words, purpose in dict.fromkeys(advice):
-        say(f"  {shown(options.command(*words))}")
+        say(f"  {shown(options.command(*words)) if words else 'by hand'}")
         write(coloured(f"      {purpose}", "undone"))
 
 
@@ -121,28 +121,42 @@ def after_audit(findings: Sequence[Finding], instances: Mapping[str, Instance]) 
     for mend in mends(findings, instances, {}):
         if (instance := instances.get(mend.finding.instance_id or "")) is not None:
             of_instances.setdefault(instance.id, []).extend(_of_instance(mend, instance))
-        elif mend.finding.name not in missed and mend.possible:
-            yield _of_nobody(mend)
+        elif mend.finding.name not in missed:
+            yield _of_nobody(mend) if mend.possible else ((), f"{mend.finding.name}: {mend.action}")
     for advice in of_instances.values():
+        typed = sorted((one for one in advice if one[0]), key=lambda one: _URGENT.index(one[0][0]))[:1]
+        yield from typed
         # Nothing else is of use where only a new one will do.
-        yield from sorted(advice, key=lambda one: _URGENT.index(one[0][0]))[:1]
+        if not typed or typed[0][0][0] != "delete":
+            yield from (one for one in advice if not one[0])
 
 
-_URGENT = ("delete", "resume", "stop", "repair", "snapshot")
+_URGENT = ("delete", "resume", "port", "stop", "repair", "snapshot")
 
 
 def _of_instance(mend: Mend, instance: Instance) -> Iterator[Advice]:
     finding, name = mend.finding, (_name(instance), *project_of(instance))
-    if finding.difference == "unfinished":
+    if finding.difference == "unfinished" and mend.possible:
         yield ("resume",), "finish what was begun"
     elif mend.possible:
         yield ("repair", *name, "--yes"), mend.action
     elif finding.kind == "snapshot" and finding.difference == "missing":
         yield ("snapshot", "delete", name[0], finding.name.partition("/")[2], *name[1:]), "take it off the record"
-    elif finding.kind == "disk" and finding.difference == "missing" and mend.stops:
+    elif finding.role == "given":
+        yield ("port", "update", finding.name, "--device-id", instance.id), "give it back, or delete the instance"
+    elif mend.stops:
         yield ("stop", *name), mend.action
-    elif finding.difference in ("damaged", "stuck", "missing"):
+    elif _is_by_hand(mend, instance):
+        yield (), f"{instance.name}: {mend.action}"
+    else:
         yield ("delete", *name), mend.action
+
+
+def _is_by_hand(mend: Mend, instance: Instance) -> bool:
+    """Whether no command does what is said; a delete was tried of what is in ERROR."""
+    finding = mend.finding
+    same = finding.difference in ("different", "unfinished") or finding.kind in ("boot-file", "domain")
+    return same or instance.vm_state == "ERROR"
 
 
 def _of_nobody(mend: Mend) -> Advice:

@@ -52,7 +52,7 @@ def findings_json(findings: Sequence[Finding], known: Mapping[str, Instance], op
         {
             **asdict(one),
             "instance": _name(one, known),
-            "next": [options.command(*words) for words, _ in after_audit([one], known)],
+            "next": [options.command(*words) for words, _ in after_audit([one], known) if words],
         }
         for one in findings
     ]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from slipway.drivers.deadline import within
 from slipway.drivers.registry import Drivers
 from slipway.errors import RecordDamaged
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import ENDED, Claim, PowerState
+from slipway.model.neutron import ADMIN
 from slipway.model.quota import INSTANCE_RESOURCES, InstanceQuota, InstanceUse
 from slipway.model.record import Effect, EffectState, Instance
 from slipway.operations import words
+from slipway.operations.nics import is_free
 from slipway.operations.refresh import outdated
 from slipway.operations.routers import differing
 from slipway.operations.taking import may_be_taken
@@ -57,11 +61,15 @@ class Difference(StrEnum):
     """On record in a row that cannot be read."""
 
 
+GIVEN = "given"
+
+
 class Finding(Struct, frozen=True):
     """One difference: of which kind of thing, which one, on which host, of whose instance, and in words.
 
     `state` is what a domain does that does something else than its instance's state says; `loose` that a guest runs and
-    has its tap not open. `role`: what a disk is for, `root`, `data` or `seed`, or `volume`. `untried`: of
+    has its tap not open. `role`: what a disk is for, `root`, `data` or `seed`, or `volume`;
+    `given` of a NIC's port that somebody else has. `untried`: of
     what is stuck, that nobody has tried to take it back: its row is damaged.
     """
 
@@ -117,6 +125,7 @@ def audit(tools: Tools, *, of: Collection[str] | None = None) -> tuple[Finding, 
     findings += _outdated(expected, held, told, moving)
     findings += _claims(after, moving)
     findings += _routers(after, routers, moving)
+    findings = list(_given(findings, tools))
     if of is not None:
         findings = [one for one in findings if one.instance_id in of or one.difference is Difference.UNREACHABLE]
     return tuple(sorted(findings, key=lambda f: (f.difference, f.kind, f.host or "", f.name)))
@@ -228,6 +237,7 @@ def _effects(
             yield replace(missing, role=role_of(effect))
             continue
         instance = record.instances[effect.instance_id]
+        yield from _beside(thing, held[thing])
         said = _unlike(_with_guest(thing, held, instance), instance)
         if not is_as_recorded(effect, said):
             said = replace(said, fault="it is not as it is on record")
@@ -237,6 +247,30 @@ def _effects(
     for thing in held.keys() - expected.keys() - expected_before.keys():
         if thing.instance_id not in moving and (thing.kind, thing.host) not in unasked:
             yield _orphaned(thing)
+
+
+def _beside(domain: Thing, said: Held) -> Iterator[Finding]:
+    """What is wrong beside a domain, and by no definition of it is mended."""
+    for name in said.lacks:
+        file = Thing("boot-file", domain.host, domain.instance_id, name)
+        yield _finding(Difference.MISSING, file, words.missing(file), domain.instance_id)
+    for path in said.brought:
+        disk = Thing("attached-disk", domain.host, domain.instance_id, path)
+        yield _finding(Difference.DIFFERENT, disk, words.brought(path), domain.instance_id)
+
+
+def _given(findings: Sequence[Finding], tools: Tools) -> Iterator[Finding]:
+    """The findings; of a port that is missed, whether somebody else has it, from whom a repair does not take it."""
+    missed = {one.name for one in findings if one.kind == "port" and one.difference is Difference.MISSING}
+    taken: dict[str, str] = {}
+    for port_id in missed:
+        with suppress(Exception), within(tools.settings.step_timeout):
+            port = tools.drivers.network.show_port(ADMIN, port_id)
+            if not is_free(tools, port):
+                taken[port_id] = port.device_id
+    for one in findings:
+        given = one.difference is Difference.MISSING and one.kind in ("port", "binding") and one.name in taken
+        yield replace(one, detail=words.given(one.name, taken[one.name]), role=GIVEN) if given else one
 
 
 def _with_guest(thing: Thing, held: Mapping[Thing, Held], instance: Instance) -> Held:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.model.machine import ENDED, DiskRole
 from slipway.model.record import Instance
-from slipway.operations.audit import Difference, Finding
+from slipway.operations.audit import GIVEN, Difference, Finding
 from slipway.operations.orphans import ADOPTED
-from slipway.states.machines import VmState
+from slipway.states.machines import State, VmState, is_known
 
 
 class Mend(Struct, frozen=True):
@@ -33,7 +34,29 @@ def mends(
     """One for each finding. `known`: the instances by id; `owned`: whose NICs' parts are, see `orphans.owners`."""
     running = {instance.id for instance in known.values() if instance.vm_state in (VmState.ACTIVE, VmState.PAUSED)}
     running -= {one.instance_id or "" for one in findings if one.kind == "domain" and _has_ended(one)}
-    return tuple(_mend(one, known.get(one.instance_id or ""), running, owned) for one in findings)
+    lacking = {one.instance_id: one.name for one in findings if one.kind == "boot-file"}
+    damaged = {one.instance_id for one in findings if one.difference is Difference.DAMAGED}
+    told = (_mend(one, known.get(one.instance_id or ""), running, owned) for one in findings)
+    told = (_unless_it_lacks(one, known.get(one.finding.instance_id or ""), lacking) for one in told)
+    return tuple(_unless_unreadable(one, known.get(one.finding.instance_id or ""), damaged) for one in told)
+
+
+def _unless_unreadable(mend: Mend, instance: Instance | None, damaged: Container[str | None]) -> Mend:
+    """What a delete could not take back, since its row cannot be read, nothing takes back."""
+    stays = mend.finding.difference in (Difference.DAMAGED, Difference.STUCK)
+    if not stays or instance is None or instance.id not in damaged or instance.vm_state != VmState.ERROR:
+        return mend
+    text = "take the record from a backup (slipway restore): what cannot be read cannot be taken back"
+    return replace(mend, action=text, possible=False)
+
+
+def _unless_it_lacks(mend: Mend, instance: Instance | None, lacking: Mapping[str | None, str]) -> Mend:
+    """What a start cannot do while a file is gone that it reads."""
+    finding = mend.finding
+    ended = finding.kind == "domain" and finding.difference is Difference.DIFFERENT and finding.state in ENDED
+    if not ended or instance is None or instance.id not in lacking or not _starts(instance):
+        return mend
+    return replace(mend, action=f"put the {lacking[instance.id]} back, then repair", possible=False)
 
 
 def _has_ended(finding: Finding) -> bool:
@@ -49,6 +72,9 @@ def _mend(finding: Finding, instance: Instance | None, running: set[str], owned:
             return Mend(finding, "have it answer again, then repair", possible=False)
         case Difference.DAMAGED:
             return Mend(finding, "delete the instance: nobody can go on with what cannot be read", possible=False)
+        case Difference.UNFINISHED if instance and not is_known(State(instance.vm_state, instance.task_state)):
+            text = "go on with it by the Slipway that wrote it: this one does not know the state that it is in"
+            return Mend(finding, text, possible=False)
         case Difference.UNFINISHED:
             return Mend(finding, "go on with it, forward or back")
         case Difference.STUCK:
@@ -63,6 +89,14 @@ def _mend(finding: Finding, instance: Instance | None, running: set[str], owned:
         return Mend(finding, "take back what is left of it") if instance else _nobody(finding)
     if finding.kind == "domain":
         return Mend(finding, _of_domain(finding, instance))
+    if finding.role == GIVEN:
+        back = f"slipway port update {finding.name} --device-id {instance.id}"
+        return Mend(finding, f"give it back ({back}), or delete the instance", possible=False)
+    if finding.kind == "attached-disk":
+        text = "detach it, or stop the instance: its guest may have it mounted"
+        return Mend(finding, text, possible=False, stops=True)
+    if finding.kind == "boot-file":
+        return Mend(finding, f"put the {finding.name} back: its guest runs on, and cannot be started", possible=False)
     if finding.kind == "snapshot":
         gone = finding.name.partition("/")[2]
         text = f"nobody gets it back: slipway snapshot delete {instance.name} {gone} takes it off the record"

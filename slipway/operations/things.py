@@ -9,6 +9,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from slipway.drivers.deadline import within
 from slipway.drivers.disk.base import DiskDriver, keeps_snapshots
@@ -53,6 +54,10 @@ class Held(Struct, frozen=True):
     joined: bool = True
     text: str | None = None
     """What a definition says, as a digest."""
+    lacks: tuple[str, ...] = ()
+    """The files that a domain's start would read and that are gone."""
+    brought: tuple[str, ...] = ()
+    """The disks that somebody else has attached to a domain that runs."""
 
 
 class Silence(Struct, frozen=True):
@@ -257,7 +262,8 @@ def _all_ports(drivers: Drivers) -> Iterator[Port]:
 def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for domain in drivers.on(host).compute.list_domains():
         thing = Thing("domain", host.name, domain.instance_id, domain.instance_id)
-        yield thing, Held(domain.fault, domain.state, joined=domain.opens_taps)
+        said = Held(domain.fault, domain.state, joined=domain.opens_taps)
+        yield thing, replace(said, lacks=domain.lacks, brought=domain.brought)
 
 
 def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:

@@ -11,6 +11,7 @@ from slipway.operations.things import Held, Thing
 
 _NOUNS = {
     "domain": "its domain",
+    "boot-file": "the {name} that it starts from",
     "definition": "the file with its domain's XML",
     "disk": "its disk {name}",
     "seed": "its disk {name}",
@@ -41,6 +42,16 @@ def missing(thing: Thing) -> str:
     """Of something that is on record as made."""
     where = f" on {thing.host}" if thing.host else ""
     return f"{noun(thing.kind, thing.name)} is not there{where}"
+
+
+def brought(path: str) -> str:
+    """Of a disk that somebody else has attached to a guest that runs."""
+    return f"the disk {path} is attached to its guest, and not on record"
+
+
+def given(thing_name: str, who: str) -> str:
+    """Of a NIC's port that somebody else has."""
+    return f"its port {thing_name} was given to {who}"
 
 
 def orphaned(thing: Thing) -> str:

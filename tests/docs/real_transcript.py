@@ -126,8 +126,12 @@ class World:
 
 _DRAWN = (
     (re.compile(r"\bweb-(\d)-[0-9a-f]{8}\b"), r"web-\1-ID"),
+    # In the columns of a table what follows stays where it was.
+    (re.compile(r"\b(tapx?|brq)[0-9a-f]{8}-[0-9a-f]{2}  "), r"\1ID           "),
     (re.compile(r"\b(tapx?|brq)[0-9a-f]{8}-[0-9a-f]{2}\b"), r"\1ID"),
+    (re.compile(r"\bfa:16:3e(:[0-9a-f]{2}){3}  "), f"{'MAC':<19}"),
     (re.compile(r"\bfa:16:3e(:[0-9a-f]{2}){3}\b"), "MAC"),
+    (re.compile(r"^ +\d+\.\d{3}(?=  )", re.MULTILINE), f"{'T':>10}"),
 )
 
 Step = str | Callable[[World], None]

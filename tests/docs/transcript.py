@@ -24,8 +24,8 @@ HEAD = """# A day with the three-tier example
 
 Every command below was typed in this order, on `examples/three-tier.yaml` with hosts that answer at once, and said what
 stands beneath it; times, durations and ids are replaced. `python -m tests.docs.transcript` writes this page anew, and a
-test sees that it is still so. The same verbs on real guests are in `tests/host`; [real-machines.md](real-machines.md)
-begins with those.
+test sees that it is still so. The same verbs on real guests are on [another page](transcript-real.md);
+[real-machines.md](real-machines.md) begins with those.
 """
 
 PARTS = (

@@ -22,6 +22,8 @@ class DomainInfo(Struct, frozen=True):
     """A domain that bears our tag, as the hypervisor has it; memory in bytes.
 
     `fault` says what is otherwise than it was defined, and what keeps it from being started again, if anything.
+    `brought`: the disks that somebody else has attached to it while it runs, which stay as long as it does.
+    `lacks`: of the files besides its disks that a start of it reads those that are gone, as `kernel /boot/vmlinuz`.
     `opens_taps`: while it runs it has its NICs' taps open, so that one which nobody has is of no use to it.
     """
 
@@ -32,6 +34,8 @@ class DomainInfo(Struct, frozen=True):
     memory: int
     fault: str = ""
     opens_taps: bool = False
+    lacks: tuple[str, ...] = ()
+    brought: tuple[str, ...] = ()
 
 
 class DomainUse(Struct, frozen=True):
@@ -93,8 +97,8 @@ class Migration(Struct, frozen=True):
 
     @property
     def percent(self) -> int:
-        """Of all that is to go by now; a guest that writes makes it more."""
-        return 100 * self.gone // max(1, self.gone + self.remaining)
+        """Of all that is to go by now; a guest that writes makes it more. All, where nothing is to go any more."""
+        return 100 * self.gone // (self.gone + self.remaining) if self.remaining else 100
 
 
 class ComputeDriver(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -50,7 +50,8 @@ def unreadable(error: ValueError) -> str:
 def differences(defined: Shape, found: Shape, *, runs: bool = False) -> Iterator[str]:
     """In which way the domain that was found is otherwise, in words. QEMU gives memory in whole MiB.
 
-    `runs`: it was found as it runs, in which libvirt fills in some of what was defined.
+    `runs`: it was found as it runs, in which libvirt fills in some of what was defined; disks that it has besides are
+    `brought`.
     """
     if found.vcpus != defined.vcpus:
         yield f"it has {_counted(found.vcpus, 'vCPU')} instead of {defined.vcpus}"
@@ -59,10 +60,15 @@ def differences(defined: Shape, found: Shape, *, runs: bool = False) -> Iterator
     for what, was, now in (("NIC", defined.macs, found.macs), ("disk", defined.disks, found.disks)):
         for name in sorted(was - now):
             yield f"its {what} {name} is detached"
-        for name in sorted(now - was):
+        for name in sorted(now - was) if what == "NIC" or not runs else ():
             yield f"a {what} {name} is attached"
     for name in changed(defined, found, runs=runs):
         yield f"{name} is {found.details[name] or 'not there'} instead of {defined.details[name] or 'nothing'}"
+
+
+def brought(defined: Shape, found: Shape) -> Sequence[str]:
+    """The disks that somebody else has attached."""
+    return sorted(found.disks - defined.disks)
 
 
 def changed(defined: Shape, found: Shape, *, runs: bool) -> Iterator[str]:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class SimDomain(Struct, frozen=True):
     """A domain as the world has it; memory in bytes. `macs`, `taps`, `disks` and `details` are read from its XML.
 
-    `gone`: its guest goes on on another host.
+    `gone`: its guest goes on on another host. `lacks`: what its start would read and is not there.
+    `brought`: the disks that somebody else has attached while it runs.
     """
 
     instance_id: str
@@ -50,6 +51,8 @@ class SimDomain(Struct, frozen=True):
     disks: tuple[str, ...]
     gone: bool = False
     details: Mapping[str, str] = {}
+    lacks: tuple[str, ...] = ()
+    brought: tuple[str, ...] = ()
 
 
 class SimCompute:
@@ -128,9 +131,9 @@ class SimCompute:
                 self._check_fits(made)
             elif not self._is_ours(present):
                 raise ComputeError(f"{self._host.name}: a domain with the uuid {domain.instance_id} exists already")
-            self._domains.put(
-                domain.instance_id, replace(made, state=present.state if present else PowerState.SHUTDOWN)
-            )
+            state = present.state if present else PowerState.SHUTDOWN
+            beside = {"lacks": present.lacks, "brought": present.brought} if present else {}
+            self._domains.put(domain.instance_id, replace(made, state=state, **beside))
 
     def freeze(self, instance_id: str) -> bool:
         """Pause the domain. No guest is simulated that would have an agent."""
@@ -155,10 +158,9 @@ class SimCompute:
         self._get(instance_id)
 
     def obstacles(self, instance_id: str) -> Sequence[str]:
-        """None: no kernel is opened, and the disks are another driver's."""
+        """What the world says that it lacks; the disks are another driver's."""
         self._calls.enter("obstacles")
-        self._get(instance_id)
-        return ()
+        return tuple(f"its {file} is gone" for file in self._get(instance_id).lacks)
 
     def power_state(self, instance_id: str) -> PowerState:
         """What the domain does now. Raises `DomainNotFound`."""
@@ -269,11 +271,12 @@ class SimCompute:
     def list_domains(self) -> Sequence[DomainInfo]:
         """All domains that bear our tag."""
         self._calls.enter("list_domains")
-        return tuple(
-            DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory, self._fault(domain))
-            for domain in self._domains.all()
-            if self._is_ours(domain)
-        )
+        return tuple(self._info(domain) for domain in self._domains.all() if self._is_ours(domain))
+
+    def _info(self, domain: SimDomain) -> DomainInfo:
+        known = DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory)
+        brought = () if domain.state in ENDED else domain.brought
+        return replace(known, fault=self._fault(domain), lacks=domain.lacks, brought=brought)
 
     def domain_uses(self) -> Sequence[DomainUse]:
         """All memory that they are to have, and nothing else: no guest is simulated that would do anything."""

@@ -22,7 +22,7 @@ from slipway.drivers.compute.libvirt.conform import conform, leaving, nic_of
 from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
-from slipway.drivers.compute.libvirt.inspection import faults, forget, hand_made, obstacles, was_defined_by
+from slipway.drivers.compute.libvirt.inspection import forget, hand_made, info_of, obstacles, was_defined_by
 from slipway.drivers.compute.libvirt.lookup import find, missing_medium, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.node import measured
@@ -388,11 +388,7 @@ class LibvirtCompute:
         if not self._is_ours(domain):
             return None
         try:
-            _, memory, _, vcpus, _ = domain.info()
-            instance_id = domain.UUIDString()
-            fault = "; ".join(faults(domain, self._definitions.read(instance_id)))
-            real = domain.connect().getType() == "QEMU"
-            return DomainInfo(instance_id, domain.name(), state_of(domain), vcpus, memory * 1024, fault, real)
+            return info_of(domain, self._definitions.read(domain.UUIDString()))
         except libvirt.libvirtError as error:
             if has_code(error, libvirt.VIR_ERR_NO_DOMAIN):
                 return None

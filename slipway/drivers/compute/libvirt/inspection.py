@@ -9,13 +9,16 @@ from xml.etree import ElementTree
 
 import libvirt
 
+from slipway.drivers.compute.base import DomainInfo
 from slipway.drivers.compute.handmade import RUNS, HandMade, read_hand_made
+from slipway.drivers.compute.libvirt.acts import state_of
 from slipway.drivers.compute.libvirt.lookup import find_named, owner_of
 from slipway.drivers.compute.libvirt.translation import suppress_code
-from slipway.drivers.compute.shape import differences, is_the_same, shape_of, unreadable
+from slipway.drivers.compute.shape import brought, differences, is_the_same, shape_of, unreadable
 
 _FILES = ("kernel", "initrd", "loader")
 """What a domain's start reads besides its disks."""
+_TRANSIENT = "it is defined no more, and is gone when it ends"
 
 
 def hand_made(libvirtd: libvirt.virConnect, name: str) -> HandMade | None:
@@ -51,8 +54,24 @@ def was_defined_by(domain: libvirt.virDomain, definition: str | None) -> bool:
     return False
 
 
+def info_of(domain: libvirt.virDomain, definition: str | None) -> DomainInfo:
+    """What is said of one of ours, of which the `definition` was kept. Raises libvirt's errors."""
+    _, memory, _, vcpus, _ = domain.info()
+    return DomainInfo(
+        domain.UUIDString(),
+        domain.name(),
+        state_of(domain),
+        vcpus,
+        memory * 1024,
+        "; ".join(faults(domain, definition)),
+        opens_taps=domain.connect().getType() == "QEMU",
+        lacks=tuple(lacking(domain)),
+        brought=tuple(attached(domain, definition)),
+    )
+
+
 def faults(domain: libvirt.virDomain, definition: str | None) -> Iterator[str]:
-    """In words: how it is otherwise than the `definition` that was kept of it, and what a start would miss.
+    """In words: how it is otherwise than the `definition` that was kept of it.
 
     What is to hold at its next start counts as well as what holds now. Raises libvirt's errors.
     """
@@ -70,16 +89,28 @@ def faults(domain: libvirt.virDomain, definition: str | None) -> Iterator[str]:
             yield from found
     if domain.isPersistent() and domain.autostart():
         yield "libvirt starts it by itself, before its NICs are joined"
-    yield from obstacles(domain)
+    if not domain.isPersistent():
+        yield _TRANSIENT
+
+
+def attached(domain: libvirt.virDomain, definition: str | None) -> Sequence[str]:
+    """The disks that a guest which runs has besides those of the `definition`. Raises libvirt's errors."""
+    with suppress(ValueError):
+        if definition is not None and domain.isActive():
+            return brought(shape_of(definition), shape_of(domain.XMLDesc(0)))
+    return ()
 
 
 def obstacles(domain: libvirt.virDomain) -> Sequence[str]:
     """What its start would miss, in words. Raises libvirt's errors."""
-    if not domain.isPersistent():
-        return ("it is defined no more, and is gone when it ends",)
-    if domain.connect().getType() != "QEMU":
+    return tuple(f"its {file} is gone" for file in lacking(domain)) if domain.isPersistent() else (_TRANSIENT,)
+
+
+def lacking(domain: libvirt.virDomain) -> Sequence[str]:
+    """Of the files besides its disks that its start reads those that are gone. Raises libvirt's errors."""
+    if not domain.isPersistent() or domain.connect().getType() != "QEMU":
         # Others, such as libvirt's test driver, open no files.
         return ()
     root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     named = [(what, root.findtext(f"os/{what}")) for what in _FILES]
-    return tuple(f"its {what} {path} is gone" for what, path in named if path and not os.path.exists(path))
+    return tuple(f"{what} {path}" for what, path in named if path and not os.path.exists(path))
