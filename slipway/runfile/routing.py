@@ -131,7 +131,7 @@ def _check_forwards(document: Document, references: References, path: NodePath, 
         document.problem((*path, "forward"), text, key=True)
     for index, one in enumerate(forwards):
         place: NodePath = (*path, "forward", index)
-        if not {"port", "external_port"} <= one.keys():
+        if one is None or not {"port", "external_port"} <= one.keys():
             continue
         references.check(document, (*place, "port"), "port", one["port"])
         _check_reached(document, place, one["port"], entry.get("network"))
@@ -142,7 +142,7 @@ def _check_forwards(document: Document, references: References, path: NodePath, 
             text = f"internal_port {one['internal_port']} must be one port, or as many as {one['external_port']}"
             document.problem((*place, "internal_port"), text)
         for other in forwards[:index]:
-            if "external_port" not in other:
+            if other is None or "external_port" not in other:
                 continue
             (begin, end), _ = _forwarded(other)
             if other.get("protocol") == one.get("protocol") and begin <= last and first <= end:
