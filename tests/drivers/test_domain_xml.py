@@ -489,3 +489,24 @@ def test_it_is_quick(make_instance: Callable[..., Instance], make_vif: Callable[
         return min(timeit.repeat(work, number=1, repeat=100))
 
     assert best(build) < 10 * best(lambda: etree.tostring(etree.fromstring(text)))
+
+
+@pytest.mark.parametrize("given", ["state/world", "state", "."])
+@pytest.mark.parametrize("what", ["cdrom", "share"])
+def test_no_guest_is_given_the_state_directory(
+    what: str, given: str, tmp_path: Path, make_instance: Callable[..., Instance]
+) -> None:
+    pytest.importorskip("libvirt")
+    from slipway.drivers.compute.libvirt.lookup import check_not_ours
+
+    def written(path: Path) -> str:
+        said = {"cdrom": str(path)} if what == "cdrom" else {"shares": (Share("src", str(path)),)}
+        instance = make_instance()
+        return build_domain_xml(replace(instance, request=replace(instance.request, **said)), NULL, DISKS, ())
+
+    (tmp_path / "state").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / given)
+    for path in (tmp_path / given, tmp_path / "link"):
+        with pytest.raises(InvalidDomainXml, match=rf"{path} would give the guest the state directory of Slipway"):
+            check_not_ours(written(path), tmp_path / "state")
+    check_not_ours(written(tmp_path / "beside"), tmp_path / "state")

@@ -23,7 +23,7 @@ from slipway.drivers.compute.libvirt.connection import CHANGE, Connection
 from slipway.drivers.compute.libvirt.console import open_console
 from slipway.drivers.compute.libvirt.events import Events
 from slipway.drivers.compute.libvirt.inspection import forget, hand_made, info_of, obstacles, was_defined_by
-from slipway.drivers.compute.libvirt.lookup import find, missing_medium, owner_of, takes_files
+from slipway.drivers.compute.libvirt.lookup import check_not_ours, find, missing_medium, owner_of, takes_files
 from slipway.drivers.compute.libvirt.migration import end, migrate, unmovable
 from slipway.drivers.compute.libvirt.node import measured
 from slipway.drivers.compute.libvirt.screen import open_screen
@@ -53,7 +53,7 @@ class LibvirtCompute:
         self._owner = installation
         self._uri = host.uri
         self._connection = Connection(host.name, host.uri)
-        self._definitions = Definitions(host.name, state)
+        self._state, self._definitions = state, Definitions(host.name, state)
         self._prover = Prover(host, state)
 
     def spawn(self, domain: Domain) -> None:
@@ -319,7 +319,8 @@ class LibvirtCompute:
         )
 
     def write_definition(self, instance_id: str, xml: str) -> str:
-        """Keep the domain XML in a file; gives its path."""
+        """Keep the domain XML in a file; gives its path. Raises `InvalidDomainXml` where it gives away what is ours."""
+        check_not_ours(xml, self._state)
         return self._definitions.write(instance_id, xml)
 
     def delete_definition(self, instance_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ import libvirt
 
 from slipway.drivers.compute.details import NAMESPACE, attribute
 from slipway.drivers.compute.libvirt.translation import has_code
+from slipway.errors import InvalidDomainXml
 
 
 def find(libvirtd: libvirt.virConnect, instance_id: str) -> libvirt.virDomain | None:
@@ -62,3 +64,16 @@ def missing_medium(xml: str, uri: str) -> str | None:
     """
     path = attribute(ElementTree.fromstring(xml), "devices/disk[@device='cdrom']/source", "file")
     return path if path and not urlsplit(uri).hostname and not os.path.exists(path) else None
+
+
+def check_not_ours(xml: str, state: Path) -> None:
+    """Raise `InvalidDomainXml` where a guest would get at the state directory, by its CD-ROM drive or a share."""
+    root, ours = ElementTree.fromstring(xml), state.resolve()
+    given = [("CD-ROM", attribute(root, "devices/disk[@device='cdrom']/source", "file"))]
+    given += [("share", attribute(share, "source", "dir")) for share in root.iterfind("devices/filesystem")]
+    for what, path in given:
+        real = Path(path).resolve()
+        if path and (real.is_relative_to(ours) or ours.is_relative_to(real)):
+            raise InvalidDomainXml(
+                f"{what} {path} would give the guest the state directory of Slipway: name another place"
+            )
