@@ -18,6 +18,7 @@ import msgspec
 
 from slipway.drill.meanwhile import ANOTHER
 from slipway.drill.problem import Problem
+from slipway.drill.routed import is_a_router, is_a_routers_port
 from slipway.drill.sums import secrets, wrong_sums
 from slipway.drill.things import Row, Things
 from slipway.states.machines import Move
@@ -133,6 +134,8 @@ class _Audit:
             self._is_of_the_project(name, content)
             or self._is_of_a_server(name, content)
             or self._was_given_away(name, content)
+            or is_a_router(self.now, name, content)
+            or is_a_routers_port(self.now, self._port_of(name, content))
         ):
             return
         if owner is None:
@@ -187,8 +190,7 @@ class _Audit:
 
     def _is_of_a_server(self, name: str, content: str) -> bool:
         """Whether it is a DHCP server's port or an address of it, that serves somebody or is listed as stuck."""
-        row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
-        server = self.ports.get(row.get("port_id", row.get("id", "")))
+        server = self._port_of(name, content)
         if server is None or server["device_owner"] != "network:dhcp":
             return False
         host = str(server["device_id"]).removeprefix("dhcp-").removesuffix(f"-{server['network_id']}")
@@ -204,9 +206,12 @@ class _Audit:
 
     def _was_given_away(self, name: str, content: str) -> bool:
         """Whether it is a port, or something of one, that somebody took meanwhile: it is theirs from then on."""
-        row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
-        port = self.ports.get(row.get("port_id", row.get("id", "")))
+        port = self._port_of(name, content)
         return port is not None and port["device_id"] == ANOTHER
+
+    def _port_of(self, name: str, content: str) -> Row | None:
+        row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
+        return self.ports.get(row.get("port_id", row.get("id", "")))
 
     def _promise(self, instance: Row, found: Counter[str]) -> Iterator[Problem]:
         rows = self.effects[instance["id"]]

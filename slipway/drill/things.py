@@ -31,6 +31,8 @@ TABLES = (
 """The tables whose rows are things that a build or a run file makes."""
 SUMS = ("hosts", "quotas", "free_ranges")
 """The tables that follow from the others."""
+ROUTING = ("routers", "floating_ips")
+"""The tables whose rows have ports of their own, which are of no instance."""
 RECORD = ("instances", "effects", "events", "runs")
 """The tables of the record, which keep what is over."""
 
@@ -113,11 +115,11 @@ def look(state: Path) -> Things:
     """Everything below a state directory, where what is in a database was kept before. Lock files and the world's
     version are left out."""
     if (kept := kept_rows(state)) is not None:
-        known = {table: kept.get(table, ()) for table in (*TABLES, *SUMS, *RECORD)}
+        known = {table: kept.get(table, ()) for table in (*TABLES, *SUMS, *ROUTING, *RECORD)}
         return Things(known, _files(state), {KEPT: b"".join(_bytes_of(kept))})
     with closing(sqlite3.connect(state / "slipway.db")) as db:
         present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        rows = {table: _rows(db, table) for table in (*TABLES, *SUMS, *RECORD) if table in present}
+        rows = {table: _rows(db, table) for table in (*TABLES, *SUMS, *ROUTING, *RECORD) if table in present}
     raw = {path: (state / path).read_bytes() for path in _DATABASE if (state / path).exists()}
     return Things(rows, _files(state), raw)
 
