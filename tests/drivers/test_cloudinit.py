@@ -9,6 +9,7 @@ from email.message import Message
 from typing import Any
 
 import pytest
+import yaml
 from msgspec.structs import replace
 
 from slipway.drivers.disk.cloudinit import make_seed, needs_seed
@@ -247,6 +248,13 @@ def test_user_data_alone_are_left_as_they_are(make_instance: MakeInstance) -> No
 def test_files_alone_are_a_cloud_config(make_instance: MakeInstance, text: str | None) -> None:
     first, rest = seed(make_instance(), files=(FILE,), user_data=text).user_data.split("\n", 1)
     assert (first, json.loads(rest)) == ("#cloud-config", JUST_FILES)
+
+
+def test_yaml_reads_the_json_as_it_was_meant(make_instance: MakeInstance) -> None:
+    text = "\U0001f600 \\ud83d h\u00e4llo\x7f\x85\u2028\ufffe\n"
+    made = seed(make_instance(), user_data=None, files=(InjectedFile("/etc/motd", text),), metadata={"mood": text})
+    assert yaml.safe_load(made.user_data)["write_files"][0]["content"] == text
+    assert yaml.safe_load(made.meta_data)["meta"] == {"mood": text}
 
 
 @pytest.mark.parametrize("text", ["#cloud-config\nwrite_files: [{path: /x}]\n", "#!/bin/sh\r\necho ü\n\n", "--\n"])

@@ -6,6 +6,7 @@ All of it is JSON where cloud-init reads YAML: that needs no thought about which
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def make_seed(instance: Instance, vifs: Sequence[Vif]) -> Seed:
         meta["meta"] = dict(request.metadata)
     return Seed(
         user_data=_user_data(request),
-        meta_data=json.dumps(meta),
+        meta_data=_json_for_yaml(meta),
         network_config=request.network_config or json.dumps(network_config(vifs)),
     )
 
@@ -75,7 +76,7 @@ def _user_data(request: InstanceRequest) -> str:
     more, text = {key: value for key, value in said.items() if value}, request.user_data
     if not more:
         return text or ""
-    config = "#cloud-config\n" + json.dumps(more)
+    config = "#cloud-config\n" + _json_for_yaml(more)
     if not text:
         return config
     # Python's package for MIME is loaded where there is some to be made.
@@ -90,3 +91,8 @@ def _file(file: InjectedFile) -> dict[str, Any]:
         return said
     # Users and groups that the same user data make are there by then.
     return said | {"owner": file.owner, "defer": True}
+
+
+def _json_for_yaml(value: object) -> str:
+    """JSON in which an emoji stands as it is: of its escaped pair YAML makes two characters, which no file can have."""
+    return re.sub("[\x7f-\uffff]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
