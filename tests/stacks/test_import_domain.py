@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from slipway.cli.main import main
 from slipway.drivers.compute.handmade import read_hand_made
 from slipway.model.request import Host, Volume
 from slipway.runfile import loads
+from slipway.testing import Fault, Faults, Mode, crashed
 
 ID = "11111111-2222-4333-8444-555555555555"
 MAC = "52:54:00:00:00:07"
@@ -119,6 +122,49 @@ def test_it_is_typed(site: Site) -> None:
     assert (code, "say one for each" in said) == (1, True)
     code, said = typed("--stack", "shop", "--kind", "domain", "--host", "a", "--network", "front")
     assert (code, said) == (0, "domain old of host a is instance old of stack shop of project default\n")
+
+
+def killed(state: Path, *faults: Fault) -> Faults:
+    """An import in a process of its own, which may die in it."""
+    armed = Faults(*faults)
+
+    def act() -> None:
+        with armed.orchestrator(state) as slipway:
+            slipway.import_domain("shop", "old", "a", networks=["front"])
+
+    if faults:
+        assert crashed(act), faults
+    else:
+        act()
+    return armed
+
+
+@pytest.mark.slow
+def test_whoever_dies_in_it_has_it_finished_by_asking_again(tmp_path: Path) -> None:
+    template = Site(tmp_path / "template")
+    template.make()
+    template.slipway.close()
+    shutil.copytree(template.state, tmp_path / "dry")
+    seen = killed(tmp_path / "dry")
+    points = [*seen.possible(Mode.CRASH_BEFORE, commits=True), *seen.possible(Mode.CRASH_AFTER, commits=True)]
+    points += [*seen.possible(Mode.CRASH_BEFORE), *seen.possible(Mode.CRASH_AFTER)]
+    assert len(points) > 40
+    for number, point in enumerate(points):
+        state = tmp_path / str(number)
+        shutil.copytree(template.state, state)
+        killed(state, point)
+        with Orchestrator(state) as slipway:
+            slipway.resume()
+            with suppress(errors.NothingToImport):
+                slipway.import_domain("shop", "old", "a", networks=["front"])
+            (instance,) = slipway.list()
+            assert (instance.vm_state, instance.stack) == ("ACTIVE", "shop"), point
+            assert [port.mac_address for port in slipway.network.list_ports()] == [MAC], point
+            assert not (state / "world" / "a" / "domains" / f"{ID}.json").exists(), point
+            assert slipway.audit() == (), point
+            slipway.destroy(loads(FILE, "shop.yaml"))
+            assert (slipway.list(), slipway.network.list_ports(), slipway.audit()) == ([], (), ()), point
+        shutil.rmtree(state)
 
 
 XML = """<domain type='qemu'><name>old</name><uuid>{id}</uuid><memory unit='KiB'>65536</memory><vcpu>1</vcpu>{more}
