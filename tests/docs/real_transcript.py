@@ -131,7 +131,7 @@ _DRAWN = (
     (re.compile(r"\b(tapx?|brq)[0-9a-f]{8}-[0-9a-f]{2}\b"), r"\1ID"),
     (re.compile(r"\bfa:16:3e(:[0-9a-f]{2}){3}  "), f"{'MAC':<19}"),
     (re.compile(r"\bfa:16:3e(:[0-9a-f]{2}){3}\b"), "MAC"),
-    (re.compile(r"^ +\d+\.\d{3}(?=  )", re.MULTILINE), f"{'T':>10}"),
+    (re.compile(r"^ +\d+\.\d{3}(?=  )", re.MULTILINE), f"{'T':>6}"),
 )
 
 Step = str | Callable[[World], None]
