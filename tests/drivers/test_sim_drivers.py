@@ -49,6 +49,8 @@ def test_the_file_of_a_domain(tmp_path: Path, make_domain: Callable[..., Domain]
         "taps": [vif.devname],
         "disks": [],
         "gone": False,
+        "lacks": [],
+        "brought": [],
     }
     assert json.loads((tmp_path / "world" / "version.json").read_text()) == {"version": 1}
 
