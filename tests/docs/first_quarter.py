@@ -73,6 +73,7 @@ class Typed:
         """Write down a command, and what it said."""
         said = re.sub(rf"\b{self.host.name} *", lambda found: "here".ljust(len(found[0])), said)
         said = re.sub(r"(min/avg/max =|time=).*", r"\1 T", said)
+        said = re.sub(r"\b\d+ min (?=\d+ s)", "", said)
         text = plain("\n".join([f"$ {words}", *said.splitlines()]))
         self.said.append("".join(f"    {line}".rstrip() + "\n" for line in text.splitlines()))
         print(self.said[-1], file=sys.stderr)
