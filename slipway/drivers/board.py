@@ -62,6 +62,7 @@ class Board:
         self._conf = _configuration(_parsed(url), installation, ttl)
         self._lock = threading.RLock()
         self._open: Any = None
+        self._redis: Any = None
         with self._asking():
             self._board()
 
@@ -126,26 +127,27 @@ class Board:
             board, self._open = self._open, None
             if board is not None:
                 with suppress(Exception):
-                    board.session.close() if self._conf["board"] == "etcd" else board._client.close()
+                    (board.session if self._conf["board"] == "etcd" else self._redis).close()
 
     def _board(self) -> Any:
         with self._lock:
             if self._conf["board"] == "etcd":
                 return self._etcd()
             if self._open is None:
-                self._open = self._redis()
+                self._open = self._of_redis()
             return self._open
 
-    def _redis(self) -> Any:
-        """On a client that asks twice at most: its own asks ten times, also where a password is wrong, and waits for
-        each time-out."""
+    def _of_redis(self) -> Any:
+        """On a client that asks twice at most: the board's own asks ten times, also where a password is wrong, and
+        waits for each time-out. Jobs that another thread holds go on by it, though it was closed meanwhile."""
+        import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
         from taskflow.jobs.backends.impl_redis import RedisJobBoard
 
-        client = RedisJobBoard._make_client(self._conf)
-        client.set_retry(Retry(NoBackoff(), 1))
-        made = RedisJobBoard("slipway", self._conf, client=client)
+        given = {name: value for name, value in self._conf.items() if name not in ("board", "namespace")}
+        self._redis = redis.Redis(**given, retry=Retry(NoBackoff(), 1))
+        made = RedisJobBoard("slipway", self._conf, client=self._redis)
         made.connect()
         return made
 
