@@ -47,7 +47,7 @@ def test_a_file_s_drill_has_the_same_points_and_leaks_nothing(postgresql: Postgr
     report = campaign.drill(there, Wanted(sample=10, jobs=2))
     assert [problem for result in report.leaks for problem in result.problems] == []
     assert len(report.results) == 10
-    assert report.totals[Outcome.RESUMED] >= 3
+    assert report.totals[Outcome.RESUMED] > 0
     assert left(postgresql) == []
 
 

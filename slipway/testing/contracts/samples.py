@@ -75,7 +75,11 @@ def make_domain(name: str = "web-1", *, memory: int = 512 * MIB, vifs: tuple[Vif
     return Domain(instance.id, domain_name(instance), 1, memory, instance.generation, xml)
 
 
+MEASURES = frozenset({"measure", "capacity", "nics"})
+"""What a driver need not have: where nothing is measured, what a host's entry says counts."""
+
+
 def lacking(driver: object, protocol: type) -> set[str]:
-    """What the protocol names, and the driver has not."""
+    """What the protocol names and a driver must have, and this one has not."""
     named = {*protocol.__annotations__, *(name for name, what in vars(protocol).items() if callable(what))}
-    return {name for name in named if not name.startswith("_") and not hasattr(driver, name)}
+    return {name for name in named - MEASURES if not name.startswith("_") and not hasattr(driver, name)}
