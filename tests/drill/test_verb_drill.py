@@ -57,10 +57,12 @@ def test_what_serves_a_nic_that_could_not_be_bound_again_is_its_own(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its port is bound to no host then, and what is on record as stuck holds the DHCP server's port."""
-    words = ("--verb", "host drain node-2 --move", "--remote-network", "--only", "back/show_port:error.abort:2")
+    words = ("--verb", "host drain node-2 --move", "--remote-network", "--only", "back/show_port:error.abort")
     code, out, _ = drill(capsys, file, *words, "--output", "json", "--jobs", "1")
-    (case,) = json.loads(out)["cases"]
-    assert (code, case["outcome"], case["step"]) == (0, "stuck", "releases")
+    assert (code, {case["outcome"] for case in json.loads(out)["cases"] if case["step"] == "releases"}) == (
+        0,
+        {"stuck"},
+    )
 
 
 @pytest.mark.parametrize(
