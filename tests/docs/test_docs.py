@@ -195,6 +195,7 @@ def project(place: Path) -> Path:
     return place
 
 
+@pytest.mark.sqlite("the plugin for pytest has its worlds in files of SQLite's")
 def test_the_task_of_the_drill_has_the_leak_that_it_is_said_to_have(project: Path) -> None:
     plugin = ("-p", "slipway.pytest_plugin", "-p", "no:cacheprovider")
     done = python("-m", "pytest", "-q", *plugin, "-k", "commit", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", path=str(project))
