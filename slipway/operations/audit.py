@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from slipway.drivers.deadline import within
 from slipway.drivers.registry import Drivers
-from slipway.errors import RecordDamaged
+from slipway.errors import RecordDamaged, SlipwayError
 from slipway.flows.tasks.base import Tools
 from slipway.model.machine import ENDED, Claim, PowerState
 from slipway.model.neutron import ADMIN
@@ -264,7 +264,7 @@ def _given(findings: Sequence[Finding], tools: Tools) -> Iterator[Finding]:
     missed = {one.name for one in findings if one.kind == "port" and one.difference is Difference.MISSING}
     taken: dict[str, str] = {}
     for port_id in missed:
-        with suppress(Exception), within(tools.settings.step_timeout):
+        with suppress(SlipwayError), within(tools.settings.step_timeout):
             port = tools.drivers.network.show_port(ADMIN, port_id)
             if not is_free(tools, port):
                 taken[port_id] = port.device_id

@@ -161,6 +161,13 @@ def table_of(place: Place) -> str:
     return f"slipway-host-{network.id[:11]}"
 
 
+def test_with_the_last_guest_the_rules_go_whose_link_somebody_deleted(place: Place) -> None:
+    """Its host is as before in the end."""
+    ip("link", "del", links_of(place)[0], netns=place.netns)
+    place.run("false")
+    assert (place.own(), place.slipway.audit()) == ((), ())
+
+
 def test_it_comes_and_goes_with_what_the_network_says(place: Place) -> None:
     place.run("false")
     assert (place.own(), place.at_the_host()) == ((), set())

@@ -39,10 +39,10 @@ class HostAddress:
     def set(self, vif: Vif, addresses: Sequence[str]) -> None:
         """Have the host have these, with their prefix lengths, in the VIF's bridge; none: nothing of it."""
         port = vif.host_port
+        if not self.fault(vif, addresses):
+            return
         if port is None or not addresses:
             self.clear()
-            return
-        if not self.fault(vif, addresses):
             return
         self._check_free(addresses)
         with translated(f"the host's link {self._inner}"), namespace.open_links(self._netns) as links:
@@ -63,14 +63,14 @@ class HostAddress:
         if not namespace.exists(self._netns):
             return
         with translated(f"the host's link {self._inner}"), namespace.open_links(self._netns) as links:
-            found = [one for name in (self._inner, self._tap) if (one := find(links, name)) is not None]
-            if not found:
-                return
             self._check_ours(links)
+            # Whoever deleted the link has left the rules.
             if nft.statements(self._netns, self._table):
                 nft.load(self._netns, f"delete table inet {self._table}\n")
-            # With one end the other one goes.
-            links.link("del", index=found[0]["index"])
+            found = [one for name in (self._inner, self._tap) if (one := find(links, name)) is not None]
+            if found:
+                # With one end the other one goes.
+                links.link("del", index=found[0]["index"])
 
     def fault(self, vif: Vif, addresses: Sequence[str]) -> str:
         """What is not as it is to be."""
