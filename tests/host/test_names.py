@@ -160,6 +160,13 @@ def test_other_names_are_asked_from_the_hosts_own_name_servers(world: World) -> 
                 stranger.recv(100)
 
 
+def test_a_guest_that_is_called_as_a_domain_takes_no_names_from_it(world: World) -> None:
+    with name_server(world.netns), world.client(serve(world, "org", out=True)[0]) as guest:
+        ip("address", "add", "10.9.0.11/24", "dev", "eth0", netns=guest.netns)
+        assert resolve(guest.netns, SERVER, "org") == Answer(NO_ERROR, ("10.9.0.11",))
+        assert resolve(guest.netns, SERVER, "www.example.org") == Answer(NO_ERROR, ("192.0.2.80",))
+
+
 def relays(world: World) -> list[int]:
     return [pid for pid in world.processes()["supervisor"] if b"relay.py" in _command(pid)[3]]
 

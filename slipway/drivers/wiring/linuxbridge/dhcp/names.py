@@ -26,10 +26,11 @@ def lines(vifs: Sequence[Vif]) -> Iterator[str]:
     if forwards(vifs):
         yield f"server={ADDRESS}#{PORT}"
     # Said to be known here, with all that is below: nobody else is asked what else there is of a name, as an IPv6
-    # address, or of names in a domain that nobody else can know.
+    # address, or of names in a domain that nobody else can know. Plain names are asked from nobody in any case, and
+    # below one that somebody has called `org` there is much that is not his.
     known = dict.fromkeys(checked(name) for vif in vifs for name in vif.names)
     domains = () if forwards(vifs) else [checked(vif.domain) for vif in vifs if vif.domain]
-    yield from (f"local=/{name}/" for name in dict.fromkeys([*known, *domains]))
+    yield from (f"local=/{name}/" for name in dict.fromkeys([*(name for name in known if "." in name), *domains]))
     for vif in vifs:
         if vif.names:
             addresses = [ip_address(ip.ip_address) for ip in vif.fixed_ips]
