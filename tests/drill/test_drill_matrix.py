@@ -35,7 +35,7 @@ def test_a_worker_that_wakes_up_unbinds_no_port_that_is_on_another_host_by_now(
 
 
 @pytest.mark.parametrize(
-    "sample", [600, pytest.param(None, marks=pytest.mark.slow)], ids=["some of everything", "everything"]
+    "sample", [400, pytest.param(None, marks=pytest.mark.slow)], ids=["some of everything", "everything"]
 )
 def test_nothing_leaks_whatever_goes_wrong(two_hosts: RunFile, drilled: Drill, sample: int | None) -> None:
     """Two NICs, of which one is brought along, two disks and a seed, two hosts; every scenario, every mode."""

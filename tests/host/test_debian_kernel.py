@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 FILES = ("vlan_packets", "test_linuxbridge", "test_filters", "test_wiring_failures")
 
 
+@pytest.mark.slow
 def test_what_depends_on_the_kernel(tmp_path: Path) -> None:
     if reason := missing() or (None if VIRTIOFSD.exists() else f"{VIRTIOFSD} is not there"):
         pytest.skip(reason)
