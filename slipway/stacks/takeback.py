@@ -178,22 +178,31 @@ class _TakeBack:
         return [port for port in ports if port.device_owner != DHCP_OWNER]
 
     def _holders(self, ports: Sequence[Port]) -> str:
-        """Who has these ports: instances and routers by their names, what has a port of nobody's by the port's."""
+        """Who has these ports: instances and routers by their names, what has a port of nobody's by the port's.
+
+        Only those that are named are looked up: on a shared network there may be very many.
+        """
+        holders = {port.device_id or port.id: port for port in ports}
+        first = dict(list(holders.items())[:_MOST])
         with self.ours.transaction() as tx:
-            names = {one.id: one.name for one in instances.those(tx, {port.device_id for port in ports})}
-        if any(port.device_owner in _ROUTERS for port in ports):
+            names = {one.id: one.name for one in instances.those(tx, first)}
+        if any(port.device_owner in _ROUTERS for port in first.values()):
             routers = routing_of(self.driver).list_routers(self.admin, tx=self.tx)
             names |= {router.id: f"router {router.name or router.id}" for router in routers}
-        return some(sorted({names.get(port.device_id) or f"port {port.name or port.id}" for port in ports}), _MOST)
+        told = sorted(names.get(id_) or f"port {port.name or port.id}" for id_, port in first.items())
+        return some([*told, *list(holders)[_MOST:]], _MOST)
 
     def security_groups(self) -> None:
         """The groups that no port uses."""
         mine = self._found(Kind.SECURITY_GROUP, self.driver.list_security_groups, self.user)
-        ports = self._every_port() if mine else ()
+        users: dict[str, list[Port]] = defaultdict(list)
+        for port in self._every_port() if mine else ():
+            for group_id in port.security_groups:
+                users[group_id].append(port)
         for group in mine:
             label = f"security group {group.name}"
-            if users := [port for port in ports if group.id in port.security_groups]:
-                self.kept.append(f"{label}: in use by {self._holders(users)}")
+            if group.id in users:
+                self.kept.append(f"{label}: in use by {self._holders(users[group.id])}")
             else:
                 self._remove(Kind.SECURITY_GROUP, group.id, label, self.driver.delete_security_group)
 
@@ -210,8 +219,9 @@ class _TakeBack:
                 if not self.goes(Kind.HOST, name):
                     continue
                 if claims[name]:
-                    names = sorted(instance.name for instance in instances.those(tx, claims[name]))
-                    self.kept.append(f"host {name}: in use by {some(names, _MOST)}")
+                    first, more = claims[name][:_MOST], claims[name][_MOST:]
+                    names = sorted(instance.name for instance in instances.those(tx, first))
+                    self.kept.append(f"host {name}: in use by {some([*names, *more], _MOST)}")
                 else:
                     hosts.remove(tx, name)
                     stacks.drop(tx, Kind.HOST, name)

@@ -333,3 +333,13 @@ def test_a_router_of_others_is_named_that_keeps_a_network(slipway: Orchestrator)
     router = slipway.network.create_router(name="edge")
     slipway.network.add_router_interface(router.id, subnet_id=subnet.id)
     assert list(destroyed(slipway, file()).kept) == ["network net: in use by router edge"]
+
+
+def test_of_very_many_who_keep_a_thing_the_first_are_named(slipway: Orchestrator) -> None:
+    slipway.run(file())
+    (net,) = slipway.network.list_networks(name="net")
+    for number in range(8):
+        slipway.network.create_port(network_id=net.id, name=f"p{number}", security_groups=[])
+    (kept,) = destroyed(slipway, file()).kept
+    assert kept.startswith("network net: in use by port p")
+    assert kept.endswith(" and 3 more")
