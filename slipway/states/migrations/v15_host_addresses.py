@@ -12,5 +12,5 @@ def upgrade(tx: sa.Connection) -> None:
     found = sa.inspect(tx)
     if not found.has_table("networks") or any(each["name"] == "host_address" for each in found.get_columns("networks")):
         return
-    column = sa.Column("host_address", sa.Boolean, nullable=False, server_default=sa.false())
+    column = sa.Column("host_address", sa.Boolean, nullable=False, server_default="0")
     operations(tx).add_column("networks", column)

@@ -83,7 +83,7 @@ networks = sa.Table(
     sa.Column("provider_segmentation_id", sa.Integer),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
-    sa.Column("host_address", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("host_address", sa.Boolean, nullable=False, server_default="0"),
 )
 # One segment is one network's: a VLAN on its physical network, a VNI anywhere, a flat network its physical one.
 partial_index(
