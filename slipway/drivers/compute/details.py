@@ -36,7 +36,6 @@ _ATTRIBUTES = {
     "its console's log": ("devices/serial/log", "file"),
     "where its screen listens": ("devices/graphics/listen", "address"),
     "the channel of its agent": ("devices/channel/target[@type='virtio']", "name"),
-    "its CD-ROM drive": ("devices/disk[@device='cdrom']/target", "dev"),
     "its TPM": ("devices/tpm/backend", "version"),
     "its source of randomness": ("devices/rng", "model"),
     "its balloon": ("devices/memballoon", "model"),
@@ -81,7 +80,11 @@ def details_of(root: Element) -> Mapping[str, str]:
     found["its shares"] = ", ".join(
         sorted(f"{attribute(one, 'target', 'dir')}: {attribute(one, 'source', 'dir')}" for one in shares)
     )
-    for device in root.iterfind("devices/disk[@device!='cdrom']"):
+    found["its CD-ROM drive"] = ""
+    for device in root.iterfind("devices/disk"):
+        if device.get("device") == "cdrom":
+            found["its CD-ROM drive"] = attribute(device, "target", "dev")
+            continue
         read_only = " read-only" if device.find("readonly") is not None else ""
         found[f"its disk {attribute(device, 'source', 'file')}"] = _said(device, _OF_DISK) + read_only
     return found

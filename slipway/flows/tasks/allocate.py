@@ -45,12 +45,12 @@ class AllocateNetwork(NetworkTask):
         return Allocation(one_way_out(resolved))
 
 
-def one_way_out(resolved: Iterable[PortRequest], before: Iterable[PortRequest] = ()) -> tuple[PortRequest, ...]:
+def one_way_out(resolved: Iterable[PortRequest], before: Sequence[PortRequest] = ()) -> tuple[PortRequest, ...]:
     """The NICs, of which the first that a gateway is on has the guest's default route; those `before` count first."""
-    routed, told = any(map(_leads_out, before)), []
+    told: list[PortRequest] = []
     for request in resolved:
-        told.append(replace(request, default_route=not routed))
-        routed = routed or _leads_out(request)
+        second = any(map(_leads_out, (*before, *told)))
+        told.append(replace(request, default_route=False) if second else request)
     return tuple(told)
 
 

@@ -45,7 +45,7 @@ class AllocateInterface(AllocateNetwork):
         assert work.change is not None
         wanted = replace(work.instance.request, networks=work.change.nics)
         made = super().do(replace(work, instance=replace(work.instance, request=wanted)), requirements)
-        before = (nic.request for nic in results(_effects(work), "port", Nic))
+        before = [nic.request for nic in results(_effects(work), "port", Nic)]
         return Allocation(one_way_out(made.requests, before))
 
 

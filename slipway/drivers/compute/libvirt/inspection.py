@@ -57,48 +57,46 @@ def was_defined_by(domain: libvirt.virDomain, definition: str | None) -> bool:
 def info_of(domain: libvirt.virDomain, definition: str | None) -> DomainInfo:
     """What is said of one of ours, of which the `definition` was kept. Raises libvirt's errors."""
     _, memory, _, vcpus, _ = domain.info()
+    told, beside = _compared(domain, definition)
     return DomainInfo(
         domain.UUIDString(),
         domain.name(),
         state_of(domain),
         vcpus,
         memory * 1024,
-        "; ".join(faults(domain, definition)),
+        "; ".join([*told, *_unlasting(domain)]),
         opens_taps=domain.connect().getType() == "QEMU",
         lacks=tuple(lacking(domain)),
-        brought=tuple(attached(domain, definition)),
+        brought=tuple(beside),
     )
 
 
-def faults(domain: libvirt.virDomain, definition: str | None) -> Iterator[str]:
-    """In words: how it is otherwise than the `definition` that was kept of it.
+def _compared(domain: libvirt.virDomain, definition: str | None) -> tuple[Sequence[str], Sequence[str]]:
+    """In words, how it is otherwise than the `definition` that was kept of it; and the disks that it has besides while
+    it runs.
 
     What is to hold at its next start counts as well as what holds now. Raises libvirt's errors.
     """
-    if definition is not None:
-        try:
-            defined = shape_of(definition)
-        except ValueError as error:
-            yield unreadable(error)
-        else:
-            runs = bool(domain.isActive())
-            found = dict.fromkeys(differences(defined, shape_of(domain.XMLDesc(0)), runs=runs))
-            if runs and domain.isPersistent():
-                later = differences(defined, shape_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
-                found |= dict.fromkeys(f"{text}, from its next start" for text in later if text not in found)
-            yield from found
-    if domain.isPersistent() and domain.autostart():
-        yield "libvirt starts it by itself, before its NICs are joined"
+    if definition is None:
+        return (), ()
+    try:
+        defined = shape_of(definition)
+    except ValueError as error:
+        return (unreadable(error),), ()
+    runs, now = bool(domain.isActive()), shape_of(domain.XMLDesc(0))
+    found = dict.fromkeys(differences(defined, now, runs=runs))
+    if runs and domain.isPersistent():
+        later = differences(defined, shape_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
+        found |= dict.fromkeys(f"{text}, from its next start" for text in later if text not in found)
+    return tuple(found), brought(defined, now) if runs else ()
+
+
+def _unlasting(domain: libvirt.virDomain) -> Iterator[str]:
+    """What is wrong with how long it lasts, in words."""
     if not domain.isPersistent():
         yield _TRANSIENT
-
-
-def attached(domain: libvirt.virDomain, definition: str | None) -> Sequence[str]:
-    """The disks that a guest which runs has besides those of the `definition`. Raises libvirt's errors."""
-    with suppress(ValueError):
-        if definition is not None and domain.isActive():
-            return brought(shape_of(definition), shape_of(domain.XMLDesc(0)))
-    return ()
+    elif domain.autostart():
+        yield "libvirt starts it by itself, before its NICs are joined"
 
 
 def obstacles(domain: libvirt.virDomain) -> Sequence[str]:
