@@ -24,6 +24,10 @@ BOOT = "console=ttyS0 no_timer_check"
 """Of a guest's kernel, which would else take its timer for dead where processors are busy, and stop."""
 
 
+GUEST = Path(__file__).parent.parent / "examples" / "real" / "guest.py"
+"""What the tests' guest is made by."""
+
+
 class Guest(NamedTuple):
     """What the least real guest is booted from."""
 
@@ -85,20 +89,24 @@ def neutron() -> Iterator[Neutron]:
         yield neutron
 
 
+def make_guest(directory: Path) -> Guest:
+    """What the example's program makes there."""
+    spec = importlib.util.spec_from_file_location("slipway_example_guest", GUEST)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Guest(*module.make(directory))
+
+
 @pytest.fixture(scope="session")
 def guest(pytestconfig: pytest.Config) -> Guest:
     """Made once for all runs from this checkout; its kernel is downloaded."""
     if reason := missing():
         pytest.skip(reason)
-    script = Path(__file__).parent.parent / "examples" / "real" / "guest.py"
-    spec = importlib.util.spec_from_file_location("slipway_example_guest", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    directory = pytestconfig.cache.mkdir(f"guest-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}")
+    directory = pytestconfig.cache.mkdir(f"guest-{hashlib.sha256(GUEST.read_bytes()).hexdigest()[:8]}")
     with locked(directory):
-        return Guest(*module.make(directory))
+        return make_guest(directory)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -48,21 +48,14 @@ def command(
             raise click.UsageError("--webhook and --instance exclude each other: a receiver is sent all events")
         return _deliver(options, webhook, after, follow=follow)
     from slipway.cli.failures import Code
-    from slipway.cli.interrupt import Stop, heeding
+    from slipway.cli.interrupt import Stop, following
     from slipway.cli.output import print_json
-    from slipway.errors import BuildInterrupted
 
     stop = Stop(options.command("events", "--follow"), reader=True)
-    with orchestrator(options, sleep=stop.sleep) as slipway, heeding(stop):
+    with orchestrator(options, sleep=stop.sleep) as slipway, following(stop):
         only = {"instance_id": slipway.show(instance, project=project).instance.id} if instance else {}
-        try:
-            for event in slipway.events(after=after or 0, follow=follow, stopping=stop, **only):
-                print_json(event) if options.json else _write(event)
-        except BrokenPipeError:
-            stop.want()
-        except BuildInterrupted:
-            # It is what Ctrl-C does to who waits: there is no more to say.
-            pass
+        for event in slipway.events(after=after or 0, follow=follow, stopping=stop, **only):
+            print_json(event) if options.json else _write(event)
     return Code.INTERRUPTED if stop() else Code.DONE
 
 

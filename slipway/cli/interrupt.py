@@ -93,6 +93,19 @@ def heeding(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def following(stop: Stop) -> Iterator[None]:
+    """As `heeding`, for who tells what comes until Ctrl-C, or until nobody reads it any more: neither is an error."""
+    with heeding(stop):
+        try:
+            yield
+        except BrokenPipeError:
+            stop.want()
+        except BuildInterrupted:
+            # It is what Ctrl-C does to who waits: there is no more to say.
+            pass
+
+
 def _end_at_once(resume: str) -> None:
     """Leave as a crash would: no lock is taken and no buffer is flushed, what is on record is enough."""
     if sys.stdout.isatty():

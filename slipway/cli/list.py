@@ -180,37 +180,23 @@ def _watch(
     deleted: bool,
 ) -> int:
     from slipway.cli.failures import Code
-    from slipway.cli.interrupt import Stop, heeding
-    from slipway.errors import BuildInterrupted
+    from slipway.cli.interrupt import Stop, following
 
     stop = Stop(reader=True)
     drawn = sys.stdout.isatty() and not options.json
-    with orchestrator(options, sleep=stop.sleep) as slipway, heeding(stop):
-        try:
-            seen = -1
-            while not stop():
-                if (last := slipway.last_event()) != seen:
-                    seen = last
-                    if drawn:
-                        click.clear()
-                    _show(
-                        options,
-                        chosen,
-                        columns,
-                        _found(slipway, chosen, order, limit, after, deleted=deleted),
-                        limit,
-                        slipway.silent_hosts(),
-                        deleted=deleted,
-                    )
-                    if not drawn and not options.json:
-                        say("")
-                    sys.stdout.flush()
-                stop.sleep(interval)
-        except BrokenPipeError:
-            stop.want()
-        except BuildInterrupted:
-            # It is what Ctrl-C does to who waits: there is no more to say.
-            pass
+    with orchestrator(options, sleep=stop.sleep) as slipway, following(stop):
+        seen = -1
+        while not stop():
+            if (last := slipway.last_event()) != seen:
+                seen = last
+                if drawn:
+                    click.clear()
+                found = _found(slipway, chosen, order, limit, after, deleted=deleted)
+                _show(options, chosen, columns, found, limit, slipway.silent_hosts(), deleted=deleted)
+                if not drawn and not options.json:
+                    say("")
+                sys.stdout.flush()
+            stop.sleep(interval)
     return Code.INTERRUPTED
 
 

@@ -31,27 +31,20 @@ def command(options: Options, project: str | None, interval: float, *, watch: bo
     Who uses most of the CPU is first; 100 % is one vCPU. MEMORY is what the host holds of all that it may have.
     """
     from slipway.cli.failures import Code
-    from slipway.cli.interrupt import Stop, heeding
-    from slipway.errors import BuildInterrupted
+    from slipway.cli.interrupt import Stop, following
 
     stop = Stop(reader=True)
-    with orchestrator(options, sleep=stop.sleep) as slipway, heeding(stop):
+    with orchestrator(options, sleep=stop.sleep) as slipway, following(stop):
         meter = slipway.meter(project=project)
-        try:
-            meter.look()
-            while not stop():
-                stop.sleep(interval)
-                if watch and sys.stdout.isatty() and not options.json:
-                    click.clear()
-                _show(options, meter.look())
-                sys.stdout.flush()
-                if not watch:
-                    return Code.DONE
-        except BrokenPipeError:
-            stop.want()
-        except BuildInterrupted:
-            # It is what Ctrl-C does to who waits: there is no more to say.
-            pass
+        meter.look()
+        while not stop():
+            stop.sleep(interval)
+            if watch and sys.stdout.isatty() and not options.json:
+                click.clear()
+            _show(options, meter.look())
+            sys.stdout.flush()
+            if not watch:
+                return Code.DONE
     return Code.INTERRUPTED
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.conftest import BOOT, Guest
+from tests.conftest import BOOT, Guest, make_guest
 from tests.docs.transcript import plain
 from tests.host.hosts import RealHost, two_hosts
 from tests.host.reachable import Reachable, reachable
@@ -145,12 +145,5 @@ def write(text: str) -> None:
 
 
 if __name__ == "__main__":
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("guest", ROOT / "examples" / "real" / "guest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with tempfile.TemporaryDirectory() as into:
-        write(typed(Guest(*module.make(Path(into)))))
+        write(typed(make_guest(Path(into))))

@@ -24,7 +24,7 @@ import psutil
 from click.testing import CliRunner
 
 from slipway.cli.main import main
-from tests.conftest import Guest
+from tests.conftest import Guest, make_guest
 from tests.docs.transcript import plain
 from tests.host.hosts import RealHost, processes, run, two_hosts
 from tests.waiting import until
@@ -323,12 +323,5 @@ def _parts(world: World) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("guest", ROOT / "examples" / "real" / "guest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with tempfile.TemporaryDirectory() as made:
-        PAGE.write_text(page(Guest(*module.make(Path(made))))[0])
+        PAGE.write_text(page(make_guest(Path(made)))[0])
