@@ -908,11 +908,12 @@ class Orchestrator:
         `HostInUse` where more of it is claimed than it would have, and `HostExists` unless that is `exist_ok`.
         """
         from slipway.operations.hosts import add_host
-        from slipway.operations.registering import keep
 
         self._keep_settings()
         add_host(host, self._store, self._drivers, exist_ok=exist_ok)
         if measured is not None:
+            from slipway.operations.registering import keep
+
             keep(host.name, measured, self._tools)
 
     def set_host(self, name: str, changes: HostChanges) -> HostUsage:

@@ -155,8 +155,11 @@ def _of_instance(mend: Mend, instance: Instance) -> Iterator[Advice]:
 def _is_by_hand(mend: Mend, instance: Instance) -> bool:
     """Whether no command does what is said; a delete was tried of what is in ERROR."""
     finding = mend.finding
-    same = finding.difference in ("different", "unfinished") or finding.kind in ("boot-file", "domain")
-    return same or instance.vm_state == "ERROR"
+    return (
+        finding.difference in ("different", "unfinished")
+        or finding.kind in ("boot-file", "domain")
+        or instance.vm_state == "ERROR"
+    )
 
 
 def _of_nobody(mend: Mend) -> Advice:

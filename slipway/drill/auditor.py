@@ -130,16 +130,9 @@ class _Audit:
 
     def _new(self, name: str, content: str, found: Mapping[str, Counter[str]]) -> Iterator[Problem]:
         owner = self._owner(name, content)
-        if owner is None and (
-            self._is_of_the_project(name, content)
-            or self._is_of_a_server(name, content)
-            or self._was_given_away(name, content)
-            or is_a_router(self.now, name, content)
-            or is_a_routers_port(self.now, self._port_of(name, content))
-        ):
-            return
         if owner is None:
-            yield Problem("A2", f"{name} is there and nobody's: {content[:200]}")
+            if not self._is_nobodys_on_purpose(name, content):
+                yield Problem("A2", f"{name} is there and nobody's: {content[:200]}")
             return
         kind = _kind(name)
         if kind == "file":
@@ -188,10 +181,19 @@ class _Audit:
         groups = {group["id"]: group["name"] for group in self.now.rows["security_groups"]}
         return groups.get(row.get("security_group_id", row["id"])) == "default"
 
-    def _is_of_a_server(self, name: str, content: str) -> bool:
-        """Whether it is a DHCP server's port or an address of it, that serves somebody or is listed as stuck."""
-        server = self._port_of(name, content)
-        if server is None or server["device_owner"] != "network:dhcp":
+    def _is_nobodys_on_purpose(self, name: str, content: str) -> bool:
+        """Whether it is a project's, a DHCP server's or a router's, or was given away, and so of no instance."""
+        if self._is_of_the_project(name, content) or is_a_router(self.now, name, content):
+            return True
+        port = self._port_of(name, content)
+        # A port that somebody took meanwhile is theirs from then on.
+        return port is not None and (
+            port["device_id"] == ANOTHER or self._is_a_servers(port) or is_a_routers_port(self.now, port)
+        )
+
+    def _is_a_servers(self, server: Row) -> bool:
+        """Whether the port is a DHCP server's that serves somebody or is listed as stuck."""
+        if server["device_owner"] != "network:dhcp":
             return False
         host = str(server["device_id"]).removeprefix("dhcp-").removesuffix(f"-{server['network_id']}")
         served = (p["binding_host_id"] == host for p in self.ports.values() if p["network_id"] == server["network_id"])
@@ -204,12 +206,8 @@ class _Audit:
         held = any(row["kind"] == "dhcp-port" and row["host"] == host for row in standing)
         return held and any(row["state"] == "stuck" for row in standing)
 
-    def _was_given_away(self, name: str, content: str) -> bool:
-        """Whether it is a port, or something of one, that somebody took meanwhile: it is theirs from then on."""
-        port = self._port_of(name, content)
-        return port is not None and port["device_id"] == ANOTHER
-
     def _port_of(self, name: str, content: str) -> Row | None:
+        """The port that it is, or is something of."""
         row: Row = {} if name.startswith("file ") else msgspec.json.decode(content)
         return self.ports.get(row.get("port_id", row.get("id", "")))
 

@@ -25,8 +25,6 @@ def is_a_router(now: Things, name: str, content: str) -> bool:
     return any(network in args for args in standing for network in behind)
 
 
-def is_a_routers_port(now: Things, port: Mapping[str, Any] | None) -> bool:
+def is_a_routers_port(now: Things, port: Mapping[str, Any]) -> bool:
     """Whether the port is of a router or a floating IP that is on record."""
-    return port is not None and any(
-        row["id"] == port["device_id"] for kind in ROUTING for row in now.rows.get(kind, ())
-    )
+    return any(row["id"] == port["device_id"] for kind in ROUTING for row in now.rows.get(kind, ()))

@@ -36,9 +36,13 @@ def mends(
     running -= {one.instance_id or "" for one in findings if one.kind == "domain" and _has_ended(one)}
     lacking = {one.instance_id: one.name for one in findings if one.kind == "boot-file"}
     damaged = {one.instance_id for one in findings if one.difference is Difference.DAMAGED}
-    told = (_mend(one, known.get(one.instance_id or ""), running, owned) for one in findings)
-    told = (_unless_it_lacks(one, known.get(one.finding.instance_id or ""), lacking) for one in told)
-    return tuple(_unless_unreadable(one, known.get(one.finding.instance_id or ""), damaged) for one in told)
+
+    def told(finding: Finding) -> Mend:
+        instance = known.get(finding.instance_id or "")
+        mend = _mend(finding, instance, running, owned)
+        return _unless_unreadable(_unless_it_lacks(mend, instance, lacking), instance, damaged)
+
+    return tuple(map(told, findings))
 
 
 def _unless_unreadable(mend: Mend, instance: Instance | None, damaged: Container[str | None]) -> Mend:

@@ -9,7 +9,6 @@ from hashlib import sha256
 from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from slipway.drivers.deadline import within
 from slipway.drivers.disk.base import DiskDriver, keeps_snapshots
@@ -262,8 +261,10 @@ def _all_ports(drivers: Drivers) -> Iterator[Port]:
 def _domains(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:
     for domain in drivers.on(host).compute.list_domains():
         thing = Thing("domain", host.name, domain.instance_id, domain.instance_id)
-        said = Held(domain.fault, domain.state, joined=domain.opens_taps)
-        yield thing, replace(said, lacks=domain.lacks, brought=domain.brought)
+        yield (
+            thing,
+            Held(domain.fault, domain.state, joined=domain.opens_taps, lacks=domain.lacks, brought=domain.brought),
+        )
 
 
 def _definitions(host: Host, drivers: Drivers) -> Iterator[tuple[Thing, Held]]:

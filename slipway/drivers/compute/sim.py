@@ -274,9 +274,8 @@ class SimCompute:
         return tuple(self._info(domain) for domain in self._domains.all() if self._is_ours(domain))
 
     def _info(self, domain: SimDomain) -> DomainInfo:
-        known = DomainInfo(domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory)
-        brought = () if domain.state in ENDED else domain.brought
-        return replace(known, fault=self._fault(domain), lacks=domain.lacks, brought=brought)
+        known = (domain.instance_id, domain.name, domain.state, domain.vcpus, domain.memory, self._fault(domain))
+        return DomainInfo(*known, lacks=domain.lacks, brought=() if domain.state in ENDED else domain.brought)
 
     def domain_uses(self) -> Sequence[DomainUse]:
         """All memory that they are to have, and nothing else: no guest is simulated that would do anything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from slipway.flows.tasks.allocate import security_groups
 from slipway.flows.tasks.base import BuildWork, Task, Tools
 from slipway.flows.tasks.requirements import NetworkTask
-from slipway.flows.tasks.wiring import WiringTask, has_wiring, rules_of, server_key, with_names
+from slipway.flows.tasks.wiring import WiringTask, as_served, has_wiring, rules_of, server_key
 from slipway.model.hostname import dns_name
 from slipway.model.machine import Nic, Vif
 from slipway.model.network import Port
@@ -164,23 +164,23 @@ def _reword(work: BuildWork, port_id: str, before: Port, name: str, groups: tupl
 def _refilter(work: BuildWork, port_id: str, groups: tuple[str, ...]) -> None:
     if not has_wiring(work.tools, work.host):
         return
-    with work.tools.store.read() as tx:
-        found = effects_of(tx, work.instance.id)
-    for vif in results(found, "binding", Vif):
-        if vif.port_id == port_id:
-            now = replace(vif, security_groups=groups)
-            work.on_host.wiring.refresh_filter(now, rules_of(work.tools.drivers.network, work.admin, now))
+    for vif in _vifs(work, port_id):
+        now = replace(vif, security_groups=groups)
+        work.on_host.wiring.refresh_filter(now, rules_of(work.tools.drivers.network, work.admin, now))
 
 
 def _rename(work: BuildWork, port_id: str, name: str) -> None:
     network, host = work.tools.drivers.network, work.host
     if host is None or not has_wiring(work.tools, host) or network.brings_dhcp:
         return
-    with work.tools.store.read() as tx:
-        found = effects_of(tx, work.instance.id)
-    for vif in results(found, "binding", Vif):
-        if vif.port_id != port_id:
-            continue
+    for vif in _vifs(work, port_id):
         server = network.find_port(work.admin, server_key(vif.network_id, host.name))
         if server is not None:
-            work.on_host.wiring.refresh_dhcp([with_names(work, vif, name=name)], server)
+            work.on_host.wiring.refresh_dhcp([as_served(work, vif, name=name)], server)
+
+
+def _vifs(work: BuildWork, port_id: str) -> Sequence[Vif]:
+    """The port's bindings, as they are on record."""
+    with work.tools.store.read() as tx:
+        found = effects_of(tx, work.instance.id)
+    return [vif for vif in results(found, "binding", Vif) if vif.port_id == port_id]

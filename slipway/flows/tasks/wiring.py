@@ -292,7 +292,7 @@ class ServeDhcp(WiringTask):
     def do(self, work: BuildWork, service: DhcpService) -> None:
         """Raises `WiringError`."""
         if service.server is not None:
-            work.on_host.wiring.serve_dhcp(work.instance.id, with_names(work, service.vif), service.server)
+            work.on_host.wiring.serve_dhcp(work.instance.id, as_served(work, service.vif), service.server)
             # It was as `service` says some steps ago; its last neighbour may have gone since.
             set_serving(work.tools.drivers.network, replace(service.server, status="DOWN"))
 
@@ -302,8 +302,8 @@ class ServeDhcp(WiringTask):
             work.on_host.wiring.withdraw_dhcp(service.vif.network_id, service.vif.port_id)
 
 
-def with_names(work: BuildWork, vif: Vif, *, name: str | None = None) -> Vif:
-    """The VIF as the network says now; `name`: as if that were its port's DNS name."""
+def as_served(work: BuildWork, vif: Vif, *, name: str | None = None) -> Vif:
+    """The VIF as the network says now, for who serves it; `name`: as if that were its port's DNS name."""
     # Imported late: routers go by wiring.
     from slipway.flows.tasks.naming import as_now, reaches_out
 

@@ -113,4 +113,4 @@ def _not_found(instance: Instance, effects: Sequence[Effect], disks: Mapping[int
                 f"disk {one.device} of instance {instance.name} is its {one.role} disk, which stays as long as it does"
             )
     there = ", ".join(f"{one.device} ({one.path if one.volume else size(one.size)})" for one in disks.values())
-    return f"instance {instance.name} has no disk {disk} to be changed so, but {there or 'none at all'}"
+    return f"instance {instance.name} has no disk {disk} beside its root disk, but {there or 'none at all'}"
