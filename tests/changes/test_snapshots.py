@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from slipway import Orchestrator
 from slipway.errors import InvalidRequest, MoveRefused, SnapshotExists, SnapshotNotFound, SnapshotRefused
 from slipway.model.machine import PowerState
 from slipway.testing import Fault, Mode
+from slipway.testing.faults import Clock
 from tests.changes.verbs import _read, _write
 from tests.repair.conftest import Site
 
@@ -41,7 +43,10 @@ def test_a_snapshot_is_on_record_with_when_of_what_and_how(slipway: Orchestrator
     ]
 
 
-def test_without_a_name_it_has_the_time(slipway: Orchestrator) -> None:
+def test_without_a_name_it_has_the_time(slipway: Orchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Between its name and its making a second may begin.
+    now = datetime.now(UTC)
+    monkeypatch.setattr(Clock, "__call__", lambda _clock: now)
     slipway.changes.snapshots.create("web-1")
     (found,) = slipway.changes.snapshots.list("web-1")
     assert found.name == f"{found.at:%Y%m%d-%H%M%S}"
